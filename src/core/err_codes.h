@@ -1,0 +1,33 @@
+/* ERR_ROW(id, class, number, slug, explanation).  Numbers are unique in the table and never reused; a room appends to its
+ * own block (its range is in the comment). */
+
+/* 1-99: general */
+ERR_ROW(ERR_USAGE, USAGE, 1, "usage", "The command or request is not one that exists, or lacks a part.")
+ERR_ROW(ERR_NOMEM, INTERNAL, 2, "out-of-memory", "Memory ran out; nothing was changed.")
+ERR_ROW(ERR_INTERNAL, INTERNAL, 3, "internal", "A rule that Kith sets itself was broken. Please report it with the log.")
+ERR_ROW(ERR_IO, IO, 4, "io", "A file, socket or device could not be read or written; the message names it and the cause.")
+ERR_ROW(ERR_NOTFOUND, NOTFOUND, 5, "not-found", "Nothing of that name is known here.")
+ERR_ROW(ERR_CONFLICT, CONFLICT, 6, "conflict", "It exists already, or its state does not allow this step.")
+ERR_ROW(ERR_DENIED, AUTH, 7, "denied", "The caller is not known, or lacks the role that this act needs.")
+ERR_ROW(ERR_UNAVAILABLE, UNAVAILABLE, 8, "unavailable", "A part that is needed does not answer now. Ask again later.")
+ERR_ROW(ERR_LIMIT, LIMIT, 9, "limit", "A limit on size, number or rate was reached.")
+ERR_ROW(ERR_POLICY, POLICY, 10, "policy", "A rule of this platform forbids it.")
+ERR_ROW(ERR_SYNTAX, SYNTAX, 11, "syntax", "The bytes are not in the form that the standard named in `why` demands.")
+ERR_ROW(ERR_CRYPTO, CRYPTO, 12, "crypto", "A signature, seal or digest does not verify.")
+/* 100-199: core */
+ERR_ROW(ERR_DER, SYNTAX, 100, "der", "Not the distinguished encoding that X.690 demands of this structure.")
+ERR_ROW(ERR_CBOR, SYNTAX, 101, "cbor", "Not well-formed deterministic CBOR (RFC 8949 section 4.2), or not the expected item.")
+ERR_ROW(ERR_COSE, SYNTAX, 102, "cose", "Not the COSE structure (RFC 9052) that is expected here.")
+ERR_ROW(ERR_PROOF, CRYPTO, 103, "proof", "A Merkle proof (RFC 9162) does not lead to the root.")
+/* 200-299: base */
+/* 300-399: keys */
+/* 400-499: store */
+/* 500-599: x509 */
+/* 600-699: model */
+/* 700-799: ledger */
+/* 800-899: ca */
+/* 900-999: signer */
+/* 1000-1099: server */
+/* 1100-1199: gate */
+/* 1200-1299: agent */
+/* 1300-1399: cli */

@@ -1,0 +1,53 @@
+/* A borrowed run of bytes.  It owns nothing; whoever made it says how long it lives. */
+#ifndef KITH_CORE_SLICE_H
+#define KITH_CORE_SLICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct slice {
+    const uint8_t *p;
+    size_t n;
+};
+
+static inline struct slice slice_of(const void *p, size_t n)
+{
+    return (struct slice){(const uint8_t *)p, n};
+}
+
+static inline struct slice slice_str(const char *s)
+{
+    return slice_of(s, strlen(s));
+}
+
+/* The bytes of an array, or of a string literal without its NUL. */
+#define SLICE_ARRAY(a) slice_of((a), sizeof(a))
+#define SLICE_LIT(s)   slice_of("" s, sizeof(s) - 1)
+
+static inline bool slice_eq(struct slice a, struct slice b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+/* Order by content, a prefix before what it begins (bytewise lexicographic). */
+static inline int slice_cmp(struct slice a, struct slice b)
+{
+    size_t n = a.n < b.n ? a.n : b.n;
+    int c = n ? memcmp(a.p, b.p, n) : 0;
+    return c ? c : (a.n > b.n) - (a.n < b.n);
+}
+
+/* Equality in time that depends on the lengths only. */
+static inline bool slice_eq_ct(struct slice a, struct slice b)
+{
+    uint8_t diff = 0;
+    if (a.n != b.n)
+        return false;
+    for (size_t i = 0; i < a.n; i++)
+        diff |= (uint8_t)(a.p[i] ^ b.p[i]);
+    return diff == 0;
+}
+
+#endif

@@ -1,0 +1,87 @@
+/* The one writer of a node: a thread that takes jobs, runs many in one transaction, commits durably, and only then reports
+ * each done (group commit).
+ *
+ * A job reads what it needs through the transaction, decides, and writes.  A job that fails before it wrote anything is
+ * refused alone.  If a job fails after it wrote, or the commit fails with a conflict (SQLSTATE 40001), the batch is rolled
+ * back and its jobs run again one by one, so `run` must be able to run twice.
+ *
+ * No change of state without its ledger entry: tables marked `ledgered` change only through tx_record(), which writes the
+ * rows and the entry with their salted hashes together.  Scratch tables (reservations, acknowledgements) have tx_scratch(). */
+#ifndef KITH_STORE_COMMIT_H
+#define KITH_STORE_COMMIT_H
+
+#include "core/crypto.h"
+#include "store/db.h"
+
+struct column {
+    const char *name;
+    enum value_type type;
+};
+
+/* A table as data.  The first nkeys columns are the primary key.  `number` stands in ledger entries and never changes.
+ * The canonical form of a row is the deterministic CBOR array of its columns in this order (int, text, bytes or null). */
+struct table {
+    uint8_t number;
+    const char *name;
+    const struct column *cols;
+    uint8_t ncols, nkeys;
+    bool ledgered;
+};
+
+#define TABLE_COLS_MAX 24
+
+/* One row in its new form, whole; a NULL `cols` beyond the keys deletes it. */
+struct change {
+    const struct table *table;
+    const struct value *cols;
+    bool remove;
+};
+
+/* One fact.  `fields` is a CBOR map by the catalogue in model/event.h; `ref` is the SHA-256 of a signed object (certificate,
+ * CRL, head) that some signer's journal holds, or NULL. */
+struct event {
+    uint16_t type;
+    struct slice fields;
+    const uint8_t *ref;
+};
+
+struct tx;
+struct job;
+
+struct job {
+    bool (*run)(struct tx *tx, struct job *job, struct err *e); /* in the commit thread */
+    void (*done)(struct job *job, const struct err *e);         /* after the commit, in the commit thread; e NULL: done */
+    struct job *next;                                           /* the queue's */
+};
+
+struct db *tx_db(struct tx *tx); /* for reading; sees this transaction's writes */
+int64_t tx_now_ms(const struct tx *tx);
+/* Writes rows and their entry.  *seq (may be NULL) gets the entry's number. */
+MUST_USE bool tx_record(struct tx *tx, const struct event *ev, const struct change *changes, size_t n, uint64_t *seq,
+                        struct err *e);
+/* Upserts or removes a row of a table that is not ledgered. */
+MUST_USE bool tx_scratch(struct tx *tx, const struct change *change, struct err *e);
+
+struct commit; /* the thread */
+
+struct commit_config {
+    const char *where;    /* as db_open */
+    uint8_t node;         /* 1 to 127 */
+    const char *origin;   /* the log's name, for a new database */
+    size_t batch_max;     /* jobs a transaction; 0: 256 */
+    const struct crypto *crypto;
+    int64_t (*now_ms)(void *ctx);
+    MUST_USE bool (*random)(void *ctx, void *p, size_t n);
+    void *ctx;
+    /* Called in the commit thread after each commit with the new leaf hashes' range [from, to). */
+    void (*committed)(void *ctx, uint64_t from, uint64_t to);
+};
+
+/* Opens or creates the database, applies migrations, starts the thread. */
+MUST_USE bool commit_start(const struct commit_config *cfg, struct commit **out, struct err *e);
+void commit_submit(struct commit *c, struct job *job); /* from any thread; the job belongs to the thread until done */
+/* Runs a job and waits for it.  Not from a job or the commit thread. */
+MUST_USE bool commit_run(struct commit *c, struct job *job, struct err *e);
+void commit_stop(struct commit *c); /* finishes what is queued, joins, frees */
+
+#endif

@@ -1,0 +1,64 @@
+#include "../test.h"
+#include "core/reader.h"
+#include "core/writer.h"
+
+static void reads_back_what_was_written(void **state)
+{
+    (void)state;
+    uint8_t buf[32];
+    struct writer w = WRITER_ARRAY(buf), count = writer_counting();
+    struct writer *both[] = {&w, &count};
+    for (size_t i = 0; i < 2; i++) {
+        writer_u8(both[i], 1);
+        writer_u16(both[i], 0x0203);
+        writer_u32(both[i], 0x04050607);
+        writer_u64(both[i], 0x08090a0b0c0d0e0f);
+        writer_put(both[i], SLICE_LIT("xy"));
+    }
+    struct slice s;
+    assert_true(writer_done(&w, &s));
+    assert_int_equal(s.n, 17);
+    assert_int_equal(count.n, 17);
+    struct reader r = reader_of(s);
+    assert_int_equal(reader_peek(&r), 1);
+    assert_int_equal(reader_u8(&r), 1);
+    assert_int_equal(reader_u16(&r), 0x0203);
+    assert_int_equal(reader_u32(&r), 0x04050607);
+    assert_true(reader_u64(&r) == 0x08090a0b0c0d0e0f);
+    assert_false(reader_end(&r));
+    assert_slice(reader_rest(&r), SLICE_LIT("xy"));
+    assert_true(reader_end(&r));
+}
+
+static void stays_failed_after_a_read_past_the_end(void **state)
+{
+    (void)state;
+    struct reader r = reader_of(SLICE_LIT("abc"));
+    assert_int_equal(reader_u32(&r), 0);
+    assert_false(reader_ok(&r));
+    assert_int_equal(reader_u8(&r), 0);
+    assert_int_equal(reader_left(&r), 0);
+    assert_false(reader_end(&r));
+}
+
+static void stays_failed_after_a_write_past_the_end(void **state)
+{
+    (void)state;
+    uint8_t buf[3];
+    struct writer w = WRITER_ARRAY(buf);
+    struct slice s;
+    writer_u32(&w, 1);
+    writer_u8(&w, 1);
+    assert_false(writer_done(&w, &s));
+    assert_int_equal(s.n, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_back_what_was_written),
+        cmocka_unit_test(stays_failed_after_a_read_past_the_end),
+        cmocka_unit_test(stays_failed_after_a_write_past_the_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
