@@ -24,9 +24,22 @@ ERR_ROW(ERR_PROOF, CRYPTO, 103, "proof", "A Merkle proof (RFC 9162) does not lea
 /* 400-499: store */
 /* 500-599: x509 */
 /* 600-699: model */
+ERR_ROW(ERR_DEVICE_STATE, CONFLICT, 600, "device-state", "The device's state does not allow this step; the message says from which state to which.")
+ERR_ROW(ERR_NAME, USAGE, 601, "name", "A name has characters or a length that Kith does not take.")
+ERR_ROW(ERR_TOMBSTONE, POLICY, 602, "tombstone", "The device was retired, revoked or scrapped. That is permanent: no door lets it in again.")
+ERR_ROW(ERR_SERIAL, SYNTAX, 603, "serial", "The certificate's serial number is not one that this platform gives out.")
 /* 700-799: ledger */
 /* 800-899: ca */
+ERR_ROW(ERR_SIGNER_GONE, UNAVAILABLE, 820, "signer-gone", "The signer does not answer: it is starting again, or its token is away. Nothing was lost; ask again.")
+ERR_ROW(ERR_SIGNER_PROTOCOL, INTERNAL, 821, "signer-protocol", "The signer and the server do not understand each other; are both of one version?")
 /* 900-999: signer */
+ERR_ROW(ERR_AUTHORITY, AUTH, 900, "authority", "The signer was shown nothing that entitles to this signature.")
+ERR_ROW(ERR_PROFILE_UNKNOWN, POLICY, 901, "profile-unknown", "The signer's roster has no such profile, or its file is not the one that the roster names.")
+ERR_ROW(ERR_RATE, LIMIT, 902, "rate", "More signatures were asked for than the roster allows in this time.")
+ERR_ROW(ERR_UNCOVERED, POLICY, 903, "uncovered", "The ledger lacks an entry for something that the signer signed; it cosigns no such checkpoint.")
+ERR_ROW(ERR_CRL_OMITS, POLICY, 904, "crl-omits", "The list lacks a certificate that was revoked, or names one that was not.")
+ERR_ROW(ERR_ROSTER, POLICY, 905, "roster", "The roster is missing, or is not the one that the signer was set up with.")
+ERR_ROW(ERR_JOURNAL, IO, 906, "journal", "The signer's journal cannot be read or written, or was changed; nothing is signed until it is whole.")
 /* 1000-1099: server */
 /* 1100-1199: gate */
 /* 1200-1299: agent */

@@ -1,0 +1,55 @@
+#include "../test.h"
+#include "model/serial.h"
+
+static void comes_back_from_its_bytes_and_from_its_id(void **state)
+{
+    (void)state;
+    struct err e;
+    struct serial s = {
+        .issuer = ISSUER_ISSUING, .node = 0x7f, .shard = SHARD_NEVER, .index = 0xffffffff, .tail = {1, 2, 3}};
+    uint8_t bytes[SERIAL_SIZE];
+    serial_put(&s, bytes);
+    struct serial back;
+    assert_ok(serial_get(SLICE_ARRAY(bytes), ISSUER_ISSUING, &back, &e), e);
+    assert_memory_equal(&back, &s, sizeof s);
+    int64_t id = serial_cert_id(&s);
+    assert_true(id > 0);
+    back = serial_of_cert_id(id);
+    memcpy(back.tail, s.tail, sizeof s.tail);
+    assert_memory_equal(&back, &s, sizeof s);
+}
+
+static void refuses_what_no_node_of_ours_gives_out(void **state)
+{
+    (void)state;
+    struct err e;
+    struct serial s;
+    uint8_t bytes[SERIAL_SIZE + 1] = {0x01};
+    assert_err(serial_get(slice_of(bytes, SERIAL_SIZE - 1), ISSUER_ISSUING, &s, &e), e, ERR_SERIAL);
+    assert_err(serial_get(slice_of(bytes, SERIAL_SIZE + 1), ISSUER_ISSUING, &s, &e), e, ERR_SERIAL);
+    bytes[0] = 0x80;
+    assert_err(serial_get(slice_of(bytes, SERIAL_SIZE), ISSUER_ISSUING, &s, &e), e, ERR_SERIAL);
+    bytes[0] = 0;
+    assert_err(serial_get(slice_of(bytes, SERIAL_SIZE), ISSUER_ISSUING, &s, &e), e, ERR_SERIAL);
+}
+
+static void keeps_what_expires_together_in_one_shard(void **state)
+{
+    (void)state;
+    assert_int_equal(shard_of(0), 0);
+    assert_int_equal(shard_of(SHARD_SPAN_S - 1), 0);
+    assert_int_equal(shard_of(SHARD_SPAN_S), 1);
+    assert_int_equal(shard_of(TIME_NEVER), SHARD_NEVER);
+    assert_true(shard_end(shard_of(1800000000)) >= 1800000000);
+    assert_true(shard_end(SHARD_NEVER) == TIME_NEVER);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(comes_back_from_its_bytes_and_from_its_id),
+        cmocka_unit_test(refuses_what_no_node_of_ours_gives_out),
+        cmocka_unit_test(keeps_what_expires_together_in_one_shard),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
