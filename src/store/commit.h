@@ -50,8 +50,8 @@ struct job;
 
 struct job {
     bool (*run)(struct tx *tx, struct job *job, struct err *e); /* in the commit thread */
-    void (*done)(struct job *job, const struct err *e);         /* after the commit, in the commit thread; e NULL: done */
-    struct job *next;                                           /* the queue's */
+    void (*done)(struct job *job, const struct err *e); /* after the commit, in the commit thread; e NULL: done */
+    struct job *next;                                   /* the queue's */
 };
 
 struct db *tx_db(struct tx *tx); /* for reading; sees this transaction's writes */
@@ -65,10 +65,10 @@ MUST_USE bool tx_scratch(struct tx *tx, const struct change *change, struct err 
 struct commit; /* the thread */
 
 struct commit_config {
-    const char *where;    /* as db_open */
-    uint8_t node;         /* 1 to 127 */
-    const char *origin;   /* the log's name, for a new database */
-    size_t batch_max;     /* jobs a transaction; 0: 256 */
+    const char *where;  /* as db_open */
+    uint8_t node;       /* 1 to 127 */
+    const char *origin; /* the log's name, for a new database */
+    size_t batch_max;   /* jobs a transaction; 0: 256 */
     const struct crypto *crypto;
     int64_t (*now_ms)(void *ctx);
     MUST_USE bool (*random)(void *ctx, void *p, size_t n);
