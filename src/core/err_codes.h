@@ -19,7 +19,18 @@ ERR_ROW(ERR_DER, SYNTAX, 100, "der", "Not the distinguished encoding that X.690 
 ERR_ROW(ERR_CBOR, SYNTAX, 101, "cbor", "Not well-formed deterministic CBOR (RFC 8949 section 4.2), or not the expected item.")
 ERR_ROW(ERR_COSE, SYNTAX, 102, "cose", "Not the COSE structure (RFC 9052) that is expected here.")
 ERR_ROW(ERR_PROOF, CRYPTO, 103, "proof", "A Merkle proof (RFC 9162) does not lead to the root.")
-/* 200-299: base */
+/* 200-299: base (250-299: http) */
+ERR_ROW(ERR_CONFIG, USAGE, 200, "config", "The configuration file has a line that is not understood; the message has file, line and column.")
+ERR_ROW(ERR_OPTION, USAGE, 201, "option", "An option or its value is not one that exists here; --help lists them.")
+ERR_ROW(ERR_JSON, SYNTAX, 202, "json", "Not the JSON (RFC 8259) that is expected here; the message names the member or the place.")
+ERR_ROW(ERR_FRAME, SYNTAX, 203, "frame", "A message between two of Kith's processes is cut, empty or too long; are both of one version?")
+ERR_ROW(ERR_FILE_MODE, POLICY, 204, "file-mode", "A file or directory with secrets is open to others, or belongs to somebody else.")
+ERR_ROW(ERR_LOCKED, CONFLICT, 205, "locked", "Another process uses it already.")
+ERR_ROW(ERR_SANDBOX, INTERNAL, 206, "sandbox", "The sandbox could not be closed, so the process did not start its work.")
+ERR_ROW(ERR_PEER, AUTH, 207, "peer", "The process on the other side of the local socket runs as a user that is not let in.")
+ERR_ROW(ERR_TOO_BIG, LIMIT, 208, "too-big", "A file, message or text is larger than the maximum for its kind.")
+ERR_ROW(ERR_TIME_TEXT, SYNTAX, 209, "time-text", "Not a time as RFC 3339 writes it, such as 2026-11-23T11:00:00Z.")
+ERR_ROW(ERR_ENCODING, SYNTAX, 210, "encoding", "Not strict hex, base64, base64url or base32 (RFC 4648) of the expected length.")
 /* 300-399: keys */
 /* 400-499: store */
 /* 500-599: x509 */

@@ -1,0 +1,32 @@
+/* Files the way a trust platform needs them: bounded reading, all-or-nothing writing, private by default. */
+#ifndef KITH_BASE_FILE_H
+#define KITH_BASE_FILE_H
+
+#include <sys/types.h>
+
+#include "base/buf.h"
+
+/* Reads a whole regular file behind what `out` holds.  Errors: not-found, io, too-big. */
+MUST_USE bool file_read(const char *path, size_t max, struct buf *out, struct err *e);
+/* The same for secrets: refuses a file that others can read or write, or that another user but root owns. */
+MUST_USE bool file_read_private(const char *path, size_t max, struct buf *out, struct err *e);
+/* Temporary file beside it, fsync, rename, fsync of the directory: after a crash there is the old file or the new one. */
+MUST_USE bool file_write_atomic(const char *path, mode_t mode, struct slice s, struct err *e);
+/* The same, but refuses to replace what exists (conflict). */
+MUST_USE bool file_write_new(const char *path, mode_t mode, struct slice s, struct err *e);
+/* A directory of mode 0700; one that exists must be private and ours.  Parents must exist. */
+MUST_USE bool file_mkdir_private(const char *path, struct err *e);
+/* Errors: file-mode (what is wrong, and the chmod that mends it). */
+MUST_USE bool file_check_private(const char *path, struct err *e);
+bool file_exists(const char *path);
+MUST_USE bool file_remove(const char *path, struct err *e); /* a missing one is fine; syncs the directory */
+MUST_USE bool file_sync_dir_of(const char *path, struct err *e);
+
+/* Takes an exclusive lock that dies with the process; the file then holds our pid.  Errors: locked (with the holder). */
+MUST_USE bool file_lock(const char *path, int *fd, struct err *e);
+/* Appends all of it and waits until it is on the disk. */
+MUST_USE bool file_append_durable(int fd, struct slice s, struct err *e);
+MUST_USE bool file_write_all(int fd, struct slice s, struct err *e);
+void file_close(int *fd); /* for AUTO(file_close); -1 is fine, and what it becomes */
+
+#endif

@@ -1,0 +1,25 @@
+/* What people read, made of the rows that the program runs on: help texts, bash completion, mdoc. */
+#ifndef KITH_BASE_MANUAL_H
+#define KITH_BASE_MANUAL_H
+
+#include "base/args.h"
+
+struct manual_program {
+    const char *name;     /* "kith" */
+    const char *synopsis; /* behind the name: "[options] VERB ..." */
+    const char *about;    /* one line */
+    const struct opt *rows;
+    size_t rows_n;
+    const struct verb *verbs; /* may be NULL */
+    size_t verbs_n;
+};
+
+void manual_put_help(struct buf *b, const struct manual_program *p);
+void manual_put_verb_help(struct buf *b, const struct manual_program *p, const struct verb *v);
+void manual_put_completion(struct buf *b, const struct manual_program *p); /* bash */
+/* mdoc(7) lists: the body of an OPTIONS or COMMANDS section, and of the sections of a configuration file. */
+void manual_put_mdoc_options(struct buf *b, const struct opt *rows, size_t n);
+void manual_put_mdoc_verbs(struct buf *b, const struct verb *verbs, size_t n);
+void manual_put_mdoc_config(struct buf *b, const struct opt *rows, size_t n);
+
+#endif

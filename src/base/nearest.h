@@ -1,0 +1,22 @@
+/* "Did you mean ...": the candidate with the smallest edit distance (insert, delete, replace, swap neighbours), if it is
+ * near enough to be a slip. */
+#ifndef KITH_BASE_NEAREST_H
+#define KITH_BASE_NEAREST_H
+
+#include "core/cc.h"
+#include "core/slice.h"
+
+struct nearest {
+    struct slice word;
+    const char *best;
+    unsigned distance;
+};
+
+struct nearest nearest_of(struct slice word);
+void nearest_offer(struct nearest *n, const char *candidate);
+const char *nearest_word(const struct nearest *n); /* NULL if nothing is near */
+unsigned nearest_distance(struct slice a, struct slice b);
+/* From a NULL-terminated list. */
+const char *nearest_in(struct slice word, const char *const *list);
+
+#endif

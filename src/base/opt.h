@@ -1,0 +1,60 @@
+/* Options as rows of a table.  One row serves the configuration file (base/config.h), the command line (base/args.h), the
+ * help text, the man page and the shell completion (base/manual.h).
+ *
+ * A value lands in the caller's struct at `offset`: bool for OPT_BOOL; int64_t for the numbers; int (index into words) for
+ * OPT_ENUM; const char * for OPT_TEXT and OPT_PATH; struct opt_list for OPT_LIST.  Text lives in the arena. */
+#ifndef KITH_BASE_OPT_H
+#define KITH_BASE_OPT_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+
+enum opt_type {
+    OPT_BOOL,    /* yes/no, true/false, on/off; on the command line --name and --no-name */
+    OPT_INT,     /* plain decimal */
+    OPT_SECONDS, /* 90, 90s, 15m, 2h, 7d, 4w -> seconds */
+    OPT_MS,      /* 250ms, 2s, 1m -> milliseconds; a bare number is milliseconds */
+    OPT_BYTES,   /* 512, 64k, 8M, 1G (powers of 1024) */
+    OPT_TEXT,    /* min and max are its length, max 0 for any */
+    OPT_PATH,
+    OPT_LIST, /* words separated by commas or white space; min and max are their number, max 0 for any */
+    OPT_ENUM, /* one of words */
+};
+
+struct opt_list {
+    const char **v;
+    size_t n;
+};
+
+struct opt {
+    const char *section; /* of the configuration file; NULL on command lines */
+    const char *name;    /* lower case, words joined by '-' or '_' as the file format has it */
+    enum opt_type type;
+    int64_t min, max;         /* both 0: no range */
+    const char *def;          /* as it would be written; NULL: zero, or missing if required */
+    const char *const *words; /* OPT_ENUM: NULL-terminated */
+    const char *arg;          /* how help names the value: "DIR" */
+    const char *help;
+    size_t offset;
+    char letter; /* -x, or 0 */
+    bool required;
+    bool hidden; /* not in help */
+};
+
+#define OPT_TARGET(type, field) offsetof(type, field)
+#define OPT_ROWS_MAX            128
+
+/* Sets one option of `target` from text.  Errors: option (what is wrong with the value, the range, the nearest word). */
+MUST_USE bool opt_set(const struct opt *row, struct slice text, struct arena *a, void *target, struct err *e);
+/* Sets all that have a default; the others stay as they are. */
+MUST_USE bool opt_set_defaults(const struct opt *rows, size_t n, struct arena *a, void *target, struct err *e);
+const struct opt *opt_find(const struct opt *rows, size_t n, const char *section, struct slice name);
+/* "1 to 3600 s", "one of file, pkcs11": for help and errors; empty if anything goes. */
+void opt_put_range(struct buf *b, const struct opt *row);
+const char *opt_arg_name(const struct opt *row);
+
+/* One value as text, read and written the way options are (also used by profiles and policies). */
+MUST_USE bool opt_parse_seconds(struct slice text, int64_t *out, struct err *e);
+MUST_USE bool opt_parse_bytes(struct slice text, int64_t *out, struct err *e);
+
+#endif
