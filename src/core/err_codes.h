@@ -33,6 +33,17 @@ ERR_ROW(ERR_TIME_TEXT, SYNTAX, 209, "time-text", "Not a time as RFC 3339 writes 
 ERR_ROW(ERR_ENCODING, SYNTAX, 210, "encoding", "Not strict hex, base64, base64url or base32 (RFC 4648) of the expected length.")
 /* 300-399: keys */
 /* 400-499: store */
+ERR_ROW(ERR_STORE, IO, 400, "store", "The database refused a statement; the message has its words.")
+ERR_ROW(ERR_STORE_UNAVAILABLE, UNAVAILABLE, 401, "store-unavailable", "The database does not answer, or is locked by another process. Ask again later.")
+ERR_ROW(ERR_STORE_FULL, UNAVAILABLE, 402, "store-full", "The disk or the quota of the database is full. Nothing was lost; it goes on when there is room.")
+ERR_ROW(ERR_STORE_CONFLICT, UNAVAILABLE, 403, "store-conflict", "Another node changed the same rows again and again. Ask again later.")
+ERR_ROW(ERR_STORE_EXISTS, CONFLICT, 404, "store-exists", "A row with this key, or with a value that must be unique, is there already.")
+ERR_ROW(ERR_STORE_SCHEMA, POLICY, 405, "store-schema", "The database is not one of Kith, or its schema is another than this program's.")
+ERR_ROW(ERR_STORE_VALUE, INTERNAL, 406, "store-value", "A value does not fit its column.")
+ERR_ROW(ERR_STORE_RULE, INTERNAL, 407, "store-rule", "State may change only together with its ledger entry; this statement would not.")
+ERR_ROW(ERR_STORE_ORIGIN, POLICY, 408, "store-origin", "The database's log has another name than the configuration says.")
+ERR_ROW(ERR_STORE_WRITER, CONFLICT, 409, "store-writer", "Another process writes to this database as the same node.")
+ERR_ROW(ERR_STORE_CORRUPT, IO, 410, "store-corrupt", "The database file is damaged. Restore it from a copy; the ledger shows what the copy lacks.")
 /* 500-599: x509 */
 /* 600-699: model */
 ERR_ROW(ERR_DEVICE_STATE, CONFLICT, 600, "device-state", "The device's state does not allow this step; the message says from which state to which.")

@@ -6,7 +6,11 @@
  * back and its jobs run again one by one, so `run` must be able to run twice.
  *
  * No change of state without its ledger entry: tables marked `ledgered` change only through tx_record(), which writes the
- * rows and the entry with their salted hashes together.  Scratch tables (reservations, acknowledgements) have tx_scratch(). */
+ * rows and the entry with their salted hashes together.  Scratch tables (reservations, acknowledgements) have tx_scratch().
+ * The tables are in store/tables.h, the canonical form of a row and its hashes in store/row.h.
+ *
+ * If the connection is lost during a commit, the thread connects again and looks whether its entries are there.  While it
+ * cannot, jobs fail with store-unavailable; such a job may turn out to be committed, and asking again must be harmless. */
 #ifndef KITH_STORE_COMMIT_H
 #define KITH_STORE_COMMIT_H
 
@@ -16,6 +20,7 @@
 struct column {
     const char *name;
     enum value_type type;
+    bool null_ok;
 };
 
 /* A table as data.  The first nkeys columns are the primary key.  `number` stands in ledger entries and never changes.
@@ -28,9 +33,9 @@ struct table {
     bool ledgered;
 };
 
-#define TABLE_COLS_MAX 24
+#define TABLE_COLS_MAX DB_ARGS_MAX
 
-/* One row in its new form, whole; a NULL `cols` beyond the keys deletes it. */
+/* One row in its new form, whole (`cols` has table->ncols values); with `remove` only the keys are read. */
 struct change {
     const struct table *table;
     const struct value *cols;
@@ -61,27 +66,47 @@ MUST_USE bool tx_record(struct tx *tx, const struct event *ev, const struct chan
                         struct err *e);
 /* Upserts or removes a row of a table that is not ledgered. */
 MUST_USE bool tx_scratch(struct tx *tx, const struct change *change, struct err *e);
+/* Erases what an entry says (salt and payload); its leaf, and every proof over it, stays.  Whoever calls this records that. */
+MUST_USE bool tx_entry_erase(struct tx *tx, uint64_t seq, struct err *e);
+/* Entries in this node's log, those of this transaction included. */
+uint64_t tx_log_size(const struct tx *tx);
+/* For src/ledger: a full tile (C2SP tlog-tiles, 256 hashes), from within `appended` or a job. */
+MUST_USE bool tx_tile_put(struct tx *tx, unsigned level, uint64_t idx, struct slice data, struct err *e);
 
 struct commit; /* the thread */
+
+/* What the tree needs to know, in the order of events; all in the commit thread (`opened` in the caller's, before it starts).
+ * Entries that were appended either become committed or are rolled back; every entry is told once for each time it is
+ * written. */
+struct commit_hooks {
+    /* The log has `size` entries; `db` is for reading tiles and leaves, during this call only. */
+    MUST_USE bool (*opened)(void *ctx, struct db *db, uint64_t size, struct err *e);
+    /* One entry, in its transaction.  Failing fails the job. */
+    MUST_USE bool (*appended)(void *ctx, struct tx *tx, uint64_t seq, struct slice leaf_data, struct err *e);
+    /* Entries from `size` on were undone: the log has `size` entries again. */
+    void (*rolled_back)(void *ctx, uint64_t size);
+    /* Entries [from, to) are durable; called before the `done` of their jobs, only if from < to. */
+    void (*committed)(void *ctx, uint64_t from, uint64_t to);
+    void *ctx;
+};
 
 struct commit_config {
     const char *where;  /* as db_open */
     uint8_t node;       /* 1 to 127 */
-    const char *origin; /* the log's name, for a new database */
+    const char *origin; /* the log's name, for a new database; another one than the database's is refused (NULL: any) */
     size_t batch_max;   /* jobs a transaction; 0: 256 */
     const struct crypto *crypto;
     int64_t (*now_ms)(void *ctx);
     MUST_USE bool (*random)(void *ctx, void *p, size_t n);
-    void *ctx;
-    /* Called in the commit thread after each commit with the new leaf hashes' range [from, to). */
-    void (*committed)(void *ctx, uint64_t from, uint64_t to);
+    void *ctx;                 /* of now_ms and random */
+    struct commit_hooks hooks; /* each may be NULL */
 };
 
 /* Opens or creates the database, applies migrations, starts the thread. */
 MUST_USE bool commit_start(const struct commit_config *cfg, struct commit **out, struct err *e);
 void commit_submit(struct commit *c, struct job *job); /* from any thread; the job belongs to the thread until done */
-/* Runs a job and waits for it.  Not from a job or the commit thread. */
+/* Runs a job and waits for it; its `done` is not called.  Not from a job or the commit thread. */
 MUST_USE bool commit_run(struct commit *c, struct job *job, struct err *e);
-void commit_stop(struct commit *c); /* finishes what is queued, joins, frees */
+void commit_stop(struct commit *c); /* finishes what is queued, joins, frees; NULL is fine */
 
 #endif

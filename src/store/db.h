@@ -1,8 +1,11 @@
 /* One database connection: SQLite or PostgreSQL behind one interface, with one dialect of SQL (DESIGN section 7).
  *
  * Parameters are written $1, $2, ... in both.  A statement is a static `struct sql`; it is prepared once for each connection
- * and cached.  A connection belongs to one thread.  Reading is free; changing anything goes through store/commit.h, whose
- * thread alone holds a writable connection. */
+ * and cached by its address.  A connection belongs to one thread.  Reading is free; changing anything goes through
+ * store/commit.h, whose thread alone holds a writable connection, and db_query() takes nothing but SELECT and WITH.
+ *
+ * Cast what SQL makes of integers (CAST(SUM(x) AS BIGINT)): PostgreSQL would answer with another type.  A result is held
+ * whole with PostgreSQL, so long ones are read in pages: WHERE key > $1 ORDER BY key LIMIT 1000. */
 #ifndef KITH_STORE_DB_H
 #define KITH_STORE_DB_H
 
@@ -40,15 +43,22 @@ struct sql {
     const char *text;
 };
 
+#define DB_ARGS_MAX 24
+
 /* where: "sqlite:PATH" or a libpq connection string "postgresql://...".  Opening for reading does not create.
- * Errors: io, unavailable, policy (schema version newer than this program). */
+ * Errors: io, unavailable, policy (schema version newer than this program), usage (where), store-schema (no Kith database). */
 MUST_USE bool db_open(const char *where, bool writable, struct db **out, struct err *e);
 void db_free(struct db *db);
 AUTO_FREE_FN(struct db *, db_free);
 bool db_is_postgres(const struct db *db);
 
+/* Between these two, all queries see one state of the database.  Not on a transaction's connection (tx_db). */
+MUST_USE bool db_snapshot_begin(struct db *db, struct err *e);
+void db_snapshot_end(struct db *db);
+
 /* A running query.  Zero it, db_query() it, step it with rows_next(), and rows_close() it (AUTO(rows_close)).
- * Text and blobs are borrowed until the next step; rows_text() is NUL-terminated ("" for NULL). */
+ * Text and blobs are borrowed until the next step; rows_text() is NUL-terminated ("" for NULL).
+ * One `struct sql` has one running query a connection: to nest a statement in itself, give it a second struct. */
 struct rows {
     struct db *db;
     void *stmt;
@@ -68,5 +78,10 @@ void rows_close(struct rows *r);
 /* One row or none.  True if a row was there; false with e->code == 0 if none. */
 MUST_USE bool db_query_row(struct db *db, const struct sql *q, const struct value *args, size_t n, struct rows *out,
                            struct err *e);
+
+/* For tests: the after-th statement from now on (1: the next; BEGIN and COMMIT count) fails, or kills the process before it
+ * is sent.  0 takes it back. */
+enum db_fault { DB_FAULT_FAIL, DB_FAULT_KILL };
+void db_test_fault(struct db *db, unsigned after, enum db_fault fault);
 
 #endif

@@ -1,0 +1,114 @@
+/* Every table as data: descriptors for rows (store/commit.h) and the migrations that create them.  The enums number the
+ * columns, so that cols[DEVICE_STATE] is a value and rows_int(&r, DEVICE_STATE) reads what row_read() selected.
+ *
+ * Ledgered tables carry the platform's state: each change has its entry.  Scratch tables are bookkeeping of a node. */
+#ifndef KITH_STORE_TABLES_H
+#define KITH_STORE_TABLES_H
+
+#include "store/commit.h"
+
+/* Ledgered: change only through tx_record(). */
+extern const struct table table_model, table_device, table_certificate, table_claim, table_devkey, table_operator,
+    table_gateway, table_anchor, table_setting;
+/* Scratch: tx_scratch(). */
+extern const struct table table_reservation, table_gateway_ack, table_journal_mark, table_checkpoint, table_note;
+/* The store's own: nobody writes them but commit.c and tx_tile_put(). */
+extern const struct table table_entry, table_tile, table_log;
+
+enum { MODEL_NAME, MODEL_SETTINGS /* JSON */, MODEL_CREATED_AT, MODEL_COLS };
+enum {
+    DEVICE_ID,
+    DEVICE_MODEL,
+    DEVICE_SERIAL, /* unique with the model */
+    DEVICE_STATE,
+    DEVICE_OWNER, /* null: not claimed */
+    DEVICE_CREATED_AT,
+    DEVICE_UPDATED_AT,
+    DEVICE_TAGS,        /* JSON, null: none */
+    DEVICE_LOCK_REASON, /* null: not locked */
+    DEVICE_COLS
+};
+enum cert_subject { CERT_DEVICE, CERT_GATEWAY, CERT_OPERATOR, CERT_SERVER, CERT_CA };
+enum {
+    CERTIFICATE_ID, /* issuer << 55 | node << 48 | shard << 32 | index (model/serial.h) */
+    CERTIFICATE_SERIAL,
+    CERTIFICATE_SUBJECT,      /* device id, or the gateway's, operator's, server's name; null: a CA's */
+    CERTIFICATE_SUBJECT_KIND, /* enum cert_subject */
+    CERTIFICATE_PROFILE,
+    CERTIFICATE_SPKI,   /* SHA-256 of the SubjectPublicKeyInfo */
+    CERTIFICATE_SPKI64, /* spki64_of() of it: what the index is on */
+    CERTIFICATE_NOT_BEFORE,
+    CERTIFICATE_NOT_AFTER,
+    CERTIFICATE_REVOKED_AT, /* null: not revoked */
+    CERTIFICATE_REASON,     /* RFC 5280 section 5.3.1, null as revoked_at */
+    CERTIFICATE_HOLD,       /* 1: on hold */
+    CERTIFICATE_DER,
+    CERTIFICATE_ISSUED_AT,
+    CERTIFICATE_COLS
+};
+enum {
+    CLAIM_DEVICE,
+    CLAIM_NONCE,
+    CLAIM_EXPIRES_AT,
+    CLAIM_DIGEST, /* SHA-256 of the claim's text */
+    CLAIM_USED_AT,
+    CLAIM_USED_SPKI,
+    CLAIM_COLS
+};
+enum { DEVKEY_SPKI, DEVKEY_DEVICE, DEVKEY_FIRST_AT, DEVKEY_COLS }; /* one key, one device */
+enum {
+    OPERATOR_NAME,
+    OPERATOR_ROLE,
+    OPERATOR_SPKI,
+    OPERATOR_CERT_ID,
+    OPERATOR_ADDED_AT,
+    OPERATOR_REMOVED_AT,
+    OPERATOR_COLS
+};
+enum { GATEWAY_NAME, GATEWAY_SITE, GATEWAY_CERT_ID, GATEWAY_ADDED_AT, GATEWAY_POLICY /* JSON */, GATEWAY_COLS };
+enum { ANCHOR_NAME, ANCHOR_DER, ANCHOR_ADDED_AT, ANCHOR_POLICY /* JSON: what it may vouch for */, ANCHOR_COLS };
+enum { SETTING_KEY, SETTING_VALUE, SETTING_COLS };
+
+enum {
+    RESERVATION_SPKI,
+    RESERVATION_DEVICE,
+    RESERVATION_KIND,
+    RESERVATION_CREATED_MS,
+    RESERVATION_NODE,
+    RESERVATION_COLS
+};
+enum { GATEWAY_ACK_GATEWAY, GATEWAY_ACK_SEQ, GATEWAY_ACK_AT, GATEWAY_ACK_COLS };
+enum { JOURNAL_MARK_SIGNER, JOURNAL_MARK_POSITION, JOURNAL_MARK_COLS };
+enum { CHECKPOINT_NODE, CHECKPOINT_SIZE, CHECKPOINT_NOTE, CHECKPOINT_AT, CHECKPOINT_COLS };
+enum { NOTE_KEY, NOTE_VALUE /* blob */, NOTE_COLS }; /* what a node wants to remember */
+
+/* An entry's key is one integer, so that the log is a plain append: entry_pos(node, seq). */
+enum { ENTRY_POS, ENTRY_TIME_MS, ENTRY_TYPE, ENTRY_LEAF, ENTRY_SALT, ENTRY_PAYLOAD, ENTRY_COLS };
+enum { TILE_NODE, TILE_LEVEL, TILE_IDX, TILE_DATA, TILE_COLS };
+enum { LOG_NODE, LOG_ORIGIN, LOG_CREATED_MS, LOG_COLS };
+
+#define ENTRY_NODE_SHIFT 56
+
+static inline int64_t entry_pos(uint8_t node, uint64_t seq)
+{
+    return (int64_t)((uint64_t)node << ENTRY_NODE_SHIFT | seq);
+}
+static inline uint64_t entry_seq(int64_t pos)
+{
+    return (uint64_t)pos & ((UINT64_C(1) << ENTRY_NODE_SHIFT) - 1);
+}
+
+/* The first 8 bytes of a SHA-256 as an integer for an index; compare the whole hash of what is found. */
+int64_t spki64_of(const uint8_t spki[32]);
+
+extern const struct table *const tables_all[];
+extern const size_t tables_n;
+const struct table *table_by_number(uint8_t number); /* NULL: none */
+
+/* Creates or brings up to date; on a writable connection, in one transaction.  Errors: store-schema-newer. */
+MUST_USE bool tables_migrate(struct db *db, struct err *e);
+/* Refuses a database that is not ours, older or newer than this program. */
+MUST_USE bool tables_check(struct db *db, struct err *e);
+#define SCHEMA_VERSION 1
+
+#endif
