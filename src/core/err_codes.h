@@ -64,5 +64,20 @@ ERR_ROW(ERR_ROSTER, POLICY, 905, "roster", "The roster is missing, or is not the
 ERR_ROW(ERR_JOURNAL, IO, 906, "journal", "The signer's journal cannot be read or written, or was changed; nothing is signed until it is whole.")
 /* 1000-1099: server */
 /* 1100-1199: gate */
+ERR_ROW(ERR_FEED, SYNTAX, 1100, "feed", "A message of the revocation feed is not in the form of doc/spec/feed.md; nothing of it was taken over.")
+ERR_ROW(ERR_FEED_HASH, CRYPTO, 1101, "feed-hash", "A revocation set is not the one that the signed head names.")
+ERR_ROW(ERR_FEED_FORK, CRYPTO, 1102, "feed-fork", "The platform told two stories: a head does not follow from the one that this gateway has. Keep both and look who signs.")
+ERR_ROW(ERR_FEED_ROLLBACK, CRYPTO, 1103, "feed-rollback", "A feed or a state file is older than what this gateway has seen already.")
+ERR_ROW(ERR_GATE_NO_STATE, UNAVAILABLE, 1110, "gate-no-state", "The gateway never had a feed, or its state file is gone; it refuses everybody until the platform has sent one.")
+ERR_ROW(ERR_GATE_STATE, CRYPTO, 1111, "gate-state", "The gateway's state file is cut, damaged or not what it wrote; it refuses everybody until the platform has sent a new one.")
+ERR_ROW(ERR_GATE_STALE, UNAVAILABLE, 1112, "gate-stale", "The feed is older than its next head plus the grace period; nobody is let in on knowledge that old.")
+ERR_ROW(ERR_GATE_CERT, POLICY, 1120, "gate-cert", "The certificate is not one that this platform's issuing CA gave to a device.")
+ERR_ROW(ERR_GATE_VALIDITY, POLICY, 1121, "gate-validity", "The certificate is not valid yet, or not any more.")
+ERR_ROW(ERR_GATE_REVOKED, POLICY, 1122, "gate-revoked", "The certificate was revoked.")
+ERR_ROW(ERR_GATE_HELD, POLICY, 1123, "gate-held", "The certificate is held: its device is suspended or in quarantine.")
+ERR_ROW(ERR_GATE_SHARD, POLICY, 1124, "gate-unknown-shard", "The feed says nothing about certificates of this node and time of expiry.")
+ERR_ROW(ERR_GATE_DEVICE, POLICY, 1125, "gate-device", "The device is not one of this gateway's site.")
+ERR_ROW(ERR_GATE_TOPIC, POLICY, 1126, "gate-topic", "No topic pattern of the policy covers what the device asked for.")
+ERR_ROW(ERR_GATE_BROKER, POLICY, 1127, "gate-broker", "The broker's configuration would let clients pass the plugin; `kith gateway config` writes one that does not.")
 /* 1200-1299: agent */
 /* 1300-1399: cli */
