@@ -45,6 +45,19 @@ ERR_ROW(ERR_STORE_ORIGIN, POLICY, 408, "store-origin", "The database's log has a
 ERR_ROW(ERR_STORE_WRITER, CONFLICT, 409, "store-writer", "Another process writes to this database as the same node.")
 ERR_ROW(ERR_STORE_CORRUPT, IO, 410, "store-corrupt", "The database file is damaged. Restore it from a copy; the ledger shows what the copy lacks.")
 /* 500-599: x509 */
+ERR_ROW(ERR_CSR, SYNTAX, 500, "csr", "Not a certificate request of PKCS#10 (RFC 2986) that is taken here.")
+ERR_ROW(ERR_CSR_POP, CRYPTO, 501, "csr-pop", "The request is not signed by the key in it, so nothing shows that the sender holds that key.")
+ERR_ROW(ERR_SIG_ALG, POLICY, 502, "sig-alg", "The signature algorithm is not one that Kith takes: ECDSA, RSA and RSA-PSS with SHA-256 or SHA-384, Ed25519.")
+ERR_ROW(ERR_CERT, SYNTAX, 510, "cert", "Not a certificate of RFC 5280.")
+ERR_ROW(ERR_CERT_SIGNATURE, CRYPTO, 511, "cert-signature", "The certificate is not signed by the key that it should be signed by.")
+ERR_ROW(ERR_TEMPLATE, INTERNAL, 512, "cert-template", "A certificate was to be made that RFC 5280 does not allow, or that is too large.")
+ERR_ROW(ERR_CHAIN_UNTRUSTED, POLICY, 520, "chain-untrusted", "No path leads from the certificate to a trust anchor. kith anchor ls shows the anchors.")
+ERR_ROW(ERR_CHAIN_TIME, POLICY, 521, "chain-time", "A certificate of the path is not valid yet, or not any more.")
+ERR_ROW(ERR_CHAIN_RULE, POLICY, 522, "chain-rule", "A certificate of the path may not be used so: its constraints, key usage or a critical extension forbid it.")
+ERR_ROW(ERR_CRL, SYNTAX, 530, "crl", "Not a certificate revocation list of RFC 5280 section 5 that is taken here.")
+ERR_ROW(ERR_CRL_SIGNATURE, CRYPTO, 531, "crl-signature", "The revocation list is not signed by its issuer.")
+ERR_ROW(ERR_DN, USAGE, 540, "dn", "Not a distinguished name such as CN=name, O=organisation (RFC 4514).")
+ERR_ROW(ERR_SAN, SYNTAX, 541, "san", "Not the GeneralNames of RFC 5280 section 4.2.1.6.")
 /* 600-699: model */
 ERR_ROW(ERR_DEVICE_STATE, CONFLICT, 600, "device-state", "The device's state does not allow this step; the message says from which state to which.")
 ERR_ROW(ERR_NAME, USAGE, 601, "name", "A name has characters or a length that Kith does not take.")
@@ -52,6 +65,11 @@ ERR_ROW(ERR_TOMBSTONE, POLICY, 602, "tombstone", "The device was retired, revoke
 ERR_ROW(ERR_SERIAL, SYNTAX, 603, "serial", "The certificate's serial number is not one that this platform gives out.")
 /* 700-799: ledger */
 /* 800-899: ca */
+ERR_ROW(ERR_PROFILE, USAGE, 800, "profile", "A profile file has a line that is not understood; the message has line and column.")
+ERR_ROW(ERR_PROFILE_KEY, POLICY, 801, "profile-key", "The profile does not allow this kind of key.")
+ERR_ROW(ERR_PROFILE_VALIDITY, POLICY, 802, "profile-validity", "The profile does not allow so long a validity, or the issuer ends before.")
+ERR_ROW(ERR_PROFILE_SAN, POLICY, 803, "profile-san", "The request asks for a name that is not this subject's.")
+ERR_ROW(ERR_PROFILE_FACT, POLICY, 804, "profile-fact", "The profile needs a fact about the subject that is not known, or that cannot stand in a certificate.")
 ERR_ROW(ERR_SIGNER_GONE, UNAVAILABLE, 820, "signer-gone", "The signer does not answer: it is starting again, or its token is away. Nothing was lost; ask again.")
 ERR_ROW(ERR_SIGNER_PROTOCOL, INTERNAL, 821, "signer-protocol", "The signer and the server do not understand each other; are both of one version?")
 /* 900-999: signer */
