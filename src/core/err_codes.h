@@ -31,6 +31,14 @@ ERR_ROW(ERR_PEER, AUTH, 207, "peer", "The process on the other side of the local
 ERR_ROW(ERR_TOO_BIG, LIMIT, 208, "too-big", "A file, message or text is larger than the maximum for its kind.")
 ERR_ROW(ERR_TIME_TEXT, SYNTAX, 209, "time-text", "Not a time as RFC 3339 writes it, such as 2026-11-23T11:00:00Z.")
 ERR_ROW(ERR_ENCODING, SYNTAX, 210, "encoding", "Not strict hex, base64, base64url or base32 (RFC 4648) of the expected length.")
+ERR_ROW(ERR_HTTP_LISTEN, IO, 250, "http-listen", "A listening socket could not be opened; the message has address and cause.")
+ERR_ROW(ERR_HTTP_REQUEST, SYNTAX, 251, "http-request", "The request is not HTTP/1.1 as RFC 9112 writes it, or lacks something that this path needs.")
+ERR_ROW(ERR_HTTP_TOO_LARGE, LIMIT, 252, "http-too-large", "The header or the body of a request is larger than is taken here.")
+ERR_ROW(ERR_HTTP_METHOD, USAGE, 253, "http-method", "The path exists but does not take this method; Allow lists those that it takes.")
+ERR_ROW(ERR_HTTP_ANSWER, SYNTAX, 254, "http-answer", "The other side answered something that is not HTTP, or not what was asked for.")
+ERR_ROW(ERR_TLS, CRYPTO, 255, "tls", "TLS could not be set up or agreed on; the message has the cause.")
+ERR_ROW(ERR_TLS_TRUST, CRYPTO, 256, "tls-trust", "The server's certificate does not lead to the root that is trusted, or is for another name.")
+ERR_ROW(ERR_HTTP_AUTH, AUTH, 257, "http-auth", "This path needs a client certificate or a user and password.")
 /* 300-399: keys */
 /* 400-499: store */
 ERR_ROW(ERR_STORE, IO, 400, "store", "The database refused a statement; the message has its words.")
