@@ -3,7 +3,8 @@
  *
  * References: `file:PATH` (PKCS#8, sealed by scrypt, or `file:PATH?plain` on devices without a passphrase) and `pkcs11:...`
  * (RFC 7512; module, token and PIN file come from struct key_env).  A key may be used by several threads at once.
- * The public part is read when the key is opened and never changes. */
+ * The public part is read when the key is opened and never changes; the key signs once then, so that a private key that
+ * does not belong to it is found (ERR_KEY_MISMATCH). */
 #ifndef KITH_KEYS_KEY_H
 #define KITH_KEYS_KEY_H
 
@@ -28,6 +29,7 @@ MUST_USE bool key_generate(const struct key_env *env, const char *ref, enum key_
                            struct err *e);
 /* Destroys the private key at ref for good. */
 MUST_USE bool key_destroy(const struct key_env *env, const char *ref, struct err *e);
+struct key *key_dup(struct key *k); /* one more owner of the same key */
 void key_free(struct key *k);
 AUTO_FREE_FN(struct key *, key_free);
 
