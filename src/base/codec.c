@@ -1,0 +1,148 @@
+#include "base/codec.h"
+
+#define LINE_CHARS 64
+
+static const struct alphabet {
+    const char *chars;
+    unsigned bits;
+    unsigned group; /* characters of a whole group */
+    bool padded;
+    const char *name, *rule;
+} alphabets[] = {
+    [CODEC_HEX] = {"0123456789abcdef", 4, 2, false, "hex", "lower-case hex, two characters a byte"},
+    [CODEC_BASE64] = {"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", 6, 4, true, "base64",
+                      "RFC 4648 section 4"},
+    [CODEC_BASE64URL] = {"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", 6, 4, false, "base64url",
+                         "RFC 4648 section 5, without padding"},
+    [CODEC_BASE32] = {"abcdefghijklmnopqrstuvwxyz234567", 5, 8, false, "base32",
+                      "RFC 4648 section 6, lower case without padding"},
+};
+
+static int char_value(const struct alphabet *a, uint8_t c)
+{
+    const char *p = c ? strchr(a->chars, c) : NULL;
+    return p ? (int)(p - a->chars) : -1;
+}
+
+size_t codec_text_len(enum codec c, size_t bytes)
+{
+    const struct alphabet *a = &alphabets[c];
+    if (bytes > SIZE_MAX / 16)
+        return SIZE_MAX;
+    size_t n = (bytes * 8 + a->bits - 1) / a->bits;
+    return a->padded ? (n + a->group - 1) / a->group * a->group : n;
+}
+
+size_t codec_bytes_max(enum codec c, size_t chars)
+{
+    unsigned bits = alphabets[c].bits;
+    return chars / 8 * bits + chars % 8 * bits / 8;
+}
+
+static void encode_to(const struct alphabet *a, struct slice s, char *dst, size_t len)
+{
+    uint32_t acc = 0;
+    unsigned have = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        acc = acc << 8 | s.p[i];
+        for (have += 8; have >= a->bits; have -= a->bits)
+            dst[n++] = a->chars[acc >> (have - a->bits) & ((1u << a->bits) - 1)];
+    }
+    if (have)
+        dst[n++] = a->chars[acc << (a->bits - have) & ((1u << a->bits) - 1)];
+    while (n < len)
+        dst[n++] = '=';
+}
+
+bool codec_encode(enum codec c, struct slice s, char *dst, size_t cap)
+{
+    size_t len = codec_text_len(c, s.n);
+    if (cap)
+        dst[0] = 0;
+    if (len >= cap)
+        return false;
+    encode_to(&alphabets[c], s, dst, len);
+    dst[len] = 0;
+    return true;
+}
+
+void codec_put(struct buf *b, enum codec c, struct slice s)
+{
+    size_t len = codec_text_len(c, s.n);
+    char *p = buf_space(b, len);
+    if (!p)
+        return;
+    encode_to(&alphabets[c], s, p, len);
+    buf_added(b, len);
+}
+
+void codec_put_lines(struct buf *b, struct slice s)
+{
+    const size_t bytes = LINE_CHARS / 4 * 3;
+    for (size_t i = 0; i < s.n; i += bytes) {
+        codec_put(b, CODEC_BASE64, slice_of(s.p + i, s.n - i < bytes ? s.n - i : bytes));
+        buf_put_char(b, '\n');
+    }
+}
+
+/* One pass for both forms: `blanks` says whether white space is skipped. */
+static bool decode(const struct alphabet *a, struct slice text, bool blanks, uint8_t *dst, size_t cap, size_t *n,
+                   struct err *e)
+{
+    uint32_t acc = 0;
+    unsigned have = 0;
+    size_t chars = 0, pads = 0, out = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        uint8_t ch = text.p[i];
+        if (blanks && (ch == ' ' || ch == '\t' || ch == '\r' || ch == '\n'))
+            continue;
+        if (a->padded && ch == '=') {
+            pads++;
+            continue;
+        }
+        int v = pads ? -1 : char_value(a, ch);
+        if (v < 0)
+            return err_set(e, ERR_ENCODING, "%s: character \"%s\" at place %zu", a->name, ERR_QUOTE(slice_of(&ch, 1)),
+                           i + 1);
+        chars++;
+        acc = (acc << a->bits | (uint32_t)v) & 0xffff;
+        have += a->bits;
+        if (have < 8)
+            continue;
+        have -= 8;
+        if (out == cap)
+            return err_set(e, ERR_TOO_BIG, "%s: more than %zu bytes", a->name, cap);
+        dst[out++] = (uint8_t)(acc >> have);
+    }
+    size_t left = chars % a->group;
+    size_t pads_want = a->padded && left ? a->group - left : 0;
+    if (have >= a->bits || pads != pads_want)
+        return err_set(e, ERR_ENCODING, "%s: %zu characters%s", a->name, chars,
+                       pads != pads_want ? " with wrong padding" : " do not make whole bytes");
+    if (acc & ((1u << have) - 1))
+        return err_set(e, ERR_ENCODING, "%s: bits behind the last byte are not zero", a->name);
+    *n = out;
+    return true;
+}
+
+static bool decode_clean(const struct alphabet *a, struct slice text, bool blanks, void *dst, size_t cap, size_t *n,
+                         struct err *e)
+{
+    *n = 0;
+    if (decode(a, text, blanks, dst, cap, n, e))
+        return true;
+    if (cap)
+        memset(dst, 0, cap);
+    return err_why(e, "%s", a->rule);
+}
+
+bool codec_decode(enum codec c, struct slice text, void *dst, size_t cap, size_t *n, struct err *e)
+{
+    return decode_clean(&alphabets[c], text, false, dst, cap, n, e);
+}
+
+bool codec_decode_lines(struct slice text, void *dst, size_t cap, size_t *n, struct err *e)
+{
+    return decode_clean(&alphabets[CODEC_BASE64], text, true, dst, cap, n, e);
+}

@@ -1,0 +1,235 @@
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define READ_STEP 65536
+#define PATH_CAP  4096
+
+static bool fail(struct err *e, const char *act, const char *path)
+{
+    return err_set(e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "cannot %s \"%s\": %m", act, ERR_QUOTE(slice_str(path)));
+}
+
+void file_close(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+static bool check_private(const char *path, const struct stat *st, struct err *e)
+{
+    const char *q = ERR_QUOTE(slice_str(path));
+    if (st->st_uid != geteuid() && st->st_uid != 0) {
+        err_set(e, ERR_FILE_MODE, "\"%s\" belongs to user %u", q, (unsigned)st->st_uid);
+        err_why(e, "who owns it can change it; it must belong to user %u or root", (unsigned)geteuid());
+        return err_try(e, "chown %u %s", (unsigned)geteuid(), q);
+    }
+    if (st->st_mode & 077) {
+        err_set(e, ERR_FILE_MODE, "\"%s\" has mode %04o", q, (unsigned)st->st_mode & 07777);
+        err_why(e, "it holds secrets, so nobody but its owner may have rights on it");
+        return err_try(e, "chmod %s %s", S_ISDIR(st->st_mode) ? "0700" : "0600", q);
+    }
+    return true;
+}
+
+bool file_check_private(const char *path, struct err *e)
+{
+    struct stat st;
+    if (stat(path, &st) != 0)
+        return fail(e, "look at", path);
+    return check_private(path, &st, e);
+}
+
+static bool read_fd(int fd, const char *path, size_t max, struct buf *out, struct err *e)
+{
+    size_t before = out->n;
+    for (;;) {
+        /* One byte more than may come, so that a file that is too long is seen. */
+        size_t left = max - (out->n - before), step = left < READ_STEP ? left + 1 : READ_STEP;
+        char tmp[1];
+        char *p = left ? buf_space(out, step > left ? left : step) : tmp;
+        size_t cap = left ? (step > left ? left : step) : 1;
+        if (!p)
+            return err_set(e, ERR_TOO_BIG, "\"%s\" does not fit into %zu bytes", ERR_QUOTE(slice_str(path)), out->max);
+        ssize_t n = read(fd, p, cap);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return fail(e, "read", path);
+        if (n == 0)
+            return true;
+        if (!left)
+            return err_set(e, ERR_TOO_BIG, "\"%s\" has more than %zu bytes", ERR_QUOTE(slice_str(path)), max);
+        buf_added(out, (size_t)n);
+    }
+}
+
+static bool read_path(const char *path, size_t max, bool private, struct buf *out, struct err *e)
+{
+    size_t before = out->n;
+    /* Not blocking: a FIFO must not hold us up. */
+    AUTO(file_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return fail(e, "open", path);
+    if (!S_ISREG(st.st_mode))
+        return err_set(e, ERR_IO, "\"%s\" is not a regular file", ERR_QUOTE(slice_str(path)));
+    if (private && !check_private(path, &st, e))
+        return false;
+    if (read_fd(fd, path, max, out, e))
+        return true;
+    out->n = before;
+    if (out->p)
+        out->p[before] = 0;
+    return false;
+}
+
+bool file_read(const char *path, size_t max, struct buf *out, struct err *e)
+{
+    return read_path(path, max, false, out, e);
+}
+
+bool file_read_private(const char *path, size_t max, struct buf *out, struct err *e)
+{
+    return read_path(path, max, true, out, e);
+}
+
+bool file_write_all(int fd, struct slice s, struct err *e)
+{
+    while (s.n) {
+        ssize_t n = write(fd, s.p, s.n);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return err_set(e, ERR_IO, "cannot write: %m");
+        s = slice_of(s.p + n, s.n - (size_t)n);
+    }
+    return true;
+}
+
+bool file_append_durable(int fd, struct slice s, struct err *e)
+{
+    if (!file_write_all(fd, s, e))
+        return false;
+    return fdatasync(fd) == 0 || err_set(e, ERR_IO, "cannot sync: %m");
+}
+
+bool file_sync_dir_of(const char *path, struct err *e)
+{
+    char dir[PATH_CAP];
+    const char *slash = strrchr(path, '/');
+    size_t n = slash ? (size_t)(slash - path) : 0;
+    if (n >= sizeof dir)
+        return err_set(e, ERR_IO, "the path is longer than %d characters", PATH_CAP);
+    memcpy(dir, path, n);
+    dir[n] = 0;
+    AUTO(file_close) int fd = open(n ? dir : slash ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) != 0)
+        return fail(e, "sync the directory of", path);
+    return true;
+}
+
+static bool write_temp(int fd, const char *path, mode_t mode, struct slice s, struct err *e)
+{
+    if (fchmod(fd, mode) != 0)
+        return fail(e, "set the mode of", path);
+    if (!file_write_all(fd, s, e))
+        return err_ctx(e, "\"%s\"", ERR_QUOTE(slice_str(path)));
+    return fsync(fd) == 0 || fail(e, "sync", path);
+}
+
+static bool write_beside(const char *path, mode_t mode, struct slice s, bool replace, struct err *e)
+{
+    char tmp[PATH_CAP];
+    int len = snprintf(tmp, sizeof tmp, "%s.tmp-XXXXXX", path);
+    if (len < 0 || (size_t)len >= sizeof tmp)
+        return err_set(e, ERR_IO, "the path is longer than %d characters", PATH_CAP);
+    AUTO(file_close) int fd = mkostemp(tmp, O_CLOEXEC);
+    if (fd < 0)
+        return fail(e, "create a file beside", path);
+    bool ok = write_temp(fd, path, mode, s, e);
+    if (ok && replace) {
+        ok = rename(tmp, path) == 0 || fail(e, "put in its place", path);
+    } else if (ok) {
+        /* link(2) does not replace, and is as atomic as rename(2). */
+        ok = link(tmp, path) == 0;
+        if (!ok && errno == EEXIST)
+            err_set(e, ERR_CONFLICT, "\"%s\" exists already", ERR_QUOTE(slice_str(path)));
+        else if (!ok)
+            fail(e, "put in its place", path);
+        if (ok)
+            unlink(tmp);
+    }
+    if (!ok)
+        unlink(tmp);
+    return ok && file_sync_dir_of(path, e);
+}
+
+bool file_write_atomic(const char *path, mode_t mode, struct slice s, struct err *e)
+{
+    return write_beside(path, mode, s, true, e);
+}
+
+bool file_write_new(const char *path, mode_t mode, struct slice s, struct err *e)
+{
+    return write_beside(path, mode, s, false, e);
+}
+
+bool file_mkdir_private(const char *path, struct err *e)
+{
+    struct stat st;
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return fail(e, "make the directory", path);
+    if (stat(path, &st) != 0)
+        return fail(e, "look at", path);
+    if (!S_ISDIR(st.st_mode))
+        return err_set(e, ERR_CONFLICT, "\"%s\" exists and is not a directory", ERR_QUOTE(slice_str(path)));
+    return check_private(path, &st, e);
+}
+
+bool file_exists(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0;
+}
+
+bool file_remove(const char *path, struct err *e)
+{
+    if (unlink(path) != 0) {
+        if (errno == ENOENT)
+            return true;
+        return fail(e, "remove", path);
+    }
+    return file_sync_dir_of(path, e);
+}
+
+bool file_lock(const char *path, int *out, struct err *e)
+{
+    *out = -1;
+    AUTO(file_close) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return fail(e, "open", path);
+    char pid[24] = {0};
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK)
+            return fail(e, "lock", path);
+        ssize_t n = pread(fd, pid, sizeof pid - 1, 0);
+        size_t digits = n > 0 ? strspn(pid, "0123456789") : 0;
+        pid[digits] = 0;
+        err_set(e, ERR_LOCKED, "\"%s\" is locked by process %s", ERR_QUOTE(slice_str(path)), digits ? pid : "?");
+        return err_try(e, "stop that process first, or use another directory");
+    }
+    int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    if (ftruncate(fd, 0) != 0 || pwrite(fd, pid, (size_t)n, 0) != n)
+        return fail(e, "write", path);
+    *out = fd;
+    fd = -1;
+    return true;
+}

@@ -1,0 +1,176 @@
+#include "../test.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+static char dir[64];
+
+static int setup(void **state)
+{
+    (void)state;
+    strcpy(dir, "/tmp/kith-file-XXXXXX");
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    char cmd[96];
+    snprintf(cmd, sizeof cmd, "rm -rf '%s'", dir);
+    return system(cmd);
+}
+
+static const char *in_dir(const char *name)
+{
+    static char path[8][128];
+    static int turn;
+    turn = (turn + 1) % 8;
+    snprintf(path[turn], sizeof path[turn], "%s/%s", dir, name);
+    return path[turn];
+}
+
+static void writes_whole_files_or_none(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct buf b;
+    struct stat st;
+    const char *path = in_dir("a");
+    buf_init(&b, 100);
+    assert_ok(file_write_new(path, 0640, SLICE_LIT("one"), &e), e);
+    assert_err(file_write_new(path, 0640, SLICE_LIT("two"), &e), e, ERR_CONFLICT);
+    assert_ok(file_read(path, 3, &b, &e), e);
+    assert_string_equal(buf_str(&b), "one");
+    assert_ok(file_write_atomic(path, 0600, SLICE_LIT("three"), &e), e);
+    buf_reset(&b);
+    assert_ok(file_read_private(path, 5, &b, &e), e);
+    assert_string_equal(buf_str(&b), "three");
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_err(file_write_atomic(in_dir("no/such"), 0600, SLICE_LIT("x"), &e), e, ERR_NOTFOUND);
+    buf_clear(&b);
+    /* Nothing is left beside it. */
+    char cmd[128];
+    snprintf(cmd, sizeof cmd, "test \"$(ls -A '%s')\" = a", dir);
+    assert_int_equal(system(cmd), 0);
+    assert_ok(file_remove(path, &e), e);
+    assert_false(file_exists(path));
+    assert_ok(file_remove(path, &e), e);
+}
+
+static void bounds_what_it_reads(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct buf b;
+    const char *path = in_dir("big");
+    static char big[200000];
+    memset(big, 'x', sizeof big);
+    assert_ok(file_write_new(path, 0600, SLICE_ARRAY(big), &e), e);
+    buf_init(&b, 1 << 20);
+    buf_put_str(&b, "before");
+    assert_err(file_read(path, sizeof big - 1, &b, &e), e, ERR_TOO_BIG);
+    assert_string_equal(buf_str(&b), "before");
+    assert_ok(file_read(path, sizeof big, &b, &e), e);
+    assert_int_equal(b.n, sizeof big + 6);
+    assert_err(file_read(in_dir("none"), 10, &b, &e), e, ERR_NOTFOUND);
+    assert_err(file_read(dir, 10, &b, &e), e, ERR_IO);
+    assert_int_equal(mkfifo(in_dir("fifo"), 0600), 0);
+    assert_err(file_read(in_dir("fifo"), 10, &b, &e), e, ERR_IO);
+    buf_clear(&b);
+    buf_init(&b, 10);
+    assert_err(file_read(path, sizeof big, &b, &e), e, ERR_TOO_BIG);
+    buf_clear(&b);
+}
+
+static void refuses_secrets_that_others_can_read(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct buf b;
+    buf_init(&b, 100);
+    static const struct {
+        mode_t mode;
+        bool ok;
+    } rows[] = {{0600, true}, {0400, true}, {0640, false}, {0604, false}, {0610, false}, {0602, false}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_ok(file_write_atomic(in_dir("pin"), rows[i].mode, SLICE_LIT("1234"), &e), e);
+        buf_reset(&b);
+        bool got = file_read_private(in_dir("pin"), 10, &b, &e);
+        assert_int_equal(got, rows[i].ok);
+        if (!got) {
+            assert_int_equal(e.code, ERR_FILE_MODE);
+            assert_non_null(strstr(e.hint, "chmod 0600"));
+            assert_int_equal(b.n, 0);
+        }
+    }
+    buf_clear(&b);
+    assert_ok(file_mkdir_private(in_dir("d"), &e), e);
+    assert_ok(file_mkdir_private(in_dir("d"), &e), e);
+    assert_int_equal(chmod(in_dir("d"), 0755), 0);
+    assert_err(file_mkdir_private(in_dir("d"), &e), e, ERR_FILE_MODE);
+    assert_err(file_mkdir_private(in_dir("pin"), &e), e, ERR_CONFLICT);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(in_dir("pin"), 12345, 0), 0);
+        assert_err(file_check_private(in_dir("pin"), &e), e, ERR_FILE_MODE);
+    }
+}
+
+static void lets_one_process_hold_a_lock(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    int fd, again, status;
+    const char *path = in_dir("lock");
+    assert_ok(file_lock(path, &fd, &e), e);
+    assert_err(file_lock(path, &again, &e), e, ERR_LOCKED);
+    char pid[24];
+    snprintf(pid, sizeof pid, "process %ld", (long)getpid());
+    assert_non_null(strstr(e.what, pid));
+    assert_int_equal(again, -1);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(file_lock(path, &again, &e) ? 1 : e.code == ERR_LOCKED ? 0 : 2);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    file_close(&fd);
+    assert_int_equal(fd, -1);
+    assert_ok(file_lock(path, &fd, &e), e);
+    file_close(&fd);
+}
+
+static void appends_durably_and_says_when_it_cannot(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct buf b;
+    buf_init(&b, 100);
+    int fd = open(in_dir("log"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    assert_ok(file_append_durable(fd, SLICE_LIT("one "), &e), e);
+    assert_ok(file_append_durable(fd, SLICE_LIT("two"), &e), e);
+    assert_ok(file_read(in_dir("log"), 100, &b, &e), e);
+    assert_string_equal(buf_str(&b), "one two");
+    file_close(&fd);
+    fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    assert_err(file_append_durable(fd, SLICE_LIT("x"), &e), e, ERR_IO);
+    file_close(&fd);
+    buf_clear(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(writes_whole_files_or_none, setup, teardown),
+        cmocka_unit_test_setup_teardown(bounds_what_it_reads, setup, teardown),
+        cmocka_unit_test_setup_teardown(refuses_secrets_that_others_can_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(lets_one_process_hold_a_lock, setup, teardown),
+        cmocka_unit_test_setup_teardown(appends_durably_and_says_when_it_cannot, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
