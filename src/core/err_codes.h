@@ -89,6 +89,12 @@ ERR_ROW(ERR_NAME, USAGE, 601, "name", "A name has characters or a length that Ki
 ERR_ROW(ERR_TOMBSTONE, POLICY, 602, "tombstone", "The device was retired, revoked or scrapped. That is permanent: no door lets it in again.")
 ERR_ROW(ERR_SERIAL, SYNTAX, 603, "serial", "The certificate's serial number is not one that this platform gives out.")
 /* 700-799: ledger */
+ERR_ROW(ERR_EVENT, INTERNAL, 700, "event", "An event is not as the catalogue (doc/spec/events.md) has it; the message names the field.")
+ERR_ROW(ERR_NOTE, SYNTAX, 701, "note", "Not a signed note, checkpoint or verifier key as C2SP writes them.")
+ERR_ROW(ERR_NOTE_SIG, CRYPTO, 702, "note-signature", "A signature on a checkpoint is wrong, or one that is wanted is not there.")
+ERR_ROW(ERR_LEDGER_ENTRY, CRYPTO, 703, "ledger-entry", "A ledger entry is not in its form, or was altered: its parts do not fit together.")
+ERR_ROW(ERR_LEDGER, INTERNAL, 704, "ledger", "The ledger in the database is not whole: an entry or a tile is missing.")
+ERR_ROW(ERR_TILE, NOTFOUND, 705, "tile", "The log has no such tile (yet).")
 /* 800-899: ca */
 ERR_ROW(ERR_PROFILE, USAGE, 800, "profile", "A profile file has a line that is not understood; the message has line and column.")
 ERR_ROW(ERR_PROFILE_KEY, POLICY, 801, "profile-key", "The profile does not allow this kind of key.")
