@@ -57,8 +57,8 @@ MUST_USE bool db_snapshot_begin(struct db *db, struct err *e);
 void db_snapshot_end(struct db *db);
 
 /* A running query.  Zero it, db_query() it, step it with rows_next(), and rows_close() it (AUTO(rows_close)).
- * Text and blobs are borrowed until the next step; rows_text() is NUL-terminated ("" for NULL).
- * One `struct sql` has one running query a connection: to nest a statement in itself, give it a second struct. */
+ * Text and blobs are borrowed until the next step; rows_text() is NUL-terminated ("" for NULL), for
+ * columns that hold text.  Queries may nest. */
 struct rows {
     struct db *db;
     void *stmt;

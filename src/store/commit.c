@@ -1,0 +1,378 @@
+#include "store/commit.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "store/row_sql.h"
+#include "store/tables.h"
+#include "store/tx.h"
+
+#define BATCH_DEFAULT   256
+#define CONFLICT_TRIES  10
+#define RECONNECT_TRIES 10
+#define RECONNECT_MS    100
+
+struct commit {
+    struct commit_config cfg;
+    struct db *db;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct job *head, **tail; /* under the lock, like stop */
+    bool stop;
+    /* From here on the thread's own. */
+    uint64_t size;       /* of the log, durable */
+    uint64_t doubt_size; /* what it is if a commit whose answer was lost went through; == size: no doubt */
+    int64_t last_ms;
+    struct tx tx;
+    struct job **jobs; /* the batch */
+    struct err *errs;
+};
+
+/* ---- one transaction ---- */
+
+static void tell_committed(struct commit *c, uint64_t size)
+{
+    uint64_t from = c->size;
+    c->size = c->doubt_size = size;
+    if (size > from && c->cfg.hooks.committed)
+        c->cfg.hooks.committed(c->cfg.hooks.ctx, from, size);
+}
+
+static void tell_rolled_back(struct commit *c, uint64_t written)
+{
+    c->doubt_size = c->size;
+    if (written > c->size && c->cfg.hooks.rolled_back)
+        c->cfg.hooks.rolled_back(c->cfg.hooks.ctx, c->size);
+}
+
+/* Another process that appends as the same node shows in the log's size; going on would fork the log. */
+static bool size_is(struct commit *c, uint64_t size, struct err *e)
+{
+    if (size == c->size)
+        return true;
+    err_set(e, ERR_STORE_WRITER, "the log has %llu entries, not %llu as this process left it", (unsigned long long)size,
+            (unsigned long long)c->size);
+    return err_try(e, "see that one process only writes as node %u, and restart", c->cfg.node);
+}
+
+/* After a lost connection: connects, and settles whether the last commit went through. */
+static bool reconnect(struct commit *c, struct err *e)
+{
+    uint64_t size;
+    if (!db_is_lost(c->db) && c->doubt_size == c->size)
+        return true;
+    if ((db_is_lost(c->db) && !db_reopen(c->db, e)) || !tx_size_load(c->db, c->cfg.node, &size, e))
+        return false;
+    if (c->doubt_size == c->size)
+        return size_is(c, size, e);
+    if (size == c->doubt_size) {
+        tell_committed(c, size);
+        return true;
+    }
+    tell_rolled_back(c, c->doubt_size);
+    return size_is(c, size, e);
+}
+
+static bool reconnect_patiently(struct commit *c, struct err *e)
+{
+    for (int i = 0; i < RECONNECT_TRIES; i++) {
+        if (reconnect(c, e))
+            return true;
+        if (err_class_of(e->code) != ERR_CLASS_UNAVAILABLE)
+            return false;
+        nanosleep(&(struct timespec){.tv_nsec = RECONNECT_MS * 1000000L}, NULL);
+    }
+    return false;
+}
+
+static bool tx_start(struct commit *c, struct err *e)
+{
+    int64_t now = c->cfg.now_ms(c->cfg.ctx);
+    c->last_ms = now > c->last_ms ? now : c->last_ms; /* entries are in order of time, whatever the clock does */
+    c->tx.now_ms = c->last_ms;
+    c->tx.size = c->size;
+    return db_begin(c->db, e);
+}
+
+/* True: the job is done, or refused without a trace, and the transaction is whole. */
+static bool job_run(struct commit *c, struct job *job, struct err *refused, struct err *e)
+{
+    c->tx.wrote = c->tx.broken = false;
+    err_clear(refused);
+    bool ok = job->run(&c->tx, job, refused);
+    if (ok && c->tx.broken)
+        *refused = c->tx.why;
+    else if (ok)
+        err_clear(refused);
+    else if (!refused->code)
+        err_set(refused, ERR_INTERNAL, "a job failed and did not say why");
+    if (!db_in_tx(c->db))
+        return refused->code ? (*e = *refused, false) : err_set(e, ERR_STORE, "the transaction was lost");
+    if (!refused->code || !c->tx.wrote)
+        return true;
+    *e = *refused;
+    return false;
+}
+
+/* Runs jobs in one transaction.  True: committed, errs has each one's refusal.  False: nothing of it happened, or it is in
+ * doubt because the connection is gone. */
+static bool attempt(struct commit *c, struct job **jobs, size_t n, struct err *errs, struct err *e)
+{
+    if (!tx_start(c, e)) {
+        db_rollback(c->db);
+        return false;
+    }
+    size_t i = 0;
+    while (i < n && job_run(c, jobs[i], &errs[i], e))
+        i++;
+    if (i == n && db_commit(c->db, e)) {
+        tell_committed(c, c->tx.size);
+        return true;
+    }
+    if (i == n && db_is_lost(c->db) && c->tx.size > c->size) {
+        uint64_t written = c->tx.size;
+        c->doubt_size = written;
+        struct err again;
+        return reconnect_patiently(c, &again) && c->size == written;
+    }
+    db_rollback(c->db);
+    tell_rolled_back(c, c->tx.size);
+    return false;
+}
+
+/* ---- batches ---- */
+
+static void tell(struct job *job, const struct err *e)
+{
+    job->done(job, e->code ? e : NULL);
+}
+
+static void one_by_one(struct commit *c, struct job *job)
+{
+    struct err e = {0}, refused = {0};
+    for (int i = 0; i < CONFLICT_TRIES; i++) {
+        bool lost = db_is_lost(c->db);
+        if (lost && !reconnect_patiently(c, &e))
+            break;
+        if (attempt(c, &job, 1, &refused, &e)) {
+            tell(job, &refused);
+            return;
+        }
+        if (e.code != ERR_STORE_CONFLICT && !db_is_lost(c->db))
+            break;
+    }
+    if (!e.code)
+        err_set(&e, ERR_STORE_UNAVAILABLE, "the database's answer was lost");
+    tell(job, &e);
+}
+
+static void batch_run(struct commit *c, size_t n)
+{
+    struct err e = {0};
+    if (!reconnect(c, &e)) {
+        for (size_t i = 0; i < n; i++)
+            tell(c->jobs[i], &e);
+        return;
+    }
+    if (attempt(c, c->jobs, n, c->errs, &e)) {
+        for (size_t i = 0; i < n; i++)
+            tell(c->jobs[i], &c->errs[i]);
+        return;
+    }
+    bool again = e.code == ERR_STORE_CONFLICT || db_is_lost(c->db);
+    if (n == 1 && !again) {
+        tell(c->jobs[0], &e);
+        return;
+    }
+    /* With the database away, one wait is enough for all of them. */
+    if (db_is_lost(c->db) && !reconnect_patiently(c, &e)) {
+        for (size_t i = 0; i < n; i++)
+            tell(c->jobs[i], &e);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        one_by_one(c, c->jobs[i]);
+}
+
+static size_t batch_take(struct commit *c)
+{
+    size_t n = 0;
+    pthread_mutex_lock(&c->lock);
+    while (!c->head && !c->stop)
+        pthread_cond_wait(&c->wake, &c->lock);
+    while (c->head && n < c->cfg.batch_max) {
+        c->jobs[n++] = c->head;
+        c->head = c->head->next;
+    }
+    if (!c->head)
+        c->tail = &c->head;
+    pthread_mutex_unlock(&c->lock);
+    return n;
+}
+
+static void *thread_main(void *arg)
+{
+    struct commit *c = arg;
+    size_t n;
+    while ((n = batch_take(c)) > 0)
+        batch_run(c, n);
+    return NULL;
+}
+
+/* ---- from other threads ---- */
+
+void commit_submit(struct commit *c, struct job *job)
+{
+    job->next = NULL;
+    pthread_mutex_lock(&c->lock);
+    bool idle = !c->head;
+    *c->tail = job;
+    c->tail = &job->next;
+    if (idle)
+        pthread_cond_signal(&c->wake);
+    pthread_mutex_unlock(&c->lock);
+}
+
+struct waiter {
+    struct job job, *inner;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool over;
+    struct err err;
+};
+
+static bool waiter_run(struct tx *tx, struct job *job, struct err *e)
+{
+    struct waiter *w = (struct waiter *)job;
+    return w->inner->run(tx, w->inner, e);
+}
+
+static void waiter_done(struct job *job, const struct err *e)
+{
+    struct waiter *w = (struct waiter *)job;
+    pthread_mutex_lock(&w->lock);
+    if (e)
+        w->err = *e;
+    w->over = true;
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
+}
+
+bool commit_run(struct commit *c, struct job *job, struct err *e)
+{
+    struct waiter w = {.job = {.run = waiter_run, .done = waiter_done},
+                       .inner = job,
+                       .lock = PTHREAD_MUTEX_INITIALIZER,
+                       .wake = PTHREAD_COND_INITIALIZER};
+    commit_submit(c, &w.job);
+    pthread_mutex_lock(&w.lock);
+    while (!w.over)
+        pthread_cond_wait(&w.wake, &w.lock);
+    pthread_mutex_unlock(&w.lock);
+    pthread_cond_destroy(&w.wake);
+    pthread_mutex_destroy(&w.lock);
+    if (w.err.code && e)
+        *e = w.err;
+    return w.err.code == ERR_NONE;
+}
+
+/* ---- start and stop ---- */
+
+static bool log_row(struct commit *c, struct err *e)
+{
+    AUTO(rows_close) struct rows r = {0};
+    struct value node = value_int(c->cfg.node);
+    if (row_read(c->db, &table_log, &node, &r, e)) {
+        if (!c->cfg.origin || strcmp(c->cfg.origin, rows_text(&r, LOG_ORIGIN)) == 0)
+            return true;
+        err_set(e, ERR_STORE_ORIGIN, "the log is named \"%s\", the configuration says \"%s\"",
+                ERR_QUOTE(slice_str(rows_text(&r, LOG_ORIGIN))), ERR_QUOTE(slice_str(c->cfg.origin)));
+        return err_try(e, "a log keeps its name; set origin back");
+    }
+    if (e->code)
+        return false;
+    if (!c->cfg.origin)
+        return err_set(e, ERR_USAGE, "a new log needs an origin");
+    const struct value cols[LOG_COLS] = {node, value_text(c->cfg.origin), value_int(c->cfg.now_ms(c->cfg.ctx))};
+    if (!row_check(&table_log, cols, LOG_COLS, e))
+        return false;
+    if (db_begin(c->db, e) && db_exec(c->db, &row_sql(&table_log)->insert, cols, LOG_COLS, e) && db_commit(c->db, e))
+        return true;
+    db_rollback(c->db);
+    return false;
+}
+
+static bool commit_open(struct commit *c, struct err *e)
+{
+    const struct commit_hooks *h = &c->cfg.hooks;
+    if (!db_open_raw(c->cfg.where, true, &c->db, e) || !tables_migrate(c->db, e) || !log_row(c, e) ||
+        !tx_size_load(c->db, c->cfg.node, &c->size, e))
+        return false;
+    c->doubt_size = c->size;
+    c->tx = (struct tx){.db = c->db, .cfg = &c->cfg};
+    return !h->opened || h->opened(h->ctx, c->db, c->size, e);
+}
+
+static void commit_free(struct commit *c)
+{
+    tx_clear(&c->tx);
+    db_free(c->db);
+    pthread_cond_destroy(&c->wake);
+    pthread_mutex_destroy(&c->lock);
+    free(c->jobs);
+    free(c->errs);
+    free(c);
+}
+
+/* Signals are for the threads that want them. */
+static bool thread_start(struct commit *c, struct err *e)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = pthread_create(&c->thread, NULL, thread_main, c);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc == 0 || err_set(e, ERR_NOMEM, "commit thread: %s", strerror(rc));
+}
+
+bool commit_start(const struct commit_config *cfg, struct commit **out, struct err *e)
+{
+    struct err own;
+    *out = NULL;
+    e = e ? e : &own;
+    if (cfg->node < 1 || cfg->node > 127)
+        return err_set(e, ERR_USAGE, "node %u is not from 1 to 127", cfg->node);
+    struct commit *c = calloc(1, sizeof *c);
+    if (!c)
+        return err_set(e, ERR_NOMEM, "commit thread");
+    c->cfg = *cfg;
+    c->cfg.batch_max = cfg->batch_max ? cfg->batch_max : BATCH_DEFAULT;
+    c->tail = &c->head;
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->wake, NULL);
+    c->jobs = calloc(c->cfg.batch_max, sizeof *c->jobs);
+    c->errs = calloc(c->cfg.batch_max, sizeof *c->errs);
+    if (!c->jobs || !c->errs)
+        err_set(e, ERR_NOMEM, "a batch of %zu jobs", c->cfg.batch_max);
+    else if (commit_open(c, e) && thread_start(c, e)) {
+        *out = c;
+        return true;
+    }
+    commit_free(c);
+    return false;
+}
+
+void commit_stop(struct commit *c)
+{
+    if (!c)
+        return;
+    pthread_mutex_lock(&c->lock);
+    c->stop = true;
+    pthread_cond_signal(&c->wake);
+    pthread_mutex_unlock(&c->lock);
+    pthread_join(c->thread, NULL);
+    commit_free(c);
+}

@@ -1,0 +1,269 @@
+#include "store/tables.h"
+
+#include "store/db_ops.h"
+
+/* ---- descriptors ---- */
+
+#define INT(n)                                                                                                         \
+    {                                                                                                                  \
+        n, VALUE_INT, false                                                                                            \
+    }
+#define TEXT(n)                                                                                                        \
+    {                                                                                                                  \
+        n, VALUE_TEXT, false                                                                                           \
+    }
+#define BLOB(n)                                                                                                        \
+    {                                                                                                                  \
+        n, VALUE_BLOB, false                                                                                           \
+    }
+#define INT_NULL(n)                                                                                                    \
+    {                                                                                                                  \
+        n, VALUE_INT, true                                                                                             \
+    }
+#define TEXT_NULL(n)                                                                                                   \
+    {                                                                                                                  \
+        n, VALUE_TEXT, true                                                                                            \
+    }
+#define BLOB_NULL(n)                                                                                                   \
+    {                                                                                                                  \
+        n, VALUE_BLOB, true                                                                                            \
+    }
+#define COLUMNS(...) ((const struct column[]){__VA_ARGS__})
+
+/* clang-format off */
+const struct table table_model = {1, "model", COLUMNS(
+    [MODEL_NAME] = TEXT("name"), [MODEL_SETTINGS] = TEXT("settings"), [MODEL_CREATED_AT] = INT("created_at"),
+), MODEL_COLS, 1, true};
+
+const struct table table_device = {2, "device", COLUMNS(
+    [DEVICE_ID] = TEXT("id"), [DEVICE_MODEL] = TEXT("model"), [DEVICE_SERIAL] = TEXT("serial"),
+    [DEVICE_STATE] = INT("state"), [DEVICE_OWNER] = TEXT_NULL("owner"), [DEVICE_CREATED_AT] = INT("created_at"),
+    [DEVICE_UPDATED_AT] = INT("updated_at"), [DEVICE_TAGS] = TEXT_NULL("tags"),
+    [DEVICE_LOCK_REASON] = TEXT_NULL("lock_reason"),
+), DEVICE_COLS, 1, true};
+
+const struct table table_certificate = {3, "certificate", COLUMNS(
+    [CERTIFICATE_ID] = INT("id"), [CERTIFICATE_SERIAL] = BLOB("serial"), [CERTIFICATE_SUBJECT] = TEXT_NULL("subject"),
+    [CERTIFICATE_SUBJECT_KIND] = INT("subject_kind"), [CERTIFICATE_PROFILE] = TEXT("profile"),
+    [CERTIFICATE_SPKI] = BLOB("spki"), [CERTIFICATE_SPKI64] = INT("spki64"),
+    [CERTIFICATE_NOT_BEFORE] = INT("not_before"), [CERTIFICATE_NOT_AFTER] = INT("not_after"),
+    [CERTIFICATE_REVOKED_AT] = INT_NULL("revoked_at"), [CERTIFICATE_REASON] = INT_NULL("reason"),
+    [CERTIFICATE_HOLD] = INT("hold"), [CERTIFICATE_DER] = BLOB("der"), [CERTIFICATE_ISSUED_AT] = INT("issued_at"),
+), CERTIFICATE_COLS, 1, true};
+
+const struct table table_claim = {4, "claim", COLUMNS(
+    [CLAIM_DEVICE] = TEXT("device"), [CLAIM_NONCE] = BLOB("nonce"), [CLAIM_EXPIRES_AT] = INT("expires_at"),
+    [CLAIM_DIGEST] = BLOB("digest"), [CLAIM_USED_AT] = INT_NULL("used_at"), [CLAIM_USED_SPKI] = BLOB_NULL("used_spki"),
+), CLAIM_COLS, 1, true};
+
+const struct table table_devkey = {5, "devkey", COLUMNS(
+    [DEVKEY_SPKI] = BLOB("spki"), [DEVKEY_DEVICE] = TEXT("device"), [DEVKEY_FIRST_AT] = INT("first_at"),
+), DEVKEY_COLS, 1, true};
+
+const struct table table_operator = {6, "operator", COLUMNS(
+    [OPERATOR_NAME] = TEXT("name"), [OPERATOR_ROLE] = TEXT("role"), [OPERATOR_SPKI] = BLOB_NULL("spki"),
+    [OPERATOR_CERT_ID] = INT_NULL("cert_id"), [OPERATOR_ADDED_AT] = INT("added_at"),
+    [OPERATOR_REMOVED_AT] = INT_NULL("removed_at"),
+), OPERATOR_COLS, 1, true};
+
+const struct table table_gateway = {7, "gateway", COLUMNS(
+    [GATEWAY_NAME] = TEXT("name"), [GATEWAY_SITE] = TEXT_NULL("site"), [GATEWAY_CERT_ID] = INT_NULL("cert_id"),
+    [GATEWAY_ADDED_AT] = INT("added_at"), [GATEWAY_POLICY] = TEXT_NULL("policy"),
+), GATEWAY_COLS, 1, true};
+
+const struct table table_anchor = {8, "anchor", COLUMNS(
+    [ANCHOR_NAME] = TEXT("name"), [ANCHOR_DER] = BLOB("der"), [ANCHOR_ADDED_AT] = INT("added_at"),
+    [ANCHOR_POLICY] = TEXT_NULL("policy"),
+), ANCHOR_COLS, 1, true};
+
+const struct table table_setting = {9, "setting", COLUMNS(
+    [SETTING_KEY] = TEXT("key"), [SETTING_VALUE] = TEXT("value"),
+), SETTING_COLS, 1, true};
+
+const struct table table_reservation = {32, "reservation", COLUMNS(
+    [RESERVATION_SPKI] = BLOB("spki"), [RESERVATION_DEVICE] = TEXT_NULL("device"), [RESERVATION_KIND] = INT("kind"),
+    [RESERVATION_CREATED_MS] = INT("created_ms"), [RESERVATION_NODE] = INT("node"),
+), RESERVATION_COLS, 1, false};
+
+const struct table table_gateway_ack = {33, "gateway_ack", COLUMNS(
+    [GATEWAY_ACK_GATEWAY] = TEXT("gateway"), [GATEWAY_ACK_SEQ] = INT("seq"), [GATEWAY_ACK_AT] = INT("acked_at"),
+), GATEWAY_ACK_COLS, 1, false};
+
+const struct table table_journal_mark = {34, "journal_mark", COLUMNS(
+    [JOURNAL_MARK_SIGNER] = TEXT("signer"), [JOURNAL_MARK_POSITION] = INT("place"),
+), JOURNAL_MARK_COLS, 1, false};
+
+const struct table table_checkpoint = {35, "checkpoint", COLUMNS(
+    [CHECKPOINT_NODE] = INT("node"), [CHECKPOINT_SIZE] = INT("size"), [CHECKPOINT_NOTE] = TEXT("note"),
+    [CHECKPOINT_AT] = INT("made_at"),
+), CHECKPOINT_COLS, 2, false};
+
+const struct table table_note = {36, "note", COLUMNS(
+    [NOTE_KEY] = TEXT("key"), [NOTE_VALUE] = BLOB("value"),
+), NOTE_COLS, 1, false};
+
+const struct table table_entry = {48, "entry", COLUMNS(
+    [ENTRY_POS] = INT("pos"), [ENTRY_TIME_MS] = INT("time_ms"), [ENTRY_TYPE] = INT("type"), [ENTRY_LEAF] = BLOB("leaf"),
+    [ENTRY_SALT] = BLOB_NULL("salt"), [ENTRY_PAYLOAD] = BLOB_NULL("payload"),
+), ENTRY_COLS, 1, false};
+
+const struct table table_tile = {49, "tile", COLUMNS(
+    [TILE_NODE] = INT("node"), [TILE_LEVEL] = INT("level"), [TILE_IDX] = INT("idx"), [TILE_DATA] = BLOB("data"),
+), TILE_COLS, 3, false};
+
+const struct table table_log = {50, "log", COLUMNS(
+    [LOG_NODE] = INT("node"), [LOG_ORIGIN] = TEXT("origin"), [LOG_CREATED_MS] = INT("created_ms"),
+), LOG_COLS, 1, false};
+/* clang-format on */
+
+const struct table *const tables_all[] = {
+    &table_model,      &table_device, &table_certificate, &table_claim,       &table_devkey,      &table_operator,
+    &table_gateway,    &table_anchor, &table_setting,     &table_reservation, &table_gateway_ack, &table_journal_mark,
+    &table_checkpoint, &table_note,   &table_entry,       &table_tile,        &table_log,
+};
+const size_t tables_n = ARRAY_LEN(tables_all);
+
+const struct table *table_by_number(uint8_t number)
+{
+    for (size_t i = 0; i < tables_n; i++)
+        if (tables_all[i]->number == number)
+            return tables_all[i];
+    return NULL;
+}
+
+int64_t spki64_of(const uint8_t spki[32])
+{
+    uint64_t v = 0;
+    for (size_t i = 0; i < 8; i++)
+        v = v << 8 | spki[i];
+    return (int64_t)v;
+}
+
+/* ---- migrations ---- */
+
+/* One text a version, applied in order; a text that was released never changes.  BLOB, TEXT, INTEGER PRIMARY KEY and WITHOUT
+ * ROWID are written differently for PostgreSQL (db_pg.c).
+ *
+ * certificate and entry are plain appends by their integer keys: 126,000 rows/s against 11,000 with random keys at two
+ * million rows.  Index entries are kept small (spki64, partial indexes): a certificate, its entry and all indexes are held
+ * to 1,000 bytes. */
+static const char *const migrations[] = {
+    "CREATE TABLE model (name TEXT NOT NULL, settings TEXT NOT NULL, created_at BIGINT NOT NULL, PRIMARY KEY (name));"
+
+    "CREATE TABLE device (id TEXT NOT NULL, model TEXT NOT NULL, serial TEXT NOT NULL, state BIGINT NOT NULL, owner "
+    "TEXT,"
+    " created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, tags TEXT, lock_reason TEXT, PRIMARY KEY (id)) WITHOUT "
+    "ROWID;"
+    "CREATE UNIQUE INDEX device_serial ON device (serial, model);"
+
+    "CREATE TABLE certificate (id INTEGER PRIMARY KEY NOT NULL, serial BLOB NOT NULL, subject TEXT,"
+    " subject_kind BIGINT NOT NULL, profile TEXT NOT NULL, spki BLOB NOT NULL, spki64 BIGINT NOT NULL,"
+    " not_before BIGINT NOT NULL, not_after BIGINT NOT NULL, revoked_at BIGINT, reason BIGINT, hold BIGINT NOT NULL,"
+    " der BLOB NOT NULL, issued_at BIGINT NOT NULL);"
+    "CREATE INDEX certificate_subject ON certificate (subject);"
+    "CREATE INDEX certificate_spki64 ON certificate (spki64);"
+    "CREATE INDEX certificate_revoked ON certificate (id) WHERE revoked_at IS NOT NULL;"
+    "CREATE INDEX certificate_held ON certificate (id) WHERE hold = 1;"
+
+    "CREATE TABLE claim (device TEXT NOT NULL, nonce BLOB NOT NULL, expires_at BIGINT NOT NULL, digest BLOB NOT NULL,"
+    " used_at BIGINT, used_spki BLOB, PRIMARY KEY (device)) WITHOUT ROWID;"
+    "CREATE TABLE devkey (spki BLOB NOT NULL, device TEXT NOT NULL, first_at BIGINT NOT NULL, PRIMARY KEY (spki))"
+    " WITHOUT ROWID;"
+    "CREATE TABLE operator (name TEXT NOT NULL, role TEXT NOT NULL, spki BLOB, cert_id BIGINT, added_at BIGINT NOT "
+    "NULL,"
+    " removed_at BIGINT, PRIMARY KEY (name));"
+    "CREATE TABLE gateway (name TEXT NOT NULL, site TEXT, cert_id BIGINT, added_at BIGINT NOT NULL, policy TEXT,"
+    " PRIMARY KEY (name));"
+    "CREATE TABLE anchor (name TEXT NOT NULL, der BLOB NOT NULL, added_at BIGINT NOT NULL, policy TEXT,"
+    " PRIMARY KEY (name));"
+    "CREATE TABLE setting (key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key)) WITHOUT ROWID;"
+
+    "CREATE TABLE reservation (spki BLOB NOT NULL, device TEXT, kind BIGINT NOT NULL, created_ms BIGINT NOT NULL,"
+    " node BIGINT NOT NULL, PRIMARY KEY (spki)) WITHOUT ROWID;"
+    "CREATE TABLE gateway_ack (gateway TEXT NOT NULL, seq BIGINT NOT NULL, acked_at BIGINT NOT NULL,"
+    " PRIMARY KEY (gateway)) WITHOUT ROWID;"
+    "CREATE TABLE journal_mark (signer TEXT NOT NULL, place BIGINT NOT NULL, PRIMARY KEY (signer)) WITHOUT ROWID;"
+    "CREATE TABLE checkpoint (node BIGINT NOT NULL, size BIGINT NOT NULL, note TEXT NOT NULL, made_at BIGINT NOT NULL,"
+    " PRIMARY KEY (node, size)) WITHOUT ROWID;"
+    "CREATE TABLE note (key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (key));"
+
+    "CREATE TABLE entry (pos INTEGER PRIMARY KEY NOT NULL, time_ms BIGINT NOT NULL, type BIGINT NOT NULL,"
+    " leaf BLOB NOT NULL, salt BLOB, payload BLOB);"
+    "CREATE TABLE tile (node BIGINT NOT NULL, level BIGINT NOT NULL, idx BIGINT NOT NULL, data BLOB NOT NULL,"
+    " PRIMARY KEY (node, level, idx));"
+    "CREATE TABLE log (node BIGINT NOT NULL, origin TEXT NOT NULL, created_ms BIGINT NOT NULL, PRIMARY KEY (node));",
+};
+_Static_assert(ARRAY_LEN(migrations) == SCHEMA_VERSION, "one text a version");
+
+static const struct sql select_version = {"SELECT version FROM schema_version WHERE id = 1"};
+static const struct sql upsert_version = {"INSERT INTO schema_version (id, version) VALUES (1, $1)"
+                                          " ON CONFLICT (id) DO UPDATE SET version = excluded.version"};
+
+static bool refuse_newer(int64_t version, struct err *e)
+{
+    err_set(e, ERR_STORE_SCHEMA, "the database has schema %lld, this program knows %d", (long long)version,
+            SCHEMA_VERSION);
+    return err_try(e, "use the newer program that wrote it");
+}
+
+/* 0 if there is no row. */
+static bool version_read(struct db *db, int64_t *version, struct err *e)
+{
+    AUTO(rows_close) struct rows r = {0};
+    *version = 0;
+    if (!db_query_row(db, &select_version, NULL, 0, &r, e))
+        return !e->code;
+    *version = rows_int(&r, 0);
+    return true;
+}
+
+static bool migrate_steps(struct db *db, struct err *e)
+{
+    int64_t version;
+    if (!db_script(db,
+                   "CREATE TABLE IF NOT EXISTS schema_version (id BIGINT NOT NULL, version BIGINT NOT NULL,"
+                   " PRIMARY KEY (id))",
+                   e) ||
+        !version_read(db, &version, e))
+        return false;
+    if (version > SCHEMA_VERSION)
+        return refuse_newer(version, e);
+    if (version == SCHEMA_VERSION)
+        return true;
+    for (int64_t i = version; i < SCHEMA_VERSION; i++)
+        if (!db_script(db, migrations[i], e))
+            return err_ctx(e, "schema %lld", (long long)i + 1);
+    struct value now = value_int(SCHEMA_VERSION);
+    return db_exec(db, &upsert_version, &now, 1, e);
+}
+
+bool tables_migrate(struct db *db, struct err *e)
+{
+    if (!db_begin(db, e))
+        return false;
+    if (migrate_steps(db, e) && db_commit(db, e))
+        return true;
+    db_rollback(db);
+    return false;
+}
+
+bool tables_check(struct db *db, struct err *e)
+{
+    struct err own;
+    int64_t version;
+    if (!e)
+        e = &own;
+    if (!version_read(db, &version, e)) {
+        if (e->code != ERR_STORE)
+            return false;
+        err_set(e, ERR_STORE_SCHEMA, "this is no database of Kith");
+        return err_try(e, "kith init --dir DIR makes a new one");
+    }
+    if (version > SCHEMA_VERSION)
+        return refuse_newer(version, e);
+    if (version == SCHEMA_VERSION)
+        return true;
+    err_set(e, ERR_STORE_SCHEMA, "the database has schema %lld, this program wants %d", (long long)version,
+            SCHEMA_VERSION);
+    return err_try(e, "start kithd once: it brings the database up to date");
+}

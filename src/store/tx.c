@@ -1,0 +1,271 @@
+#include "store/tx.h"
+
+#include <stdlib.h>
+
+#include "core/cbor.h"
+#include "store/row_sql.h"
+#include "store/tables.h"
+
+#define LEAF_VERSION 1
+#define LEAF_MAX     65535 /* C2SP tlog-tiles: entry bundles have 16-bit lengths */
+#define PAYLOAD_MAX  (1 << 20)
+#define LEAF_FIXED   128 /* all of a leaf but its changes, at most */
+#define LEAF_CHANGE  80  /* one change in a leaf, at most */
+
+struct db *tx_db(struct tx *tx)
+{
+    return tx->db;
+}
+
+int64_t tx_now_ms(const struct tx *tx)
+{
+    return tx->now_ms;
+}
+
+uint64_t tx_log_size(const struct tx *tx)
+{
+    return tx->size;
+}
+
+void tx_clear(struct tx *tx)
+{
+    free(tx->buf);
+    *tx = (struct tx){0};
+}
+
+/* ---- small helps ---- */
+
+/* A failed write spoils the job even if it swallows the error. */
+static bool broken(struct tx *tx, const struct err *e)
+{
+    tx->broken = true;
+    tx->why = *e;
+    return false;
+}
+
+static bool room(struct tx *tx, size_t n, struct err *e)
+{
+    if (n <= tx->cap)
+        return true;
+    size_t cap = n < 4096 ? 4096 : 2 * n;
+    uint8_t *p = realloc(tx->buf, cap);
+    if (!p)
+        return err_set(e, ERR_NOMEM, "%zu bytes for an entry", cap);
+    tx->buf = p;
+    tx->cap = cap;
+    return true;
+}
+
+static bool salt_take(struct tx *tx, uint8_t salt[ROW_SALT_SIZE], struct err *e)
+{
+    if (tx->salts_left == 0) {
+        if (!tx->cfg->random(tx->cfg->ctx, tx->salts, sizeof tx->salts))
+            return err_set(e, ERR_UNAVAILABLE, "no random numbers for a salt");
+        tx->salts_left = SALTS_AHEAD;
+    }
+    uint8_t *s = tx->salts[--tx->salts_left];
+    memcpy(salt, s, ROW_SALT_SIZE);
+    memset(s, 0, ROW_SALT_SIZE);
+    return true;
+}
+
+static bool change_write(struct tx *tx, const struct change *c, struct err *e)
+{
+    const struct row_sql *sql = row_sql(c->table);
+    tx->wrote = true;
+    return (c->remove ? db_exec(tx->db, &sql->remove, c->cols, c->table->nkeys, e)
+                      : db_exec(tx->db, &sql->upsert, c->cols, c->table->ncols, e)) ||
+           err_ctx(e, "%s", c->table->name);
+}
+
+/* ---- entries ---- */
+
+/* [fields map, [* [table uint, [* key column values]]]] */
+static void payload_put(struct writer *w, const struct event *ev, const struct change *changes, size_t n)
+{
+    cbor_put_array(w, 2);
+    if (ev->fields.n)
+        cbor_put_raw(w, ev->fields);
+    else
+        cbor_put_map(w, 0);
+    cbor_put_array(w, n);
+    for (size_t i = 0; i < n; i++) {
+        cbor_put_array(w, 2);
+        cbor_put_uint(w, changes[i].table->number);
+        row_put(w, changes[i].cols, changes[i].table->nkeys);
+    }
+}
+
+static bool changes_check(const struct event *ev, const struct change *changes, size_t n, size_t *row_max,
+                          size_t *payload_n, struct err *e)
+{
+    *row_max = 0;
+    if (n > (LEAF_MAX - LEAF_FIXED) / LEAF_CHANGE)
+        return err_set(e, ERR_LIMIT, "%zu rows in one ledger entry, at most %d", n,
+                       (LEAF_MAX - LEAF_FIXED) / LEAF_CHANGE);
+    if (ev->fields.n && (ev->fields.p[0] >> 5 != 5 || !cbor_valid(ev->fields)))
+        return err_set(e, ERR_CBOR, "the fields of an event of type %u are not a map", ev->type);
+    for (size_t i = 0; i < n; i++) {
+        const struct table *t = changes[i].table;
+        size_t ncols = changes[i].remove ? t->nkeys : t->ncols;
+        struct writer w = writer_counting();
+        if (!t->ledgered)
+            return err_set(e, ERR_STORE_RULE, "table %s has no place in the ledger", t->name);
+        if (!row_check(t, changes[i].cols, ncols, e))
+            return false;
+        row_put(&w, changes[i].cols, ncols);
+        if (w.n > ROW_MAX)
+            return err_set(e, ERR_LIMIT, "a row of %zu bytes for %s, at most %d", w.n, t->name, ROW_MAX);
+        *row_max = w.n > *row_max ? w.n : *row_max;
+    }
+    struct writer w = writer_counting();
+    payload_put(&w, ev, changes, n);
+    *payload_n = w.n;
+    return w.n <= PAYLOAD_MAX || err_set(e, ERR_LIMIT, "an entry of %zu bytes, at most %d", w.n, PAYLOAD_MAX);
+}
+
+/* [table uint, keyhash bstr32, rowhash bstr32] */
+static bool leaf_change_put(struct tx *tx, struct writer *w, const uint8_t *salt, const struct change *c, uint8_t *buf,
+                            size_t cap)
+{
+    const struct crypto *crypto = tx->cfg->crypto;
+    uint8_t key[SHA256_SIZE], row[SHA256_SIZE] = {0};
+    if (!row_hash(crypto, salt, c->cols, c->table->nkeys, buf, cap, key) ||
+        (!c->remove && !row_hash(crypto, salt, c->cols, c->table->ncols, buf, cap, row)))
+        return false;
+    cbor_put_array(w, 3);
+    cbor_put_uint(w, c->table->number);
+    cbor_put_bstr(w, SLICE_ARRAY(key));
+    cbor_put_bstr(w, SLICE_ARRAY(row));
+    return true;
+}
+
+struct entry {
+    uint8_t salt[ROW_SALT_SIZE];
+    struct slice payload, leaf;
+};
+
+/* [1, node, time_ms, type, commitment, [changes], ref / null], built in tx->buf. */
+static bool entry_build(struct tx *tx, const struct event *ev, const struct change *changes, size_t n,
+                        struct entry *out, struct err *e)
+{
+    size_t row_max = 0, payload_n = 0, leaf_max = LEAF_FIXED + n * LEAF_CHANGE;
+    if (!changes_check(ev, changes, n, &row_max, &payload_n, e) || !salt_take(tx, out->salt, e) ||
+        !room(tx, payload_n + leaf_max + row_max, e))
+        return false;
+    struct writer w = writer_of(tx->buf, payload_n);
+    payload_put(&w, ev, changes, n);
+    bool ok = writer_done(&w, &out->payload);
+    uint8_t commitment[SHA256_SIZE];
+    struct slice parts[] = {SLICE_ARRAY(out->salt), out->payload};
+    tx->cfg->crypto->sha256(parts, 2, commitment);
+
+    w = writer_of(tx->buf + payload_n, leaf_max);
+    cbor_put_array(&w, 7);
+    cbor_put_uint(&w, LEAF_VERSION);
+    cbor_put_uint(&w, tx->cfg->node);
+    cbor_put_uint(&w, (uint64_t)tx->now_ms);
+    cbor_put_uint(&w, ev->type);
+    cbor_put_bstr(&w, SLICE_ARRAY(commitment));
+    cbor_put_array(&w, n);
+    for (size_t i = 0; i < n; i++)
+        ok = ok && leaf_change_put(tx, &w, out->salt, &changes[i], tx->buf + payload_n + leaf_max, row_max);
+    if (ev->ref)
+        cbor_put_bstr(&w, slice_of(ev->ref, SHA256_SIZE));
+    else
+        cbor_put_null(&w);
+    return (ok && writer_done(&w, &out->leaf)) || err_set(e, ERR_INTERNAL, "an entry does not fit its buffer");
+}
+
+static bool entry_write(struct tx *tx, const struct event *ev, const struct entry *en, struct err *e)
+{
+    const struct value cols[ENTRY_COLS] = {
+        [ENTRY_POS] = value_int(entry_pos(tx->cfg->node, tx->size)),
+        [ENTRY_TIME_MS] = value_int(tx->now_ms),
+        [ENTRY_TYPE] = value_int(ev->type),
+        [ENTRY_LEAF] = value_blob(en->leaf),
+        [ENTRY_SALT] = value_blob(SLICE_ARRAY(en->salt)),
+        [ENTRY_PAYLOAD] = value_blob(en->payload),
+    };
+    tx->wrote = true;
+    return db_exec(tx->db, &row_sql(&table_entry)->insert, cols, ENTRY_COLS, e) || err_ctx(e, "ledger entry");
+}
+
+bool tx_record(struct tx *tx, const struct event *ev, const struct change *changes, size_t n, uint64_t *seq,
+               struct err *e)
+{
+    struct entry en;
+    struct err own;
+    const struct commit_hooks *h = &tx->cfg->hooks;
+    e = e ? e : &own;
+    if (seq)
+        *seq = 0;
+    if (!entry_build(tx, ev, changes, n, &en, e) || !entry_write(tx, ev, &en, e))
+        return broken(tx, e);
+    for (size_t i = 0; i < n; i++)
+        if (!change_write(tx, &changes[i], e))
+            return broken(tx, e);
+    uint64_t at = tx->size++;
+    if (h->appended && !h->appended(h->ctx, tx, at, en.leaf, e))
+        return broken(tx, e);
+    if (seq)
+        *seq = at;
+    return true;
+}
+
+static const struct sql erase_entry = {"UPDATE entry SET salt = NULL, payload = NULL WHERE pos = $1"};
+
+bool tx_entry_erase(struct tx *tx, uint64_t seq, struct err *e)
+{
+    struct err own;
+    struct value pos = value_int(entry_pos(tx->cfg->node, seq));
+    e = e ? e : &own;
+    if (seq >= tx->size)
+        return err_set(e, ERR_NOTFOUND, "the log has no entry %llu", (unsigned long long)seq);
+    tx->wrote = true;
+    return db_exec(tx->db, &erase_entry, &pos, 1, e) || broken(tx, e);
+}
+
+/* ---- what has no entry ---- */
+
+bool tx_scratch(struct tx *tx, const struct change *c, struct err *e)
+{
+    struct err own;
+    e = e ? e : &own;
+    if (c->table->ledgered || c->table == &table_entry || c->table == &table_tile || c->table == &table_log) {
+        err_set(e, ERR_STORE_RULE, "table %s does not change without a ledger entry", c->table->name);
+        return broken(tx, e);
+    }
+    if (!row_check(c->table, c->cols, c->remove ? c->table->nkeys : c->table->ncols, e) || !change_write(tx, c, e))
+        return broken(tx, e);
+    return true;
+}
+
+bool tx_tile_put(struct tx *tx, unsigned level, uint64_t idx, struct slice data, struct err *e)
+{
+    struct err own;
+    const struct value cols[TILE_COLS] = {
+        [TILE_NODE] = value_int(tx->cfg->node),
+        [TILE_LEVEL] = value_int(level),
+        [TILE_IDX] = value_int((int64_t)idx),
+        [TILE_DATA] = value_blob(data),
+    };
+    e = e ? e : &own;
+    return change_write(tx, &(struct change){&table_tile, cols, false}, e) || broken(tx, e);
+}
+
+/* ---- the log's size ---- */
+
+static const struct sql last_entry = {"SELECT pos FROM entry WHERE pos >= $1 AND pos <= $2 ORDER BY pos DESC LIMIT 1"};
+
+bool tx_size_load(struct db *db, uint8_t node, uint64_t *size, struct err *e)
+{
+    AUTO(rows_close) struct rows r = {0};
+    struct value range[] = {value_int(entry_pos(node, 0)),
+                            value_int(entry_pos(node, (UINT64_C(1) << ENTRY_NODE_SHIFT) - 1))};
+    *size = 0;
+    if (!db_query_row(db, &last_entry, range, 2, &r, e))
+        return !e->code;
+    *size = entry_seq(rows_int(&r, 0)) + 1;
+    return true;
+}

@@ -1,0 +1,159 @@
+#include "store_test.h"
+
+static void descriptors_and_schema_agree(void **state)
+{
+    struct env_test *t = *state;
+    struct err e = {0};
+    AUTO(db_free_auto) struct db *db = NULL;
+    commit_stop(test_start(t));
+    assert_ok(db_open(t->where, false, &db, &e), e);
+    for (size_t i = 0; i < tables_n; i++) {
+        const struct table *tab = tables_all[i];
+        char text[200];
+        struct sql q = {text};
+        AUTO(rows_close) struct rows r = {0}, all = {0};
+        snprintf(text, sizeof text, "SELECT name, type, \"notnull\", pk FROM pragma_table_info('%s') ORDER BY cid",
+                 tab->name);
+        assert_ok(db_query(db, &q, NULL, 0, &r, &e), e);
+        for (size_t c = 0; c < tab->ncols; c++) {
+            const char *types[] = {"", "INT", "TEXT", "BLOB"};
+            assert_true(rows_next(&r, &e));
+            assert_string_equal(rows_text(&r, 0), tab->cols[c].name);
+            assert_non_null(strstr(rows_text(&r, 1), types[tab->cols[c].type]));
+            assert_int_equal(rows_int(&r, 2), !tab->cols[c].null_ok);
+            assert_int_equal(rows_int(&r, 3), c < tab->nkeys ? c + 1 : 0);
+        }
+        assert_false(rows_next(&r, &e));
+        assert_ok(db_query(db, row_select_all(tab), NULL, 0, &all, &e), e);
+        /* The statement cache is keyed by address, and q is about to be another. */
+        rows_close(&r);
+        rows_close(&all);
+        db_stmt_forget_all(db);
+    }
+}
+
+static void numbers_and_names_are_unique(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < tables_n; i++) {
+        assert_ptr_equal(table_by_number(tables_all[i]->number), tables_all[i]);
+        for (size_t j = 0; j < i; j++)
+            assert_string_not_equal(tables_all[i]->name, tables_all[j]->name);
+    }
+    assert_null(table_by_number(255));
+}
+
+static const struct sql set_version = {"UPDATE schema_version SET version = $1 WHERE id = 1"};
+
+static void a_newer_or_older_schema_is_refused(void **state)
+{
+    struct env_test *t = *state;
+    struct err e = {0};
+    struct db *db;
+    struct commit *c;
+    struct commit_config cfg = test_config(t);
+    struct value v = value_int(SCHEMA_VERSION + 1);
+    commit_stop(test_start(t));
+    assert_ok(db_open_raw(t->where, true, &db, &e), e);
+    assert_ok(db_exec(db, &set_version, &v, 1, &e), e);
+    db_free(db);
+    assert_err(commit_start(&cfg, &c, &e), e, ERR_STORE_SCHEMA);
+    assert_err(db_open(t->where, false, &db, &e), e, ERR_STORE_SCHEMA);
+    v = value_int(SCHEMA_VERSION - 1);
+    assert_ok(db_open_raw(t->where, true, &db, &e), e);
+    assert_ok(db_exec(db, &set_version, &v, 1, &e), e);
+    db_free(db);
+    assert_err(db_open(t->where, false, &db, &e), e, ERR_STORE_SCHEMA);
+}
+
+static void what_is_no_database_of_kith_is_refused(void **state)
+{
+    struct env_test *t = *state;
+    struct err e = {0};
+    struct db *db;
+    assert_err(db_open(t->where, false, &db, &e), e, ERR_IO); /* not created */
+    assert_err(db_open("mysql://x", false, &db, &e), e, ERR_USAGE);
+    FILE *f = fopen(t->where + strlen("sqlite:"), "w");
+    assert_non_null(f);
+    assert_err(db_open(t->where, false, &db, &e), e, ERR_STORE_SCHEMA);
+    for (int i = 0; i < 2000; i++)
+        fputs("garbage", f);
+    fclose(f);
+    assert_err(db_open(t->where, false, &db, &e), e, ERR_STORE_CORRUPT);
+}
+
+static void statements_that_write_are_no_queries(void **state)
+{
+    struct env_test *t = *state;
+    struct err e = {0};
+    AUTO(db_free_auto) struct db *db = NULL;
+    struct rows r = {0};
+    commit_stop(test_start(t));
+    assert_ok(db_open(t->where, false, &db, &e), e);
+    static const struct sql bad[] = {
+        {"DELETE FROM device"},
+        {"INSERT INTO note (key, value) VALUES ('a', 'b') RETURNING key"},
+        {"WITH x AS (SELECT 1) DELETE FROM device"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_err(db_query(db, &bad[i], NULL, 0, &r, &e), e, ERR_STORE_RULE);
+}
+
+static void every_type_of_value_comes_back(void **state)
+{
+    struct env_test *t = *state;
+    struct err e = {0};
+    AUTO(db_free_auto) struct db *db = NULL;
+    static const struct sql q = {"SELECT CAST($1 AS BIGINT), CAST($2 AS TEXT), CAST($3 AS BIGINT), '$9' || CAST($2 AS "
+                                 "TEXT), CAST($4 AS TEXT)"};
+    commit_stop(test_start(t));
+    assert_ok(db_open(t->where, false, &db, &e), e);
+    int64_t ints[] = {0, -1, INT64_MIN, INT64_MAX, 1000000};
+    for (size_t i = 0; i < ARRAY_LEN(ints); i++) {
+        AUTO(rows_close) struct rows r = {0};
+        struct value v[] = {value_int(ints[i]), value_text("größe"), value_null(), value_text("")};
+        assert_ok(db_query_row(db, &q, v, 4, &r, &e), e);
+        assert_true(rows_int(&r, 0) == ints[i]);
+        assert_string_equal(rows_text(&r, 1), "größe");
+        assert_true(rows_is_null(&r, 2));
+        assert_string_equal(rows_text(&r, 2), "");
+        assert_string_equal(rows_text(&r, 3), "$9größe");
+        assert_false(rows_is_null(&r, 4));
+    }
+}
+
+static void queries_nest(void **state)
+{
+    struct env_test *t = *state;
+    struct err e = {0};
+    AUTO(db_free_auto) struct db *db = NULL;
+    static const struct sql q = {"SELECT 1 AS a UNION ALL SELECT 2 ORDER BY a"};
+    int sum = 0;
+    commit_stop(test_start(t));
+    assert_ok(db_open(t->where, false, &db, &e), e);
+    AUTO(rows_close) struct rows outer = {0};
+    assert_ok(db_query(db, &q, NULL, 0, &outer, &e), e);
+    while (rows_next(&outer, &e)) {
+        AUTO(rows_close) struct rows inner = {0};
+        assert_ok(db_query(db, &q, NULL, 0, &inner, &e), e);
+        while (rows_next(&inner, &e))
+            sum += (int)(10 * rows_int(&outer, 0) + rows_int(&inner, 0));
+    }
+    assert_int_equal(sum, 11 + 12 + 21 + 22);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_and_names_are_unique),
+#ifndef STORE_TEST_PG
+        cmocka_unit_test_setup_teardown(descriptors_and_schema_agree, env_setup, env_teardown),
+        cmocka_unit_test_setup_teardown(what_is_no_database_of_kith_is_refused, env_setup, env_teardown),
+#endif
+        cmocka_unit_test_setup_teardown(a_newer_or_older_schema_is_refused, env_setup, env_teardown),
+        cmocka_unit_test_setup_teardown(statements_that_write_are_no_queries, env_setup, env_teardown),
+        cmocka_unit_test_setup_teardown(every_type_of_value_comes_back, env_setup, env_teardown),
+        cmocka_unit_test_setup_teardown(queries_nest, env_setup, env_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
