@@ -8,7 +8,6 @@
 /* A constant slice, fit for static tables too. */
 #define OID_SLICE(s) ((struct slice){(const uint8_t *)("" s), sizeof(s) - 1})
 
-/* clang-format off: one line each */
 
 /* Key algorithms and signatures */
 #define OID_EC_PUBLIC_KEY OID_SLICE("\x2a\x86\x48\xce\x3d\x02\x01")         /* 1.2.840.10045.2.1 */
@@ -134,6 +133,5 @@
 #define OID_CMC_PKI_DATA       OID_SLICE("\x2b\x06\x01\x05\x05\x07\x0c\x02")             /* 1.3.6.1.5.5.7.12.2 */
 #define OID_CMC_PKI_RESPONSE   OID_SLICE("\x2b\x06\x01\x05\x05\x07\x0c\x03")             /* 1.3.6.1.5.5.7.12.3 */
 #define OID_TST_INFO           OID_SLICE("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x04") /* 1.2.840.113549.1.9.16.1.4 */
-/* clang-format on */
 
 #endif
