@@ -1,0 +1,116 @@
+#include "model/event_print.h"
+
+#include "core/cbor.h"
+
+#include <inttypes.h>
+
+/* One value in both forms; what no field can be (arrays, maps) is shown as the hex of its encoding. */
+static void json_value(struct json_out *o, const char *key, struct reader *r)
+{
+    switch (cbor_peek(r)) {
+    case CBOR_UINT:
+    case CBOR_NINT:
+        json_out_int(o, key, cbor_get_int(r));
+        break;
+    case CBOR_TSTR:
+        json_out_slice(o, key, cbor_get_tstr(r));
+        break;
+    case CBOR_BSTR:
+        json_out_bytes(o, key, CODEC_HEX, cbor_get_bstr(r));
+        break;
+    case CBOR_SIMPLE:
+        if (cbor_peek_null(r)) {
+            cbor_get_null(r);
+            json_out_null(o, key);
+        } else {
+            json_out_bool(o, key, cbor_get_bool(r));
+        }
+        break;
+    default:
+        json_out_bytes(o, key, CODEC_HEX, cbor_take_raw(r));
+    }
+}
+
+static void text_value(struct buf *b, struct reader *r)
+{
+    struct slice s;
+    switch (cbor_peek(r)) {
+    case CBOR_UINT:
+    case CBOR_NINT:
+        buf_printf(b, "%" PRId64, cbor_get_int(r));
+        break;
+    case CBOR_TSTR:
+        s = cbor_get_tstr(r);
+        if (s.n && !memchr(s.p, ' ', s.n) && !memchr(s.p, '"', s.n))
+            buf_put_str(b, ERR_QUOTE(s));
+        else
+            json_out_put_string(b, s);
+        break;
+    case CBOR_SIMPLE:
+        if (cbor_take_null(r))
+            buf_put_str(b, "null");
+        else
+            buf_put_str(b, cbor_get_bool(r) ? "yes" : "no");
+        break;
+    case CBOR_BSTR:
+        codec_put(b, CODEC_HEX, cbor_get_bstr(r));
+        break;
+    default:
+        codec_put(b, CODEC_HEX, cbor_take_raw(r));
+    }
+}
+
+/* Calls one of the two for each field: those of the catalogue in its order, then others as they come. */
+static void each_field(unsigned type, struct slice fields,
+                       void (*put)(void *ctx, const char *name, struct reader *value), void *ctx)
+{
+    const struct event_kind *k = event_kind_of(type);
+    struct slice raw;
+    for (size_t i = 0; k && k->fields[i].type; i++) {
+        if (!event_get(fields, k->fields[i].name, &raw))
+            continue;
+        struct reader value = reader_of(raw);
+        put(ctx, k->fields[i].name, &value);
+    }
+    struct reader r = reader_of(fields);
+    struct cbor_map m = cbor_get_map(&r);
+    while (cbor_map_next(&r, &m)) {
+        struct slice key = cbor_get_tstr(&r);
+        raw = cbor_take_raw(&r);
+        bool known = false;
+        for (size_t i = 0; k && k->fields[i].type; i++)
+            known = known || slice_eq(slice_str(k->fields[i].name), key);
+        if (known || !reader_ok(&r))
+            continue;
+        struct reader value = reader_of(raw);
+        put(ctx, ERR_QUOTE(key), &value);
+    }
+}
+
+static void put_json(void *ctx, const char *name, struct reader *value)
+{
+    json_value(ctx, name, value);
+}
+
+void event_print_json(struct json_out *o, const char *key, unsigned type, struct slice fields)
+{
+    json_out_map(o, key);
+    each_field(type, fields, put_json, o);
+    json_out_end(o);
+}
+
+static void put_text(void *ctx, const char *name, struct reader *value)
+{
+    struct buf *b = ctx;
+    buf_printf(b, " %s=", name);
+    text_value(b, value);
+}
+
+void event_print_text(struct buf *b, unsigned type, struct slice fields)
+{
+    if (event_kind_of(type))
+        buf_put_str(b, event_name(type));
+    else
+        buf_printf(b, "event-%u", type);
+    each_field(type, fields, put_text, b);
+}
