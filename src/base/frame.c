@@ -268,7 +268,7 @@ bool frame_listen(const char *path, int *out, struct err *e)
     /* bind(2) makes the file with the mode of the socket less the umask: no moment at which it is open to others. */
     if (fchmod(fd, 0600) != 0 || bind(fd, (const struct sockaddr *)&sa, sizeof sa) != 0)
         return fail(e, "make the socket", path);
-    if (chmod(path, 0600) != 0 || listen(fd, BACKLOG) != 0) {
+    if (listen(fd, BACKLOG) != 0) {
         fail(e, "listen on", path);
         unlink(path);
         return false;

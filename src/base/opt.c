@@ -1,0 +1,238 @@
+#include "base/opt.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/nearest.h"
+
+struct unit {
+    const char *suffix;
+    int64_t factor;
+};
+
+static const struct unit units_none[] = {{"", 1}, {NULL, 0}};
+static const struct unit units_s[] = {{"", 1},     {"s", 1},     {"m", 60},     {"min", 60},
+                                      {"h", 3600}, {"d", 86400}, {"w", 604800}, {NULL, 0}};
+static const struct unit units_ms[] = {{"", 1},        {"ms", 1},      {"s", 1000}, {"m", 60000},
+                                       {"min", 60000}, {"h", 3600000}, {NULL, 0}};
+static const struct unit units_bytes[] = {{"", 1},        {"k", 1 << 10},   {"K", 1 << 10}, {"M", 1 << 20},
+                                          {"G", 1 << 30}, {"T", 1LL << 40}, {NULL, 0}};
+
+static const struct {
+    const struct unit *units;
+    const char *unit, *arg, *form;
+} numbers[] = {
+    [OPT_INT] = {units_none, "", "N", "a whole number"},
+    [OPT_SECONDS] = {units_s, " s", "TIME", "a time such as 90s, 15m, 2h, 7d"},
+    [OPT_MS] = {units_ms, " ms", "TIME", "a time such as 250ms, 2s"},
+    [OPT_BYTES] = {units_bytes, " bytes", "SIZE", "a size such as 512, 64k, 8M, 1G"},
+};
+
+static bool is_number(enum opt_type t)
+{
+    return t == OPT_INT || t == OPT_SECONDS || t == OPT_MS || t == OPT_BYTES;
+}
+
+static bool number_of(struct slice s, const struct unit *units, int64_t *out)
+{
+    size_t i = 0;
+    bool minus = s.n && s.p[0] == '-';
+    int64_t v = 0;
+    size_t first = i += minus;
+    for (; i < s.n && s.p[i] >= '0' && s.p[i] <= '9'; i++)
+        if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, s.p[i] - '0', &v))
+            return false;
+    if (i == first)
+        return false;
+    struct slice suffix = slice_of(s.p + i, s.n - i);
+    for (; units->suffix; units++)
+        if (slice_eq(suffix, slice_str(units->suffix))) {
+            if (__builtin_mul_overflow(minus ? -v : v, units->factor, &v))
+                return false;
+            *out = v;
+            return true;
+        }
+    return false;
+}
+
+bool opt_parse_seconds(struct slice text, int64_t *out, struct err *e)
+{
+    *out = 0;
+    return number_of(text, units_s, out) ||
+           err_set(e, ERR_OPTION, "\"%s\" is not %s", ERR_QUOTE(text), numbers[OPT_SECONDS].form);
+}
+
+bool opt_parse_bytes(struct slice text, int64_t *out, struct err *e)
+{
+    *out = 0;
+    return number_of(text, units_bytes, out) ||
+           err_set(e, ERR_OPTION, "\"%s\" is not %s", ERR_QUOTE(text), numbers[OPT_BYTES].form);
+}
+
+const char *opt_arg_name(const struct opt *row)
+{
+    static const char *const names[] = {
+        [OPT_TEXT] = "TEXT", [OPT_PATH] = "PATH", [OPT_LIST] = "A,B", [OPT_ENUM] = "WORD"};
+    if (row->type == OPT_BOOL)
+        return "";
+    if (row->arg)
+        return row->arg;
+    return is_number(row->type) ? numbers[row->type].arg : names[row->type];
+}
+
+void opt_put_range(struct buf *b, const struct opt *row)
+{
+    if (row->type == OPT_ENUM) {
+        buf_put_str(b, "one of ");
+        for (size_t i = 0; row->words[i]; i++)
+            buf_printf(b, "%s%s", i ? ", " : "", row->words[i]);
+        return;
+    }
+    if (row->type == OPT_BOOL || (row->min == 0 && row->max == 0))
+        return;
+    const char *unit = is_number(row->type)    ? numbers[row->type].unit
+                       : row->type == OPT_LIST ? " words"
+                                               : " characters";
+    if (row->max == 0 || row->max == INT64_MAX)
+        buf_printf(b, "at least %" PRId64 "%s", row->min, unit);
+    else
+        buf_printf(b, "%" PRId64 " to %" PRId64 "%s", row->min, row->max, unit);
+}
+
+static bool bad_value(const struct opt *row, struct slice text, const char *form, struct err *e)
+{
+    char range[200];
+    struct buf b;
+    buf_init(&b, sizeof range - 1);
+    opt_put_range(&b, row);
+    snprintf(range, sizeof range, "%s", buf_str(&b));
+    buf_clear(&b);
+    err_set(e, ERR_OPTION, "%s: \"%s\" is not %s", row->name, ERR_QUOTE(text), form);
+    return range[0] ? err_why(e, "allowed: %s", range) : false;
+}
+
+static bool in_range(const struct opt *row, int64_t v)
+{
+    bool open_end = row->max == 0 && !is_number(row->type);
+    return (row->min == 0 && row->max == 0) || (v >= row->min && (open_end || v <= row->max));
+}
+
+static bool set_bool(const struct opt *row, struct slice text, bool *out, struct err *e)
+{
+    static const struct {
+        const char *word;
+        bool v;
+    } rows[] = {{"yes", true}, {"no", false}, {"true", true}, {"false", false}, {"on", true}, {"off", false}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (slice_eq(text, slice_str(rows[i].word))) {
+            *out = rows[i].v;
+            return true;
+        }
+    return bad_value(row, text, "yes or no", e);
+}
+
+static bool set_enum(const struct opt *row, struct slice text, int *out, struct err *e)
+{
+    for (int i = 0; row->words[i]; i++)
+        if (slice_eq(text, slice_str(row->words[i]))) {
+            *out = i;
+            return true;
+        }
+    bad_value(row, text, "a word that is known here", e);
+    const char *near = nearest_in(text, row->words);
+    return near ? err_try(e, "did you mean \"%s\"?", near) : false;
+}
+
+static bool set_text(const struct opt *row, struct slice text, struct arena *a, const char **out, struct err *e)
+{
+    if (memchr(text.n ? text.p : (const uint8_t *)"", 0, text.n))
+        return bad_value(row, text, "text without NUL", e);
+    if (row->type == OPT_PATH && text.n == 0)
+        return bad_value(row, text, "a path", e);
+    if (row->type == OPT_TEXT && !in_range(row, (int64_t)text.n))
+        return bad_value(row, text, "text of a length that is allowed", e);
+    *out = arena_str(a, text);
+    return arena_ok(a, e);
+}
+
+static bool is_separator(uint8_t c)
+{
+    return c == ',' || c == ' ' || c == '\t';
+}
+
+/* The next word from *at on; empty at the end. */
+static struct slice next_word(struct slice text, size_t *at)
+{
+    while (*at < text.n && is_separator(text.p[*at]))
+        ++*at;
+    size_t start = *at;
+    while (*at < text.n && !is_separator(text.p[*at]))
+        ++*at;
+    return slice_of(text.n ? text.p + start : text.p, *at - start);
+}
+
+static bool set_list(const struct opt *row, struct slice text, struct arena *a, struct opt_list *out, struct err *e)
+{
+    size_t n = 0, at = 0;
+    while (next_word(text, &at).n)
+        n++;
+    if (!in_range(row, (int64_t)n))
+        return bad_value(row, text, "a list of a length that is allowed", e);
+    struct opt_list l = {.v = arena_array(a, n, sizeof *l.v), .n = n};
+    at = 0;
+    for (size_t i = 0; arena_ok(a, NULL) && i < n; i++)
+        l.v[i] = arena_str(a, next_word(text, &at));
+    if (!arena_ok(a, e))
+        return false;
+    *out = l;
+    return true;
+}
+
+bool opt_set(const struct opt *row, struct slice text, struct arena *a, void *target, struct err *e)
+{
+    void *at = (char *)target + row->offset;
+    int64_t v;
+    switch (row->type) {
+    case OPT_BOOL:
+        return set_bool(row, text, at, e);
+    case OPT_INT:
+    case OPT_SECONDS:
+    case OPT_MS:
+    case OPT_BYTES:
+        if (!number_of(text, numbers[row->type].units, &v))
+            return bad_value(row, text, numbers[row->type].form, e);
+        if (!in_range(row, v))
+            return bad_value(row, text, "in the range", e);
+        *(int64_t *)at = v;
+        return true;
+    case OPT_TEXT:
+    case OPT_PATH:
+        return set_text(row, text, a, at, e);
+    case OPT_LIST:
+        return set_list(row, text, a, at, e);
+    case OPT_ENUM:
+        return set_enum(row, text, at, e);
+    }
+    return err_set(e, ERR_INTERNAL, "option %s has no type", row->name);
+}
+
+bool opt_set_defaults(const struct opt *rows, size_t n, struct arena *a, void *target, struct err *e)
+{
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].def && !opt_set(&rows[i], slice_str(rows[i].def), a, target, e))
+            return err_ctx(e, "default");
+    return true;
+}
+
+static bool same_section(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+const struct opt *opt_find(const struct opt *rows, size_t n, const char *section, struct slice name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (same_section(rows[i].section, section) && slice_eq(name, slice_str(rows[i].name)))
+            return &rows[i];
+    return NULL;
+}
