@@ -124,6 +124,14 @@ void buf_drop(struct buf *b, size_t n)
         b->p[b->n] = 0;
 }
 
+void buf_cut(struct buf *b, size_t n)
+{
+    if (n >= b->n)
+        return;
+    b->n = n;
+    b->p[n] = 0;
+}
+
 bool buf_ok(const struct buf *b)
 {
     return !b->bad;

@@ -24,8 +24,8 @@ void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Room for n more bytes behind the content, to be counted with buf_added(); NULL on failure. */
 char *buf_space(struct buf *b, size_t n);
 void buf_added(struct buf *b, size_t n);
-/* Drops the first n bytes. */
-void buf_drop(struct buf *b, size_t n);
+void buf_drop(struct buf *b, size_t n); /* the first n bytes */
+void buf_cut(struct buf *b, size_t n);  /* all but the first n bytes */
 
 bool buf_ok(const struct buf *b);
 struct slice buf_slice(const struct buf *b); /* borrowed until the next change */

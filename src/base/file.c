@@ -85,9 +85,7 @@ static bool read_path(const char *path, size_t max, bool private, struct buf *ou
         return false;
     if (read_fd(fd, path, max, out, e))
         return true;
-    out->n = before;
-    if (out->p)
-        out->p[before] = 0;
+    buf_cut(out, before);
     return false;
 }
 

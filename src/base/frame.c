@@ -100,7 +100,7 @@ bool frame_put(struct buf *b, struct slice payload, uint32_t max, struct err *e)
     buf_put(b, payload);
     if (buf_ok(b))
         return true;
-    b->n = before;
+    buf_cut(b, before);
     return err_set(e, ERR_TOO_BIG, "more than %zu bytes wait to be sent", b->max);
 }
 

@@ -186,9 +186,13 @@ static void put_row_text(struct buf *b, const struct opt *row)
 {
     put_roff(b, row->help ? row->help : "");
     size_t before = b->n;
+    buf_put_str(b, "Allowed: ");
+    size_t label = b->n;
     opt_put_range(b, row);
-    if (b->n > before)
+    if (b->n > label)
         buf_put_str(b, ".\n");
+    else
+        buf_cut(b, before);
     if (row->required)
         buf_put_str(b, "It must be given.\n");
     else if (row->def && *row->def && row->type != OPT_BOOL)
