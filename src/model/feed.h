@@ -131,7 +131,7 @@ enum feed_kind {
     FEED_DELTA = 2,     /* [2, head bstr, delta bstr] */
     FEED_HEARTBEAT = 3, /* [3, head bstr]: a new head with the same sets (shards may have expired) */
     FEED_DEVICE = 4,    /* [4, device id, site, model, {tag: value}, [cert ids], removed bool] */
-    FEED_DEVICES_DONE = 5, /* [5]: the directory is complete; unnamed devices are gone if it began with FEED_SNAPSHOT */
+    FEED_DEVICES_DONE = 5, /* [5]: each connection begins with the whole directory; who was not named is gone */
     FEED_POLICY = 6,       /* [6, text]: topic patterns */
     FEED_ROW = 7,          /* [7, issuer, node, shard, revoked bstr, held bstr] */
 };

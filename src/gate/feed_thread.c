@@ -1,0 +1,344 @@
+/* The helper: one thread holds the stream, another acknowledges, so that a slow answer never delays a revocation. */
+#include "gate/gate_impl.h"
+
+#include "base/codec.h"
+#include "base/file.h"
+#include "base/http_client.h"
+#include "base/log.h"
+
+#include <openssl/pem.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define CHAIN_MAX      8
+#define ACK_MS         5000
+#define CREDENTIAL_PEM (128 << 10)
+
+AUTO_FREE_FN(BIO *, BIO_free_all);
+
+/* This gateway's own credential and the root it trusts; read again for each connection, for both are renewed. */
+struct credential {
+    EVP_PKEY *key;
+    struct slice chain[CHAIN_MAX], root; /* DER, OPENSSL_malloc'ed */
+    size_t chain_n;
+};
+
+static void credential_clear(struct credential *c)
+{
+    EVP_PKEY_free(c->key);
+    for (size_t i = 0; i < c->chain_n; i++)
+        OPENSSL_free((void *)(uintptr_t)c->chain[i].p);
+    OPENSSL_free((void *)(uintptr_t)c->root.p);
+    *c = (struct credential){0};
+}
+
+/* The certificates of a PEM file as DER; up to `max`. */
+static bool certs_load(const char *path, struct slice *out, size_t max, size_t *n, struct err *e)
+{
+    struct buf pem;
+    buf_init(&pem, CREDENTIAL_PEM);
+    *n = 0;
+    if (!file_read(path, pem.max, &pem, e)) {
+        buf_clear(&pem);
+        return false;
+    }
+    AUTO(BIO_free_all_auto) BIO *in = BIO_new_mem_buf(pem.p, (int)pem.n);
+    char *name, *header;
+    unsigned char *der;
+    long der_n;
+    while (in && *n < max && PEM_read_bio(in, &name, &header, &der, &der_n)) {
+        bool is_cert = !strcmp(name, PEM_STRING_X509);
+        OPENSSL_free(name);
+        OPENSSL_free(header);
+        if (is_cert)
+            out[(*n)++] = slice_of(der, (size_t)der_n);
+        else
+            OPENSSL_free(der);
+    }
+    buf_clear(&pem);
+    return *n ? true : err_set(e, ERR_SYNTAX, "%s: no certificate (PEM) in it", path);
+}
+
+static bool key_load(const char *path, EVP_PKEY **out, struct err *e)
+{
+    struct buf pem;
+    buf_init(&pem, CREDENTIAL_PEM);
+    if (!file_read_private(path, pem.max, &pem, e))
+        return false;
+    AUTO(BIO_free_all_auto) BIO *in = BIO_new_mem_buf(pem.p, (int)pem.n);
+    *out = in ? PEM_read_bio_PrivateKey(in, NULL, NULL, (void *)"") : NULL;
+    buf_wipe(&pem);
+    return *out ? true : err_set(e, ERR_SYNTAX, "%s: no private key (PEM, not encrypted) in it", path);
+}
+
+static bool credential_load(const struct gate *g, struct credential *c, struct err *e)
+{
+    size_t n;
+    if (!g->conf.ca || !g->conf.cert || !g->conf.key)
+        return err_set(e, ERR_CONFIG, "%s/gate.conf: a url needs ca, cert and key", g->dir);
+    return certs_load(g->conf.ca, &c->root, 1, &n, e) &&
+           certs_load(g->conf.cert, c->chain, CHAIN_MAX, &c->chain_n, e) && key_load(g->conf.key, &c->key, e);
+}
+
+static bool client_new(const struct credential *c, struct http_client **out, struct err *e)
+{
+    const struct http_client_opts opts = {
+        .tls = {.root = c->root, .key = c->key, .chain = c->chain, .chain_n = c->chain_n},
+        .user_agent = "kith-gate",
+    };
+    return http_client_new(&opts, out, e);
+}
+
+/* ---- the stream ---- */
+
+struct stream {
+    struct gate *g;
+    struct err e; /* what made us hang up */
+};
+
+static void note_error(struct gate *g, const char *what)
+{
+    pthread_mutex_lock(&g->lock);
+    snprintf(g->last_error, sizeof g->last_error, "%s", what);
+    pthread_mutex_unlock(&g->lock);
+}
+
+static bool take_frames(struct gate *g, struct err *e)
+{
+    size_t at = 0, taken;
+    struct slice body, all = buf_slice(&g->stream_buf);
+    do {
+        if (!feed_frame_split(slice_of(all.p + at, all.n - at), &body, &taken, e) ||
+            (taken && !feed_in_frame(g, body, e)))
+            return false;
+        at += taken;
+    } while (taken && at < all.n);
+    buf_drop(&g->stream_buf, at);
+    return feed_in_settle(g, e);
+}
+
+/* Visible, then durable, then acknowledged. */
+static void after_frames(struct gate *g)
+{
+    struct err e = {0};
+    bool had_head = g->feed_dirty;
+    if (!had_head && !g->devices_dirty)
+        return;
+    if (!disk_save(g, &e)) {
+        note_error(g, e.what);
+        LOG(g->env, ERROR, "gate", "state cannot be written; it is not acknowledged", log_err(&e));
+        return;
+    }
+    pthread_mutex_lock(&g->lock);
+    g->connected = true;
+    g->last_error[0] = 0;
+    if (had_head) {
+        g->got_head = true;
+        g->ack_want = g->top_seq;
+        pthread_cond_broadcast(&g->wake);
+    }
+    pthread_mutex_unlock(&g->lock);
+}
+
+static bool on_data(struct slice part, void *arg)
+{
+    struct stream *s = arg;
+    struct gate *g = s->g;
+    if (atomic_load(&g->stop))
+        return false;
+    buf_put(&g->stream_buf, part);
+    if (!buf_ok(&g->stream_buf)) {
+        err_set(&s->e, ERR_TOO_BIG, "the feed sent a frame that does not fit");
+        return false;
+    }
+    bool ok = take_frames(g, &s->e);
+    after_frames(g);
+    return ok;
+}
+
+static void url_make(struct gate *g, char *url, size_t cap)
+{
+    const struct snap *s = atomic_load(&g->snap);
+    char hash[2 * SHA256_SIZE + 1];
+    if (!s->seq || s->trouble || g->want_whole || !codec_encode(CODEC_HEX, SLICE_ARRAY(s->hash), hash, sizeof hash))
+        snprintf(url, cap, "%s/gate/v1/feed", g->conf.url);
+    else
+        snprintf(url, cap, "%s/gate/v1/feed?since=%llu&prev=%s", g->conf.url, (unsigned long long)s->seq, hash);
+}
+
+static void set_client(struct gate *g, struct http_client **where, struct http_client *c)
+{
+    pthread_mutex_lock(&g->lock);
+    struct http_client *old = *where;
+    *where = c;
+    pthread_mutex_unlock(&g->lock);
+    http_client_free(old);
+}
+
+static bool stream_once(struct gate *g, struct err *e)
+{
+    struct credential cred = {0};
+    struct http_client *client = NULL;
+    struct stream s = {.g = g};
+    struct http_reply reply = {0};
+    char url[1024];
+    bool ok = credential_load(g, &cred, e) && client_new(&cred, &client, e);
+    if (ok) {
+        set_client(g, &g->stream, client);
+        feed_in_reset(g);
+        buf_reset(&g->stream_buf);
+        url_make(g, url, sizeof url);
+        g->want_whole = false;
+        const struct http_call call = {
+            .url = url, .timeout_ms = -1, .on_data = on_data, .arg = &s, .stall_ms = g->conf.stall_ms};
+        ok = http_client_call(client, &call, &reply, e);
+        http_reply_clear(&reply);
+        set_client(g, &g->stream, NULL);
+    }
+    credential_clear(&cred);
+    if (s.e.code) {
+        /* What does not fit may still be a gap that a whole snapshot closes; that one has to follow, too. */
+        g->want_whole = true;
+        *e = s.e;
+        return false;
+    }
+    return ok;
+}
+
+/* Waits, unless the gate is closed; jitter spreads a fleet of gateways whose platform comes back. */
+static void back_off(struct gate *g, int64_t *wait_ms)
+{
+    uint32_t r = 0;
+    struct err ignored = {0};
+    if (!env_random(g->env, &r, sizeof r, &ignored))
+        r = (uint32_t)env_mono_ms(g->env);
+    int64_t ms = *wait_ms / 2 + (int64_t)(r % (uint32_t)(*wait_ms / 2 + 1));
+    *wait_ms = *wait_ms * 2 > g->conf.retry_max_ms ? g->conf.retry_max_ms : *wait_ms * 2;
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += ms % 1000 * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&g->lock);
+    while (!atomic_load(&g->stop) && pthread_cond_timedwait(&g->wake, &g->lock, &until) == 0)
+        ;
+    pthread_mutex_unlock(&g->lock);
+}
+
+static void *stream_run(void *arg)
+{
+    struct gate *g = arg;
+    int64_t wait_ms = g->conf.retry_min_ms;
+    while (!atomic_load(&g->stop)) {
+        struct err e = {0};
+        bool ok = stream_once(g, &e);
+        pthread_mutex_lock(&g->lock);
+        g->connected = false;
+        pthread_mutex_unlock(&g->lock);
+        if (atomic_load(&g->stop))
+            break;
+        note_error(g, ok ? "the platform ended the feed" : e.what);
+        if (!ok)
+            LOG(g->env, WARN, "gate", "feed lost", log_err(&e));
+        if (g->got_head)
+            wait_ms = g->conf.retry_min_ms;
+        g->got_head = false;
+        back_off(g, &wait_ms);
+    }
+    return NULL;
+}
+
+/* ---- acknowledging ---- */
+
+static bool ack_once(struct gate *g, uint64_t seq, struct err *e)
+{
+    struct credential cred = {0};
+    struct http_client *client = NULL;
+    struct http_reply reply = {0};
+    char url[1024], body[48];
+    bool ok = credential_load(g, &cred, e) && client_new(&cred, &client, e);
+    if (ok) {
+        snprintf(url, sizeof url, "%s/gate/v1/ack", g->conf.url);
+        int n = snprintf(body, sizeof body, "{\"seq\":%llu}", (unsigned long long)seq);
+        set_client(g, &g->acker, client);
+        const struct http_call call = {.method = "POST",
+                                       .url = url,
+                                       .type = "application/json",
+                                       .body = slice_of(body, (size_t)n),
+                                       .timeout_ms = ACK_MS};
+        ok = http_client_call(client, &call, &reply, e);
+        http_reply_clear(&reply);
+        set_client(g, &g->acker, NULL);
+    }
+    credential_clear(&cred);
+    return ok;
+}
+
+static void *ack_run(void *arg)
+{
+    struct gate *g = arg;
+    int64_t wait_ms = g->conf.retry_min_ms;
+    for (;;) {
+        pthread_mutex_lock(&g->lock);
+        while (!atomic_load(&g->stop) && g->ack_want == g->acked_seq)
+            pthread_cond_wait(&g->wake, &g->lock);
+        uint64_t seq = g->ack_want;
+        pthread_mutex_unlock(&g->lock);
+        if (atomic_load(&g->stop))
+            return NULL;
+        struct err e = {0};
+        if (ack_once(g, seq, &e)) {
+            pthread_mutex_lock(&g->lock);
+            g->acked_seq = seq;
+            pthread_mutex_unlock(&g->lock);
+            wait_ms = g->conf.retry_min_ms;
+        } else {
+            LOG(g->env, WARN, "gate", "head not acknowledged", log_int("seq", (int64_t)seq), log_err(&e));
+            back_off(g, &wait_ms);
+        }
+    }
+}
+
+/* The broker's signals are the broker's: its threads handle them, ours do not. */
+static bool thread_new(pthread_t *t, void *(*run)(void *), struct gate *g)
+{
+    sigset_t all, was;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &was);
+    bool ok = pthread_create(t, NULL, run, g) == 0;
+    pthread_sigmask(SIG_SETMASK, &was, NULL);
+    return ok;
+}
+
+bool feed_thread_start(struct gate *g, struct err *e)
+{
+    struct credential cred = {0};
+    bool ok = credential_load(g, &cred, e);
+    credential_clear(&cred);
+    if (!ok)
+        return false;
+    g->has_ack_thread = thread_new(&g->ack_thread, ack_run, g);
+    g->has_thread = g->has_ack_thread && thread_new(&g->thread, stream_run, g);
+    return g->has_thread || err_set(e, ERR_UNAVAILABLE, "the feed's thread could not be started");
+}
+
+void feed_thread_stop(struct gate *g)
+{
+    pthread_mutex_lock(&g->lock);
+    atomic_store(&g->stop, true);
+    if (g->stream)
+        http_client_cancel(g->stream);
+    if (g->acker)
+        http_client_cancel(g->acker);
+    pthread_cond_broadcast(&g->wake);
+    pthread_mutex_unlock(&g->lock);
+    if (g->has_thread)
+        pthread_join(g->thread, NULL);
+    if (g->has_ack_thread)
+        pthread_join(g->ack_thread, NULL);
+    g->has_thread = g->has_ack_thread = false;
+}
