@@ -1,0 +1,101 @@
+/* What is said between those who want signatures and a signer (DESIGN section 3): typed requests, never digests.
+ *
+ * A frame (base/frame.h) holds one deterministic CBOR array: a request is [id, type, ...], its answer [id, 0, ...] or
+ * [id, code, what, why, try].  Answers come in any order.  doc/spec/signer.md lists the fields.
+ *
+ * Everything read borrows the frame. */
+#ifndef KITH_CA_REQUEST_H
+#define KITH_CA_REQUEST_H
+
+#include "core/crypto.h"
+#include "core/reader.h"
+#include "core/writer.h"
+#include "model/serial.h"
+
+#define REQUEST_FRAME_MAX (16u << 20)
+#define REQUEST_SMALL_MAX 8192 /* every request but leaves and CRL entries */
+
+enum request_type {
+    REQUEST_STATUS = 1, /* [] -> status */
+    REQUEST_ISSUE,      /* issue_request -> [certificate bstr] */
+    REQUEST_REVOKE,     /* [[[serial bstr, reason]...]] -> [head, delta] */
+    REQUEST_HOLD,       /* [[serial...], [released serial...]] -> [head, delta] */
+    REQUEST_HEAD,       /* [] -> [head, delta]: a new head over the same sets */
+    REQUEST_SETS,       /* [] -> [head, [[issuer, node, shard, revoked set, held set]...]] */
+    REQUEST_CRL,        /* [node, shard, url, more, [[serial, at, reason]...]] -> [] or, at the end, [CRL, number] */
+    REQUEST_LEAVES,     /* [first, [leaf...]] -> [size] */
+    REQUEST_COSIGN,     /* [checkpoint text] -> [signature line] */
+    REQUEST_CLAIM,      /* [device, nonce, expires] -> [claim text] */
+    REQUEST_JOURNAL,    /* [from] -> [next, end, [record...]] */
+    REQUEST_ROOT_CRL,   /* [url] -> [CRL, number] (only with an online root) */
+    REQUEST_TYPES
+};
+
+/* What entitles to a certificate.  The signer checks each by itself as far as it can. */
+enum authority_kind {
+    AUTHORITY_CLAIM = 1, /* a claim that this signer derived */
+    AUTHORITY_IDEVID,    /* a manufacturer's certificate; on the server's word so far */
+    AUTHORITY_RENEWAL,   /* a certificate of ours for the same subject */
+    AUTHORITY_OPERATOR,  /* an operator's act; on the server's word so far */
+    AUTHORITY_SERVER,    /* the server's own TLS certificate */
+};
+
+#define CLAIM_NONCE_SIZE 16
+#define CLAIM_TEXT_SIZE 32 /* base32 of 20 bytes */
+
+struct authority {
+    enum authority_kind kind;
+    struct slice nonce; /* claim */
+    int64_t expires_at;
+    struct slice claim;
+    struct slice certificate; /* IDevID, renewal: DER */
+    struct slice who;         /* operator's name */
+};
+
+/* A placeholder of the profile's templates and its value: "id" dev_..., "model", "serial", "owner", "tag:site" ... */
+struct fact {
+    struct slice name, value;
+};
+#define FACTS_MAX 32
+
+struct issue_request {
+    struct slice profile;
+    struct slice spki;
+    struct slice csr_san; /* GeneralNames that the CSR asked for, or empty: checked against the profile, never copied */
+    struct authority authority;
+    struct fact facts[FACTS_MAX];
+    size_t facts_n;
+};
+
+void issue_request_put(struct writer *w, const struct issue_request *r);
+void issue_request_get(struct reader *r, struct issue_request *out);
+
+/* [id, type and then `n` fields that the caller puts. */
+void request_put(struct writer *w, uint64_t id, enum request_type type, size_t n);
+/* The head of a request; the reader stands before the fields.  Errors: ERR_SIGNER_PROTOCOL. */
+MUST_USE bool request_get(struct reader *r, uint64_t *id, enum request_type *type, size_t *n, struct err *e);
+
+void answer_put(struct writer *w, uint64_t id, size_t n);
+void answer_put_error(struct writer *w, uint64_t id, const struct err *error);
+/* The head of an answer; false with the signer's own error if it refused.  Errors: also ERR_SIGNER_PROTOCOL. */
+MUST_USE bool answer_get(struct reader *r, size_t *n, struct err *e);
+/* Fields were read to the end as expected. */
+MUST_USE bool answer_end(const struct reader *r, struct err *e);
+
+/* The text of a claim: base32 of HMAC-SHA256(key, "kith-claim-v1" 00 device 00 nonce expires)[0..20). */
+void claim_derive(struct slice key, struct slice device, struct slice nonce, int64_t expires_at,
+                  void (*hmac)(struct slice key, struct slice msg, uint8_t out[SHA256_SIZE]),
+                  char out[CLAIM_TEXT_SIZE + 1]);
+
+/* What stands in a signer's journal; records are CBOR arrays [kind, time s, ...]. */
+enum journal_kind {
+    JOURNAL_CERT = 1, /* certificate DER, authority kind, SHA-256 of the claim's nonce or empty */
+    JOURNAL_REVOKE,   /* serial, reason */
+    JOURNAL_HOLD,     /* serial */
+    JOURNAL_RELEASE,  /* serial */
+    JOURNAL_HEAD,     /* seq, SHA-256 of the head's payload */
+    JOURNAL_CRL,      /* node, shard, number, SHA-256 of the CRL */
+    JOURNAL_COSIGN,   /* size, root */
+};
+
+#endif

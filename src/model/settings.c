@@ -1,0 +1,115 @@
+#include "model/settings.h"
+
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/config.h"
+#include "base/file.h"
+
+#define AT(field) .offset = offsetof(struct settings, field)
+#define FILE_MAX (64 * 1024)
+
+const struct opt settings_rows[] = {
+    {"platform", "name", OPT_TEXT, 1, 64, NULL, .help = "the organisation that operates this platform", AT(name),
+     .required = true},
+    {"platform", "origin", OPT_TEXT, 1, 100, NULL, .help = "the ledger's own name, as in a URL without scheme", AT(origin),
+     .required = true},
+    {"platform", "node", OPT_INT, 1, 127, "1", .help = "this node's number; the first byte of its serial numbers", AT(node)},
+    {"platform", "url", OPT_TEXT, 1, 200, NULL, .help = "where devices reach the TLS listener", AT(url), .required = true},
+    {"platform", "plain_url", OPT_TEXT, 1, 200, NULL, .help = "where anybody fetches CRLs and CA certificates", AT(plain_url),
+     .required = true},
+    {"server", "listen", OPT_TEXT, 1, 200, "127.0.0.1:8443", .arg = "ADDRESS:PORT", .help = "TLS listener", AT(listen)},
+    {"server", "plain_listen", OPT_TEXT, 1, 200, "127.0.0.1:8080", .arg = "ADDRESS:PORT",
+     .help = "listener without TLS, for what is signed anyway", AT(plain_listen)},
+    {"server", "socket", OPT_PATH, .def = "run/kith.sock", .help = "local socket for the command line", AT(socket)},
+    {"server", "hostnames", OPT_LIST, .def = "", .help = "further names and addresses in the server's certificate",
+     AT(hostnames)},
+    {"server", "workers", OPT_INT, 0, 64, "0", .help = "worker threads; 0 for one a core", AT(workers)},
+    {"server", "sandbox", OPT_BOOL, .def = "yes", .help = "give up what the process does not need", AT(sandbox)},
+    {"store", "database", OPT_TEXT, 1, 400, "sqlite:kith.db", .help = "sqlite:FILE or postgresql://...", AT(database)},
+    {"keys", "passphrase_file", OPT_PATH, .help = "seals the keys in files; credential:NAME for one of systemd",
+     AT(passphrase_file)},
+    {"keys", "hsm_module", OPT_PATH, .help = "PKCS#11 module", AT(hsm_module)},
+    {"keys", "hsm_token", OPT_TEXT, .help = "label of the token", AT(hsm_token)},
+    {"keys", "hsm_pin_file", OPT_PATH, .help = "file with the user PIN, mode 0600", AT(hsm_pin_file)},
+    {"keys", "hsm_sessions", OPT_INT, 1, 256, "8", .help = "sessions at most", AT(hsm_sessions)},
+    {"ca", "root_key", OPT_TEXT, .help = "key of the root, only where it is kept online", AT(root_key)},
+    {"ca", "issuing_key", OPT_TEXT, .help = "key of the issuing CA: file:PATH or pkcs11:...", AT(issuing_key),
+     .required = true},
+    {"ca", "ledger_key", OPT_TEXT, .help = "key that signs checkpoints (Ed25519)", AT(ledger_key), .required = true},
+    {"ca", "cosign_key", OPT_TEXT, .help = "key with which the issuing signer cosigns (Ed25519)", AT(cosign_key),
+     .required = true},
+    {"ca", "derive_key", OPT_TEXT, .help = "key (Ed25519) that claims and serial numbers are derived with",
+     AT(derive_key), .required = true},
+    {"ca", "crl_span", OPT_SECONDS, 600, 31536000, "7d", .help = "how long a CRL is valid", AT(crl_span_s)},
+    {"ca", "crl_refresh", OPT_SECONDS, 60, 31536000, "1d", .help = "how often a CRL is made again without a change",
+     AT(crl_refresh_s)},
+    {"signer", "rate_per_minute", OPT_INT, 1, 100000000, "600000", .help = "certificates a minute at most",
+     AT(rate_per_minute)},
+    {"feed", "interval", OPT_SECONDS, 1, 86400, "10s", .help = "a new head at the latest after", AT(feed_interval_s)},
+    {"feed", "valid", OPT_SECONDS, 5, 2592000, "1h", .help = "how long a head holds", AT(feed_valid_s)},
+    {"limits", "connections", OPT_INT, 1, 1000000, "10000", .help = "connections in all", AT(connections_max)},
+    {"limits", "connections_per_address", OPT_INT, 1, 1000000, "1000", .help = "connections for each address",
+     AT(connections_per_address)},
+    {"limits", "handshake", OPT_MS, 100, 600000, "10s", .help = "a TLS handshake in all", AT(handshake_ms)},
+    {"limits", "header", OPT_MS, 100, 600000, "10s", .help = "a request's header in all", AT(header_ms)},
+    {"limits", "body", OPT_MS, 100, 600000, "30s", .help = "a request's body in all", AT(body_ms)},
+    {"limits", "idle", OPT_MS, 100, 3600000, "60s", .help = "a connection without a request", AT(idle_ms)},
+};
+const size_t settings_rows_n = ARRAY_LEN(settings_rows);
+
+/* The directory that a path is in, absolute if the path is. */
+static const char *dir_of(struct arena *a, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return arena_str(a, SLICE_LIT("."));
+    return slash == path ? arena_str(a, SLICE_LIT("/")) : arena_str(a, slice_of(path, (size_t)(slash - path)));
+}
+
+static const char *absolute(struct arena *a, const char *dir, const char *path)
+{
+    if (!path || path[0] == '/' || strncmp(path, "credential:", 11) == 0)
+        return path;
+    return arena_printf(a, "%s/%s", dir, path);
+}
+
+/* "file:x" and "sqlite:x" name a file behind the colon. */
+static const char *absolute_ref(struct arena *a, const char *dir, const char *ref)
+{
+    static const char *const schemes[] = {"file:", "sqlite:"};
+    for (size_t i = 0; ref && i < ARRAY_LEN(schemes); i++) {
+        size_t n = strlen(schemes[i]);
+        if (strncmp(ref, schemes[i], n) == 0 && ref[n] != '/')
+            return arena_printf(a, "%s%s/%s", schemes[i], dir, ref + n);
+    }
+    return ref;
+}
+
+bool settings_read(const char *path, struct arena *a, struct settings *out, struct err *e)
+{
+    *out = (struct settings){0};
+    AUTO(buf_clear) struct buf text;
+    buf_init(&text, FILE_MAX);
+    if (!file_read(path, FILE_MAX, &text, e))
+        return false;
+    struct settings s = {0};
+    if (!config_read(path, buf_slice(&text), settings_rows, settings_rows_n, a, &s, e))
+        return false;
+    s.dir = dir_of(a, path);
+    const char **paths[] = {&s.socket, &s.passphrase_file, &s.hsm_module, &s.hsm_pin_file};
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+        *paths[i] = absolute(a, s.dir, *paths[i]);
+    const char **refs[] = {&s.database, &s.root_key, &s.issuing_key, &s.ledger_key, &s.cosign_key, &s.derive_key};
+    for (size_t i = 0; i < ARRAY_LEN(refs); i++)
+        *refs[i] = absolute_ref(a, s.dir, *refs[i]);
+    if (!arena_ok(a, e))
+        return false;
+    *out = s;
+    return true;
+}
+
+const char *settings_path(const struct settings *s, struct arena *a, const char *name)
+{
+    return arena_printf(a, "%s/%s", s->dir, name);
+}

@@ -1,0 +1,62 @@
+/* kith.conf: what one installation is set to.  Read by every process of it; `kith init` writes it.
+ *
+ * Paths may be relative to the directory that the file is in; they are absolute in the struct.  Everything lives in the
+ * arena that was handed in. */
+#ifndef KITH_MODEL_SETTINGS_H
+#define KITH_MODEL_SETTINGS_H
+
+#include "base/arena.h"
+#include "base/opt.h"
+#include "core/err.h"
+
+#define SETTINGS_FILE "kith.conf"
+
+struct settings {
+    const char *dir; /* of the file */
+    /* [platform] */
+    const char *name;   /* the organisation */
+    const char *origin; /* of the ledger: a name that is the platform's own */
+    int64_t node;
+    const char *url; /* where devices reach the TLS listener */
+    const char *plain_url;
+    /* [server] */
+    const char *listen, *plain_listen; /* ADDRESS:PORT; IPv6 as [ADDR]:PORT */
+    const char *socket;                /* for the CLI */
+    struct opt_list hostnames;         /* in the server's certificate beside the url's */
+    int64_t workers;                   /* 0: one a core */
+    const char *database;
+    /* [keys] */
+    const char *passphrase_file;
+    const char *hsm_module, *hsm_token, *hsm_pin_file;
+    int64_t hsm_sessions;
+    /* [ca] */
+    const char *root_key, *issuing_key, *ledger_key, *cosign_key, *derive_key;
+    int64_t crl_span_s, crl_refresh_s; /* how long a CRL holds, how often it is made again */
+    /* [signer] */
+    int64_t rate_per_minute;
+    /* [feed] */
+    int64_t feed_interval_s, feed_valid_s;
+    /* [limits] */
+    int64_t connections_max, connections_per_address;
+    int64_t handshake_ms, header_ms, body_ms, idle_ms;
+    bool sandbox;
+};
+
+extern const struct opt settings_rows[];
+extern const size_t settings_rows_n;
+
+/* Errors: config (file, line, column), not-found. */
+MUST_USE bool settings_read(const char *path, struct arena *a, struct settings *out, struct err *e);
+
+/* Files below the directory, by the part that owns them; NULL without memory. */
+const char *settings_path(const struct settings *s, struct arena *a, const char *name);
+
+#define PATH_ROOT_CERT    "ca/root.cer"    /* DER */
+#define PATH_ISSUING_CERT "ca/issuing.cer" /* DER */
+#define PATH_ROOT_CRL     "ca/root.crl"
+#define PATH_PROFILES     "profiles"
+#define PATH_SIGNERS      "signers"      /* DOMAIN/{journal,state,roster} */
+#define PATH_VKEYS        "ledger.vkeys" /* verifier keys of the log and its cosigners, one a line */
+#define PATH_RUN          "run"          /* sockets */
+
+#endif

@@ -1,0 +1,82 @@
+/* One domain of keys as its process holds it: issuing (certificates, CRLs, revocation heads, claims) or ledger (checkpoints).
+ * One thread.  What is here survives by the journal and a snapshot of the state beside it. */
+#ifndef KITH_SIGNER_DOMAIN_H
+#define KITH_SIGNER_DOMAIN_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/env.h"
+#include "ca/profile.h"
+#include "ca/request.h"
+#include "keys/key.h"
+#include "model/settings.h"
+#include "signer/cover.h"
+#include "signer/journal.h"
+#include "signer/roster.h"
+#include "signer/serve.h"
+#include "signer/shards.h"
+#include "x509/cert.h"
+
+#define DOMAIN_HEAD_MAX (256 * 1024)
+
+struct domain {
+    const char *name; /* "issuing", "ledger" */
+    const struct settings *settings;
+    const struct env *env;
+    const struct crypto *crypto;
+    struct arena arena; /* lives as long as the process */
+
+    struct key *vouch_key; /* Ed25519: signs (ledger) or cosigns (issuing) checkpoints */
+    struct cover cover;
+    struct journal *journal;
+    struct journal_mark snapshot_at; /* the state on disk covers the journal up to here */
+    uint8_t roster_digest[SHA256_SIZE];
+    int64_t last_time; /* of anything that was signed; never goes back */
+    struct buf pending;   /* digests of what this batch signed: taken back if it cannot be recorded */
+
+    bool marked;        /* this batch changed what is revoked or held */
+    volatile bool *stop;
+
+    /* issuing only */
+    struct key *ca_key;
+    struct slice ca_der;
+    struct cert ca;
+    uint8_t claim_key[SHA256_SIZE], serial_key[SHA256_SIZE];
+    struct roster roster;
+    struct profile_issuer issuer;
+    struct shards shards;
+    uint64_t head_seq;
+    uint8_t head_prev[SHA256_SIZE];
+    uint64_t root_crl_number;
+    int64_t rate_window; /* minute */
+    int64_t rate_count;
+    struct crl_build *crl; /* one that is being streamed, or NULL */
+    uint64_t issued, refused; /* since the start */
+};
+
+/* Opens keys, roster, state and journal of a domain.  Errors: whatever is missing or wrong; nothing is signed then. */
+MUST_USE bool domain_open(struct domain *d, const char *name, const struct settings *s, const struct key_env *keys,
+                          const struct env *env, const struct crypto *crypto, volatile bool *stop,
+                           struct err *e);
+void domain_close(struct domain *d);
+/* Writes the snapshot; harmless to leave out, the journal has it all. */
+MUST_USE bool domain_snapshot(struct domain *d, struct err *e);
+/* For struct serve. */
+bool domain_sync(struct domain *d, struct err *e);
+void domain_idle(struct domain *d);
+
+/* The signer's clock: never before what it signed last. */
+int64_t domain_now(struct domain *d);
+/* Journals a record (from the next sync on it is durable) and, if ref is not NULL, expects a ledger entry that names it. */
+MUST_USE bool domain_record(struct domain *d, struct slice record, const uint8_t *ref, struct err *e);
+
+bool serial_is_ours(const struct domain *d, const struct serial *s);
+void serial_fill_tail(const struct domain *d, struct serial *s);
+
+extern request_handler *const issuing_handlers[REQUEST_TYPES];
+extern request_handler *const ledger_handlers[REQUEST_TYPES];
+
+request_handler signer_status, signer_issue, signer_revoke, signer_hold, signer_head, signer_sets, signer_crl,
+    signer_leaves, signer_cosign, signer_claim, signer_journal;
+
+#endif

@@ -1,0 +1,257 @@
+#include "signer/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/reader.h"
+#include "core/writer.h"
+
+#define HEAD_SIZE 8 /* length, check */
+
+struct journal {
+    int fd;
+    const struct crypto *crypto;
+    struct journal_mark end;
+    uint8_t *batch; /* JOURNAL_BATCH_MAX and the frame around it */
+    struct writer w;
+    char path[4096];
+};
+
+#define FRAME_MAX (HEAD_SIZE + JOURNAL_BATCH_MAX + SHA256_SIZE)
+
+static bool io_failed(const struct journal *j, const char *verb, struct err *e)
+{
+    err_set(e, ERR_JOURNAL, "%s: cannot %s: %s", j->path, verb, strerror(errno));
+    return err_try(e, errno == ENOSPC ? "free space on this file system; the signer goes on by itself"
+                                      : "look at the disk; the signer signs nothing that it cannot record");
+}
+
+static bool read_fully(struct journal *j, uint8_t *p, size_t n, uint64_t at, size_t *got, struct err *e)
+{
+    *got = 0;
+    while (*got < n) {
+        ssize_t r = pread(j->fd, p + *got, n - *got, (off_t)(at + *got));
+        if (r < 0 && errno == EINTR)
+            continue;
+        if (r < 0)
+            return io_failed(j, "read", e);
+        if (r == 0)
+            return true;
+        *got += (size_t)r;
+    }
+    return true;
+}
+
+static void chain(const struct journal *j, const uint8_t before[SHA256_SIZE], struct slice records,
+                  uint8_t out[SHA256_SIZE])
+{
+    j->crypto->sha256((struct slice[]){slice_of(before, SHA256_SIZE), records}, 2, out);
+}
+
+/* The check of a length: without it a changed length would pass for a batch that a crash cut short. */
+static uint32_t head_check(const struct journal *j, const uint8_t before[SHA256_SIZE], uint32_t n)
+{
+    uint8_t digest[SHA256_SIZE], length[4];
+    struct writer w = WRITER_ARRAY(length);
+    writer_u32(&w, n);
+    chain(j, before, SLICE_ARRAY(length), digest);
+    struct reader r = reader_of(SLICE_ARRAY(digest));
+    return reader_u32(&r);
+}
+
+enum found { FOUND_BATCH, FOUND_END, FOUND_TORN, FOUND_CHANGED, FOUND_ERROR };
+
+/* Looks at the batch at `mark`; *records is borrowed from buf, which holds FRAME_MAX. */
+static enum found look(struct journal *j, struct journal_mark *mark, uint64_t size, bool check, uint8_t *buf,
+                       struct slice *records, struct err *e)
+{
+    uint8_t head[HEAD_SIZE], digest[SHA256_SIZE];
+    size_t got;
+    if (mark->at == size)
+        return FOUND_END;
+    if (!read_fully(j, head, sizeof head, mark->at, &got, e))
+        return FOUND_ERROR;
+    struct reader r = reader_of(slice_of(head, got));
+    uint32_t n = reader_u32(&r), sum = reader_u32(&r);
+    if (!reader_ok(&r) || (n == 0 && sum == 0)) /* a file system may lengthen a file before it has the bytes */
+        return FOUND_TORN;
+    if (n == 0 || n > JOURNAL_BATCH_MAX || (check && sum != head_check(j, mark->digest, n)))
+        return FOUND_CHANGED;
+    if (size - mark->at < HEAD_SIZE + (uint64_t)n + SHA256_SIZE)
+        return FOUND_TORN;
+    if (!read_fully(j, buf, n + SHA256_SIZE, mark->at + HEAD_SIZE, &got, e))
+        return FOUND_ERROR;
+    *records = slice_of(buf, n);
+    uint64_t after = mark->at + HEAD_SIZE + n + SHA256_SIZE;
+    if (check) {
+        chain(j, mark->digest, *records, digest);
+        if (memcmp(digest, buf + n, SHA256_SIZE) != 0)
+            return after == size ? FOUND_TORN : FOUND_CHANGED;
+    }
+    mark->at = after;
+    memcpy(mark->digest, buf + n, SHA256_SIZE);
+    return FOUND_BATCH;
+}
+
+static bool tell_records(const struct journal *j, struct slice records, const struct journal_mark *next,
+                         journal_each *each, void *ctx, bool *stop, struct err *e)
+{
+    struct reader r = reader_of(records);
+    while (reader_left(&r)) {
+        struct slice record = reader_take(&r, reader_u32(&r));
+        if (!reader_ok(&r))
+            return err_set(e, ERR_JOURNAL, "%s: a record before byte %llu is cut", j->path,
+                           (unsigned long long)next->at);
+        err_clear(e);
+        if (!each(ctx, record, next, e)) {
+            *stop = true;
+            return e->code == ERR_NONE;
+        }
+    }
+    return true;
+}
+
+/* Walks from *mark to the end of the file or until `each` stops; leaves *mark behind the last batch that was read. */
+static bool walk(struct journal *j, struct journal_mark *mark, bool check, journal_each *each, void *ctx, bool *torn,
+                 struct err *e)
+{
+    struct stat st;
+    if (fstat(j->fd, &st) < 0)
+        return io_failed(j, "stat", e);
+    uint64_t size = check ? (uint64_t)st.st_size : j->end.at;
+    if (mark->at > size)
+        return err_set(e, ERR_JOURNAL, "%s: shorter (%llu bytes) than what was signed (%llu)", j->path,
+                       (unsigned long long)size, (unsigned long long)mark->at);
+    uint8_t *buf = malloc(FRAME_MAX);
+    if (!buf)
+        return err_set(e, ERR_NOMEM, "journal buffer");
+    bool ok = true, stop = false;
+    while (ok && !stop) {
+        struct slice records;
+        uint64_t at = mark->at;
+        enum found f = look(j, mark, size, check, buf, &records, e);
+        if (f == FOUND_END)
+            break;
+        if (f == FOUND_TORN) {
+            *torn = true;
+            break;
+        }
+        if (f == FOUND_CHANGED) {
+            err_set(e, ERR_JOURNAL, "%s: the batch at byte %llu does not fit the one before", j->path,
+                    (unsigned long long)at);
+            ok = err_why(e, "the digests of a journal form a chain; this one was changed or damaged");
+        } else {
+            ok = f == FOUND_BATCH && (!each || tell_records(j, records, mark, each, ctx, &stop, e));
+        }
+    }
+    free(buf);
+    return ok;
+}
+
+bool journal_open(const char *path, const struct crypto *crypto, const struct journal_mark *from, journal_each *each,
+                  void *ctx, struct journal **out, uint64_t *torn, struct err *e)
+{
+    *out = NULL;
+    *torn = 0;
+    AUTO(journal_free_auto) struct journal *j = calloc(1, sizeof *j);
+    if (!j)
+        return err_set(e, ERR_NOMEM, "journal");
+    j->fd = -1;
+    if (!(j->batch = malloc(FRAME_MAX)))
+        return err_set(e, ERR_NOMEM, "journal");
+    j->crypto = crypto;
+    strncpy(j->path, path, sizeof j->path - 1);
+    j->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (j->fd < 0)
+        return io_failed(j, "open", e);
+    j->end = *from;
+    bool cut = false;
+    if (!walk(j, &j->end, true, each, ctx, &cut, e))
+        return false;
+    if (cut) {
+        struct stat st;
+        if (fstat(j->fd, &st) < 0 || ftruncate(j->fd, (off_t)j->end.at) < 0 || fsync(j->fd) < 0)
+            return io_failed(j, "cut the torn end of", e);
+        *torn = (uint64_t)st.st_size - j->end.at;
+    }
+    journal_drop(j);
+    *out = j;
+    j = NULL;
+    return true;
+}
+
+void journal_free(struct journal *j)
+{
+    if (!j)
+        return;
+    if (j->fd >= 0)
+        close(j->fd);
+    free(j->batch);
+    free(j);
+}
+
+void journal_drop(struct journal *j)
+{
+    j->w = writer_of(j->batch + HEAD_SIZE, JOURNAL_BATCH_MAX);
+}
+
+bool journal_append(struct journal *j, struct slice record, struct err *e)
+{
+    if (record.n > JOURNAL_BATCH_MAX - j->w.n - sizeof(uint32_t))
+        return err_set(e, ERR_LIMIT, "a journal batch holds %u bytes", JOURNAL_BATCH_MAX);
+    writer_u32(&j->w, (uint32_t)record.n);
+    writer_put(&j->w, record);
+    return true;
+}
+
+bool journal_sync(struct journal *j, struct err *e)
+{
+    if (j->w.n == 0)
+        return true;
+    struct slice records = writer_slice(&j->w);
+    struct journal_mark next = {.at = j->end.at + HEAD_SIZE + records.n + SHA256_SIZE};
+    chain(j, j->end.digest, records, next.digest);
+    struct writer head = writer_of(j->batch, HEAD_SIZE);
+    writer_u32(&head, (uint32_t)records.n);
+    writer_u32(&head, head_check(j, j->end.digest, (uint32_t)records.n));
+    memcpy(j->batch + HEAD_SIZE + records.n, next.digest, SHA256_SIZE);
+    size_t n = HEAD_SIZE + records.n + SHA256_SIZE, done = 0;
+    bool ok = true;
+    while (ok && done < n) {
+        ssize_t w = pwrite(j->fd, j->batch + done, n - done, (off_t)(j->end.at + done));
+        if (w >= 0)
+            done += (size_t)w;
+        else
+            ok = errno == EINTR;
+    }
+    ok = ok && fdatasync(j->fd) == 0;
+    journal_drop(j);
+    if (!ok) {
+        io_failed(j, "write", e);
+        /* A partial batch must not be taken for a torn one that a later batch follows. */
+        if (ftruncate(j->fd, (off_t)j->end.at) < 0)
+            return err_ctx(e, "and cannot cut it");
+        return false;
+    }
+    j->end = next;
+    return true;
+}
+
+struct journal_mark journal_end(const struct journal *j)
+{
+    return j->end;
+}
+
+bool journal_read(struct journal *j, uint64_t at, journal_each *each, void *ctx, struct err *e)
+{
+    struct journal_mark mark = {.at = at};
+    bool torn = false;
+    if (at > j->end.at)
+        return err_set(e, ERR_JOURNAL, "%s: nothing stands at byte %llu", j->path, (unsigned long long)at);
+    if (!walk(j, &mark, false, each, ctx, &torn, e))
+        return false;
+    return !torn || err_set(e, ERR_JOURNAL, "%s: no batch begins at byte %llu", j->path, (unsigned long long)at);
+}

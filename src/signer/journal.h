@@ -1,0 +1,44 @@
+/* The signer's journal: what it signed, durable before it answers.
+ *
+ * A file of batches: length (u32 big-endian), check (first 4 bytes of SHA-256 over the previous batch's digest and the
+ * length), records, SHA-256 over the previous batch's digest and the records.  A record is
+ * a length (u32) and bytes.  One fdatasync a batch.  The digests form a chain, so a batch that was changed, taken out or put
+ * in is found.  Only the last batch can be torn by a crash; it was never answered, so it is cut off at opening.
+ * One thread. */
+#ifndef KITH_SIGNER_JOURNAL_H
+#define KITH_SIGNER_JOURNAL_H
+
+#include "core/crypto.h"
+
+struct journal;
+
+/* Where a batch begins, and the digest of what stands before it. */
+struct journal_mark {
+    uint64_t at;
+    uint8_t digest[SHA256_SIZE];
+};
+
+#define JOURNAL_BATCH_MAX (4u << 20)
+
+/* Calls `each` for every record of the batches from `from` on (its digest must fit), in order; false from it stops.
+ * `next` is the mark behind the record's batch. */
+typedef bool journal_each(void *ctx, struct slice record, const struct journal_mark *next, struct err *e);
+
+/* Opens or creates path, reads all behind `from` through `each` and stands ready to append.  *torn: bytes cut off.
+ * Errors: ERR_JOURNAL (a digest that does not fit, not at the end), io. */
+MUST_USE bool journal_open(const char *path, const struct crypto *crypto, const struct journal_mark *from,
+                           journal_each *each, void *ctx, struct journal **out, uint64_t *torn, struct err *e);
+void journal_free(struct journal *j);
+AUTO_FREE_FN(struct journal *, journal_free);
+
+/* Adds a record to the batch in memory. */
+MUST_USE bool journal_append(struct journal *j, struct slice record, struct err *e);
+/* Makes the batch durable.  After an error nothing of it counts: it is dropped, and the file is as before. */
+MUST_USE bool journal_sync(struct journal *j, struct err *e);
+void journal_drop(struct journal *j); /* forgets the batch in memory */
+
+struct journal_mark journal_end(const struct journal *j);
+/* Reads batches again from a mark's place, until `each` says stop or the durable end. */
+MUST_USE bool journal_read(struct journal *j, uint64_t at, journal_each *each, void *ctx, struct err *e);
+
+#endif

@@ -1,0 +1,201 @@
+#include "../test.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "keys/crypto.h"
+#include "signer/journal.h"
+
+static char dir[] = "/tmp/kith-journal-XXXXXX", path[64];
+
+struct seen {
+    int n;
+    char last[32];
+    struct journal_mark next;
+};
+
+static bool count(void *ctx, struct slice record, const struct journal_mark *next, struct err *e)
+{
+    (void)e;
+    struct seen *s = ctx;
+    s->n++;
+    memcpy(s->last, record.p, record.n);
+    s->last[record.n] = 0;
+    s->next = *next;
+    return true;
+}
+
+static bool open_journal(const struct journal_mark *from, struct seen *s, struct journal **j, uint64_t *torn, struct err *e)
+{
+    *s = (struct seen){0};
+    return journal_open(path, &crypto_openssl, from, count, s, j, torn, e);
+}
+
+static const struct journal_mark start;
+
+static void write_batches(int n)
+{
+    struct err e;
+    struct seen s;
+    struct journal *j;
+    uint64_t torn;
+    unlink(path);
+    assert_ok(open_journal(&start, &s, &j, &torn, &e), e);
+    for (int i = 0; i < n; i++) {
+        char text[16];
+        int len = snprintf(text, sizeof text, "record %d", i);
+        assert_ok(journal_append(j, slice_of(text, (size_t)len), &e), e);
+        assert_ok(journal_append(j, SLICE_LIT("pair"), &e), e);
+        assert_ok(journal_sync(j, &e), e);
+    }
+    journal_free(j);
+}
+
+static void reads_back_what_was_synced_and_nothing_else(void **state)
+{
+    (void)state;
+    struct err e;
+    struct seen s;
+    struct journal *j;
+    uint64_t torn;
+    write_batches(3);
+    assert_ok(open_journal(&start, &s, &j, &torn, &e), e);
+    assert_int_equal(s.n, 6);
+    assert_string_equal(s.last, "pair");
+    assert_ok(journal_append(j, SLICE_LIT("never"), &e), e);
+    journal_free(j);
+    assert_ok(open_journal(&start, &s, &j, &torn, &e), e);
+    assert_int_equal(s.n, 6);
+    struct journal_mark end = journal_end(j);
+    journal_free(j);
+    assert_ok(open_journal(&end, &s, &j, &torn, &e), e);
+    assert_int_equal(s.n, 0);
+    journal_free(j);
+}
+
+static void cuts_a_torn_batch_at_every_length(void **state)
+{
+    (void)state;
+    struct err e;
+    struct seen s;
+    struct journal *j;
+    uint64_t torn;
+    write_batches(2);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    off_t half = st.st_size / 2;
+    for (off_t n = st.st_size - 1; n >= half; n--) {
+        assert_int_equal(truncate(path, n), 0);
+        assert_ok(open_journal(&start, &s, &j, &torn, &e), e);
+        assert_int_equal(s.n, 2);
+        assert_int_equal(torn, n - half);
+        assert_ok(journal_append(j, SLICE_LIT("record 1"), &e), e);
+        assert_ok(journal_append(j, SLICE_LIT("pair"), &e), e);
+        assert_ok(journal_sync(j, &e), e);
+        journal_free(j);
+    }
+}
+
+static void refuses_a_journal_that_was_changed(void **state)
+{
+    (void)state;
+    struct err e;
+    struct seen s;
+    struct journal *j;
+    uint64_t torn;
+    write_batches(3);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    for (off_t at = 0; at < st.st_size * 2 / 3; at++) {
+        int fd = open(path, O_RDWR);
+        uint8_t b;
+        assert_int_equal(pread(fd, &b, 1, at), 1);
+        b ^= 1;
+        assert_int_equal(pwrite(fd, &b, 1, at), 1);
+        bool ok = open_journal(&start, &s, &j, &torn, &e);
+        if (ok)
+            fail_msg("a changed byte %ld was not found", (long)at);
+        assert_int_equal(e.code, ERR_JOURNAL);
+        b ^= 1;
+        assert_int_equal(pwrite(fd, &b, 1, at), 1);
+        close(fd);
+    }
+}
+
+static void refuses_a_journal_shorter_than_its_mark(void **state)
+{
+    (void)state;
+    struct err e;
+    struct seen s;
+    struct journal *j;
+    uint64_t torn;
+    write_batches(3);
+    assert_ok(open_journal(&start, &s, &j, &torn, &e), e);
+    struct journal_mark end = journal_end(j);
+    journal_free(j);
+    write_batches(2);
+    assert_err(open_journal(&end, &s, &j, &torn, &e), e, ERR_JOURNAL);
+}
+
+static void goes_on_after_a_full_disk(void **state)
+{
+    (void)state;
+    struct err e;
+    struct seen s;
+    struct journal *j;
+    uint64_t torn;
+    write_batches(1);
+    assert_ok(open_journal(&start, &s, &j, &torn, &e), e);
+    struct rlimit old, small = {.rlim_cur = 100, .rlim_max = RLIM_INFINITY};
+    getrlimit(RLIMIT_FSIZE, &old);
+    small.rlim_max = old.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &small);
+    static const uint8_t big[200];
+    assert_ok(journal_append(j, SLICE_ARRAY(big), &e), e);
+    bool ok = journal_sync(j, &e);
+    setrlimit(RLIMIT_FSIZE, &old);
+    assert_false(ok);
+    assert_int_equal(e.code, ERR_JOURNAL);
+    assert_ok(journal_append(j, SLICE_LIT("after"), &e), e);
+    assert_ok(journal_sync(j, &e), e);
+    journal_free(j);
+    assert_ok(open_journal(&start, &s, &j, &torn, &e), e);
+    assert_int_equal(s.n, 3);
+    assert_string_equal(s.last, "after");
+    journal_free(j);
+}
+
+static int make_dir(void **state)
+{
+    (void)state;
+    struct err e;
+    if (!mkdtemp(dir) || !crypto_init(&e))
+        return -1;
+    snprintf(path, sizeof path, "%s/journal", dir);
+    return 0;
+}
+
+static int drop_dir(void **state)
+{
+    (void)state;
+    unlink(path);
+    return rmdir(dir);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_back_what_was_synced_and_nothing_else),
+        cmocka_unit_test(cuts_a_torn_batch_at_every_length),
+        cmocka_unit_test(refuses_a_journal_that_was_changed),
+        cmocka_unit_test(refuses_a_journal_shorter_than_its_mark),
+        cmocka_unit_test(goes_on_after_a_full_disk),
+    };
+    return cmocka_run_group_tests(tests, make_dir, drop_dir);
+}
