@@ -112,6 +112,14 @@ ERR_ROW(ERR_CRL_OMITS, POLICY, 904, "crl-omits", "The list lacks a certificate t
 ERR_ROW(ERR_ROSTER, POLICY, 905, "roster", "The roster is missing, or is not the one that the signer was set up with.")
 ERR_ROW(ERR_JOURNAL, IO, 906, "journal", "The signer's journal cannot be read or written, or was changed; nothing is signed until it is whole.")
 /* 1000-1099: server */
+ERR_ROW(ERR_CLAIM, AUTH, 1000, "claim", "The claim is not one that is open for this device: wrong, expired or withdrawn.")
+ERR_ROW(ERR_CLAIM_USED, POLICY, 1001, "claim-used", "A claim serves once; this one did.")
+ERR_ROW(ERR_CLAIM_OTHER_KEY, POLICY, 1002, "claim-other-key", "The claim was used with another key. Either the device lost its key, or somebody else has a copy of its token: an alarm was raised.")
+ERR_ROW(ERR_KEY_TAKEN, CONFLICT, 1003, "key-taken", "One key belongs to one device; two devices with the same key cannot be told apart.")
+ERR_ROW(ERR_IN_PROGRESS, UNAVAILABLE, 1004, "in-progress", "The same thing is being done at this moment. Ask again in a second.")
+ERR_ROW(ERR_EST, SYNTAX, 1005, "est", "Not a request as RFC 7030 has it; the message says which part.")
+ERR_ROW(ERR_CHANNEL_BINDING, AUTH, 1006, "channel-binding", "The request's challengePassword does not belong to this TLS connection.")
+ERR_ROW(ERR_NOT_READY, UNAVAILABLE, 1007, "not-ready", "A part that is needed is not there yet; /readyz lists the parts.")
 /* 1100-1199: gate */
 ERR_ROW(ERR_FEED, SYNTAX, 1100, "feed", "A message of the revocation feed is not in the form of doc/spec/feed.md; nothing of it was taken over.")
 ERR_ROW(ERR_FEED_HASH, CRYPTO, 1101, "feed-hash", "A revocation set is not the one that the signed head names.")

@@ -23,7 +23,7 @@ void serial_put(const struct serial *s, uint8_t out[SERIAL_SIZE])
     writer_put(&w, SLICE_ARRAY(s->tail));
 }
 
-bool serial_get(struct slice bytes, enum issuer issuer, struct serial *out, struct err *e)
+bool serial_get(struct slice bytes, enum issuer_number issuer, struct serial *out, struct err *e)
 {
     *out = (struct serial){0};
     struct reader r = reader_of(bytes);

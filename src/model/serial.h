@@ -10,7 +10,7 @@
 #define SHARD_NEVER  0xffff       /* notAfter 99991231235959Z */
 #define TIME_NEVER   253402300799 /* 9999-12-31T23:59:59Z */
 
-enum issuer { ISSUER_ROOT = 1, ISSUER_ISSUING = 2 };
+enum issuer_number { ISSUER_ROOT = 1, ISSUER_ISSUING = 2 };
 
 struct serial {
     uint8_t issuer; /* not part of the bytes */
@@ -26,7 +26,7 @@ int64_t shard_end(uint16_t shard);
 
 void serial_put(const struct serial *s, uint8_t out[SERIAL_SIZE]);
 /* Takes the bytes of the INTEGER, without a leading zero byte.  Errors: ERR_SERIAL. */
-MUST_USE bool serial_get(struct slice bytes, enum issuer issuer, struct serial *out, struct err *e);
+MUST_USE bool serial_get(struct slice bytes, enum issuer_number issuer, struct serial *out, struct err *e);
 
 /* The 63-bit number under which the database keeps the certificate: issuer, node, shard, index. */
 int64_t serial_cert_id(const struct serial *s);

@@ -12,7 +12,7 @@
 #include "model/settings.h"
 #include "signer/cover.h"
 #include "signer/journal.h"
-#include "signer/roster.h"
+#include "ca/roster.h"
 #include "signer/serve.h"
 #include "signer/shards.h"
 #include "x509/cert.h"

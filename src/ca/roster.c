@@ -1,4 +1,4 @@
-#include "signer/roster.h"
+#include "ca/roster.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* What a signer was set up to sign: the profiles (by digest) and limits that `kith init` wrote into its roster.  The roster's
  * own digest is pinned in the signer's state, so a changed roster or profile file stops it. */
-#ifndef KITH_SIGNER_ROSTER_H
-#define KITH_SIGNER_ROSTER_H
+#ifndef KITH_CA_ROSTER_H
+#define KITH_CA_ROSTER_H
 
 #include "base/buf.h"
 #include "ca/profile.h"

@@ -1,0 +1,72 @@
+/* The server process: what its parts share.  Set up once by main.c, then read-only; the parts have their own locks. */
+#ifndef KITH_SERVER_APP_H
+#define KITH_SERVER_APP_H
+
+#include "base/arena.h"
+#include "base/env.h"
+#include "base/http_server.h"
+#include "base/loop.h"
+#include "ca/client.h"
+#include "ledger/tree.h"
+#include "model/event.h"
+#include "model/settings.h"
+#include "store/commit.h"
+#include "store/tables.h"
+#include "x509/cert.h"
+
+struct issuer;
+struct feed_hub;
+struct notary;
+
+struct app {
+    struct env env;
+    struct arena arena;
+    struct settings settings;
+    const struct crypto *crypto;
+    struct loop *loop;
+    struct http_server *http;
+    struct tls_server *tls;
+    struct commit *commit;
+    struct tree *tree;
+    struct client *issuing; /* certificates, CRLs, leaves */
+    struct client *urgent;  /* revocations: never behind certificates */
+    struct client *ledger;
+    struct issuer *issuer;
+    struct feed_hub *feed;
+    struct notary *notary;
+
+    struct slice root_der, ca_der; /* in the arena */
+    struct cert root, ca;
+    struct db *worker_db[LOOP_WORKERS_MAX]; /* each worker's own connection for reading */
+};
+
+/* The calling worker's connection. */
+struct db *app_db(struct app *app);
+static inline int64_t app_now(const struct app *app)
+{
+    return env_now_s(&app->env);
+}
+
+/* Who asks, found by the admit hook (server/access.c). */
+enum party { PARTY_UNKNOWN, PARTY_LOCAL, PARTY_DEVICE, PARTY_GATEWAY, PARTY_OPERATOR, PARTY_OTHER };
+struct who {
+    enum party party;
+    char name[80];    /* as events have it: "operator:alice", "device:dev_...", "local:root" */
+    char subject[72]; /* "alice", "dev_..." */
+    char role[16];    /* of an operator; "admin" for root and our own user on the local socket */
+    struct cert cert; /* of the peer, if it is of ours; borrows the request */
+    int64_t cert_id;
+};
+const struct who *app_who(const struct http_request *req);
+/* What routes ask for (http_route.auth). */
+enum { ACCESS_ANY = 0, ACCESS_DEVICE = 1, ACCESS_GATEWAY = 2, ACCESS_OPERATOR = 4, ACCESS_ADMIN = 8 };
+bool access_admit(struct http_request *req, const struct http_route *route, void *app, struct err *e);
+
+/* Encodes an event's fields into buf; false if the catalogue does not have it so. */
+MUST_USE bool event_make(const struct event_draft *d, const uint8_t *ref, uint8_t *buf, size_t cap, struct event *out,
+                         struct err *e);
+
+extern const struct http_route est_routes[], api_routes[], public_routes[];
+extern const size_t est_routes_n, api_routes_n, public_routes_n;
+
+#endif

@@ -1,0 +1,291 @@
+/* Who gets a certificate: the checks and changes of the two transactions of an issuance, on the database alone. */
+#include <stdio.h>
+
+#include "base/json.h"
+#include "keys/crypto.h"
+#include "keys/key.h"
+#include "model/serial.h"
+#include "server/issuer.h"
+#include "server/records.h"
+#include "store/row.h"
+#include "x509/name.h"
+
+#define REPEAT_S        86400 /* the same request gets the same answer for a day */
+#define RESERVATION_MS  60000 /* then it is taken for a lost one */
+#define DEFAULT_PROFILE "ldevid"
+
+static const struct sql sql_repeat = {
+    "SELECT der FROM certificate WHERE spki64 = $1 AND spki = $2 AND subject = $3 AND issued_at > $4 AND revoked_at IS NULL "
+    "AND profile = $5 ORDER BY id DESC"};
+
+static bool is_claim(const struct issuance *is)
+{
+    return is->authority == AUTHORITY_CLAIM;
+}
+
+/* Fills what the profile's templates need and looks whether the device may have a certificate at all. */
+static bool check_device(struct tx *tx, struct issuance *is, struct device_row *dev, struct err *e)
+{
+    if (!device_row_read(tx_db(tx), is->subject, dev, e))
+        return false;
+    snprintf(is->model, sizeof is->model, "%s", dev->model);
+    snprintf(is->serial, sizeof is->serial, "%s", dev->serial);
+    snprintf(is->owner, sizeof is->owner, "%s", dev->owner);
+    if (device_state_is_permanent(dev->state))
+        return err_set(e, ERR_TOMBSTONE, "device %s is %s", is->subject, device_state_name(dev->state));
+    bool may = is->authority == AUTHORITY_RENEWAL ? device_may_renew(dev->state) : device_may_enrol(dev->state);
+    if (!may)
+        return err_set(e, ERR_DEVICE_STATE, "device %s is %s", is->subject, device_state_name(dev->state));
+    if (dev->locked)
+        return err_set(e, ERR_DEVICE_STATE, "device %s is locked: %s", is->subject, dev->lock_reason);
+    return is->profile[0] ? true
+                          : model_setting_text(tx_db(tx), dev->model, "profile", DEFAULT_PROFILE, is->profile,
+                                               sizeof is->profile, e);
+}
+
+/* What the same subject got for the same key and profile within a day. */
+static bool find_repeat(struct tx *tx, struct issuance *is, struct err *e)
+{
+    int64_t since = tx_now_ms(tx) / 1000 - REPEAT_S;
+    const struct value args[] = {value_int(spki64_of(is->spki_hash)), value_blob(SLICE_ARRAY(is->spki_hash)),
+                                 value_text(is->subject), value_int(since), value_text(is->profile)};
+    AUTO(rows_close) struct rows r = {0};
+    if (!db_query_row(tx_db(tx), &sql_repeat, args, ARRAY_LEN(args), &r, e))
+        return e->code == ERR_NONE;
+    struct slice der = rows_blob(&r, 0);
+    if (der.n > sizeof is->der)
+        return err_set(e, ERR_INTERNAL, "a stored certificate of %zu bytes", der.n);
+    memcpy(is->der, der.p, der.n);
+    is->der_n = der.n;
+    is->repeated = true;
+    return true;
+}
+
+static bool check_claim(struct tx *tx, struct issuance *is, struct err *e)
+{
+    struct claim_row c;
+    uint8_t digest[SHA256_SIZE];
+    if (!claim_row_read(tx_db(tx), is->subject, &c, e))
+        return false;
+    sha256(slice_str(is->claim), digest);
+    if (!c.found || !slice_eq_ct(SLICE_ARRAY(digest), SLICE_ARRAY(c.digest)))
+        return err_set(e, ERR_CLAIM, "the claim is not the one of device %s", is->subject);
+    memcpy(is->nonce, c.nonce, sizeof is->nonce);
+    is->claim_expires_at = c.expires_at;
+    if (c.used_at) {
+        bool same_key = memcmp(c.used_spki, is->spki_hash, SHA256_SIZE) == 0;
+        if (same_key && !find_repeat(tx, is, e))
+            return false;
+        if (is->repeated)
+            return true;
+        err_set(e, same_key ? ERR_CLAIM_USED : ERR_CLAIM_OTHER_KEY, "the claim of device %s was used %s", is->subject,
+                same_key ? "more than a day ago" : "with another key");
+        return err_try(e, "kith device add --token makes a new claim for the device");
+    }
+    if (tx_now_ms(tx) / 1000 > c.expires_at)
+        return err_set(e, ERR_CLAIM, "the claim of device %s has expired", is->subject);
+    return true;
+}
+
+/* One key, one device; a key that somebody else asks for just now counts too. */
+static bool check_key(struct tx *tx, struct issuance *is, struct err *e)
+{
+    char other[72];
+    if (!devkey_owner(tx_db(tx), is->spki_hash, other, sizeof other, e))
+        return false;
+    if (other[0] && strcmp(other, is->subject) != 0)
+        return err_set(e, ERR_KEY_TAKEN, "this key belongs to another device");
+    AUTO(rows_close) struct rows r = {0};
+    const struct value key = value_blob(SLICE_ARRAY(is->spki_hash));
+    if (!row_read(tx_db(tx), &table_reservation, &key, &r, e))
+        return e->code == ERR_NONE;
+    if (tx_now_ms(tx) - rows_int(&r, RESERVATION_CREATED_MS) > RESERVATION_MS)
+        return true;
+    if (strcmp(rows_text(&r, RESERVATION_DEVICE), is->subject) != 0)
+        return err_set(e, ERR_KEY_TAKEN, "this key belongs to another device");
+    return err_set(e, ERR_IN_PROGRESS, "the same request is being answered already");
+}
+
+/* A claim that two ask with at once serves one: the other's key is reserved under the same device. */
+static const struct sql sql_reserved = {"SELECT spki FROM reservation WHERE device = $1 AND created_ms > $2"};
+
+static bool check_reserved(struct tx *tx, struct issuance *is, struct err *e)
+{
+    const struct value args[] = {value_text(is->subject), value_int(tx_now_ms(tx) - RESERVATION_MS)};
+    AUTO(rows_close) struct rows r = {0};
+    if (!db_query_row(tx_db(tx), &sql_reserved, args, ARRAY_LEN(args), &r, e))
+        return e->code == ERR_NONE;
+    return err_set(e, ERR_IN_PROGRESS, "another request of %s is being answered", is->subject);
+}
+
+bool issue_reserve(struct tx *tx, struct issuance *is, struct err *e)
+{
+    struct device_row dev;
+    is->repeated = false;
+    if (is->kind == CERT_DEVICE) {
+        if (!check_device(tx, is, &dev, e) || (is_claim(is) && !check_claim(tx, is, e)))
+            return false;
+        if (!is->repeated && !is_claim(is) && !find_repeat(tx, is, e))
+            return false;
+        if (is->repeated)
+            return true;
+        if (!check_key(tx, is, e) || !check_reserved(tx, is, e))
+            return false;
+    }
+    const struct value cols[RESERVATION_COLS] = {
+        [RESERVATION_SPKI] = value_blob(SLICE_ARRAY(is->spki_hash)),
+        [RESERVATION_DEVICE] = value_text(is->subject),
+        [RESERVATION_KIND] = value_int(is->kind),
+        [RESERVATION_CREATED_MS] = value_int(tx_now_ms(tx)),
+        [RESERVATION_NODE] = value_int(is->app->settings.node),
+    };
+    return tx_scratch(tx, &(struct change){.table = &table_reservation, .cols = cols}, e);
+}
+
+bool issue_release(struct tx *tx, struct issuance *is, struct err *e)
+{
+    const struct value key = value_blob(SLICE_ARRAY(is->spki_hash));
+    return tx_scratch(tx, &(struct change){.table = &table_reservation, .cols = &key, .remove = true}, e);
+}
+
+static const char *authority_name(enum authority_kind k)
+{
+    static const char *const names[] = {[AUTHORITY_CLAIM] = "claim",
+                                        [AUTHORITY_IDEVID] = "idevid",
+                                        [AUTHORITY_RENEWAL] = "renewal",
+                                        [AUTHORITY_OPERATOR] = "operator",
+                                        [AUTHORITY_SERVER] = "server"};
+    return names[k];
+}
+
+const char *cert_subject_name(enum cert_subject k)
+{
+    static const char *const names[] = {"device", "gateway", "operator", "server", "ca"};
+    return names[k];
+}
+
+static void draft_issued(const struct issuance *is, const struct cert *c, int64_t id, const uint8_t digest[SHA256_SIZE],
+                         struct event_draft *d)
+{
+    bool renewed = is->authority == AUTHORITY_RENEWAL;
+    *d = event_draft_of(renewed ? EVENT_CERT_RENEWED : EVENT_CERT_ISSUED);
+    event_set_text(d, "who", is->who);
+    event_set_text(d, "via", is->via);
+    event_set_text(d, "auth", authority_name(is->authority));
+    event_set_text(d, "subject", is->subject);
+    event_set_text(d, "subject_kind", cert_subject_name(is->kind));
+    event_set_text(d, "profile", is->profile);
+    event_set_int(d, "cert", id);
+    event_set_bytes(d, "serial", c->serial);
+    event_set_bytes(d, "spki", SLICE_ARRAY(is->spki_hash));
+    event_set_bytes(d, "digest", slice_of(digest, SHA256_SIZE));
+    event_set_text(d, "algorithm", key_type_name(key_type_of_spki(c->spki)));
+    event_set_text(d, "storage", "unknown");
+    event_set_text(d, "evidence", "none");
+    event_set_int(d, "not_before", c->not_before);
+    event_set_int(d, "not_after", c->not_after);
+    if (renewed)
+        event_set_flag(d, "same_key", false);
+}
+
+/* The state changed while the signer signed: the certificate is recorded as revoked and never delivered. */
+static bool store_void(struct tx *tx, struct issuance *is, const struct cert *c, struct value *cert, const uint8_t *digest,
+                       const char *why, struct err *e)
+{
+    uint8_t fields[512];
+    struct event ev;
+    struct event_draft d = event_draft_of(EVENT_CERT_VOID);
+    event_set_text(&d, "who", "system:server");
+    event_set_text(&d, "subject", is->subject);
+    event_set_int(&d, "cert", cert[CERTIFICATE_ID].i);
+    event_set_bytes(&d, "serial", c->serial);
+    event_set_bytes(&d, "digest", slice_of(digest, SHA256_SIZE));
+    event_set_text(&d, "why", why);
+    cert[CERTIFICATE_REVOKED_AT] = value_int(tx_now_ms(tx) / 1000);
+    cert[CERTIFICATE_REASON] = value_int(5);
+    const struct change change = {.table = &table_certificate, .cols = cert};
+    return event_make(&d, digest, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
+}
+
+/* The rows that change with a certificate. */
+struct storing {
+    struct value cert[CERTIFICATE_COLS], devkey[DEVKEY_COLS], claim[CLAIM_COLS], device[DEVICE_COLS];
+    struct rows claim_rows, device_rows;
+    struct change changes[4];
+    size_t n;
+};
+
+static void storing_close(struct storing *s)
+{
+    rows_close(&s->claim_rows);
+    rows_close(&s->device_rows);
+}
+
+static void cert_values(const struct issuance *is, const struct cert *c, int64_t id, int64_t now, struct storing *s)
+{
+    struct value *v = s->cert;
+    v[CERTIFICATE_ID] = value_int(id);
+    v[CERTIFICATE_SERIAL] = value_blob(c->serial);
+    v[CERTIFICATE_SUBJECT] = value_text(is->subject);
+    v[CERTIFICATE_SUBJECT_KIND] = value_int(is->kind);
+    v[CERTIFICATE_PROFILE] = value_text(is->profile);
+    v[CERTIFICATE_SPKI] = value_blob(SLICE_ARRAY(is->spki_hash));
+    v[CERTIFICATE_SPKI64] = value_int(spki64_of(is->spki_hash));
+    v[CERTIFICATE_NOT_BEFORE] = value_int(c->not_before);
+    v[CERTIFICATE_NOT_AFTER] = value_int(c->not_after);
+    v[CERTIFICATE_HOLD] = value_int(0);
+    v[CERTIFICATE_DER] = value_blob(c->der);
+    v[CERTIFICATE_ISSUED_AT] = value_int(now);
+    s->changes[s->n++] = (struct change){.table = &table_certificate, .cols = v};
+}
+
+/* The device's own rows: the key is its, the claim is used, it is active. */
+static bool device_values(struct tx *tx, const struct issuance *is, enum device_state state, int64_t now, struct storing *s,
+                          struct err *e)
+{
+    const struct value key = value_text(is->subject);
+    s->devkey[DEVKEY_SPKI] = value_blob(SLICE_ARRAY(is->spki_hash));
+    s->devkey[DEVKEY_DEVICE] = key;
+    s->devkey[DEVKEY_FIRST_AT] = value_int(now);
+    s->changes[s->n++] = (struct change){.table = &table_devkey, .cols = s->devkey};
+    if (is_claim(is)) {
+        if (!row_read(tx_db(tx), &table_claim, &key, &s->claim_rows, e))
+            return e->code ? false : err_set(e, ERR_CLAIM, "the claim was withdrawn");
+        row_values(&s->claim_rows, &table_claim, s->claim);
+        s->claim[CLAIM_USED_AT] = value_int(now);
+        s->claim[CLAIM_USED_SPKI] = value_blob(SLICE_ARRAY(is->spki_hash));
+        s->changes[s->n++] = (struct change){.table = &table_claim, .cols = s->claim};
+    }
+    if (state != DEVICE_CLAIMED)
+        return true;
+    if (!row_read(tx_db(tx), &table_device, &key, &s->device_rows, e))
+        return e->code ? false : err_set(e, ERR_NOTFOUND, "device %s is gone", is->subject);
+    row_values(&s->device_rows, &table_device, s->device);
+    s->device[DEVICE_STATE] = value_int(DEVICE_ACTIVE);
+    s->device[DEVICE_UPDATED_AT] = value_int(now);
+    s->changes[s->n++] = (struct change){.table = &table_device, .cols = s->device};
+    return true;
+}
+
+bool issue_store(struct tx *tx, struct issuance *is, struct err *e)
+{
+    struct cert c;
+    struct serial serial;
+    struct device_row dev = {0};
+    uint8_t digest[SHA256_SIZE], fields[1024];
+    AUTO(storing_close) struct storing s = {0};
+    struct slice der = slice_of(is->der, is->der_n);
+    if (!cert_read(der, &c, e) || !serial_get(c.serial, ISSUER_ISSUING, &serial, e) || !issue_release(tx, is, e))
+        return false;
+    sha256(der, digest);
+    int64_t now = tx_now_ms(tx) / 1000, id = serial_cert_id(&serial);
+    cert_values(is, &c, id, now, &s);
+    err_clear(&is->voided);
+    if (is->kind == CERT_DEVICE &&
+        (!check_device(tx, is, &dev, &is->voided) || !device_values(tx, is, dev.state, now, &s, &is->voided)))
+        return store_void(tx, is, &c, s.cert, digest, is->voided.what, e);
+    struct event ev;
+    struct event_draft d;
+    draft_issued(is, &c, id, digest, &d);
+    return event_make(&d, digest, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, s.changes, s.n, NULL, e);
+}

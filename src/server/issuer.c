@@ -1,0 +1,253 @@
+#include "server/issuer.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "core/cbor.h"
+#include "keys/crypto.h"
+#include "server/feed_hub.h"
+
+struct issuer {
+    struct app *app;
+    pthread_mutex_t lock;
+    pthread_cond_t idle, released;
+    bool held;
+    unsigned under_way;
+    struct issuance *waiting, **waiting_end; /* while held */
+};
+
+bool issuer_new(struct app *app, struct issuer **out, struct err *e)
+{
+    struct issuer *i = calloc(1, sizeof *i);
+    *out = i;
+    if (!i)
+        return err_set(e, ERR_NOMEM, "issuer");
+    i->app = app;
+    pthread_mutex_init(&i->lock, NULL);
+    pthread_cond_init(&i->idle, NULL);
+    pthread_cond_init(&i->released, NULL);
+    i->waiting_end = &i->waiting;
+    return true;
+}
+
+void issuer_free(struct issuer *i)
+{
+    free(i);
+}
+
+bool issuer_try_enter(struct issuer *i)
+{
+    pthread_mutex_lock(&i->lock);
+    bool ok = !i->held;
+    i->under_way += ok;
+    pthread_mutex_unlock(&i->lock);
+    return ok;
+}
+
+void issuer_enter(struct issuer *i)
+{
+    pthread_mutex_lock(&i->lock);
+    while (i->held)
+        pthread_cond_wait(&i->released, &i->lock);
+    i->under_way++;
+    pthread_mutex_unlock(&i->lock);
+}
+
+void issuer_leave(struct issuer *i)
+{
+    pthread_mutex_lock(&i->lock);
+    if (--i->under_way == 0)
+        pthread_cond_broadcast(&i->idle);
+    pthread_mutex_unlock(&i->lock);
+}
+
+bool issuer_hold(struct issuer *i, int timeout_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += timeout_ms / 1000;
+    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&i->lock);
+    i->held = true;
+    int rc = 0;
+    while (i->under_way && rc == 0)
+        rc = pthread_cond_timedwait(&i->idle, &i->lock, &until);
+    bool ok = i->under_way == 0;
+    pthread_mutex_unlock(&i->lock);
+    return ok;
+}
+
+static void sign(struct issuance *is);
+
+void issuer_release(struct issuer *i)
+{
+    pthread_mutex_lock(&i->lock);
+    i->held = false;
+    struct issuance *list = i->waiting;
+    i->waiting = NULL;
+    i->waiting_end = &i->waiting;
+    for (struct issuance *is = list; is; is = is->next)
+        i->under_way++;
+    pthread_cond_broadcast(&i->released);
+    pthread_mutex_unlock(&i->lock);
+    while (list) {
+        struct issuance *is = list;
+        list = is->next;
+        sign(is);
+    }
+}
+
+/* Counts it in, or puts it aside while held. */
+static bool enter_or_wait(struct issuer *i, struct issuance *is)
+{
+    pthread_mutex_lock(&i->lock);
+    bool held = i->held;
+    if (held) {
+        is->next = NULL;
+        *i->waiting_end = is;
+        i->waiting_end = &is->next;
+    } else {
+        i->under_way++;
+    }
+    pthread_mutex_unlock(&i->lock);
+    return !held;
+}
+
+static void finish(struct issuance *is, const struct err *e)
+{
+    issuer_leave(is->app->issuer);
+    is->done(is, e);
+}
+
+static void stored(struct job *job, const struct err *e)
+{
+    struct issuance *is = (struct issuance *)job;
+    if (!e && is->voided.code) {
+        feed_revoke_pending(is->app->feed);
+        e = &is->voided;
+    }
+    finish(is, e);
+}
+
+static bool run_store(struct tx *tx, struct job *job, struct err *e)
+{
+    return issue_store(tx, (struct issuance *)job, e);
+}
+
+/* The reservation goes; the signer's error is what the caller gets. */
+struct refusal {
+    struct job job;
+    struct issuance *is;
+    struct err e;
+};
+
+static bool run_release(struct tx *tx, struct job *job, struct err *e)
+{
+    return issue_release(tx, ((struct refusal *)job)->is, e);
+}
+
+static void released(struct job *job, const struct err *e)
+{
+    (void)e; /* a reservation that stays is taken off at the next start */
+    struct refusal *r = (struct refusal *)job;
+    finish(r->is, &r->e);
+    free(r);
+}
+
+static void refuse(struct issuance *is, const struct err *e)
+{
+    struct refusal *r = calloc(1, sizeof *r);
+    if (!r) {
+        finish(is, e);
+        return;
+    }
+    *r = (struct refusal){.job = {.run = run_release, .done = released}, .is = is, .e = *e};
+    commit_submit(is->app->commit, &r->job);
+}
+
+static void signed_(void *arg, struct reader *fields, size_t n, const struct err *e)
+{
+    struct issuance *is = arg;
+    struct err bad;
+    if (e) {
+        refuse(is, e);
+        return;
+    }
+    struct slice der = cbor_get_bstr(fields);
+    if (n != 1 || !answer_end(fields, &bad) || der.n > sizeof is->der) {
+        err_set(&bad, ERR_SIGNER_PROTOCOL, "no certificate in the signer's answer");
+        refuse(is, &bad);
+        return;
+    }
+    memcpy(is->der, der.p, der.n);
+    is->der_n = der.n;
+    is->job = (struct job){.run = run_store, .done = stored};
+    commit_submit(is->app->commit, &is->job);
+}
+
+static void add_fact(struct issue_request *r, const char *name, const char *value)
+{
+    if (value[0] && r->facts_n < FACTS_MAX)
+        r->facts[r->facts_n++] = (struct fact){slice_str(name), slice_str(value)};
+}
+
+/* Asks the signer; the issuance is counted in. */
+static void sign(struct issuance *is)
+{
+    struct err e;
+    uint8_t fields[REQUEST_SMALL_MAX];
+    struct writer w = WRITER_ARRAY(fields);
+    struct issue_request r = {
+        .profile = slice_str(is->profile),
+        .spki = slice_of(is->spki, is->spki_n),
+        .csr_san = slice_of(is->san, is->san_n),
+        .authority = {.kind = is->authority,
+                      .claim = slice_str(is->claim),
+                      .expires_at = is->claim_expires_at,
+                      .certificate = slice_of(is->old_der, is->old_der_n),
+                      .who = slice_str(is->who)},
+    };
+    if (is->authority == AUTHORITY_CLAIM)
+        r.authority.nonce = SLICE_ARRAY(is->nonce);
+    add_fact(&r, is->kind == CERT_DEVICE ? "id" : "name", is->subject);
+    add_fact(&r, "model", is->model);
+    add_fact(&r, "serial", is->serial);
+    add_fact(&r, "owner", is->owner);
+    issue_request_put(&w, &r);
+    struct slice bytes;
+    if (!writer_done(&w, &bytes)) {
+        err_set(&e, ERR_LIMIT, "a request of more than %d bytes", REQUEST_SMALL_MAX);
+        refuse(is, &e);
+    } else if (!client_send(is->app->issuing, REQUEST_ISSUE, bytes, 5, signed_, is, &e)) {
+        refuse(is, &e);
+    }
+}
+
+static bool run_reserve(struct tx *tx, struct job *job, struct err *e)
+{
+    return issue_reserve(tx, (struct issuance *)job, e);
+}
+
+static void reserved(struct job *job, const struct err *e)
+{
+    struct issuance *is = (struct issuance *)job;
+    if (e || is->repeated)
+        is->done(is, e);
+    else if (enter_or_wait(is->app->issuer, is))
+        sign(is);
+}
+
+void issuer_submit(struct issuer *i, struct issuance *is)
+{
+    is->app = i->app;
+    is->started_ms = env_mono_ms(&i->app->env);
+    sha256(slice_of(is->spki, is->spki_n), is->spki_hash);
+    is->job = (struct job){.run = run_reserve, .done = reserved};
+    commit_submit(i->app->commit, &is->job);
+}

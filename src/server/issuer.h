@@ -1,0 +1,72 @@
+/* Issuing a certificate in the order of DESIGN section 3: reserve claim, key and state in one transaction; let the signer
+ * sign; in a second transaction check the state again and store certificate and entry; only then answer.
+ *
+ * While the notary makes a checkpoint the issuer is held: nothing is then between signer and store. */
+#ifndef KITH_SERVER_ISSUER_H
+#define KITH_SERVER_ISSUER_H
+
+#include "ca/profile.h"
+#include "ca/request.h"
+#include "model/device.h"
+#include "server/app.h"
+
+#define ISSUANCE_DER_MAX  4096
+#define ISSUANCE_SPKI_MAX 640
+#define ISSUANCE_SAN_MAX  512
+
+struct issuance {
+    struct job job;
+    struct app *app;
+    struct issuance *next;
+
+    /* what is asked for */
+    enum authority_kind authority;
+    enum cert_subject kind;
+    const char *via;                  /* "est", "api" */
+    char who[80];                     /* actor, as events have it */
+    char profile[PROFILE_NAME_MAX];   /* for devices: filled from the model if empty */
+    char subject[72];                 /* device id, or the name of a gateway, operator, server */
+    uint8_t spki[ISSUANCE_SPKI_MAX];
+    size_t spki_n;
+    uint8_t san[ISSUANCE_SAN_MAX]; /* GeneralNames that the request had */
+    size_t san_n;
+    char claim[CLAIM_TEXT_SIZE + 1];
+    uint8_t old_der[ISSUANCE_DER_MAX]; /* renewal: the certificate before; IDevID */
+    size_t old_der_n;
+    char hostnames[512]; /* server: space-separated, for the SAN */
+
+    /* found while reserving */
+    uint8_t spki_hash[SHA256_SIZE];
+    uint8_t nonce[CLAIM_NONCE_SIZE];
+    int64_t claim_expires_at;
+    char model[MODEL_NAME_MAX + 1], serial[DEVICE_SERIAL_MAX + 1], owner[OWNER_NAME_MAX + 1];
+    bool repeated; /* der is what the same request got before */
+    int64_t started_ms;
+    struct err voided; /* set: signed, but the state had changed; recorded as revoked, never delivered */
+
+    /* the answer */
+    uint8_t der[ISSUANCE_DER_MAX];
+    size_t der_n;
+    /* Called once, in some thread, with the certificate or the error; frees the issuance. */
+    void (*done)(struct issuance *is, const struct err *e);
+    void *arg;
+};
+
+MUST_USE bool issuer_new(struct app *app, struct issuer **out, struct err *e);
+void issuer_free(struct issuer *i);
+void issuer_submit(struct issuer *i, struct issuance *is);
+
+/* For the notary: no signature is asked for until issuer_release(); returns when none is under way.  False: not in time. */
+MUST_USE bool issuer_hold(struct issuer *i, int timeout_ms);
+void issuer_release(struct issuer *i);
+/* Others that have something signed count themselves in, so that the hold waits for them too (revocations, CRLs). */
+void issuer_enter(struct issuer *i); /* waits while held */
+bool issuer_try_enter(struct issuer *i);
+void issuer_leave(struct issuer *i);
+
+/* The database's rules of the two transactions, in issue_rules.c. */
+bool issue_reserve(struct tx *tx, struct issuance *is, struct err *e);
+bool issue_store(struct tx *tx, struct issuance *is, struct err *e);
+bool issue_release(struct tx *tx, struct issuance *is, struct err *e); /* the signer refused: the reservation goes */
+
+#endif

@@ -1,0 +1,123 @@
+#include "server/records.h"
+
+#include <stdio.h>
+
+#include "base/json.h"
+#include "store/row.h"
+
+#define SETTINGS_MAX (64 * 1024)
+
+static void copy(char *dst, size_t cap, const char *src)
+{
+    snprintf(dst, cap, "%s", src);
+}
+
+static void take_device(const struct rows *r, struct device_row *out)
+{
+    *out = (struct device_row){.state = (enum device_state)rows_int(r, DEVICE_STATE),
+                               .created_at = rows_int(r, DEVICE_CREATED_AT),
+                               .updated_at = rows_int(r, DEVICE_UPDATED_AT),
+                               .locked = !rows_is_null(r, DEVICE_LOCK_REASON)};
+    copy(out->id, sizeof out->id, rows_text(r, DEVICE_ID));
+    copy(out->model, sizeof out->model, rows_text(r, DEVICE_MODEL));
+    copy(out->serial, sizeof out->serial, rows_text(r, DEVICE_SERIAL));
+    copy(out->owner, sizeof out->owner, rows_text(r, DEVICE_OWNER));
+    copy(out->lock_reason, sizeof out->lock_reason, rows_text(r, DEVICE_LOCK_REASON));
+}
+
+bool device_row_read(struct db *db, const char *id, struct device_row *out, struct err *e)
+{
+    *out = (struct device_row){0};
+    AUTO(rows_close) struct rows r = {0};
+    const struct value key = value_text(id);
+    if (row_read(db, &table_device, &key, &r, e)) {
+        take_device(&r, out);
+        return true;
+    }
+    if (e->code)
+        return false;
+    err_set(e, ERR_NOTFOUND, "device \"%s\" is not known", ERR_QUOTE(slice_str(id)));
+    return err_try(e, "kith device ls");
+}
+
+static const struct sql sql_by_serial = {"SELECT id FROM device WHERE serial = $1 ORDER BY id"};
+static const struct sql sql_by_model = {"SELECT id FROM device WHERE model = $1 AND serial = $2"};
+
+bool device_find(struct db *db, const char *id_or_serial, const char *model, struct device_row *out, struct err *e)
+{
+    if (!model && device_row_read(db, id_or_serial, out, e))
+        return true;
+    if (!model && e->code != ERR_NOTFOUND)
+        return false;
+    const struct value both[] = {value_text(model), value_text(id_or_serial)};
+    char id[DEVICE_ID_SIZE + 1];
+    AUTO(rows_close) struct rows r = {0};
+    if (!db_query_row(db, model ? &sql_by_model : &sql_by_serial, model ? both : both + 1, model ? 2 : 1, &r, e)) {
+        if (e->code)
+            return false;
+        err_set(e, ERR_NOTFOUND, "no device has the id or serial number \"%s\"", ERR_QUOTE(slice_str(id_or_serial)));
+        return err_try(e, "kith device ls");
+    }
+    copy(id, sizeof id, rows_text(&r, 0));
+    if (!model && rows_next(&r, e))
+        return err_set(e, ERR_CONFLICT, "several devices have the serial number \"%s\"; name one by its id",
+                       ERR_QUOTE(slice_str(id_or_serial)));
+    return !(e && e->code) && device_row_read(db, id, out, e);
+}
+
+static void copy_hash(uint8_t out[32], struct slice s)
+{
+    if (s.n == 32)
+        memcpy(out, s.p, 32);
+}
+
+bool claim_row_read(struct db *db, const char *device, struct claim_row *out, struct err *e)
+{
+    *out = (struct claim_row){0};
+    AUTO(rows_close) struct rows r = {0};
+    const struct value key = value_text(device);
+    if (!row_read(db, &table_claim, &key, &r, e))
+        return e->code == ERR_NONE;
+    struct slice nonce = rows_blob(&r, CLAIM_NONCE);
+    *out = (struct claim_row){
+        .found = nonce.n == CLAIM_NONCE_SIZE, .expires_at = rows_int(&r, CLAIM_EXPIRES_AT), .used_at = rows_int(&r, CLAIM_USED_AT)};
+    if (out->found)
+        memcpy(out->nonce, nonce.p, nonce.n);
+    copy_hash(out->digest, rows_blob(&r, CLAIM_DIGEST));
+    copy_hash(out->used_spki, rows_blob(&r, CLAIM_USED_SPKI));
+    return true;
+}
+
+bool devkey_owner(struct db *db, const uint8_t spki_hash[32], char *out, size_t cap, struct err *e)
+{
+    out[0] = 0;
+    AUTO(rows_close) struct rows r = {0};
+    const struct value key = value_blob(slice_of(spki_hash, 32));
+    if (!row_read(db, &table_devkey, &key, &r, e))
+        return e->code == ERR_NONE;
+    copy(out, cap, rows_text(&r, DEVKEY_DEVICE));
+    return true;
+}
+
+bool model_setting_text(struct db *db, const char *model, const char *name, const char *def, char *out, size_t cap,
+                        struct err *e)
+{
+    AUTO(rows_close) struct rows r = {0};
+    AUTO(json_free_auto) struct json *j = NULL;
+    const struct value key = value_text(model);
+    const char *text;
+    copy(out, cap, def);
+    if (!row_read(db, &table_model, &key, &r, e))
+        return e->code ? false : err_set(e, ERR_NOTFOUND, "model \"%s\" is not known", ERR_QUOTE(slice_str(model)));
+    const char *settings = rows_text(&r, MODEL_SETTINGS);
+    if (!settings[0])
+        return true;
+    if (!json_read(slice_str(settings), SETTINGS_MAX, &j, e))
+        return err_ctx(e, "model %s", model);
+    if (!json_has(j, name))
+        return true;
+    if (!json_get_text(j, name, cap - 1, &text, e))
+        return err_ctx(e, "model %s", model);
+    copy(out, cap, text);
+    return true;
+}

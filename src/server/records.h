@@ -1,0 +1,39 @@
+/* Rows of the database as structs: what use cases ask again and again. */
+#ifndef KITH_SERVER_RECORDS_H
+#define KITH_SERVER_RECORDS_H
+
+#include "ca/request.h"
+#include "model/device.h"
+#include "store/db.h"
+#include "store/tables.h"
+
+struct device_row {
+    char id[DEVICE_ID_SIZE + 1];
+    char model[MODEL_NAME_MAX + 1], serial[DEVICE_SERIAL_MAX + 1], owner[OWNER_NAME_MAX + 1];
+    enum device_state state;
+    int64_t created_at, updated_at;
+    bool locked;
+    char lock_reason[128];
+};
+/* Errors: ERR_NOTFOUND. */
+MUST_USE bool device_row_read(struct db *db, const char *id, struct device_row *out, struct err *e);
+/* By id, or by serial number where that is unique; `model` NULL: any. */
+MUST_USE bool device_find(struct db *db, const char *id_or_serial, const char *model, struct device_row *out, struct err *e);
+
+struct claim_row {
+    bool found;
+    uint8_t nonce[CLAIM_NONCE_SIZE], digest[32], used_spki[32];
+    int64_t expires_at, used_at;
+};
+MUST_USE bool claim_row_read(struct db *db, const char *device, struct claim_row *out, struct err *e);
+
+/* The device that this key belongs to, "" if none. */
+MUST_USE bool devkey_owner(struct db *db, const uint8_t spki_hash[32], char *out, size_t cap, struct err *e);
+
+/* One member of a model's settings, or def.  Errors: ERR_NOTFOUND (no such model). */
+MUST_USE bool model_setting_text(struct db *db, const char *model, const char *name, const char *def, char *out, size_t cap,
+                                 struct err *e);
+
+const char *cert_subject_name(enum cert_subject k);
+
+#endif

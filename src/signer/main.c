@@ -1,0 +1,115 @@
+/* kith-signer: the process that holds one domain's keys.  Started by kithd with a listening socket; needs nothing but its own
+ * directory, its keys and that socket, and gives up all else. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/args.h"
+#include "base/log.h"
+#include "base/sandbox.h"
+#include "keys/crypto.h"
+#include "keys/p11.h"
+#include "keys/secret.h"
+#include "signer/crl.h"
+#include "signer/domain.h"
+
+struct options {
+    const char *config, *domain;
+    int64_t fd;
+};
+
+static const char *const domains[] = {"issuing", "ledger", NULL};
+
+static const struct opt rows[] = {
+    {NULL, "config", OPT_PATH, .arg = "FILE", .help = "kith.conf", .offset = offsetof(struct options, config), .required = true},
+    {NULL, "domain", OPT_TEXT, .arg = "NAME", .help = "issuing or ledger", .offset = offsetof(struct options, domain),
+     .required = true},
+    {NULL, "fd", OPT_INT, 3, 1023, "3", .arg = "N", .help = "the listening socket", .offset = offsetof(struct options, fd)},
+};
+
+static volatile bool stop;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    stop = true;
+}
+
+static bool open_token(const struct settings *s, struct p11 **out, struct err *e)
+{
+    *out = NULL;
+    if (!s->hsm_module)
+        return true;
+    struct p11_config cfg = {.sessions_max = (unsigned)s->hsm_sessions};
+    return p11_open(s->hsm_module, s->hsm_token, s->hsm_pin_file, &cfg, out, e);
+}
+
+static bool sandbox(const struct settings *s, const char *domain, const struct env *env, struct arena *a, struct err *e)
+{
+    if (!s->sandbox) {
+        LOG(env, WARN, "signer", "the sandbox is off by configuration", log_str("domain", domain));
+        return true;
+    }
+    struct sandbox_path paths[] = {
+        {arena_printf(a, "%s/" PATH_SIGNERS "/%s", s->dir, domain), SANDBOX_READ | SANDBOX_WRITE},
+        {"/var/lib/softhsm", SANDBOX_READ | SANDBOX_WRITE},
+        {"/dev/urandom", SANDBOX_READ},
+    };
+    struct sandbox_policy policy = {.paths = paths, .paths_n = ARRAY_LEN(paths)};
+    struct sandbox_report report;
+    return sandbox_enter(&policy, &report, e);
+}
+
+static bool run(const struct options *o, const struct env *env, struct err *e)
+{
+    struct arena arena;
+    struct settings s;
+    struct domain d;
+    struct p11 *token;
+    arena_init(&arena, 1u << 20);
+    if (!settings_read(o->config, &arena, &s, e) || !crypto_init(e) || !open_token(&s, &token, e))
+        return false;
+    struct key_env keys = {.passphrase_file = s.passphrase_file, .p11 = token};
+    if (!domain_open(&d, o->domain, &s, &keys, env, &crypto_openssl, &stop, e) || !sandbox(&s, o->domain, env, &arena, e))
+        return false;
+    struct serve serve = {.env = env,
+                          .listener = (int)o->fd,
+                          .allowed_uid = getuid(),
+                          .domain = &d,
+                          .handlers = d.ca_key ? issuing_handlers : ledger_handlers,
+                          .sync = domain_sync,
+                          .idle = domain_idle,
+                          .stop = &stop};
+    LOG(env, INFO, "signer", "ready", log_str("domain", o->domain), log_int("entries", (int64_t)d.cover.tree.size));
+    bool ok = serve_run(&serve, e);
+    struct err ignored;
+    if (!domain_snapshot(&d, &ignored))
+        LOG(env, WARN, "signer", "no snapshot; the next start reads more of the journal", log_err(&ignored));
+    return ok;
+}
+
+int main(int argc, char **argv)
+{
+    struct log log;
+    struct env env;
+    struct err e = {0};
+    struct arena a;
+    struct options o = {0};
+    struct args_words words;
+    bool help;
+    log_init_fd(&log, STDERR_FILENO, LOG_LEVEL_INFO, false);
+    env_init_real(&env, &log);
+    if (!secret_harden_process(&e))
+        LOG(&env, WARN, "signer", "core dumps are not off", log_err(&e));
+    arena_init(&a, 64 * 1024);
+    struct sigaction act = {.sa_handler = on_signal};
+    sigaction(SIGTERM, &act, NULL);
+    sigaction(SIGINT, &act, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    bool ok = args_read(rows, ARRAY_LEN(rows), argc - 1, argv + 1, false, &a, &o, &words, &help, &e) && run(&o, &env, &e);
+    if (!ok)
+        LOG(&env, ERROR, "signer", "stopped", log_str("domain", o.domain), log_err(&e));
+    /* PKCS#11 modules crash in their exit handlers; nothing is left to do. */
+    _exit(ok ? 0 : err_exit_code(e.code));
+}
