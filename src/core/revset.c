@@ -132,14 +132,19 @@ bool revset_build(const uint32_t *sorted, size_t n, uint32_t universe, struct wr
 
 /* ---- bits of the stream ---- */
 
+static inline uint64_t load_be64(const uint8_t *p)
+{
+    return (uint64_t)p[0] << 56 | (uint64_t)p[1] << 48 | (uint64_t)p[2] << 40 | (uint64_t)p[3] << 32 |
+           (uint64_t)p[4] << 24 | (uint64_t)p[5] << 16 | (uint64_t)p[6] << 8 | (uint64_t)p[7];
+}
+
 /* 57 bits or more from bit position `at`, left-aligned; zeros after the end. */
 static inline uint64_t bits_at(const struct slice *s, uint64_t at)
 {
     size_t byte = (size_t)(at >> 3);
     uint64_t v = 0;
     if (byte + 8 <= s->n) {
-        for (size_t i = 0; i < 8; i++)
-            v = v << 8 | s->p[byte + i];
+        v = load_be64(s->p + byte);
     } else {
         for (size_t i = 0; i < 8; i++)
             v = v << 8 | (byte + i < s->n ? s->p[byte + i] : 0);
@@ -272,10 +277,8 @@ bool revset_open(struct slice bytes, struct revset *out, struct err *e)
 
 /* ---- use ---- */
 
-bool revset_has(const struct revset *s, uint32_t index)
+static uint32_t find_block(const struct revset *s, uint32_t index)
 {
-    if (s->count == 0 || index >= s->universe || block_first(s, 0) > index)
-        return false;
     uint32_t low = 0, high = s->blocks; /* the block is in [low, high) */
     while (high - low > 1) {
         uint32_t mid = low + (high - low) / 2;
@@ -284,14 +287,45 @@ bool revset_has(const struct revset *s, uint32_t index)
         else
             high = mid;
     }
-    uint64_t value = block_first(s, low), at = block_offset(s, low);
-    for (uint32_t left = block_gaps(s, low); value < index && left > 0; left--) {
-        uint32_t gap;
-        if (!take_gap(s, &at, &gap))
-            return false;
-        value += 1 + (uint64_t)gap;
+    return low;
+}
+
+/* The first member of the block's rest that is not below index, or the last one.  Several gaps come out of one load;
+ * take_gap() does those that do not fit. */
+static uint64_t scan(const struct revset *s, uint64_t value, uint64_t at, uint32_t left, uint32_t index)
+{
+    uint64_t v = 0;
+    unsigned have = 0; /* bits of v that come from the stream */
+    for (; value < index && left > 0; left--) {
+        unsigned zeros = v ? (unsigned)__builtin_clzll(v) : 64;
+        if (zeros + 1 + s->k > have) {
+            v = bits_at(&s->stream, at);
+            have = 64 - (at & 7);
+            zeros = v ? (unsigned)__builtin_clzll(v) : 64;
+        }
+        unsigned used = zeros + 1 + s->k;
+        if (used >= have) {
+            uint32_t gap;
+            if (!take_gap(s, &at, &gap))
+                return UINT64_MAX;
+            value += 1 + (uint64_t)gap;
+            have = 0;
+            continue;
+        }
+        value += 1 + ((uint64_t)zeros << s->k | v << zeros << 1 >> 1 >> (63 - s->k));
+        v <<= used;
+        have -= used;
+        at += used;
     }
-    return value == index;
+    return value;
+}
+
+bool revset_has(const struct revset *s, uint32_t index)
+{
+    if (s->count == 0 || index >= s->universe || block_first(s, 0) > index)
+        return false;
+    uint32_t b = find_block(s, index);
+    return scan(s, block_first(s, b), block_offset(s, b), block_gaps(s, b), index) == index;
 }
 
 struct revset_iter revset_iter(const struct revset *s)

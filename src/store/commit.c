@@ -26,6 +26,7 @@ struct commit {
     uint64_t size;       /* of the log, durable */
     uint64_t doubt_size; /* what it is if a commit whose answer was lost went through; == size: no doubt */
     int64_t last_ms;
+    bool was_lost; /* the last attempt failed because the connection went away: it may be tried again */
     struct tx tx;
     struct job **jobs; /* the batch */
     struct err *errs;
@@ -122,6 +123,7 @@ static bool job_run(struct commit *c, struct job *job, struct err *refused, stru
 static bool attempt(struct commit *c, struct job **jobs, size_t n, struct err *errs, struct err *e)
 {
     if (!tx_start(c, e)) {
+        c->was_lost = db_is_lost(c->db);
         db_rollback(c->db);
         return false;
     }
@@ -132,7 +134,8 @@ static bool attempt(struct commit *c, struct job **jobs, size_t n, struct err *e
         tell_committed(c, c->tx.size);
         return true;
     }
-    if (i == n && db_is_lost(c->db) && c->tx.size > c->size) {
+    c->was_lost = db_is_lost(c->db);
+    if (i == n && c->was_lost && c->tx.size > c->size) {
         uint64_t written = c->tx.size;
         c->doubt_size = written;
         struct err again;
@@ -150,31 +153,40 @@ static void tell(struct job *job, const struct err *e)
     job->done(job, e->code ? e : NULL);
 }
 
-static void one_by_one(struct commit *c, struct job *job)
+static void tell_all(struct commit *c, size_t from, size_t n, const struct err *e)
 {
-    struct err e = {0}, refused = {0};
+    for (size_t i = from; i < n; i++)
+        tell(c->jobs[i], e);
+}
+
+/* False: the database is away (and the job was told so). */
+static bool one_by_one(struct commit *c, struct job *job, struct err *e)
+{
+    struct err refused = {0};
+    bool there = true;
+    err_clear(e);
     for (int i = 0; i < CONFLICT_TRIES; i++) {
-        bool lost = db_is_lost(c->db);
-        if (lost && !reconnect_patiently(c, &e))
+        there = reconnect_patiently(c, e);
+        if (!there)
             break;
-        if (attempt(c, &job, 1, &refused, &e)) {
+        if (attempt(c, &job, 1, &refused, e)) {
             tell(job, &refused);
-            return;
+            return true;
         }
-        if (e.code != ERR_STORE_CONFLICT && !db_is_lost(c->db))
+        if (e->code != ERR_STORE_CONFLICT && !c->was_lost)
             break;
     }
-    if (!e.code)
-        err_set(&e, ERR_STORE_UNAVAILABLE, "the database's answer was lost");
-    tell(job, &e);
+    if (!e->code)
+        err_set(e, ERR_STORE_UNAVAILABLE, "the database's answer was lost");
+    tell(job, e);
+    return there;
 }
 
 static void batch_run(struct commit *c, size_t n)
 {
     struct err e = {0};
     if (!reconnect(c, &e)) {
-        for (size_t i = 0; i < n; i++)
-            tell(c->jobs[i], &e);
+        tell_all(c, 0, n, &e);
         return;
     }
     if (attempt(c, c->jobs, n, c->errs, &e)) {
@@ -182,19 +194,16 @@ static void batch_run(struct commit *c, size_t n)
             tell(c->jobs[i], &c->errs[i]);
         return;
     }
-    bool again = e.code == ERR_STORE_CONFLICT || db_is_lost(c->db);
-    if (n == 1 && !again) {
+    /* A lone job that was not disturbed from outside would fail in the same way again. */
+    if (n == 1 && e.code != ERR_STORE_CONFLICT && !c->was_lost) {
         tell(c->jobs[0], &e);
         return;
     }
-    /* With the database away, one wait is enough for all of them. */
-    if (db_is_lost(c->db) && !reconnect_patiently(c, &e)) {
-        for (size_t i = 0; i < n; i++)
-            tell(c->jobs[i], &e);
-        return;
-    }
     for (size_t i = 0; i < n; i++)
-        one_by_one(c, c->jobs[i]);
+        if (!one_by_one(c, c->jobs[i], &e)) {
+            tell_all(c, i + 1, n, &e);
+            return;
+        }
 }
 
 static size_t batch_take(struct commit *c)

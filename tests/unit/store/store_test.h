@@ -130,6 +130,11 @@ static inline int64_t test_count(const char *where, const char *table)
     return rows_int(&r, 0);
 }
 
+#ifdef STORE_TEST_PG
+#include "../../lib/pg.h"
+extern struct pg_cluster test_pg; /* started with the first test that wants it */
+#endif
+
 int env_setup(void **state);
 int env_teardown(void **state);
 

@@ -415,6 +415,10 @@ static void a_reader_in_a_snapshot_sees_one_state(void **state)
 
 int main(void)
 {
+#ifdef STORE_TEST_PG
+    if (!pg_installed())
+        return 77; /* skipped */
+#endif
 #define T(f) cmocka_unit_test_setup_teardown(f, env_setup, env_teardown)
     const struct CMUnitTest tests[] = {
         T(a_change_and_its_entry_are_written_together),

@@ -1,5 +1,19 @@
 #include "store_test.h"
 
+#ifdef STORE_TEST_PG
+static const char *const type_names[] = {"", "bigint", "text", "bytea"};
+static const struct sql q_columns = {
+    "SELECT CAST(c.column_name AS TEXT), CAST(c.data_type AS TEXT), CASE WHEN c.is_nullable = 'NO' THEN 1 ELSE 0 END,"
+    " COALESCE(k.ordinal_position, 0) FROM information_schema.columns c LEFT JOIN information_schema.key_column_usage k"
+    " ON k.table_name = c.table_name AND k.column_name = c.column_name WHERE c.table_name = $1"
+    " ORDER BY c.ordinal_position"};
+#else
+static const char *const type_names[] = {"", "BIGINT", "TEXT", "BLOB"};
+static const struct sql q_columns = {
+    "SELECT name, CASE type WHEN 'INTEGER' THEN 'BIGINT' ELSE type END, \"notnull\", pk FROM pragma_table_info($1)"
+    " ORDER BY cid"};
+#endif
+
 static void descriptors_and_schema_agree(void **state)
 {
     struct env_test *t = *state;
@@ -9,26 +23,18 @@ static void descriptors_and_schema_agree(void **state)
     assert_ok(db_open(t->where, false, &db, &e), e);
     for (size_t i = 0; i < tables_n; i++) {
         const struct table *tab = tables_all[i];
-        char text[200];
-        struct sql q = {text};
+        struct value name = value_text(tab->name);
         AUTO(rows_close) struct rows r = {0}, all = {0};
-        snprintf(text, sizeof text, "SELECT name, type, \"notnull\", pk FROM pragma_table_info('%s') ORDER BY cid",
-                 tab->name);
-        assert_ok(db_query(db, &q, NULL, 0, &r, &e), e);
+        assert_ok(db_query(db, &q_columns, &name, 1, &r, &e), e);
         for (size_t c = 0; c < tab->ncols; c++) {
-            const char *types[] = {"", "INT", "TEXT", "BLOB"};
             assert_true(rows_next(&r, &e));
             assert_string_equal(rows_text(&r, 0), tab->cols[c].name);
-            assert_non_null(strstr(rows_text(&r, 1), types[tab->cols[c].type]));
+            assert_string_equal(rows_text(&r, 1), type_names[tab->cols[c].type]);
             assert_int_equal(rows_int(&r, 2), !tab->cols[c].null_ok);
             assert_int_equal(rows_int(&r, 3), c < tab->nkeys ? c + 1 : 0);
         }
         assert_false(rows_next(&r, &e));
         assert_ok(db_query(db, row_select_all(tab), NULL, 0, &all, &e), e);
-        /* The statement cache is keyed by address, and q is about to be another. */
-        rows_close(&r);
-        rows_close(&all);
-        db_stmt_forget_all(db);
     }
 }
 
@@ -66,6 +72,7 @@ static void a_newer_or_older_schema_is_refused(void **state)
     assert_err(db_open(t->where, false, &db, &e), e, ERR_STORE_SCHEMA);
 }
 
+#ifndef STORE_TEST_PG
 static void what_is_no_database_of_kith_is_refused(void **state)
 {
     struct env_test *t = *state;
@@ -81,6 +88,7 @@ static void what_is_no_database_of_kith_is_refused(void **state)
     fclose(f);
     assert_err(db_open(t->where, false, &db, &e), e, ERR_STORE_CORRUPT);
 }
+#endif
 
 static void statements_that_write_are_no_queries(void **state)
 {
@@ -144,10 +152,14 @@ static void queries_nest(void **state)
 
 int main(void)
 {
+#ifdef STORE_TEST_PG
+    if (!pg_installed())
+        return 77; /* skipped */
+#endif
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_and_names_are_unique),
-#ifndef STORE_TEST_PG
         cmocka_unit_test_setup_teardown(descriptors_and_schema_agree, env_setup, env_teardown),
+#ifndef STORE_TEST_PG
         cmocka_unit_test_setup_teardown(what_is_no_database_of_kith_is_refused, env_setup, env_teardown),
 #endif
         cmocka_unit_test_setup_teardown(a_newer_or_older_schema_is_refused, env_setup, env_teardown),

@@ -1,0 +1,201 @@
+#include "x509/crl.h"
+
+#include "core/der.h"
+#include "core/oid.h"
+#include "x509/alg.h"
+#include "x509/cert.h"
+#include "x509/name.h"
+
+static bool bad_crl(struct err *e, const char *what, const char *why)
+{
+    err_set(e, ERR_CRL, "CRL: %s", what);
+    return err_why(e, "%s", why);
+}
+
+static void read_number(struct reader *r, struct crl *c)
+{
+    struct slice n = der_uint(r);
+    c->has_number = true;
+    if (n.n > CERT_SERIAL_MAX)
+        reader_fail(r);
+    for (size_t i = 0; i < n.n; i++)
+        c->number = n.n > 8 ? UINT64_MAX : c->number << 8 | n.p[i];
+}
+
+static void read_aki(struct reader *r, struct crl *c)
+{
+    struct reader in = der_enter(r, DER_SEQUENCE);
+    while (reader_left(&in)) {
+        struct der_item it = der_next(&in);
+        if (it.tag == DER_CONTEXT(0))
+            c->aki = it.content;
+    }
+    der_leave(r, &in);
+}
+
+/* IssuingDistributionPoint (section 5.2.5): a full name with a URI, and no narrowing that a reader here could miss. */
+static void read_idp(struct reader *r, struct crl *c)
+{
+    struct reader in = der_enter(r, DER_SEQUENCE), name;
+    if (der_enter_optional(&in, DER_CONTEXT_CONS(0), &name)) {
+        struct reader full = der_enter(&name, DER_CONTEXT_CONS(0));
+        struct san s;
+        while (san_next(&full, &s))
+            if (s.type == SAN_URI && !c->idp_uri.n)
+                c->idp_uri = s.value;
+        der_leave(&name, &full);
+        der_leave(&in, &name);
+    }
+    der_leave(r, &in);
+}
+
+static bool read_extension(struct slice oid, bool critical, struct slice value, struct crl *c)
+{
+    struct reader r = reader_of(value);
+    if (slice_eq(oid, OID_CRL_NUMBER) && !c->has_number)
+        read_number(&r, c);
+    else if (slice_eq(oid, OID_AUTHORITY_KEY_ID) && !c->aki.n)
+        read_aki(&r, c);
+    else if (slice_eq(oid, OID_ISSUING_DIST_POINT) && !c->idp_uri.n)
+        read_idp(&r, c);
+    else if (critical || slice_eq(oid, OID_DELTA_CRL))
+        return false;
+    else
+        (void)reader_rest(&r);
+    return reader_end(&r);
+}
+
+static bool read_extensions(struct reader *tbs, struct crl *c, struct err *e)
+{
+    struct reader explicit, list;
+    if (!der_enter_optional(tbs, DER_CONTEXT_CONS(0), &explicit))
+        return true;
+    list = der_enter(&explicit, DER_SEQUENCE);
+    while (reader_left(&list)) {
+        struct reader in = der_enter(&list, DER_SEQUENCE);
+        struct slice oid = der_oid(&in);
+        bool critical = der_bool_default_false(&in);
+        struct slice value = der_octets(&in);
+        der_leave(&list, &in);
+        if (!reader_ok(&list) || !read_extension(oid, critical, value, c))
+            return bad_crl(e, "an extension is malformed, comes twice, or is critical and not known",
+                           "RFC 5280 section 5.2");
+    }
+    der_leave(&explicit, &list);
+    der_leave(tbs, &explicit);
+    return true;
+}
+
+static bool read_tbs(struct reader *tbs, struct crl *c, struct slice *alg, struct err *e)
+{
+    int64_t version = der_peek(tbs) == DER_INTEGER ? der_int64(tbs) : 0;
+    *alg = der_raw_as(tbs, DER_SEQUENCE);
+    c->issuer = der_raw_as(tbs, DER_SEQUENCE);
+    c->this_update = der_time(tbs);
+    if (der_peek(tbs) == DER_UTC_TIME || der_peek(tbs) == DER_GENERALIZED_TIME)
+        c->next_update = der_time(tbs);
+    if (der_peek(tbs) == DER_SEQUENCE)
+        c->entries = der_expect(tbs, DER_SEQUENCE);
+    if (!read_extensions(tbs, c, e))
+        return false;
+    if (!reader_end(tbs))
+        return bad_crl(e, "malformed", "RFC 5280 section 5.1");
+    if (version != 1)
+        return bad_crl(e, "of a version that is not v2", "RFC 5280 section 5.1.2.1");
+    if (!name_valid(c->issuer) || name_is_empty(c->issuer))
+        return bad_crl(e, "the issuer is malformed", "RFC 5280 section 5.1.2.3");
+    if (c->next_update && c->next_update < c->this_update)
+        return bad_crl(e, "its next update lies before its update", "RFC 5280 section 5.1.2.5");
+    return true;
+}
+
+bool crl_read(struct slice der, struct crl *out, struct err *e)
+{
+    struct crl c = {.der = der};
+    struct slice alg, tbs_alg = {0};
+    *out = (struct crl){0};
+    if (der.n > CRL_MAX)
+        return bad_crl(e, "longer than 1 GiB", "limit of this platform");
+    struct reader r = reader_of(der), seq = der_enter(&r, DER_SEQUENCE), look = seq;
+    c.tbs = der_raw_as(&look, DER_SEQUENCE);
+    struct reader tbs = der_enter(&seq, DER_SEQUENCE);
+    alg = der_raw_as(&seq, DER_SEQUENCE);
+    c.sig = der_bits(&seq);
+    der_leave(&r, &seq);
+    if (!reader_end(&r))
+        return bad_crl(e, "malformed, or bytes behind its end", "RFC 5280 section 5.1");
+    if (!read_tbs(&tbs, &c, &tbs_alg, e))
+        return false;
+    if (!slice_eq(alg, tbs_alg))
+        return bad_crl(e, "names two signature algorithms", "RFC 5280 section 5.1.1.2");
+    c.sig_alg = alg_from_id(alg);
+    *out = c;
+    return true;
+}
+
+static void read_entry_extensions(struct reader *entry, struct crl_entry *out)
+{
+    struct reader list = der_enter(entry, DER_SEQUENCE);
+    while (reader_left(&list)) {
+        struct reader in = der_enter(&list, DER_SEQUENCE);
+        struct slice oid = der_oid(&in);
+        bool critical = der_bool_default_false(&in);
+        struct slice value = der_octets(&in);
+        der_leave(&list, &in);
+        if (slice_eq(oid, OID_CRL_REASON)) {
+            struct reader v = reader_of(value);
+            int64_t reason = der_int64_as(&v, DER_ENUMERATED);
+            if (!reader_end(&v) || reason < 0 || reason > 10 || reason == 7)
+                reader_fail(&list);
+            out->reason = (int)reason;
+        } else if (critical) {
+            reader_fail(&list); /* certificateIssuer of indirect lists, or something we do not know */
+        }
+    }
+    der_leave(entry, &list);
+}
+
+bool crl_next(struct reader *r, struct crl_entry *out)
+{
+    struct crl_entry entry = {0};
+    *out = entry;
+    if (!reader_ok(r) || !reader_left(r))
+        return false;
+    struct reader in = der_enter(r, DER_SEQUENCE);
+    entry.serial = der_uint(&in);
+    entry.revoked_at = der_time(&in);
+    if (reader_left(&in))
+        read_entry_extensions(&in, &entry);
+    if (entry.serial.n > CERT_SERIAL_MAX)
+        reader_fail(&in);
+    der_leave(r, &in);
+    if (!reader_ok(r))
+        return false;
+    *out = entry;
+    return true;
+}
+
+bool crl_find(const struct crl *crl, struct slice serial, struct crl_entry *found, bool *is_there, struct err *e)
+{
+    struct reader r = reader_of(crl->entries);
+    struct crl_entry entry;
+    *found = (struct crl_entry){0};
+    *is_there = false;
+    while (crl_next(&r, &entry)) {
+        if (!slice_eq(entry.serial, serial))
+            continue;
+        *found = entry;
+        *is_there = true;
+        return true;
+    }
+    return reader_end(&r) || bad_crl(e, "an entry is malformed", "RFC 5280 section 5.3");
+}
+
+bool crl_verify(const struct crypto *c, const struct crl *crl, struct slice issuer_spki, struct err *e)
+{
+    struct err why = {0};
+    if (alg_verify(c, crl->sig_alg, issuer_spki, crl->tbs, crl->sig, &why))
+        return true;
+    err_set(e, ERR_CRL_SIGNATURE, "the signature of the CRL of \"%s\" does not verify", NAME_QUOTE(crl->issuer));
+    return err_why(e, "RFC 5280 section 6.3.3 (g): %s", why.what);
+}
