@@ -244,8 +244,8 @@ void client_free(struct client *c)
     free(c);
 }
 
-bool client_send(struct client *c, enum request_type type, struct slice fields, size_t n, client_answer *answer, void *arg,
-                 struct err *e)
+bool client_send(struct client *c, enum request_type type, struct slice fields, size_t n, client_answer *answer,
+                 void *arg, struct err *e)
 {
     uint8_t head[32], length[FRAME_HEADER];
     struct writer w = WRITER_ARRAY(head), l = WRITER_ARRAY(length);
@@ -303,10 +303,11 @@ static void sync_answer(void *arg, struct reader *fields, size_t n, const struct
     pthread_mutex_unlock(&s->lock);
 }
 
-bool client_call(struct client *c, enum request_type type, struct slice fields, size_t n, struct buf *out, size_t *out_n,
-                 struct err *e)
+bool client_call(struct client *c, enum request_type type, struct slice fields, size_t n, struct buf *out,
+                 size_t *out_n, struct err *e)
 {
-    struct sync_call s = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER, .out = out, .n = out_n, .e = e};
+    struct sync_call s = {
+        .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER, .out = out, .n = out_n, .e = e};
     *out_n = 0;
     if (!client_send(c, type, fields, n, sync_answer, &s, e))
         return false;

@@ -18,8 +18,8 @@ MUST_USE bool client_new(const char *socket_path, const struct env *env, void (*
 void client_free(struct client *c); /* fails what waits */
 
 /* Sends [id, type, fields...]; `fields` is the encoding of n items.  `answer` is called exactly once if this returns true. */
-MUST_USE bool client_send(struct client *c, enum request_type type, struct slice fields, size_t n, client_answer *answer,
-                          void *arg, struct err *e);
+MUST_USE bool client_send(struct client *c, enum request_type type, struct slice fields, size_t n,
+                          client_answer *answer, void *arg, struct err *e);
 /* Sends and waits.  out gets the encoding of the answer's fields.  Not from the connection's thread. */
 MUST_USE bool client_call(struct client *c, enum request_type type, struct slice fields, size_t n, struct buf *out,
                           size_t *out_n, struct err *e);

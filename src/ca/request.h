@@ -41,7 +41,7 @@ enum authority_kind {
 };
 
 #define CLAIM_NONCE_SIZE 16
-#define CLAIM_TEXT_SIZE 32 /* base32 of 20 bytes */
+#define CLAIM_TEXT_SIZE  32 /* base32 of 20 bytes */
 
 struct authority {
     enum authority_kind kind;

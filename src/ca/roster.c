@@ -7,8 +7,7 @@
 #include "base/config.h"
 #include "base/file.h"
 
-#define ROSTER_MAX       (64 * 1024)
-
+#define ROSTER_MAX (64 * 1024)
 
 struct reading {
     struct roster *r;
@@ -67,7 +66,8 @@ static bool read_line(void *ctx, const struct config_line *line, struct err *e)
     return true;
 }
 
-bool roster_read(const char *path, const char *profiles_dir, const struct crypto *crypto, struct roster *out, struct err *e)
+bool roster_read(const char *path, const char *profiles_dir, const struct crypto *crypto, struct roster *out,
+                 struct err *e)
 {
     *out = (struct roster){0};
     AUTO(buf_clear) struct buf text;

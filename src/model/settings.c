@@ -7,17 +7,19 @@
 #include "base/file.h"
 
 #define AT(field) .offset = offsetof(struct settings, field)
-#define FILE_MAX (64 * 1024)
+#define FILE_MAX  (64 * 1024)
 
 const struct opt settings_rows[] = {
     {"platform", "name", OPT_TEXT, 1, 64, NULL, .help = "the organisation that operates this platform", AT(name),
      .required = true},
-    {"platform", "origin", OPT_TEXT, 1, 100, NULL, .help = "the ledger's own name, as in a URL without scheme", AT(origin),
+    {"platform", "origin", OPT_TEXT, 1, 100, NULL, .help = "the ledger's own name, as in a URL without scheme",
+     AT(origin), .required = true},
+    {"platform", "node", OPT_INT, 1, 127, "1", .help = "this node's number; the first byte of its serial numbers",
+     AT(node)},
+    {"platform", "url", OPT_TEXT, 1, 200, NULL, .help = "where devices reach the TLS listener", AT(url),
      .required = true},
-    {"platform", "node", OPT_INT, 1, 127, "1", .help = "this node's number; the first byte of its serial numbers", AT(node)},
-    {"platform", "url", OPT_TEXT, 1, 200, NULL, .help = "where devices reach the TLS listener", AT(url), .required = true},
-    {"platform", "plain_url", OPT_TEXT, 1, 200, NULL, .help = "where anybody fetches CRLs and CA certificates", AT(plain_url),
-     .required = true},
+    {"platform", "plain_url", OPT_TEXT, 1, 200, NULL, .help = "where anybody fetches CRLs and CA certificates",
+     AT(plain_url), .required = true},
     {"server", "listen", OPT_TEXT, 1, 200, "127.0.0.1:8443", .arg = "ADDRESS:PORT", .help = "TLS listener", AT(listen)},
     {"server", "plain_listen", OPT_TEXT, 1, 200, "127.0.0.1:8080", .arg = "ADDRESS:PORT",
      .help = "listener without TLS, for what is signed anyway", AT(plain_listen)},

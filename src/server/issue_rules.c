@@ -14,9 +14,9 @@
 #define RESERVATION_MS  60000 /* then it is taken for a lost one */
 #define DEFAULT_PROFILE "ldevid"
 
-static const struct sql sql_repeat = {
-    "SELECT der FROM certificate WHERE spki64 = $1 AND spki = $2 AND subject = $3 AND issued_at > $4 AND revoked_at IS NULL "
-    "AND profile = $5 ORDER BY id DESC"};
+static const struct sql sql_repeat = {"SELECT der FROM certificate WHERE spki64 = $1 AND spki = $2 AND subject = $3 "
+                                      "AND issued_at > $4 AND revoked_at IS NULL "
+                                      "AND profile = $5 ORDER BY id DESC"};
 
 static bool is_claim(const struct issuance *is)
 {
@@ -189,8 +189,8 @@ static void draft_issued(const struct issuance *is, const struct cert *c, int64_
 }
 
 /* The state changed while the signer signed: the certificate is recorded as revoked and never delivered. */
-static bool store_void(struct tx *tx, struct issuance *is, const struct cert *c, struct value *cert, const uint8_t *digest,
-                       const char *why, struct err *e)
+static bool store_void(struct tx *tx, struct issuance *is, const struct cert *c, struct value *cert,
+                       const uint8_t *digest, const char *why, struct err *e)
 {
     uint8_t fields[512];
     struct event ev;
@@ -240,8 +240,8 @@ static void cert_values(const struct issuance *is, const struct cert *c, int64_t
 }
 
 /* The device's own rows: the key is its, the claim is used, it is active. */
-static bool device_values(struct tx *tx, const struct issuance *is, enum device_state state, int64_t now, struct storing *s,
-                          struct err *e)
+static bool device_values(struct tx *tx, const struct issuance *is, enum device_state state, int64_t now,
+                          struct storing *s, struct err *e)
 {
     const struct value key = value_text(is->subject);
     s->devkey[DEVKEY_SPKI] = value_blob(SLICE_ARRAY(is->spki_hash));

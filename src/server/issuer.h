@@ -22,10 +22,10 @@ struct issuance {
     /* what is asked for */
     enum authority_kind authority;
     enum cert_subject kind;
-    const char *via;                  /* "est", "api" */
-    char who[80];                     /* actor, as events have it */
-    char profile[PROFILE_NAME_MAX];   /* for devices: filled from the model if empty */
-    char subject[72];                 /* device id, or the name of a gateway, operator, server */
+    const char *via;                /* "est", "api" */
+    char who[80];                   /* actor, as events have it */
+    char profile[PROFILE_NAME_MAX]; /* for devices: filled from the model if empty */
+    char subject[72];               /* device id, or the name of a gateway, operator, server */
     uint8_t spki[ISSUANCE_SPKI_MAX];
     size_t spki_n;
     uint8_t san[ISSUANCE_SAN_MAX]; /* GeneralNames that the request had */

@@ -79,8 +79,9 @@ bool claim_row_read(struct db *db, const char *device, struct claim_row *out, st
     if (!row_read(db, &table_claim, &key, &r, e))
         return e->code == ERR_NONE;
     struct slice nonce = rows_blob(&r, CLAIM_NONCE);
-    *out = (struct claim_row){
-        .found = nonce.n == CLAIM_NONCE_SIZE, .expires_at = rows_int(&r, CLAIM_EXPIRES_AT), .used_at = rows_int(&r, CLAIM_USED_AT)};
+    *out = (struct claim_row){.found = nonce.n == CLAIM_NONCE_SIZE,
+                              .expires_at = rows_int(&r, CLAIM_EXPIRES_AT),
+                              .used_at = rows_int(&r, CLAIM_USED_AT)};
     if (out->found)
         memcpy(out->nonce, nonce.p, nonce.n);
     copy_hash(out->digest, rows_blob(&r, CLAIM_DIGEST));

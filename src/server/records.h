@@ -18,7 +18,8 @@ struct device_row {
 /* Errors: ERR_NOTFOUND. */
 MUST_USE bool device_row_read(struct db *db, const char *id, struct device_row *out, struct err *e);
 /* By id, or by serial number where that is unique; `model` NULL: any. */
-MUST_USE bool device_find(struct db *db, const char *id_or_serial, const char *model, struct device_row *out, struct err *e);
+MUST_USE bool device_find(struct db *db, const char *id_or_serial, const char *model, struct device_row *out,
+                          struct err *e);
 
 struct claim_row {
     bool found;
@@ -31,8 +32,8 @@ MUST_USE bool claim_row_read(struct db *db, const char *device, struct claim_row
 MUST_USE bool devkey_owner(struct db *db, const uint8_t spki_hash[32], char *out, size_t cap, struct err *e);
 
 /* One member of a model's settings, or def.  Errors: ERR_NOTFOUND (no such model). */
-MUST_USE bool model_setting_text(struct db *db, const char *model, const char *name, const char *def, char *out, size_t cap,
-                                 struct err *e);
+MUST_USE bool model_setting_text(struct db *db, const char *model, const char *name, const char *def, char *out,
+                                 size_t cap, struct err *e);
 
 const char *cert_subject_name(enum cert_subject k);
 

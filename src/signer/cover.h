@@ -35,7 +35,7 @@ MUST_USE bool cover_leaf(struct cover *c, struct slice leaf_data, struct err *e)
 MUST_USE bool cover_check(const struct cover *c, uint64_t size, const struct merkle_hash *root, struct err *e);
 void cover_vouched(struct cover *c, uint64_t size, const struct merkle_hash *root);
 
-void cover_put(struct writer *w, const struct cover *c);                          /* for the snapshot */
+void cover_put(struct writer *w, const struct cover *c);                   /* for the snapshot */
 MUST_USE bool cover_get(struct reader *r, struct cover *c, struct err *e); /* into an initialised one */
 
 #endif

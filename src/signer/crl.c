@@ -88,8 +88,8 @@ static bool complete(const struct crl_build *b, const struct shard *shard, struc
     size_t want = shard ? (size_t)shard->revoked.count + shard->held.count : 0;
     if (b->n == want)
         return true;
-    err_set(e, ERR_CRL_OMITS, "the list of shard %04x has %zu entries; %zu certificates are revoked or held", b->number, b->n,
-            want);
+    err_set(e, ERR_CRL_OMITS, "the list of shard %04x has %zu entries; %zu certificates are revoked or held", b->number,
+            b->n, want);
     return err_why(e, "a CRL that leaves out what was revoked is not signed");
 }
 

@@ -8,11 +8,11 @@
 #include "base/env.h"
 #include "ca/profile.h"
 #include "ca/request.h"
+#include "ca/roster.h"
 #include "keys/key.h"
 #include "model/settings.h"
 #include "signer/cover.h"
 #include "signer/journal.h"
-#include "ca/roster.h"
 #include "signer/serve.h"
 #include "signer/shards.h"
 #include "x509/cert.h"
@@ -31,10 +31,10 @@ struct domain {
     struct journal *journal;
     struct journal_mark snapshot_at; /* the state on disk covers the journal up to here */
     uint8_t roster_digest[SHA256_SIZE];
-    int64_t last_time; /* of anything that was signed; never goes back */
-    struct buf pending;   /* digests of what this batch signed: taken back if it cannot be recorded */
+    int64_t last_time;  /* of anything that was signed; never goes back */
+    struct buf pending; /* digests of what this batch signed: taken back if it cannot be recorded */
 
-    bool marked;        /* this batch changed what is revoked or held */
+    bool marked; /* this batch changed what is revoked or held */
     volatile bool *stop;
 
     /* issuing only */
@@ -50,14 +50,13 @@ struct domain {
     uint64_t root_crl_number;
     int64_t rate_window; /* minute */
     int64_t rate_count;
-    struct crl_build *crl; /* one that is being streamed, or NULL */
+    struct crl_build *crl;    /* one that is being streamed, or NULL */
     uint64_t issued, refused; /* since the start */
 };
 
 /* Opens keys, roster, state and journal of a domain.  Errors: whatever is missing or wrong; nothing is signed then. */
 MUST_USE bool domain_open(struct domain *d, const char *name, const struct settings *s, const struct key_env *keys,
-                          const struct env *env, const struct crypto *crypto, volatile bool *stop,
-                           struct err *e);
+                          const struct env *env, const struct crypto *crypto, volatile bool *stop, struct err *e);
 void domain_close(struct domain *d);
 /* Writes the snapshot; harmless to leave out, the journal has it all. */
 MUST_USE bool domain_snapshot(struct domain *d, struct err *e);

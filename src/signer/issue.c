@@ -15,7 +15,8 @@ static const struct {
     {AUTHORITY_IDEVID, PROFILE_BY_IDEVID},
     {AUTHORITY_RENEWAL, PROFILE_BY_RENEWAL},
     {AUTHORITY_SERVER, PROFILE_BY_SERVER},
-    {AUTHORITY_OPERATOR, PROFILE_BY_ADMIN | PROFILE_BY_SECURITY | PROFILE_BY_FACTORY | PROFILE_BY_RELEASE | PROFILE_BY_DATA},
+    {AUTHORITY_OPERATOR,
+     PROFILE_BY_ADMIN | PROFILE_BY_SECURITY | PROFILE_BY_FACTORY | PROFILE_BY_RELEASE | PROFILE_BY_DATA},
 };
 
 static uint32_t authority_bits(enum authority_kind kind)
@@ -40,7 +41,8 @@ static bool check_claim(struct domain *d, const struct issue_request *r, struct 
     char text[CLAIM_TEXT_SIZE + 1];
     claim_derive(SLICE_ARRAY(d->claim_key), fact(r, "id"), a->nonce, a->expires_at, hmac_sha256, text);
     if (a->nonce.n != CLAIM_NONCE_SIZE || a->claim.n != CLAIM_TEXT_SIZE || !slice_eq_ct(slice_str(text), a->claim))
-        return err_set(e, ERR_AUTHORITY, "the claim is not one that this signer gave to \"%s\"", ERR_QUOTE(fact(r, "id")));
+        return err_set(e, ERR_AUTHORITY, "the claim is not one that this signer gave to \"%s\"",
+                       ERR_QUOTE(fact(r, "id")));
     if (domain_now(d) > a->expires_at)
         return err_set(e, ERR_AUTHORITY, "the claim has expired");
     return true;
@@ -111,8 +113,8 @@ static void facts_of(const struct issue_request *r, struct profile_facts *f, str
                                 .tags = tags};
     for (size_t i = 0; i < r->facts_n; i++)
         if (r->facts[i].name.n > 4 && memcmp(r->facts[i].name.p, "tag:", 4) == 0)
-            tags[f->tags_n++] = (struct profile_tag){
-                .name = slice_of(r->facts[i].name.p + 4, r->facts[i].name.n - 4), .value = r->facts[i].value};
+            tags[f->tags_n++] = (struct profile_tag){.name = slice_of(r->facts[i].name.p + 4, r->facts[i].name.n - 4),
+                                                     .value = r->facts[i].value};
 }
 
 static bool allocate_serial(struct domain *d, struct cert_template *t, uint8_t out[SERIAL_SIZE], struct err *e)

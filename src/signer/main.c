@@ -22,10 +22,12 @@ struct options {
 static const char *const domains[] = {"issuing", "ledger", NULL};
 
 static const struct opt rows[] = {
-    {NULL, "config", OPT_PATH, .arg = "FILE", .help = "kith.conf", .offset = offsetof(struct options, config), .required = true},
+    {NULL, "config", OPT_PATH, .arg = "FILE", .help = "kith.conf", .offset = offsetof(struct options, config),
+     .required = true},
     {NULL, "domain", OPT_TEXT, .arg = "NAME", .help = "issuing or ledger", .offset = offsetof(struct options, domain),
      .required = true},
-    {NULL, "fd", OPT_INT, 3, 1023, "3", .arg = "N", .help = "the listening socket", .offset = offsetof(struct options, fd)},
+    {NULL, "fd", OPT_INT, 3, 1023, "3", .arg = "N", .help = "the listening socket",
+     .offset = offsetof(struct options, fd)},
 };
 
 static volatile bool stop;
@@ -71,7 +73,8 @@ static bool run(const struct options *o, const struct env *env, struct err *e)
     if (!settings_read(o->config, &arena, &s, e) || !crypto_init(e) || !open_token(&s, &token, e))
         return false;
     struct key_env keys = {.passphrase_file = s.passphrase_file, .p11 = token};
-    if (!domain_open(&d, o->domain, &s, &keys, env, &crypto_openssl, &stop, e) || !sandbox(&s, o->domain, env, &arena, e))
+    if (!domain_open(&d, o->domain, &s, &keys, env, &crypto_openssl, &stop, e) ||
+        !sandbox(&s, o->domain, env, &arena, e))
         return false;
     struct serve serve = {.env = env,
                           .listener = (int)o->fd,
@@ -107,7 +110,8 @@ int main(int argc, char **argv)
     sigaction(SIGTERM, &act, NULL);
     sigaction(SIGINT, &act, NULL);
     signal(SIGPIPE, SIG_IGN);
-    bool ok = args_read(rows, ARRAY_LEN(rows), argc - 1, argv + 1, false, &a, &o, &words, &help, &e) && run(&o, &env, &e);
+    bool ok =
+        args_read(rows, ARRAY_LEN(rows), argc - 1, argv + 1, false, &a, &o, &words, &help, &e) && run(&o, &env, &e);
     if (!ok)
         LOG(&env, ERROR, "signer", "stopped", log_str("domain", o.domain), log_err(&e));
     /* PKCS#11 modules crash in their exit handlers; nothing is left to do. */

@@ -61,7 +61,8 @@ static struct shard *find_shard(struct domain *d, struct slice bytes, struct ser
 }
 
 /* Sets or takes off one mark; what is so already changes nothing. */
-static bool mark(struct domain *d, enum journal_kind kind, struct slice bytes, int reason, struct marks *m, struct err *e)
+static bool mark(struct domain *d, enum journal_kind kind, struct slice bytes, int reason, struct marks *m,
+                 struct err *e)
 {
     struct serial s;
     struct shard *shard = find_shard(d, bytes, &s, e);
@@ -198,10 +199,8 @@ static bool put_head(struct domain *d, struct writer *w, struct err *e)
     for (size_t i = 0; ok && i < d->shards.n; i++) {
         struct shard *s = &d->shards.v[i];
         ok = shard_refresh(s, d->crypto, e);
-        rows[i] = (struct feed_row){.key = key_of(s),
-                                    .universe = s->universe,
-                                    .revoked_n = s->revoked.count,
-                                    .held_n = s->held.count};
+        rows[i] = (struct feed_row){
+            .key = key_of(s), .universe = s->universe, .revoked_n = s->revoked.count, .held_n = s->held.count};
         memcpy(rows[i].revoked_hash, s->revoked_digest, SHA256_SIZE);
         memcpy(rows[i].held_hash, s->held_digest, SHA256_SIZE);
     }
@@ -270,7 +269,8 @@ static bool mark_list(struct domain *d, struct reader *r, enum journal_kind kind
     return true;
 }
 
-static bool mark_lists(struct domain *d, struct reader r, const enum journal_kind *kinds, size_t n, struct marks *m, struct err *e)
+static bool mark_lists(struct domain *d, struct reader r, const enum journal_kind *kinds, size_t n, struct marks *m,
+                       struct err *e)
 {
     for (size_t i = 0; i < n; i++)
         if (!mark_list(d, &r, kinds[i], m, e))
@@ -278,8 +278,8 @@ static bool mark_lists(struct domain *d, struct reader r, const enum journal_kin
     return reader_end(&r) || malformed(e);
 }
 
-static bool revoke_or_hold(struct domain *d, uint64_t id, const struct reader *r, const enum journal_kind *kinds, size_t n,
-                           struct buf *out, struct err *e)
+static bool revoke_or_hold(struct domain *d, uint64_t id, const struct reader *r, const enum journal_kind *kinds,
+                           size_t n, struct buf *out, struct err *e)
 {
     struct marks m = {0};
     if (!mark_lists(d, *r, kinds, n, NULL, e))

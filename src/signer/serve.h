@@ -22,7 +22,7 @@ struct serve {
     request_handler *const *handlers; /* by request_type; NULL: not in this domain */
     /* Makes durable what the batch signed; false refuses all of it.  Called after each batch. */
     bool (*sync)(struct domain *d, struct err *e);
-    void (*idle)(struct domain *d);   /* now and then, when nothing waits */
+    void (*idle)(struct domain *d); /* now and then, when nothing waits */
     volatile bool *stop;
 };
 

@@ -151,8 +151,8 @@ bool shard_encode_set(const struct shard *s, const struct bits *b, uint8_t **out
     return true;
 }
 
-static bool digest_of(const struct shard *s, const struct bits *b, const struct crypto *crypto, uint8_t digest[SHA256_SIZE],
-                      struct err *e)
+static bool digest_of(const struct shard *s, const struct bits *b, const struct crypto *crypto,
+                      uint8_t digest[SHA256_SIZE], struct err *e)
 {
     uint8_t *bytes;
     size_t n;

@@ -16,7 +16,7 @@ struct bits {
 struct shard {
     uint8_t node;
     uint16_t number;
-    uint32_t universe; /* indexes given out: 0 .. universe-1 */
+    uint32_t universe;      /* indexes given out: 0 .. universe-1 */
     uint32_t head_universe; /* what the last head said */
     struct bits revoked, held;
     uint64_t crl_number; /* of the last CRL; only rises */

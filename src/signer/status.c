@@ -1,6 +1,5 @@
 /* What a signer says of itself, and its journal for a server that has to catch up. */
 #include "core/cbor.h"
-#include "keys/p11.h"
 #include "signer/domain.h"
 
 #define JOURNAL_PART_MAX (1u << 20)
@@ -71,9 +70,9 @@ bool signer_journal(struct domain *d, uint64_t id, struct reader *r, size_t n, s
 }
 
 request_handler *const issuing_handlers[REQUEST_TYPES] = {
-    [REQUEST_STATUS] = signer_status, [REQUEST_ISSUE] = signer_issue,   [REQUEST_REVOKE] = signer_revoke,
-    [REQUEST_HOLD] = signer_hold,     [REQUEST_HEAD] = signer_head,     [REQUEST_SETS] = signer_sets,
-    [REQUEST_CRL] = signer_crl,       [REQUEST_LEAVES] = signer_leaves, [REQUEST_COSIGN] = signer_cosign,
+    [REQUEST_STATUS] = signer_status, [REQUEST_ISSUE] = signer_issue,     [REQUEST_REVOKE] = signer_revoke,
+    [REQUEST_HOLD] = signer_hold,     [REQUEST_HEAD] = signer_head,       [REQUEST_SETS] = signer_sets,
+    [REQUEST_CRL] = signer_crl,       [REQUEST_LEAVES] = signer_leaves,   [REQUEST_COSIGN] = signer_cosign,
     [REQUEST_CLAIM] = signer_claim,   [REQUEST_JOURNAL] = signer_journal,
 };
 

@@ -30,7 +30,8 @@ static bool count(void *ctx, struct slice record, const struct journal_mark *nex
     return true;
 }
 
-static bool open_journal(const struct journal_mark *from, struct seen *s, struct journal **j, uint64_t *torn, struct err *e)
+static bool open_journal(const struct journal_mark *from, struct seen *s, struct journal **j, uint64_t *torn,
+                         struct err *e)
 {
     *s = (struct seen){0};
     return journal_open(path, &crypto_openssl, from, count, s, j, torn, e);
