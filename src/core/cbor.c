@@ -191,9 +191,8 @@ bool cbor_map_next(struct reader *r, struct cbor_map *m)
  * microcontroller's stack must hold small and known. */
 struct level {
     const uint8_t *item; /* where the item now being read begins */
-    struct slice last;   /* the key before, in a map */
+    struct slice last;   /* in a map the key before, empty at first; else p is NULL */
     size_t left;         /* items, two for each pair */
-    bool map;
 };
 
 /* Items that follow a head as its content. */
@@ -206,7 +205,7 @@ static size_t children(enum cbor_type type, uint64_t n)
 static void item_done(struct reader *r, struct level *l)
 {
     struct slice item = slice_of(l->item, (size_t)(r->p - l->item));
-    if (l->map && l->left % 2 == 0) {
+    if (l->last.p && l->left % 2 == 0) {
         if (slice_cmp(l->last, item) >= 0)
             reader_fail(r);
         l->last = item;
@@ -226,7 +225,7 @@ void cbor_skip(struct reader *r)
         if (nests && depth == max)
             reader_fail(r);
         else if (nests)
-            stack[depth++] = (struct level){.item = r->p, .left = children(type, n), .map = type == CBOR_MAP};
+            stack[depth++] = (struct level){r->p, {type == CBOR_MAP ? r->p : NULL, 0}, children(type, n)};
         else if (type == CBOR_BSTR)
             reader_take(r, (size_t)n);
         else if (type == CBOR_TSTR && !utf8_valid(reader_take(r, (size_t)n)))
