@@ -9,10 +9,11 @@
 #include "store/tables.h"
 #include "store/tx.h"
 
-#define BATCH_DEFAULT   256
-#define CONFLICT_TRIES  10
-#define RECONNECT_TRIES 10
-#define RECONNECT_MS    100
+#define BATCH_DEFAULT    256
+#define CONFLICT_TRIES   10
+#define CONFLICT_STEP_MS 2
+#define RECONNECT_TRIES  10
+#define RECONNECT_MS     100
 
 struct commit {
     struct commit_config cfg;
@@ -57,6 +58,15 @@ static bool size_is(struct commit *c, uint64_t size, struct err *e)
     err_set(e, ERR_STORE_WRITER, "the log has %llu entries, not %llu as this process left it", (unsigned long long)size,
             (unsigned long long)c->size);
     return err_try(e, "see that one process only writes as node %u, and restart", c->cfg.node);
+}
+
+/* A key that exists may be the entry's: then not the job is to blame. */
+static void writer_check(struct commit *c, struct err *e)
+{
+    uint64_t size;
+    struct err other;
+    if (tx_size_load(c->db, c->cfg.node, &size, &other) && !size_is(c, size, &other))
+        *e = other;
 }
 
 /* After a lost connection: connects, and settles whether the last commit went through. */
@@ -143,6 +153,8 @@ static bool attempt(struct commit *c, struct job **jobs, size_t n, struct err *e
     }
     db_rollback(c->db);
     tell_rolled_back(c, c->tx.size);
+    if (e->code == ERR_STORE_EXISTS)
+        writer_check(c, e);
     return false;
 }
 
@@ -169,6 +181,8 @@ static bool one_by_one(struct commit *c, struct job *job, struct err *e)
         there = reconnect_patiently(c, e);
         if (!there)
             break;
+        if (e->code == ERR_STORE_CONFLICT)
+            nanosleep(&(struct timespec){.tv_nsec = i * CONFLICT_STEP_MS * 1000000L}, NULL);
         if (attempt(c, &job, 1, &refused, e)) {
             tell(job, &refused);
             return true;

@@ -104,8 +104,18 @@ static bool fault_free(struct db *db, struct err *e)
 {
     if (db->fault_in == 0 || --db->fault_in > 0)
         return true;
-    if (db->fault == DB_FAULT_KILL)
+    switch (db->fault) {
+    case DB_FAULT_KILL:
         kill(getpid(), SIGKILL);
+        break;
+    case DB_FAULT_LOSE:
+        db->lost = true;
+        return err_set(e, ERR_STORE_UNAVAILABLE, "the connection was lost because a test asked for it");
+    case DB_FAULT_CONFLICT:
+        return err_set(e, ERR_STORE_CONFLICT, "a conflict that a test asked for");
+    case DB_FAULT_FAIL:
+        break;
+    }
     return err_set(e, ERR_STORE, "the statement failed because a test asked for it");
 }
 
@@ -203,6 +213,9 @@ bool db_begin(struct db *db, struct err *e)
 
 bool db_commit(struct db *db, struct err *e)
 {
+    bool losing = db->fault_in == 1 && db->fault == DB_FAULT_LOSE;
+    if (losing && !db->ops->commit(db, e))
+        return false;
     return fault_free(db, e) && db->ops->commit(db, e);
 }
 

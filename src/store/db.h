@@ -79,9 +79,14 @@ void rows_close(struct rows *r);
 MUST_USE bool db_query_row(struct db *db, const struct sql *q, const struct value *args, size_t n, struct rows *out,
                            struct err *e);
 
-/* For tests: the after-th statement from now on (1: the next; BEGIN and COMMIT count) fails, or kills the process before it
- * is sent.  0 takes it back. */
-enum db_fault { DB_FAULT_FAIL, DB_FAULT_KILL };
+/* For tests: something happens at the after-th statement from now on (1: the next; BEGIN and COMMIT count, ROLLBACK does
+ * not).  0 takes it back. */
+enum db_fault {
+    DB_FAULT_FAIL,     /* it fails */
+    DB_FAULT_CONFLICT, /* it fails as if another node had changed the same rows */
+    DB_FAULT_LOSE,     /* the connection is lost; a COMMIT goes through and its answer is lost */
+    DB_FAULT_KILL,     /* the process is killed before it is sent */
+};
 void db_test_fault(struct db *db, unsigned after, enum db_fault fault);
 
 #endif

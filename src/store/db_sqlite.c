@@ -27,9 +27,22 @@ static struct sqlite *of(struct db *db)
 
 /* ---- errors ---- */
 
+/* The system's reason for an I/O error: the connection forgets it, the file (the WAL, else the database) does not. */
+static int errno_of(sqlite3 *s)
+{
+    sqlite3_file *wal = NULL;
+    int os = s ? sqlite3_system_errno(s) : 0;
+    if (!os && s && sqlite3_file_control(s, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal) == SQLITE_OK && wal &&
+        wal->pMethods)
+        wal->pMethods->xFileControl(wal, SQLITE_FCNTL_LAST_ERRNO, &os);
+    if (!os && s)
+        sqlite3_file_control(s, "main", SQLITE_FCNTL_LAST_ERRNO, &os);
+    return os;
+}
+
 static enum err_code code_of(sqlite3 *s, int rc)
 {
-    int os = s ? sqlite3_system_errno(s) : 0;
+    int os = (rc & 0xff) == SQLITE_IOERR ? errno_of(s) : 0;
     switch (rc & 0xff) {
     case SQLITE_FULL:
         return ERR_STORE_FULL;
@@ -56,7 +69,7 @@ static enum err_code code_of(sqlite3 *s, int rc)
 
 static bool fail(struct sqlite *d, int rc, const char *doing, struct err *e)
 {
-    int os = sqlite3_system_errno(d->s);
+    int os = errno_of(d->s);
     enum err_code code = code_of(d->s, rc);
     err_set(e, code, "sqlite: %s: %s", doing, sqlite3_errmsg(d->s));
     if (code == ERR_STORE_FULL)
@@ -70,10 +83,12 @@ static bool fail(struct sqlite *d, int rc, const char *doing, struct err *e)
 
 static bool pragmas(struct sqlite *d, struct err *e)
 {
-    /* secure_delete: what is erased from an entry shall not stay in a free page.  synchronous=FULL: durable at COMMIT. */
-    const char *writer = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-32768;"
-                         "PRAGMA wal_autocheckpoint=4000; PRAGMA journal_size_limit=67108864; PRAGMA secure_delete=ON;"
-                         "PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;";
+    /* A long WAL: pages of the random indexes are written to the file once for some 60 batches.
+     * secure_delete: what is erased from an entry shall not stay in a free page.  synchronous=FULL: durable at COMMIT. */
+    const char *writer =
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-32768;"
+        "PRAGMA wal_autocheckpoint=16000; PRAGMA journal_size_limit=134217728; PRAGMA secure_delete=ON;"
+        "PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;";
     const char *reader = "PRAGMA query_only=ON; PRAGMA cache_size=-4096; PRAGMA mmap_size=0;"
                          "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;";
     sqlite3_busy_timeout(d->s, BUSY_TIMEOUT_MS);
@@ -145,13 +160,6 @@ static void sqlite_free(struct db *db)
     if (d->lock_fd >= 0)
         close(d->lock_fd);
     free(d);
-}
-
-static bool sqlite_reopen(struct db *db, struct err *e)
-{
-    (void)e;
-    db->lost = false;
-    return true;
 }
 
 /* ---- statements ---- */
@@ -327,6 +335,14 @@ static void sqlite_rollback(struct db *db)
     /* Some errors (disk full, I/O) roll back by themselves. */
     if (!sqlite3_get_autocommit(of(db)->s))
         sqlite3_exec(of(db)->s, "ROLLBACK", NULL, NULL, NULL);
+}
+
+static bool sqlite_reopen(struct db *db, struct err *e)
+{
+    (void)e;
+    sqlite_rollback(db);
+    db->lost = false;
+    return true;
 }
 
 static bool sqlite_in_tx(struct db *db)
