@@ -1,5 +1,6 @@
-/* Profiles: what a certificate may be.  A profile is a text file (`key = value` lines, '#' comments); its SHA-256 goes into
- * the ledger and the signer's roster, so that nobody changes what is signed by editing a file.
+/* Profiles: what a certificate may be.  A profile is a text file (`key = value` lines, '#' comments; profiles/README.md has
+ * the keys); its SHA-256 goes into the ledger and the signer's roster, so that nobody changes what is signed by editing a
+ * file.
  *
  * profile_apply() turns a profile, the facts about a subject and a public key into a certificate template, or refuses.  It
  * is a pure function: the signer calls it on what it knows itself. */
@@ -43,7 +44,7 @@ struct profile {
     int64_t validity_max_s;
     int64_t backdate_s;
     uint32_t key_usage, eku;
-    bool eku_critical, is_ca, basic_constraints;
+    bool eku_critical, is_ca, basic_constraints, subject_key_id;
     int path_len;
     bool outlives_issuer; /* notAfter is not cut to the issuer's (IDevID) */
     char subject[PROFILE_TEXT_MAX];
