@@ -96,7 +96,7 @@ const char *http_target(const struct http_request *req); /* as it came, with the
 const char *http_param(const struct http_request *req, const char *name);
 /* First value of the query, decoded; NULL if absent.  Scans each time. */
 const char *http_query(const struct http_request *req, const char *name, char *dst, size_t cap);
-/* Value without white space around; NULL if absent.  Repeated fields are joined by ", ". Name in any case. */
+/* The first field of this name (in any case), without white space around; NULL if absent. */
 const char *http_header(const struct http_request *req, const char *name);
 struct slice http_body(const struct http_request *req);
 bool http_is_type(const struct http_request *req, const char *media_type); /* Content-Type without parameters */

@@ -48,6 +48,8 @@ MUST_USE bool loop_listen_tcp(const char *host, uint16_t port, int *fd, struct e
 MUST_USE bool loop_listen_unix(const char *path, unsigned mode, int *fd, struct err *e);
 /* Makes a socket that a supervisor opened fit for use; it must be a listening stream socket. */
 MUST_USE bool loop_adopt(int fd, struct err *e);
+/* SO_REUSEPORT would let two servers share a port unnoticed: asks first whether anybody listens there. */
+MUST_USE bool loop_listen_free(const char *host, uint16_t port, struct err *e);
 MUST_USE bool loop_port(int fd, uint16_t *port, struct err *e);
 
 #endif

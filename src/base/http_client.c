@@ -1,0 +1,405 @@
+#include "base/http_client.h"
+
+#include <ctype.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <time.h>
+
+#include "base/json.h"
+
+#define BODY_MAX   (1 << 20)
+#define HEAD_MAX   (64 << 10)
+#define TIMEOUT_MS 30000
+#define CONNECT_MS 10000
+
+struct http_client {
+    CURL *curl;
+    struct http_client_opts o;
+    char *unix_path, *agent;
+    char why[CURL_ERROR_SIZE];
+    _Atomic bool cancelled;
+    struct err tls_err; /* of the setting up of TLS, which libcurl calls back for */
+};
+
+/* One call under way. */
+struct run {
+    struct http_client *c;
+    const struct http_call *call;
+    struct http_reply *r;
+    bool too_large, stopped;
+};
+
+static void init_once(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+bool http_client_new(const struct http_client_opts *opts, struct http_client **out, struct err *e)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    *out = NULL;
+    pthread_once(&once, init_once);
+    struct http_client *c = calloc(1, sizeof(*c));
+    if (!c)
+        return err_set(e, ERR_NOMEM, "out of memory for an HTTP client");
+    c->o = *opts;
+    c->curl = curl_easy_init();
+    c->agent = strdup(opts->user_agent ? opts->user_agent : "kith");
+    c->unix_path = opts->unix_path ? strdup(opts->unix_path) : NULL;
+    if (!c->curl || !c->agent || (opts->unix_path && !c->unix_path)) {
+        http_client_free(c);
+        return err_set(e, ERR_NOMEM, "out of memory for an HTTP client");
+    }
+    *out = c;
+    return true;
+}
+
+void http_client_free(struct http_client *c)
+{
+    if (!c)
+        return;
+    if (c->curl)
+        curl_easy_cleanup(c->curl);
+    free(c->unix_path);
+    free(c->agent);
+    free(c);
+}
+
+void http_client_cancel(struct http_client *c)
+{
+    atomic_store(&c->cancelled, true);
+}
+
+static CURLcode on_ssl_ctx(CURL *curl, void *ctx, void *arg)
+{
+    (void)curl;
+    struct http_client *c = arg;
+    return tls_client_apply(ctx, &c->o.tls, &c->tls_err) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
+}
+
+static size_t on_body(char *p, size_t one, size_t n, void *arg)
+{
+    (void)one;
+    struct run *run = arg;
+    long status = 0;
+    curl_easy_getinfo(run->c->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (run->call->on_data && status >= 200 && status < 300) {
+        run->stopped = !run->call->on_data(slice_of(p, n), run->call->arg);
+        return run->stopped ? 0 : n;
+    }
+    buf_put(&run->r->body, slice_of(p, n));
+    run->too_large = !buf_ok(&run->r->body);
+    return run->too_large ? 0 : n;
+}
+
+/* Each header line once: a new status line (after 100 Continue) begins anew. */
+static size_t on_head(char *p, size_t one, size_t n, void *arg)
+{
+    (void)one;
+    struct run *run = arg;
+    struct buf *b = &run->r->head;
+    if (n >= 5 && memcmp(p, "HTTP/", 5) == 0) {
+        buf_reset(b);
+        return n;
+    }
+    char *colon = memchr(p, ':', n);
+    if (!colon)
+        return n;
+    for (char *q = p; q < colon; q++)
+        buf_put_char(b, (char)tolower((unsigned char)*q));
+    char *v = colon + 1, *end = p + n;
+    while (v < end && (*v == ' ' || *v == '\t'))
+        v++;
+    while (end > v && isspace((unsigned char)end[-1]))
+        end--;
+    buf_put_str(b, ": ");
+    buf_put(b, slice_of(v, (size_t)(end - v)));
+    buf_put_char(b, '\n');
+    run->too_large = !buf_ok(b);
+    return run->too_large ? 0 : n;
+}
+
+static int on_progress(void *arg, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up)
+{
+    (void)total, (void)up_total, (void)up, (void)now;
+    struct run *run = arg;
+    return atomic_load(&run->c->cancelled) ? 1 : 0;
+}
+
+static struct curl_slist *fields_of(const struct http_call *call, bool *ok)
+{
+    struct curl_slist *list = NULL;
+    char line[512];
+    const char *own[][2] = {{"Content-Type", call->type}, {"Accept", call->accept}};
+    *ok = true;
+    for (size_t i = 0; i < ARRAY_LEN(own); i++) {
+        /* "Name:" without a value takes libcurl's own field away. */
+        int n = snprintf(line, sizeof(line), own[i][1] ? "%s: %s" : "%s:", own[i][0], own[i][1] ? own[i][1] : "");
+        struct curl_slist *more = n > 0 && (size_t)n < sizeof(line) ? curl_slist_append(list, line) : NULL;
+        *ok &= more != NULL;
+        list = more ? more : list;
+    }
+    for (const char *const *h = call->headers; h && *h; h++) {
+        struct curl_slist *more = strpbrk(*h, "\r\n") ? NULL : curl_slist_append(list, *h);
+        *ok &= more != NULL;
+        list = more ? more : list;
+    }
+    struct curl_slist *more = curl_slist_append(list, "Expect:");
+    *ok &= more != NULL;
+    return more ? more : list;
+}
+
+static void set_method(CURL *h, const struct http_call *call)
+{
+    const char *m = call->method ? call->method : "GET";
+    if (strcmp(m, "HEAD") == 0) {
+        curl_easy_setopt(h, CURLOPT_NOBODY, 1L);
+    } else if (strcmp(m, "GET") != 0 || call->body.n) {
+        curl_easy_setopt(h, CURLOPT_POST, 1L);
+        curl_easy_setopt(h, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body.n);
+        curl_easy_setopt(h, CURLOPT_POSTFIELDS, call->body.n ? (const char *)call->body.p : "");
+        curl_easy_setopt(h, CURLOPT_CUSTOMREQUEST, m);
+    }
+}
+
+static void set_tls(struct http_client *c)
+{
+    CURL *h = c->curl;
+    curl_easy_setopt(h, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(h, CURLOPT_SSL_VERIFYHOST, 2L);
+    if (!c->o.tls.system_roots) {
+        curl_easy_setopt(h, CURLOPT_CAINFO, NULL);
+        curl_easy_setopt(h, CURLOPT_CAPATH, NULL);
+    }
+    curl_easy_setopt(h, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
+    curl_easy_setopt(h, CURLOPT_SSL_CTX_DATA, c);
+}
+
+static void set_times(struct http_client *c, const struct http_call *call)
+{
+    CURL *h = c->curl;
+    curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)(c->o.connect_ms ? c->o.connect_ms : CONNECT_MS));
+    if (call->timeout_ms >= 0)
+        curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)(call->timeout_ms ? call->timeout_ms : TIMEOUT_MS));
+    if (call->on_data && call->stall_ms) {
+        curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, (long)((call->stall_ms + 999) / 1000));
+    }
+}
+
+static void set_up(struct run *run, struct curl_slist *fields)
+{
+    struct http_client *c = run->c;
+    const struct http_call *call = run->call;
+    CURL *h = c->curl;
+    curl_easy_reset(h); /* options only: connections and sessions stay */
+    curl_easy_setopt(h, CURLOPT_URL, call->url);
+    curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(h, CURLOPT_PROXY, "");
+    curl_easy_setopt(h, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(h, CURLOPT_USERAGENT, c->agent);
+    curl_easy_setopt(h, CURLOPT_ERRORBUFFER, c->why);
+    curl_easy_setopt(h, CURLOPT_TCP_NODELAY, 1L);
+    curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(h, CURLOPT_HTTPHEADER, fields);
+    if (c->unix_path)
+        curl_easy_setopt(h, CURLOPT_UNIX_SOCKET_PATH, c->unix_path);
+    if (call->user) {
+        curl_easy_setopt(h, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+        curl_easy_setopt(h, CURLOPT_USERNAME, call->user);
+        curl_easy_setopt(h, CURLOPT_PASSWORD, call->password);
+    }
+    curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(h, CURLOPT_WRITEDATA, run);
+    curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, on_head);
+    curl_easy_setopt(h, CURLOPT_HEADERDATA, run);
+    curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(h, CURLOPT_XFERINFODATA, run);
+    set_method(h, call);
+    set_tls(c);
+    set_times(c, call);
+}
+
+static bool unreachable(const struct run *run, const char *cause, struct err *e)
+{
+    err_set(e, ERR_UNAVAILABLE, "%s cannot be reached: %s", ERR_QUOTE(slice_str(run->call->url)), cause);
+    if (run->c->unix_path)
+        return err_try(e, "is kithd running? Its socket is %s", run->c->unix_path);
+    return err_try(e, "is the server running, and are host, port and network right?");
+}
+
+static bool call_failed(struct run *run, CURLcode code, struct err *e)
+{
+    struct http_client *c = run->c;
+    const char *cause = c->why[0] ? c->why : curl_easy_strerror(code);
+    const char *url = run->call->url;
+    if (c->tls_err.code) {
+        *e = c->tls_err;
+        return false;
+    }
+    if (run->too_large)
+        return err_set(e, ERR_HTTP_ANSWER, "%s answered more than %zu bytes", ERR_QUOTE(slice_str(url)),
+                       run->r->body.max);
+    switch (code) {
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return err_set(e, ERR_USAGE, "%s is not an http or https URL", ERR_QUOTE(slice_str(url)));
+    case CURLE_PEER_FAILED_VERIFICATION:
+        err_set(e, ERR_TLS_TRUST, "%s: %s", ERR_QUOTE(slice_str(url)), cause);
+        return err_try(e, "compare the root's fingerprint with what `kith status` says at the server");
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+        return err_set(e, ERR_TLS, "%s: %s", ERR_QUOTE(slice_str(url)), cause);
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_PARTIAL_FILE:
+        return err_set(e, ERR_HTTP_ANSWER, "%s: %s", ERR_QUOTE(slice_str(url)), cause);
+    case CURLE_OUT_OF_MEMORY:
+        return err_set(e, ERR_NOMEM, "out of memory for %s", ERR_QUOTE(slice_str(url)));
+    case CURLE_ABORTED_BY_CALLBACK:
+        return err_set(e, ERR_UNAVAILABLE, "the call to %s was cancelled", ERR_QUOTE(slice_str(url)));
+    default:
+        return unreachable(run, cause, e);
+    }
+}
+
+static enum err_code code_of_status(int status)
+{
+    switch (status) {
+    case 401:
+    case 403:
+        return ERR_DENIED;
+    case 404:
+    case 410:
+        return ERR_NOTFOUND;
+    case 409:
+        return ERR_CONFLICT;
+    case 413:
+    case 429:
+    case 431:
+        return ERR_LIMIT;
+    case 502:
+    case 503:
+    case 504:
+        return ERR_UNAVAILABLE;
+    default:
+        return status >= 500 ? ERR_INTERNAL : ERR_USAGE;
+    }
+}
+
+/* What a Kith server says of its error comes through whole, so that a person sees the same words on both sides. */
+static bool error_of_reply(const struct run *run, struct err *e)
+{
+    const struct http_reply *r = run->r;
+    char type[96];
+    AUTO(json_free_auto) struct json *j = NULL;
+    err_set(e, code_of_status(r->status), "%s answered %d", ERR_QUOTE(slice_str(run->call->url)), r->status);
+    if (!http_reply_header(r, "content-type", type, sizeof(type)) ||
+        strncasecmp(type, "application/problem+json", 24) != 0 || !json_read(buf_slice(&r->body), BODY_MAX, &j, NULL))
+        return false;
+    const char *slug = NULL, *detail = NULL, *rule = NULL, *hint = NULL;
+    enum err_code code = e->code;
+    if (json_get_text(j, "code", 64, &slug, NULL) && err_from_slug(slug) != ERR_NONE)
+        code = err_from_slug(slug);
+    if (!json_get_text(j, "detail", ERR_WHAT_MAX, &detail, NULL))
+        return false;
+    err_set(e, code, "%s", detail);
+    if (json_get_text(j, "rule", ERR_WHY_MAX, &rule, NULL))
+        err_why(e, "%s", rule);
+    if (json_get_text(j, "try", ERR_TRY_MAX, &hint, NULL))
+        err_try(e, "%s", hint);
+    return false;
+}
+
+static bool check_call(const struct http_client *c, const struct http_call *call, struct err *e)
+{
+    if (!call->url)
+        return err_set(e, ERR_USAGE, "no URL was given");
+    if (call->user && !c->unix_path && strncasecmp(call->url, "https://", 8) != 0) {
+        err_set(e, ERR_USAGE, "a password is not sent to %s", ERR_QUOTE(slice_str(call->url)));
+        return err_why(e, "RFC 7617 section 4: HTTP Basic needs TLS");
+    }
+    return true;
+}
+
+/* OpenSSL writes without MSG_NOSIGNAL; a server that went away must not end the caller. */
+static CURLcode perform(CURL *h)
+{
+    sigset_t pipe, before, pending;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    sigpending(&pending);
+    pthread_sigmask(SIG_BLOCK, &pipe, &before);
+    CURLcode code = curl_easy_perform(h);
+    struct timespec now = {0};
+    if (!sigismember(&pending, SIGPIPE))
+        while (sigtimedwait(&pipe, NULL, &now) < 0 && errno == EINTR)
+            ;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return code;
+}
+
+bool http_client_call(struct http_client *c, const struct http_call *call, struct http_reply *reply, struct err *e)
+{
+    reply->status = 0;
+    buf_init(&reply->body, call->body_max ? call->body_max : BODY_MAX);
+    buf_init(&reply->head, HEAD_MAX);
+    if (!check_call(c, call, e))
+        return false;
+    struct err ignored;
+    e = e ? e : &ignored;
+    bool ok;
+    struct run run = {.c = c, .call = call, .r = reply};
+    struct curl_slist *fields = fields_of(call, &ok);
+    c->why[0] = 0;
+    c->tls_err = (struct err){0};
+    CURLcode code = CURLE_OUT_OF_MEMORY;
+    if (ok) {
+        set_up(&run, fields);
+        code = perform(c->curl);
+    }
+    curl_slist_free_all(fields);
+    long status = 0;
+    curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
+    reply->status = (int)status;
+    if (code != CURLE_OK && !run.stopped)
+        ok = call_failed(&run, code, e);
+    else if (status >= 400 && !call->any_status)
+        ok = error_of_reply(&run, e);
+    else
+        ok = true;
+    if (!ok)
+        http_reply_clear(reply);
+    return ok;
+}
+
+void http_reply_clear(struct http_reply *r)
+{
+    buf_clear(&r->body);
+    buf_clear(&r->head);
+}
+
+bool http_reply_header(const struct http_reply *r, const char *name, char *dst, size_t cap)
+{
+    size_t len = strlen(name);
+    for (const char *p = buf_str(&r->head); *p;) {
+        size_t n = strcspn(p, "\n");
+        if (n > len + 1 && strncasecmp(p, name, len) == 0 && p[len] == ':') {
+            size_t v = n - len - 2;
+            if (v >= cap)
+                return false;
+            memcpy(dst, p + len + 2, v);
+            dst[v] = 0;
+            return true;
+        }
+        p += n + (p[n] == '\n');
+    }
+    return false;
+}

@@ -1,0 +1,252 @@
+#include "base/tls.h"
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+struct tls_server {
+    pthread_mutex_t lock; /* guards which context is the current one */
+    SSL_CTX *ctx;
+};
+
+/* TLS 1.2: forward secrecy and AEAD only (RFC 9325 section 4.2). */
+#define CIPHERS_12 "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+static bool tls_failed(struct err *e, enum err_code code, const char *what)
+{
+    char text[160] = "no cause given";
+    unsigned long last = ERR_peek_error();
+    if (last)
+        ERR_error_string_n(last, text, sizeof(text));
+    ERR_clear_error();
+    return err_set(e, code, "%s: %s", what, text);
+}
+
+static X509 *cert_of(struct slice der)
+{
+    const unsigned char *p = der.p;
+    X509 *x = der.n <= 0x10000 ? d2i_X509(NULL, &p, (long)der.n) : NULL;
+    if (x && p != der.p + der.n) {
+        X509_free(x);
+        return NULL;
+    }
+    return x;
+}
+
+static bool use_chain(SSL_CTX *ctx, EVP_PKEY *key, const struct slice *chain, size_t n, struct err *e)
+{
+    for (size_t i = 0; i < n; i++) {
+        X509 *x = cert_of(chain[i]);
+        if (!x)
+            return tls_failed(e, ERR_TLS, "a certificate of the chain cannot be read");
+        int ok = i == 0 ? SSL_CTX_use_certificate(ctx, x) : SSL_CTX_add1_chain_cert(ctx, x);
+        X509_free(x);
+        if (ok != 1)
+            return tls_failed(e, ERR_TLS, "a certificate of the chain cannot be used");
+    }
+    if (SSL_CTX_use_PrivateKey(ctx, key) != 1 || SSL_CTX_check_private_key(ctx) != 1)
+        return tls_failed(e, ERR_TLS, "the TLS key does not fit its certificate");
+    return true;
+}
+
+/* Who the client is, is judged by the route of each request; here only the possession of the key is proved. */
+static int admit_any(X509_STORE_CTX *ctx, void *arg)
+{
+    (void)arg;
+    X509_STORE_CTX_set_error(ctx, X509_V_OK);
+    return 1;
+}
+
+static int choose_http11(SSL *ssl, const unsigned char **out, unsigned char *out_n, const unsigned char *in,
+                         unsigned in_n, void *arg)
+{
+    (void)ssl, (void)arg;
+    static const unsigned char mine[] = "\x08http/1.1";
+    unsigned char *choice;
+    if (SSL_select_next_proto(&choice, out_n, mine, sizeof(mine) - 1, in, in_n) != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_NOACK;
+    *out = choice;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static SSL_CTX *server_ctx(EVP_PKEY *key, const struct slice *chain, size_t n, struct err *e)
+{
+    SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+    static const unsigned char id[] = "kith";
+    if (!ctx || n == 0 || SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 ||
+        SSL_CTX_set_cipher_list(ctx, CIPHERS_12) != 1 || SSL_CTX_set_session_id_context(ctx, id, sizeof(id) - 1) != 1) {
+        tls_failed(e, ERR_TLS, "a TLS context cannot be made");
+        SSL_CTX_free(ctx);
+        return NULL;
+    }
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+    SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_cert_verify_callback(ctx, admit_any, NULL);
+    /* Tickets hold the state; their keys are random, in memory, and change with the certificate. */
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_num_tickets(ctx, 1);
+    SSL_CTX_set_max_cert_list(ctx, 32 * 1024);
+    SSL_CTX_set_alpn_select_cb(ctx, choose_http11, NULL);
+    if (!use_chain(ctx, key, chain, n, e)) {
+        SSL_CTX_free(ctx);
+        return NULL;
+    }
+    return ctx;
+}
+
+bool tls_server_new(EVP_PKEY *key, const struct slice *chain, size_t n, struct tls_server **out, struct err *e)
+{
+    *out = NULL;
+    struct tls_server *ts = calloc(1, sizeof(*ts));
+    if (!ts)
+        return err_set(e, ERR_NOMEM, "out of memory for TLS");
+    pthread_mutex_init(&ts->lock, NULL);
+    ts->ctx = server_ctx(key, chain, n, e);
+    if (!ts->ctx) {
+        tls_server_free(ts);
+        return false;
+    }
+    *out = ts;
+    return true;
+}
+
+bool tls_server_replace(struct tls_server *ts, EVP_PKEY *key, const struct slice *chain, size_t n, struct err *e)
+{
+    SSL_CTX *fresh = server_ctx(key, chain, n, e);
+    if (!fresh)
+        return false;
+    pthread_mutex_lock(&ts->lock);
+    SSL_CTX *old = ts->ctx;
+    ts->ctx = fresh;
+    pthread_mutex_unlock(&ts->lock);
+    SSL_CTX_free(old);
+    return true;
+}
+
+void tls_server_free(struct tls_server *ts)
+{
+    if (!ts)
+        return;
+    SSL_CTX_free(ts->ctx);
+    pthread_mutex_destroy(&ts->lock);
+    free(ts);
+}
+
+SSL *tls_server_accept(struct tls_server *ts)
+{
+    pthread_mutex_lock(&ts->lock);
+    SSL *ssl = SSL_new(ts->ctx);
+    pthread_mutex_unlock(&ts->lock);
+    return ssl;
+}
+
+bool tls_is_acceptable(SSL *ssl)
+{
+    return SSL_version(ssl) >= TLS1_3_VERSION || SSL_get_extms_support(ssl) == 1;
+}
+
+bool tls_peer_cert(SSL *ssl, uint8_t **der, size_t *n, struct err *e)
+{
+    *der = NULL;
+    *n = 0;
+    X509 *x = SSL_get0_peer_certificate(ssl);
+    if (!x)
+        return true;
+    unsigned char *p = NULL;
+    int len = i2d_X509(x, &p);
+    if (len <= 0)
+        return tls_failed(e, ERR_TLS, "the client's certificate cannot be read");
+    uint8_t *own = malloc((size_t)len);
+    if (own) {
+        memcpy(own, p, (size_t)len);
+        *der = own;
+        *n = (size_t)len;
+    }
+    OPENSSL_free(p);
+    return own || err_set(e, ERR_NOMEM, "out of memory for a client certificate");
+}
+
+bool tls_exporter(SSL *ssl, uint8_t out[32], struct err *e)
+{
+    static const char label[] = "EXPORTER-Channel-Binding";
+    memset(out, 0, 32);
+    if (SSL_export_keying_material(ssl, out, 32, label, sizeof(label) - 1, NULL, 0, 1) != 1)
+        return tls_failed(e, ERR_TLS, "no channel binding");
+    return true;
+}
+
+bool tls_unique(SSL *ssl, uint8_t out[TLS_BINDING_MAX], size_t *n, struct err *e)
+{
+    *n = 0;
+    if (SSL_version(ssl) != TLS1_2_VERSION) {
+        err_set(e, ERR_TLS, "tls-unique is asked of a TLS 1.3 connection");
+        return err_why(e, "RFC 9266 section 4: use tls-exporter");
+    }
+    bool server_first = SSL_session_reused(ssl) == 1; /* in a resumption the server's Finished comes first */
+    bool mine = server_first == (SSL_is_server(ssl) == 1);
+    *n = mine ? SSL_get_finished(ssl, out, TLS_BINDING_MAX) : SSL_get_peer_finished(ssl, out, TLS_BINDING_MAX);
+    return *n > 0 || err_set(e, ERR_TLS, "the handshake is not finished");
+}
+
+/* Looks for the root of the known fingerprint among what the server sent and trusts that one only. */
+static int verify_by_fingerprint(X509_STORE_CTX *ctx, void *arg)
+{
+    const struct tls_client *want = arg;
+    STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(ctx);
+    STACK_OF(X509) *roots = sk_X509_new_null();
+    for (int i = 0; roots && i < sk_X509_num(sent); i++) {
+        X509 *x = sk_X509_value(sent, i);
+        unsigned char digest[EVP_MAX_MD_SIZE];
+        unsigned n = 0;
+        if (X509_digest(x, EVP_sha256(), digest, &n) == 1 && n == 32 && memcmp(digest, want->root_sha256, 32) == 0 &&
+            X509_self_signed(x, 1) == 1)
+            sk_X509_push(roots, x);
+    }
+    int ok = 0;
+    if (roots && sk_X509_num(roots) > 0) {
+        X509_STORE_CTX_set0_trusted_stack(ctx, roots);
+        ok = X509_verify_cert(ctx) == 1;
+        X509_STORE_CTX_set0_trusted_stack(ctx, NULL);
+    } else {
+        X509_STORE_CTX_set_error(ctx, X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN);
+    }
+    sk_X509_free(roots);
+    return ok;
+}
+
+static bool trust_root(SSL_CTX *ctx, struct slice der, struct err *e)
+{
+    X509 *x = cert_of(der);
+    X509_STORE *store = X509_STORE_new();
+    bool ok = x && store && X509_STORE_add_cert(store, x) == 1;
+    X509_free(x);
+    if (!ok) {
+        X509_STORE_free(store);
+        return tls_failed(e, ERR_TLS, "the root certificate cannot be used");
+    }
+    SSL_CTX_set_cert_store(ctx, store);
+    return true;
+}
+
+bool tls_client_apply(SSL_CTX *ctx, const struct tls_client *want, struct err *e)
+{
+    if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 || SSL_CTX_set_cipher_list(ctx, CIPHERS_12) != 1)
+        return tls_failed(e, ERR_TLS, "a TLS context cannot be set up");
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    if (want->root.n) {
+        if (!trust_root(ctx, want->root, e))
+            return false;
+    } else if (want->root_sha256) {
+        SSL_CTX_set_cert_verify_callback(ctx, verify_by_fingerprint, (void *)(uintptr_t)want);
+    } else if (!want->system_roots) {
+        return err_set(e, ERR_USAGE, "no root certificate to trust was given");
+    } else if (SSL_CTX_set_default_verify_paths(ctx) != 1) {
+        return tls_failed(e, ERR_TLS, "the host's root certificates cannot be read");
+    }
+    return !want->key || use_chain(ctx, want->key, want->chain, want->chain_n, e);
+}

@@ -1,0 +1,571 @@
+/* The doors as clients see them: libcurl through our client, and raw bytes. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "http_fixture.h"
+
+static struct fixture fx;
+
+static int start(void **state)
+{
+    (void)state;
+    struct http_limits l;
+    http_limits_default(&l);
+    l.connections = 2000;
+    fixture_start(&fx, 2, &l);
+    return 0;
+}
+
+static int stop(void **state)
+{
+    (void)state;
+    fixture_stop(&fx);
+    return 0;
+}
+
+static struct http_client *client(bool with_cert)
+{
+    struct err e = {0};
+    static struct slice chain;
+    chain = fx.device.cert;
+    struct http_client_opts o = {.tls = {.root = fx.root.cert}};
+    if (with_cert)
+        o.tls = (struct tls_client){.root = fx.root.cert, .key = fx.device.key, .chain = &chain, .chain_n = 1};
+    struct http_client *c;
+    assert_ok(http_client_new(&o, &c, &e), e);
+    return c;
+}
+
+static const char *url(bool tls, const char *path)
+{
+    static char s[4][200];
+    static unsigned k;
+    char *dst = s[k++ % 4];
+    snprintf(dst, sizeof(s[0]), "%s://127.0.0.1:%u%s", tls ? "https" : "http", tls ? fx.tls_port : fx.plain_port, path);
+    return dst;
+}
+
+static void get(struct http_client *c, const char *where, int status, const char *has)
+{
+    struct err e = {0};
+    struct http_reply r;
+    assert_ok(http_client_call(c, &(struct http_call){.url = where, .any_status = true}, &r, &e), e);
+    assert_int_equal(r.status, status);
+    if (!strstr(buf_str(&r.body), has))
+        fail_msg("%s: '%s' lacks '%s'", where, buf_str(&r.body), has);
+    http_reply_clear(&r);
+}
+
+static void answers_with_and_without_a_client_certificate(void **state)
+{
+    (void)state;
+    AUTO(http_client_free_auto) struct http_client *bare = client(false), *cert = client(true);
+    char has[40];
+    snprintf(has, sizeof(has), "cert=%zu", fx.device.cert.n);
+    get(bare, url(true, "/who"), 200, "cert=0");
+    get(cert, url(true, "/who"), 200, has);
+    get(cert, url(true, "/secret"), 200, has);
+    get(bare, url(true, "/secret"), 401, "http-auth");
+    get(bare, url(false, "/secret"), 404, "not-found");
+    get(bare, url(false, "/hello"), 200, "hello");
+    get(bare, url(true, "/late"), 200, "late");
+}
+
+static void reads_credentials_and_challenges_without_them(void **state)
+{
+    (void)state;
+    AUTO(http_client_free_auto) struct http_client *c = client(false);
+    struct err e = {0};
+    struct http_reply r;
+    char challenge[100];
+    struct http_call call = {.url = url(true, "/known"), .any_status = true};
+    assert_ok(http_client_call(c, &call, &r, &e), e);
+    assert_int_equal(r.status, 401);
+    assert_true(http_reply_header(&r, "WWW-Authenticate", challenge, sizeof(challenge)));
+    assert_string_equal(challenge, "Basic realm=\"kith\", charset=\"UTF-8\"");
+    http_reply_clear(&r);
+    call.user = "dev_1";
+    call.password = "cl:aim";
+    assert_ok(http_client_call(c, &call, &r, &e), e);
+    assert_non_null(strstr(buf_str(&r.body), "user=dev_1 password=cl:aim"));
+    http_reply_clear(&r);
+    call.url = url(false, "/known");
+    assert_err(http_client_call(c, &call, &r, &e), e, ERR_USAGE);
+}
+
+static void finds_routes(void **state)
+{
+    (void)state;
+    AUTO(http_client_free_auto) struct http_client *c = client(false);
+    static const struct {
+        const char *path;
+        int status;
+        const char *has;
+    } rows[] = {
+        {"/who/literal", 200, "hello"},    {"/who/ab%2Fc?q=1%202+3", 200, "param=ab/c path=/who/ab/c q=1 2 3"},
+        {"/who/a?x=1&q", 200, "q="},       {"/tree/a/b%20c/d", 200, "param=a/b c/d"},
+        {"/tree/", 404, "not-found"},      {"/who/", 404, "not-found"},
+        {"/who/a/b", 404, "not-found"},    {"/nothing", 404, "not-found"},
+        {"/", 404, "not-found"},           {"/who/%zz", 400, "http-request"},
+        {"/who/%00", 400, "http-request"}, {"/echo", 405, "http-method"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        get(c, url(false, rows[i].path), rows[i].status, rows[i].has);
+}
+
+static void brings_errors_across_whole(void **state)
+{
+    (void)state;
+    AUTO(http_client_free_auto) struct http_client *c = client(false);
+    struct err e = {0};
+    struct http_reply r;
+    struct http_call call = {.url = url(true, "/refuse")};
+    assert_err(http_client_call(c, &call, &r, &e), e, ERR_TOMBSTONE);
+    assert_string_equal(e.what, "device dev_1 is retired");
+    assert_string_equal(e.why, "DESIGN section 2");
+    assert_string_equal(e.hint, "kith device show dev_1");
+}
+
+static void serves_the_local_socket_with_the_peers_user(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct http_client *c;
+    char has[80];
+    struct http_client_opts o = {.unix_path = fx.unix_path};
+    assert_ok(http_client_new(&o, &c, &e), e);
+    snprintf(has, sizeof(has), "peer=local cert=0 user=- password=- uid=%ld", (long)getuid());
+    get(c, "http://kith/known", 200, has);
+    http_client_free(c);
+}
+
+static void echoes_bodies_of_every_size(void **state)
+{
+    (void)state;
+    AUTO(http_client_free_auto) struct http_client *c = client(false);
+    static const size_t sizes[] = {0, 1, 1000, 16383, 16384, 16385, 100000, 1 << 20, (1 << 20) + 1};
+    uint8_t *p = malloc((1 << 20) + 1);
+    for (size_t i = 0; i < (1 << 20) + 1; i++)
+        p[i] = (uint8_t)(i * 31 >> 3);
+    for (size_t i = 0; i < ARRAY_LEN(sizes) * 2; i++) {
+        struct err e = {0};
+        struct http_reply r;
+        struct slice body = slice_of(p, sizes[i / 2]);
+        struct http_call call = {.method = "POST", .url = url(i % 2, "/echo"), .body = body, .type = "x/y"};
+        if (body.n > 1 << 20) {
+            assert_err(http_client_call(c, &call, &r, &e), e, ERR_HTTP_TOO_LARGE);
+            continue;
+        }
+        assert_ok(http_client_call(c, &call, &r, &e), e);
+        assert_slice(buf_slice(&r.body), body);
+        http_reply_clear(&r);
+    }
+    free(p);
+}
+
+static bool count_bytes(struct slice part, void *arg)
+{
+    size_t *n = arg;
+    *n += part.n;
+    return true;
+}
+
+static bool stop_soon(struct slice part, void *arg)
+{
+    size_t *n = arg;
+    *n += part.n;
+    return *n < 20;
+}
+
+static void streams_as_fast_as_the_client_takes(void **state)
+{
+    (void)state;
+    AUTO(http_client_free_auto) struct http_client *c = client(false);
+    struct err e = {0};
+    struct http_reply r;
+    for (int tls = 0; tls < 2; tls++) {
+        size_t n = 0;
+        struct http_call call = {.url = url(tls, "/flow"), .on_data = count_bytes, .arg = &n, .timeout_ms = 20000};
+        assert_ok(http_client_call(c, &call, &r, &e), e);
+        assert_int_equal(n, 4 << 20);
+        http_reply_clear(&r);
+        n = 0;
+        call.url = url(tls, "/big");
+        assert_ok(http_client_call(c, &call, &r, &e), e);
+        assert_int_equal(n, 8 << 20);
+        http_reply_clear(&r);
+        n = 0;
+        call.url = url(tls, "/ticks");
+        call.on_data = stop_soon;
+        assert_ok(http_client_call(c, &call, &r, &e), e);
+        assert_true(n >= 20);
+        http_reply_clear(&r);
+    }
+}
+
+static void drops_a_stream_that_nobody_reads(void **state)
+{
+    (void)state;
+    int fd = raw_connect(fx.plain_port);
+    raw_send(fd, "GET /flood HTTP/1.1\r\nHost: x\r\n\r\n", 32);
+    struct http_counts n;
+    for (int i = 0; i < 200; i++) {
+        http_server_count(fx.server, &n);
+        if (n.dropped_streams)
+            break;
+        usleep(10000);
+    }
+    assert_int_equal(n.dropped_streams, 1);
+    close(fd);
+}
+
+static void refuses_a_server_that_is_not_trusted(void **state)
+{
+    (void)state;
+    struct identity other;
+    struct err e = {0};
+    struct http_reply r;
+    struct http_client *c;
+    uint8_t digest[32];
+    identity_make(&other, "Other Root", NULL, true);
+    struct http_client_opts o = {.tls = {.root = other.cert}};
+    struct http_call call = {.url = url(true, "/hello")};
+    assert_ok(http_client_new(&o, &c, &e), e);
+    assert_err(http_client_call(c, &call, &r, &e), e, ERR_TLS_TRUST);
+    http_client_free(c);
+    for (int good = 0; good < 2; good++) {
+        struct slice root = good ? fx.root.cert : other.cert;
+        assert_int_equal(EVP_Digest(root.p, root.n, digest, NULL, EVP_sha256(), NULL), 1);
+        o.tls = (struct tls_client){.root_sha256 = digest};
+        assert_ok(http_client_new(&o, &c, &e), e);
+        if (good) {
+            assert_ok(http_client_call(c, &call, &r, &e), e);
+            http_reply_clear(&r);
+            char wrong_name[80];
+            snprintf(wrong_name, sizeof(wrong_name), "https://localhost:%u/hello", fx.tls_port);
+            call.url = wrong_name;
+        }
+        assert_err(http_client_call(c, &call, &r, &e), e, ERR_TLS_TRUST);
+        http_client_free(c);
+    }
+    identity_clear(&other);
+}
+
+static void says_what_to_look_at_when_nobody_is_there(void **state)
+{
+    (void)state;
+    AUTO(http_client_free_auto) struct http_client *c = client(false);
+    struct err e = {0};
+    struct http_reply r;
+    struct http_call call = {.url = "http://127.0.0.1:9/"};
+    assert_err(http_client_call(c, &call, &r, &e), e, ERR_UNAVAILABLE);
+    assert_true(e.hint[0]);
+    call.url = "ftp://127.0.0.1/";
+    assert_err(http_client_call(c, &call, &r, &e), e, ERR_USAGE);
+}
+
+/* --- raw bytes --- */
+
+static void answers_pipelined_requests_in_order(void **state)
+{
+    (void)state;
+    static char ask[40000], got[200000];
+    size_t n = 0;
+    for (int i = 0; i < 200; i++)
+        n += (size_t)sprintf(ask + n, "GET /who/n%d%s HTTP/1.1\r\nHost: x\r\n\r\n", i, "");
+    n += (size_t)sprintf(ask + n, "GET /late HTTP/1.1\r\nHost: x\r\n\r\n");
+    n += (size_t)sprintf(ask + n, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nfirst");
+    n += (size_t)sprintf(ask + n, "GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    int fd = raw_connect(fx.plain_port);
+    raw_send(fd, ask, n);
+    raw_read(fd, got, sizeof(got), NULL, 5000);
+    const char *at = got;
+    for (int i = 0; i < 200; i++) {
+        char want[20];
+        sprintf(want, "param=n%d ", i);
+        at = strstr(at, want);
+        assert_non_null(at);
+    }
+    assert_non_null(at = strstr(at, "late"));
+    assert_non_null(at = strstr(at, "first"));
+    assert_non_null(strstr(at, "Connection: close\r\n\r\nhello\n"));
+    close(fd);
+}
+
+static void refuses_what_is_not_a_request(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        const char *status;
+    } rows[] = {
+        {"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", " 400 "},
+        {"GET /hello HTTP/1.1\r\n\r\n", " 400 "},
+        {"GET /hello HTTP/2.0\r\nHost: x\r\n\r\n", " 400 "},
+        {"GET hello HTTP/1.1\r\nHost: x\r\n\r\n", " 400 "},
+        {"GET /hello HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", " 400 "},
+        {"GET /hello HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n", " 400 "},
+        {"GET /hello HTTP/1.1\r\nHost : x\r\n\r\n", " 400 "},
+        {"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc", " 400 "},
+        {"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: +3\r\n\r\nabc", " 400 "},
+        {"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", " 400 "},
+        {"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", " 400 "},
+        {"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", " 400 "},
+        {"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n", " 400 "},
+        {"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999999\r\n\r\n", " 413 "},
+        {"POST /echo/small HTTP/1.1\r\nHost: x\r\nContent-Length: 101\r\n\r\n", " 413 "},
+        {"POST /echo/small HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n65\r\n"
+         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n",
+         " 413 "},
+        {"DELETE /echo HTTP/1.1\r\nHost: x\r\n\r\n", " 405 "},
+        {"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", " 404 "},
+        {"GET /../hello HTTP/1.1\r\nHost: x\r\n\r\n", " 400 "},
+        {"\r\n\r\nGET http://a.example/hello HTTP/1.1\r\nHost: x\r\n\r\n", " 200 "},
+        {"GET /hello HTTP/1.0\r\n\r\n", " 200 "},
+        {"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n00\r\nT: x\r\n\r\n",
+         " 200 "},
+        {"POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n", " 100 "},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char got[4096];
+        int fd = raw_connect(fx.plain_port);
+        raw_send(fd, rows[i].bytes, strlen(rows[i].bytes));
+        raw_read(fd, got, sizeof(got), "\r\n\r\n", 3000);
+        if (strncmp(got, "HTTP/1.1", 8) != 0 || strncmp(got + 8, rows[i].status, 5) != 0)
+            fail_msg("%s: got '%.60s', not %s", rows[i].bytes, got, rows[i].status);
+        close(fd);
+    }
+}
+
+static void answers_head_without_a_body(void **state)
+{
+    (void)state;
+    char got[4096];
+    int fd = raw_connect(fx.plain_port);
+    static const char ask[] = "HEAD /hello HTTP/1.1\r\nHost: x\r\n\r\nGET /hello HTTP/1.1\r\nHost: x\r\n\r\n";
+    raw_send(fd, ask, sizeof(ask) - 1);
+    raw_read(fd, got, sizeof(got), "hello\n", 3000);
+    const char *end = strstr(got, "\r\n\r\n");
+    assert_non_null(end);
+    assert_non_null(strstr(got, "Content-Length: 6\r\n"));
+    assert_memory_equal(end + 4, "HTTP/1.1 200", 12);
+    close(fd);
+}
+
+static void answers_a_client_that_half_closes(void **state)
+{
+    (void)state;
+    char got[4096];
+    int fd = raw_connect(fx.plain_port);
+    raw_send(fd, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n", 32);
+    shutdown(fd, SHUT_WR);
+    raw_read(fd, got, sizeof(got), "hello\n", 3000);
+    assert_non_null(strstr(got, "hello\n"));
+    close(fd);
+}
+
+/* Each prefix of a request, then the end; each byte of it changed.  Nothing but 2xx to 4xx or silence may come. */
+static void stands_cut_and_changed_requests(void **state)
+{
+    (void)state;
+    static const char ask[] = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Type: a/b\r\nAuthorization: Basic YTpi\r\n"
+                              "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    size_t n = sizeof(ask) - 1;
+    srand(7);
+    for (size_t i = 0; i < 2 * n; i++) {
+        char sent[sizeof(ask)], got[2048];
+        memcpy(sent, ask, sizeof(ask));
+        if (i >= n)
+            sent[i - n] = (char)(sent[i - n] ^ (1 << (rand() & 7)));
+        int fd = raw_connect(fx.plain_port);
+        raw_send(fd, sent, i < n ? i : n);
+        shutdown(fd, SHUT_WR);
+        raw_read(fd, got, sizeof(got), NULL, 4000);
+        if (got[0] && (strncmp(got, "HTTP/1.1 ", 9) != 0 || got[9] > '4'))
+            fail_msg("%zu: '%.80s'", i, got);
+        close(fd);
+    }
+    AUTO(http_client_free_auto) struct http_client *c = client(false);
+    get(c, url(false, "/hello"), 200, "hello");
+}
+
+static void *ask_often(void *arg)
+{
+    bool tls = arg != NULL;
+    struct err e = {0};
+    struct http_client_opts o = {.tls = {.root = fx.root.cert}};
+    struct http_client *c;
+    char where[80];
+    snprintf(where, sizeof(where), "%s://127.0.0.1:%u/late", tls ? "https" : "http", tls ? fx.tls_port : fx.plain_port);
+    size_t good = 0;
+    if (!http_client_new(&o, &c, &e))
+        return NULL;
+    for (int i = 0; i < 1250; i++) {
+        struct http_reply r;
+        if (i % 64)
+            strcpy(strrchr(where, '/'), "/who");
+        else
+            strcpy(strrchr(where, '/'), "/late");
+        if (!http_client_call(c, &(struct http_call){.url = where}, &r, &e))
+            continue;
+        good += r.status == 200;
+        http_reply_clear(&r);
+    }
+    http_client_free(c);
+    return (void *)good;
+}
+
+static void answers_ten_thousand_requests_from_threads(void **state)
+{
+    (void)state;
+    pthread_t t[8];
+    size_t good = 0;
+    for (size_t i = 0; i < ARRAY_LEN(t); i++)
+        assert_int_equal(pthread_create(&t[i], NULL, ask_often, i % 2 ? &fx : NULL), 0);
+    for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+        void *n;
+        pthread_join(t[i], &n);
+        good += (size_t)n;
+    }
+    assert_int_equal(good, 10000);
+}
+
+static void forgets_requests_whose_client_left(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 50; i++) {
+        int fd = raw_connect(fx.plain_port);
+        raw_send(fd, "GET /late HTTP/1.1\r\nHost: x\r\n\r\n", 31);
+        usleep(i % 10 * 1000);
+        close(fd);
+    }
+    AUTO(http_client_free_auto) struct http_client *c = client(false);
+    get(c, url(false, "/late"), 200, "late");
+}
+
+static const char *tls_ask(SSL *ssl, const char *path)
+{
+    static char got[4096];
+    char ask[200];
+    int n = snprintf(ask, sizeof(ask), "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path);
+    assert_int_equal(SSL_write(ssl, ask, n), n);
+    n = SSL_read(ssl, got, sizeof(got) - 1);
+    got[n > 0 ? n : 0] = 0;
+    return got;
+}
+
+static void shows_the_certificate_on_resumed_sessions_too(void **state)
+{
+    (void)state;
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    char has[40];
+    snprintf(has, sizeof(has), "cert=%zu", fx.device.cert.n);
+    for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+        SSL_CTX *ctx = raw_tls_ctx(&fx, true, versions[i]);
+        SSL *one = raw_tls(ctx, fx.tls_port);
+        assert_non_null(one);
+        assert_int_equal(SSL_version(one), versions[i]);
+        assert_non_null(strstr(tls_ask(one, "/who"), has));
+        SSL_SESSION *session = SSL_get1_session(one);
+        raw_tls_end(one);
+        SSL *two = SSL_new(ctx);
+        SSL_set_session(two, session);
+        SSL_set_fd(two, raw_connect(fx.tls_port));
+        assert_int_equal(SSL_connect(two), 1);
+        assert_int_equal(SSL_session_reused(two), 1);
+        assert_non_null(strstr(tls_ask(two, "/who"), has));
+        raw_tls_end(two);
+        SSL_SESSION_free(session);
+        SSL_CTX_free(ctx);
+    }
+}
+
+static void refuses_old_tls(void **state)
+{
+    (void)state;
+    SSL_CTX *ctx = raw_tls_ctx(&fx, false, 0);
+    SSL_CTX_set_security_level(ctx, 0);
+    SSL_CTX_set_min_proto_version(ctx, TLS1_VERSION);
+    SSL_CTX_set_max_proto_version(ctx, TLS1_1_VERSION);
+    SSL_CTX_set_cipher_list(ctx, "ALL:@SECLEVEL=0");
+    assert_null(raw_tls(ctx, fx.tls_port));
+    SSL_CTX_free(ctx);
+    ctx = raw_tls_ctx(&fx, false, TLS1_2_VERSION);
+    SSL_CTX_set_options(ctx, SSL_OP_NO_EXTENDED_MASTER_SECRET);
+    SSL *ssl = raw_tls(ctx, fx.tls_port);
+    if (ssl) { /* the server notices after the handshake */
+        char c;
+        signal(SIGPIPE, SIG_IGN); /* for this raw client's own writes */
+        (void)!SSL_write(ssl, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n", 32);
+        assert_true(SSL_read(ssl, &c, 1) <= 0);
+        signal(SIGPIPE, SIG_DFL);
+        raw_tls_end(ssl);
+    }
+    SSL_CTX_free(ctx);
+}
+
+static void takes_a_new_certificate_while_it_runs(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct identity fresh;
+    AUTO(http_client_free_auto) struct http_client *c = client(false);
+    get(c, url(true, "/hello"), 200, "hello");
+    identity_make(&fresh, "127.0.0.1", &fx.root, false);
+    assert_ok(tls_server_replace(fx.tls, fresh.key, &fresh.cert, 1, &e), e);
+    get(c, url(true, "/hello"), 200, "hello");
+    SSL_CTX *ctx = raw_tls_ctx(&fx, false, 0);
+    SSL *ssl = raw_tls(ctx, fx.tls_port);
+    assert_non_null(ssl);
+    uint8_t *der;
+    size_t n;
+    assert_ok(tls_peer_cert(ssl, &der, &n, &e), e);
+    assert_slice(slice_of(der, n), fresh.cert);
+    free(der);
+    raw_tls_end(ssl);
+    SSL_CTX_free(ctx);
+    assert_err(tls_server_replace(fx.tls, fx.root.key, &fresh.cert, 1, &e), e, ERR_TLS);
+    identity_clear(&fresh);
+}
+
+static void refuses_a_port_in_use(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    uint16_t port;
+    assert_err(http_server_listen(fx.server, HTTP_DOOR_PLAIN, "127.0.0.1", fx.plain_port, &port, &e), e,
+               ERR_HTTP_LISTEN);
+    assert_err(http_server_listen(fx.server, HTTP_DOOR_PLAIN, "localhost", 0, &port, &e), e, ERR_HTTP_LISTEN);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(answers_with_and_without_a_client_certificate),
+        cmocka_unit_test(reads_credentials_and_challenges_without_them),
+        cmocka_unit_test(finds_routes),
+        cmocka_unit_test(brings_errors_across_whole),
+        cmocka_unit_test(serves_the_local_socket_with_the_peers_user),
+        cmocka_unit_test(echoes_bodies_of_every_size),
+        cmocka_unit_test(streams_as_fast_as_the_client_takes),
+        cmocka_unit_test(drops_a_stream_that_nobody_reads),
+        cmocka_unit_test(refuses_a_server_that_is_not_trusted),
+        cmocka_unit_test(says_what_to_look_at_when_nobody_is_there),
+        cmocka_unit_test(answers_pipelined_requests_in_order),
+        cmocka_unit_test(refuses_what_is_not_a_request),
+        cmocka_unit_test(answers_head_without_a_body),
+        cmocka_unit_test(answers_a_client_that_half_closes),
+        cmocka_unit_test(stands_cut_and_changed_requests),
+        cmocka_unit_test(answers_ten_thousand_requests_from_threads),
+        cmocka_unit_test(forgets_requests_whose_client_left),
+        cmocka_unit_test(shows_the_certificate_on_resumed_sessions_too),
+        cmocka_unit_test(refuses_old_tls),
+        cmocka_unit_test(takes_a_new_certificate_while_it_runs),
+        cmocka_unit_test(refuses_a_port_in_use),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
