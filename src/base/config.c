@@ -273,6 +273,28 @@ bool config_read(const char *file, struct slice text, const struct opt *rows, si
     return true;
 }
 
+void config_put_value(struct buf *b, struct slice v)
+{
+    bool plain = v.n > 0;
+    for (size_t i = 0; i < v.n; i++)
+        plain = plain && v.p[i] > ' ' && v.p[i] != 0x7f && !strchr("\"#\\", v.p[i]);
+    if (plain) {
+        buf_put(b, v);
+        return;
+    }
+    buf_put_char(b, '"');
+    for (size_t i = 0; i < v.n; i++) {
+        uint8_t ch = v.p[i];
+        if (ch == '"' || ch == '\\')
+            buf_printf(b, "\\%c", ch);
+        else if (ch < ' ' || ch == 0x7f)
+            buf_printf(b, "\\x%02x", ch);
+        else
+            buf_put_char(b, (char)ch);
+    }
+    buf_put_char(b, '"');
+}
+
 void config_put_sample(struct buf *b, const struct opt *rows, size_t n)
 {
     const char *section = "";
@@ -284,6 +306,9 @@ void config_put_sample(struct buf *b, const struct opt *rows, size_t n)
         section = rows[i].section;
         if (rows[i].help)
             buf_printf(b, "# %s\n", rows[i].help);
-        buf_printf(b, "%s%s = %s\n", rows[i].required ? "" : "#", rows[i].name, rows[i].def ? rows[i].def : "");
+        buf_printf(b, "%s%s = ", rows[i].required ? "" : "#", rows[i].name);
+        if (rows[i].def)
+            config_put_value(b, slice_str(rows[i].def));
+        buf_put_char(b, '\n');
     }
 }

@@ -22,6 +22,8 @@ MUST_USE bool config_scan(const char *file, struct slice text, config_fn *fn, vo
  * `file` only names it in errors. */
 MUST_USE bool config_read(const char *file, struct slice text, const struct opt *rows, size_t n, struct arena *a,
                           void *target, struct err *e);
+/* A value as a file has it, quoted if it must be: what is read back is the same bytes. */
+void config_put_value(struct buf *b, struct slice value);
 /* The rows as a file with every default in a comment: what `init` writes. */
 void config_put_sample(struct buf *b, const struct opt *rows, size_t n);
 

@@ -258,6 +258,56 @@ const char *json_text(const struct json *j)
     return j ? json_string_value(node(j)) : NULL;
 }
 
+static void put_scalar(struct json_out *o, const char *key, const json_t *v)
+{
+    char text[40];
+    switch (json_typeof(v)) {
+    case JSON_STRING:
+        json_out_slice(o, key, slice_of(json_string_value(v), json_string_length(v)));
+        return;
+    case JSON_INTEGER:
+        json_out_int(o, key, json_integer_value(v));
+        return;
+    case JSON_REAL:
+        json_out_raw(o, key,
+                     slice_of(text, json_dumpb(v, text, sizeof text, JSON_ENCODE_ANY | JSON_REAL_PRECISION(17))));
+        return;
+    case JSON_TRUE:
+    case JSON_FALSE:
+        json_out_bool(o, key, json_is_true(v));
+        return;
+    default:
+        json_out_null(o, key);
+    }
+}
+
+/* Recursive; json_read() has bounded the depth. */
+static void put_tree(struct json_out *o, const char *key, const json_t *v)
+{
+    if (json_is_object(v)) {
+        json_t *map = (json_t *)(uintptr_t)v;
+        json_out_map(o, key);
+        for (void *it = json_object_iter(map); it; it = json_object_iter_next(map, it))
+            put_tree(o, json_object_iter_key(it), json_object_iter_value(it));
+        json_out_end(o);
+    } else if (json_is_array(v)) {
+        json_out_list(o, key);
+        for (size_t i = 0; i < json_array_size(v); i++)
+            put_tree(o, NULL, json_array_get(v, i));
+        json_out_end(o);
+    } else {
+        put_scalar(o, key, v);
+    }
+}
+
+void json_put(struct json_out *o, const char *key, const struct json *j)
+{
+    if (j)
+        put_tree(o, key, node(j));
+    else
+        json_out_null(o, key);
+}
+
 bool json_int(const struct json *j, int64_t *out)
 {
     *out = j && json_is_integer(node(j)) ? json_integer_value(node(j)) : 0;

@@ -3,6 +3,7 @@
 #ifndef KITH_BASE_JSON_H
 #define KITH_BASE_JSON_H
 
+#include "base/json_out.h"
 #include "core/err.h"
 #include "core/slice.h"
 
@@ -38,5 +39,7 @@ const struct json *json_value(const struct json *map, size_t i);
 /* The scalar as it is; NULL or false if it is of another type. */
 const char *json_text(const struct json *j);
 bool json_int(const struct json *j, int64_t *out);
+/* Writes the whole tree, members in the order of the text. */
+void json_put(struct json_out *o, const char *key, const struct json *j);
 
 #endif

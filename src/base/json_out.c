@@ -170,6 +170,12 @@ void json_out_real(struct json_out *o, const char *key, double v, int digits)
         buf_put_str(o->b, "null"); /* JSON has no infinity */
 }
 
+void json_out_raw(struct json_out *o, const char *key, struct slice json)
+{
+    begin(o, key);
+    buf_put(o->b, json);
+}
+
 bool json_out_done(const struct json_out *o)
 {
     return o->depth == 0 && (o->comma & 1) && buf_ok(o->b);

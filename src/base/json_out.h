@@ -29,6 +29,8 @@ void json_out_time(struct json_out *o, const char *key, int64_t at); /* RFC 3339
 void json_out_bytes(struct json_out *o, const char *key, enum codec c, struct slice v);
 /* A number with `digits` behind the point. */
 void json_out_real(struct json_out *o, const char *key, double v, int digits);
+/* What is one whole JSON value already. */
+void json_out_raw(struct json_out *o, const char *key, struct slice json);
 /* True if every map and list was ended and the buf is sound. */
 bool json_out_done(const struct json_out *o);
 /* A JSON string with its quotes. */

@@ -202,6 +202,36 @@ static void reads_its_own_sample(void **state)
     buf_clear(&c);
 }
 
+static bool keep_value(void *ctx, const struct config_line *line, struct err *e)
+{
+    (void)e;
+    buf_put(ctx, line->value);
+    return true;
+}
+
+static void reads_back_each_value_that_it_wrote(void **state)
+{
+    (void)state;
+    srand(13);
+    for (int round = 0; round < 20000; round++) {
+        struct err e = {0};
+        uint8_t bytes[8];
+        struct slice v = slice_of(bytes, (size_t)rand() % sizeof bytes);
+        for (size_t i = 0; i < sizeof bytes; i++)
+            bytes[i] = (uint8_t)(rand() % 2 ? " \"#\\ab\n\t"[rand() % 8] : 1 + rand() % 255);
+        struct buf text, back;
+        buf_init(&text, 200);
+        buf_init(&back, 200);
+        buf_put_str(&text, "k = ");
+        config_put_value(&text, v);
+        buf_put_str(&text, " # end\n");
+        assert_ok(config_scan("f", buf_slice(&text), keep_value, &back, &e), e);
+        assert_slice(buf_slice(&back), v);
+        buf_clear(&text);
+        buf_clear(&back);
+    }
+}
+
 static void survives_damaged_files(void **state)
 {
     (void)state;
@@ -232,6 +262,7 @@ int main(void)
         cmocka_unit_test(gives_the_allowed_range_with_an_error),
         cmocka_unit_test(reads_units),
         cmocka_unit_test(reads_its_own_sample),
+        cmocka_unit_test(reads_back_each_value_that_it_wrote),
         cmocka_unit_test(survives_damaged_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

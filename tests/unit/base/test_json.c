@@ -222,6 +222,22 @@ static void writes_any_bytes_as_a_string(void **state)
     }
 }
 
+static void writes_a_tree_as_it_was_read(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    AUTO(json_free_auto) struct json *j = NULL;
+    static const char text[] = "{\"z\":[1,-2,true,null,{\"a\":{}},[]],\"b\":\"x\",\"a\":1.5}";
+    struct buf b;
+    buf_init(&b, 1000);
+    assert_ok(json_read(slice_str(text), 1000, &j, &e), e);
+    struct json_out o = json_out_of(&b);
+    json_put(&o, NULL, j);
+    assert_true(json_out_done(&o));
+    assert_string_equal(buf_str(&b), text);
+    buf_clear(&b);
+}
+
 static void survives_damaged_json(void **state)
 {
     (void)state;
@@ -249,6 +265,7 @@ int main(void)
         cmocka_unit_test(refuses_to_write_what_is_not_json),
         cmocka_unit_test(writes_any_bytes_as_a_string),
         cmocka_unit_test(survives_damaged_json),
+        cmocka_unit_test(writes_a_tree_as_it_was_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

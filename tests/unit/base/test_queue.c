@@ -42,7 +42,9 @@ static void bounds_what_waits(void **state)
     assert_int_equal(queue_wait(q, got, 4, 1000), 1);
     assert_int_equal(queue_wait(q, got, 4, -1), 0);
     assert_true(readable(q));
-    assert_err(queue_new(0, &q, &e), e, ERR_INTERNAL);
+    struct queue *none;
+    assert_err(queue_new(0, &none, &e), e, ERR_INTERNAL);
+    assert_null(none);
 }
 
 #define THREADS 4
