@@ -276,17 +276,19 @@ static bool add_all(scmp_filter_ctx f, uint32_t action, const char *const *names
     return true;
 }
 
-static bool add_socket(scmp_filter_ctx f, int family)
+/* Allows a call whose argument is this int; what stands in the register's upper half does not count. */
+static bool add_if(scmp_filter_ctx f, int call, unsigned arg, uint32_t value)
 {
-    return seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1, SCMP_A0_32(SCMP_CMP_EQ, (scmp_datum_t)family)) == 0;
+    const struct scmp_arg_cmp is = {.arg = arg, .op = SCMP_CMP_MASKED_EQ, .datum_a = UINT32_MAX, .datum_b = value};
+    return seccomp_rule_add_array(f, SCMP_ACT_ALLOW, call, 1, &is) == 0;
 }
 
 static bool add_sockets(scmp_filter_ctx f, const struct sandbox_policy *p)
 {
+    const int call = SCMP_SYS(socket);
     /* A pair reaches nobody but this process and its children. */
-    if (seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1, SCMP_A0_32(SCMP_CMP_EQ, AF_UNIX)) != 0)
-        return false;
-    return (!p->local || add_socket(f, AF_UNIX)) && (!p->inet || (add_socket(f, AF_INET) && add_socket(f, AF_INET6)));
+    return add_if(f, SCMP_SYS(socketpair), 0, AF_UNIX) && (!p->local || add_if(f, call, 0, AF_UNIX)) &&
+           (!p->inet || (add_if(f, call, 0, AF_INET) && add_if(f, call, 0, AF_INET6)));
 }
 
 static bool add_processes(scmp_filter_ctx f, const struct sandbox_policy *p)
@@ -306,15 +308,14 @@ static bool add_processes(scmp_filter_ctx f, const struct sandbox_policy *p)
 
 static bool add_narrowed(scmp_filter_ctx f)
 {
-    static const unsigned long ioctls[] = {FIONREAD, FIONBIO, FIOCLEX, FIONCLEX};
-    static const int prctls[] = {PR_SET_NAME,      PR_GET_NAME,         PR_SET_DUMPABLE,    PR_GET_DUMPABLE,
-                                 PR_SET_PDEATHSIG, PR_GET_NO_NEW_PRIVS, PR_SET_NO_NEW_PRIVS};
+    static const uint32_t ioctls[] = {FIONREAD, FIONBIO, FIOCLEX, FIONCLEX};
+    static const uint32_t prctls[] = {PR_SET_NAME,      PR_GET_NAME,         PR_SET_DUMPABLE,    PR_GET_DUMPABLE,
+                                      PR_SET_PDEATHSIG, PR_GET_NO_NEW_PRIVS, PR_SET_NO_NEW_PRIVS};
     for (size_t i = 0; i < ARRAY_LEN(ioctls); i++)
-        if (seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1_32(SCMP_CMP_EQ, ioctls[i])) != 0)
+        if (!add_if(f, SCMP_SYS(ioctl), 1, ioctls[i]))
             return false;
     for (size_t i = 0; i < ARRAY_LEN(prctls); i++)
-        if (seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0_32(SCMP_CMP_EQ, (scmp_datum_t)prctls[i])) !=
-            0)
+        if (!add_if(f, SCMP_SYS(prctl), 0, prctls[i]))
             return false;
     return true;
 }
