@@ -54,14 +54,12 @@ static const char *first_line(const char *text, char *buf, size_t cap)
     return err_quote(slice_of(text, strcspn(text, "\n")), buf, cap);
 }
 
-/* The connection's own trouble. */
+/* libpq's own trouble.  Its idea of the connection's state lags behind (PQstatus() may still say OK after an end of file), so
+ * whatever does not come from the server counts as lost: a new connection is always right. */
 static bool fail_conn(struct pg *d, struct err *e)
 {
     char line[200];
-    d->failed = true;
-    if (PQstatus(d->conn) != CONNECTION_BAD)
-        return err_set(e, ERR_STORE, "postgresql: %s", first_line(PQerrorMessage(d->conn), line, sizeof line));
-    d->db.lost = true;
+    d->failed = d->db.lost = true;
     err_set(e, ERR_STORE_UNAVAILABLE, "postgresql: %s", first_line(PQerrorMessage(d->conn), line, sizeof line));
     return err_try(e, "see that the database server runs and lets this host in");
 }
@@ -74,6 +72,8 @@ static bool fail_result(struct pg *d, const PGresult *res, const char *doing, st
     if (!res || !state || PQstatus(d->conn) == CONNECTION_BAD)
         return fail_conn(d, e);
     d->failed = true;
+    /* The server ends the connection (admin_shutdown and the like). */
+    d->db.lost = strncmp(state, "57P0", 4) == 0 || strncmp(state, "08", 2) == 0;
     err_set(e, code_of(state), "postgresql: %s: %s", doing, first_line(text ? text : "", line, sizeof line));
     return err_why(e, "SQLSTATE %s", state);
 }
