@@ -8,7 +8,6 @@
 /* A constant slice, fit for static tables too. */
 #define OID_SLICE(s) ((struct slice){(const uint8_t *)("" s), sizeof(s) - 1})
 
-
 /* Key algorithms and signatures */
 #define OID_EC_PUBLIC_KEY OID_SLICE("\x2a\x86\x48\xce\x3d\x02\x01")         /* 1.2.840.10045.2.1 */
 #define OID_P256          OID_SLICE("\x2a\x86\x48\xce\x3d\x03\x01\x07")     /* 1.2.840.10045.3.1.7 */

@@ -115,6 +115,33 @@ static void holds_members_that_stand_together(void **state)
     }
 }
 
+/* Quotients that end before, at and after a load of 64 bits, from every position in a byte (the Rice parameter is 1). */
+static void holds_gaps_of_every_length(void **state)
+{
+    (void)state;
+    struct made m = {.member = malloc(23000 * sizeof(uint32_t))};
+    uint32_t last = 0;
+    for (; m.n < 20000; m.n++)
+        m.member[m.n] = last = (uint32_t)m.n;
+    for (uint32_t turn = 0; turn < 16; turn++)
+        for (uint32_t gap = 100; gap < 140; gap++) {
+            m.member[m.n++] = last += 1 + 2 * turn;
+            m.member[m.n++] = last += 1 + gap;
+        }
+    build(&m, last + 1);
+    struct revset s;
+    struct err e = {0};
+    assert_ok(revset_open(slice_of(m.bytes, m.size), &s, &e), e);
+    assert_int_equal(s.k, 1);
+    size_t k = 0;
+    for (uint32_t v = 0; v <= last; v++) {
+        bool member = k < m.n && m.member[k] == v;
+        assert_int_equal(revset_has(&s, v), member);
+        k += member;
+    }
+    made_free(&m);
+}
+
 /* The bar is 1.15 bytes a member at 1 % of a million; it is a matter of the format, not of the machine. */
 static void is_as_small_as_it_has_to_be(void **state)
 {
@@ -219,6 +246,7 @@ int main(void)
         cmocka_unit_test(knows_exactly_its_members),
         cmocka_unit_test(holds_members_at_the_ends_of_the_largest_universe),
         cmocka_unit_test(holds_members_that_stand_together),
+        cmocka_unit_test(holds_gaps_of_every_length),
         cmocka_unit_test(is_as_small_as_it_has_to_be),
         cmocka_unit_test(is_encoded_as_the_specification_shows),
         cmocka_unit_test(refuses_members_out_of_order_or_range),
