@@ -48,6 +48,7 @@ static const struct kind {
     bool (*destroy)(const struct key_env *env, const char *ref, struct err *e);
 } kinds[] = {
     {"file:", key_file_open, key_file_generate, key_file_destroy},
+    {"pkcs11:", key_p11_open, key_p11_generate, key_p11_destroy},
 };
 
 static const struct kind *kind_of(const char *ref, struct err *e)

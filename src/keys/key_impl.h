@@ -33,4 +33,9 @@ MUST_USE bool key_file_generate(const struct key_env *env, const char *ref, enum
                                 struct err *e);
 MUST_USE bool key_file_destroy(const struct key_env *env, const char *ref, struct err *e);
 
+MUST_USE bool key_p11_open(const struct key_env *env, const char *ref, struct key **out, struct err *e);
+MUST_USE bool key_p11_generate(const struct key_env *env, const char *ref, enum key_type type, struct key **out,
+                               struct err *e);
+MUST_USE bool key_p11_destroy(const struct key_env *env, const char *ref, struct err *e);
+
 #endif
