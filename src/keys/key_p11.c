@@ -58,10 +58,19 @@ static CK_RV find(struct p11_call *c, CK_OBJECT_CLASS class, const struct p11_ur
     return rv != CKR_OK ? rv : end;
 }
 
-static CK_RV resolve(struct p11_call *c, struct p11_key *k, CK_OBJECT_HANDLE *out)
+/* Without login private objects are not found, which is no error to the token. */
+static bool logged_in(struct p11_call *c)
+{
+    CK_SESSION_INFO si;
+    return c->f->C_GetSessionInfo(c->session, &si) == CKR_OK &&
+           (si.state == CKS_RW_USER_FUNCTIONS || si.state == CKS_RO_USER_FUNCTIONS);
+}
+
+/* anew: another thread may have stored a handle that it found before all were lost. */
+static CK_RV resolve(struct p11_call *c, struct p11_key *k, bool anew, CK_OBJECT_HANDLE *out)
 {
     pthread_mutex_lock(&k->lock);
-    bool fresh = k->handle != NO_HANDLE && k->gen == c->gen, known = k->known;
+    bool fresh = !anew && k->handle != NO_HANDLE && k->gen == c->gen, known = k->known;
     *out = k->handle;
     pthread_mutex_unlock(&k->lock);
     if (fresh)
@@ -72,7 +81,7 @@ static CK_RV resolve(struct p11_call *c, struct p11_key *k, CK_OBJECT_HANDLE *ou
     if (rv != CKR_OK)
         return rv;
     if (n == 0 && known)
-        return P11_RV_GONE;
+        return logged_in(c) ? P11_RV_GONE : CKR_USER_NOT_LOGGED_IN;
     if (n != 1) {
         err_set(c->e, ERR_P11_OBJECT, n ? "several private keys fit" : "no such private key on the token");
         err_try(c->e, n ? "add id= to the reference" : "kith doctor lists what the token shows");
@@ -191,7 +200,7 @@ static CK_RV read_public(struct p11_call *c, void *ctx)
     struct p11_uri_value id = {0};
     struct raw_public r = {0};
     CK_ULONG n;
-    CK_RV rv = resolve(c, o->key, &private);
+    CK_RV rv = resolve(c, o->key, true, &private);
     if (rv == CKR_OK)
         rv = get(c, private, CKA_ID, id.bytes, P11_URI_VALUE_MAX, &id.n);
     if (rv != CKR_OK)
@@ -224,6 +233,7 @@ static const uint8_t info384[] = {0x30, 0x41, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86
 
 struct signing {
     struct p11_key *key;
+    bool anew;
     CK_MECHANISM mech;
     CK_RSA_PKCS_PSS_PARAMS pss;
     struct slice data;
@@ -237,7 +247,7 @@ static CK_RV sign_op(struct p11_call *c, void *ctx)
 {
     struct signing *s = ctx;
     CK_OBJECT_HANDLE h;
-    CK_RV rv = resolve(c, s->key, &h);
+    CK_RV rv = resolve(c, s->key, s->anew, &h);
     if (rv != CKR_OK)
         return rv;
     c->at = "C_SignInit";
@@ -248,7 +258,8 @@ static CK_RV sign_op(struct p11_call *c, void *ctx)
         rv = c->f->C_Sign(c->session, (CK_BYTE_PTR)(uintptr_t)s->data.p, s->data.n, s->sig, &n);
         s->sig_n = n;
     }
-    if (p11_class_of(rv) == P11_OBJECT)
+    s->anew = p11_class_of(rv) == P11_OBJECT;
+    if (s->anew)
         forget_handle(s->key);
     return rv;
 }
@@ -538,7 +549,7 @@ static CK_RV destroy_op(struct p11_call *c, void *ctx)
     CK_OBJECT_HANDLE private, pub[2];
     struct p11_uri_value id = {0};
     CK_ULONG n;
-    CK_RV rv = resolve(c, k, &private);
+    CK_RV rv = resolve(c, k, true, &private);
     if (rv == CKR_OK)
         rv = get(c, private, CKA_ID, id.bytes, P11_URI_VALUE_MAX, &id.n);
     if (rv != CKR_OK)

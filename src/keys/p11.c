@@ -219,6 +219,7 @@ static CK_RV attach(struct p11 *p, const char **at)
     unsigned limit = session_limit(p, &ti);
     pthread_mutex_lock(&p->lock);
     p->anchor_ok = true;
+    p->gen++; /* who asked in between sees that this is done */
     p->solo = limit == 1;
     p->max = limit == 1 ? 1 : limit - 1;
     if (p->solo) {
@@ -300,10 +301,10 @@ static bool recover(struct p11 *p, uint64_t gen, CK_RV why, struct err *e)
     } else if (!done) {
         enum p11_class class = p11_class_of(why);
         pthread_rwlock_rdlock(&p->module);
-        bool light = (class == P11_SESSION || class == P11_DEVICE) && anchor_lives(p);
+        bool light = (class == P11_SESSION || class == P11_DEVICE || class == P11_OBJECT) && anchor_lives(p);
         if (light && p->solo) /* its one session may be what is broken */
-            light = class == P11_DEVICE;
-        if (light && !p->solo)
+            light = class != P11_SESSION;
+        if (light && !p->solo && class != P11_OBJECT)
             forget_sessions(p);
         else if (!light && why != P11_RV_GONE)
             rv = attach(p, &at);
@@ -391,7 +392,7 @@ static CK_RV turn_take(struct p11 *p, CK_SESSION_HANDLE *out, uint64_t *gen, boo
             rv = P11_RV_BUSY;
     *gen = p->gen;
     if (!p->anchor_ok) {
-        rv = CKR_TOKEN_NOT_PRESENT;
+        rv = P11_RV_AWAY;
     } else if (p->idle_n > 0) {
         *out = p->idle[--p->idle_n];
         rv = CKR_OK;
@@ -456,20 +457,25 @@ static CK_RV try_once(struct p11 *p, p11_op op, void *ctx, struct p11_call *c)
     return rv;
 }
 
+/* One replay; a second one if session or handle were lost, since a loss comes in pieces (first the handle fails, then the
+ * session that looks it up again).  Finding that another thread is repairing does not count as a try. */
 bool p11_run(struct p11 *p, p11_op op, void *ctx, struct err *e)
 {
     if (!admit(p, e))
         return false;
-    for (bool last = false;; last = true) {
+    for (int tries = 0, rounds = 0;; rounds++) {
         struct p11_call c = {.f = p->f, .e = e};
         CK_RV rv = try_once(p, op, ctx, &c);
         enum p11_class class = p11_class_of(rv);
-        bool over = last || class == P11_OK || class == P11_REQUEST || class == P11_PIN || class == P11_FATAL;
+        tries += rv != P11_RV_AWAY;
+        int tries_max = class == P11_SESSION || class == P11_OBJECT ? 3 : 2;
+        bool over = tries >= tries_max || rounds > 4 || class == P11_OK || class == P11_REQUEST || class == P11_PIN ||
+                    class == P11_FATAL;
         latch_pin(p, rv);
         record(p, c.at, rv, over);
         if (over)
             return rv == CKR_OK || fail_rv(p, c.at, rv, e);
-        if (class != P11_OBJECT && !recover(p, c.gen, rv, e)) {
+        if (!recover(p, c.gen, rv, e)) {
             record(p, c.at, rv, true);
             return false;
         }

@@ -23,6 +23,7 @@ const char *p11_rv_name(CK_RV rv);
 /* Return values of an operation beside the module's. */
 #define P11_RV_SET  (CKR_VENDOR_DEFINED | 0x4b490001UL) /* the error is set already; the token is fine */
 #define P11_RV_BUSY (CKR_VENDOR_DEFINED | 0x4b490003UL) /* no session became free */
+#define P11_RV_AWAY (CKR_VENDOR_DEFINED | 0x4b490004UL) /* not logged in at the moment */
 #define P11_RV_GONE (CKR_VENDOR_DEFINED | 0x4b490002UL) /* a key that was there is not visible: reload the module */
 
 /* One call: functions, a session of its own, and the generation of handles (it changes whenever sessions were lost). */

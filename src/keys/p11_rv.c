@@ -70,6 +70,7 @@ static const struct rv_row {
     ROW(CKR_FUNCTION_REJECTED, P11_REQUEST),
     {P11_RV_SET, P11_REQUEST, "error"},
     {P11_RV_BUSY, P11_REQUEST, "no session free"},
+    {P11_RV_AWAY, P11_TOKEN, "no login with the token"},
     {P11_RV_GONE, P11_TOKEN, "key not visible"},
 #undef ROW
 };

@@ -1,0 +1,415 @@
+#include "../../unit/test.h"
+#include "keys/crypto.h"
+#include "keys/key.h"
+#include "keys/p11.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#include "token.h"
+
+#define KEY_REF "pkcs11:object=signer"
+#define THREADS 4
+
+static const char *shim;
+static const struct p11_config cfg = {.sessions_max = 8, .wait_ms = 2000, .reload_min_ms = 50};
+
+struct fixture {
+    struct p11 *p11;
+    struct key_env env;
+    struct key *key;
+};
+static struct fixture fx;
+
+static void nap(int ms)
+{
+    nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000L}, NULL);
+}
+
+static void open_all(const struct p11_config *c)
+{
+    struct err e = {0};
+    assert_ok(p11_open(shim, TOKEN_LABEL, token_pin, c, &fx.p11, &e), e);
+    fx.env = (struct key_env){.p11 = fx.p11};
+    if (!key_open(&fx.env, KEY_REF, &fx.key, &e))
+        assert_ok(key_generate(&fx.env, KEY_REF, KEY_P256, &fx.key, &e), e);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    token_plan("");
+    unlink(token_log);
+    open_all(&cfg);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    key_free(fx.key);
+    p11_free(fx.p11);
+    fx = (struct fixture){0};
+    return 0;
+}
+
+static bool sign_once(struct err *e)
+{
+    static _Atomic unsigned nth;
+    unsigned i = nth++;
+    struct slice msg = slice_of(&i, sizeof i);
+    uint8_t sig[SIG_MAX];
+    size_t n;
+    if (!key_sign(fx.key, SIG_ES256, &msg, 1, sig, &n, e))
+        return false;
+    struct err bad = {0};
+    if (!crypto_openssl.verify(SIG_ES256, key_get0_spki(fx.key), &msg, 1, slice_of(sig, n), &bad)) {
+        fprintf(stderr, "a wrong signature was given out\n");
+        abort();
+    }
+    return true;
+}
+
+static struct p11_health health(void)
+{
+    struct p11_health h;
+    p11_health(fx.p11, &h);
+    return h;
+}
+
+/* --- load --- */
+
+static struct {
+    _Atomic bool stop;
+    _Atomic unsigned done, failed;
+    struct err last;
+    pthread_mutex_t lock;
+} load = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void *keep_signing(void *arg)
+{
+    (void)arg;
+    while (!load.stop) {
+        struct err e = {0};
+        if (sign_once(&e)) {
+            load.done++;
+            continue;
+        }
+        load.failed++;
+        pthread_mutex_lock(&load.lock);
+        load.last = e;
+        pthread_mutex_unlock(&load.lock);
+        nap(1);
+    }
+    return NULL;
+}
+
+static void load_start(pthread_t t[THREADS])
+{
+    load.stop = false;
+    load.done = load.failed = 0;
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&t[i], NULL, keep_signing, NULL), 0);
+}
+
+static void load_stop(pthread_t t[THREADS])
+{
+    load.stop = true;
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(t[i], NULL);
+}
+
+/* More requests are answered now, within two seconds. */
+static void load_goes_on(void)
+{
+    unsigned from = load.done;
+    for (int i = 0; i < 200 && load.done < from + 20; i++)
+        nap(10);
+    assert_true(load.done >= from + 20);
+}
+
+static void loses_no_request_when_sessions_drop_under_load(void **state)
+{
+    (void)state;
+    pthread_t t[THREADS];
+    load_start(t);
+    for (int i = 1; i <= 15; i++) {
+        char plan[32];
+        snprintf(plan, sizeof plan, "drop=%d", i);
+        token_plan(plan);
+        nap(40);
+    }
+    load_goes_on();
+    load_stop(t);
+    if (load.failed)
+        fail_msg("%u requests failed, last: %s", load.failed, load.last.what);
+    assert_true(health().relogins >= 5);
+    assert_int_equal(health().state, P11_HEALTHY);
+}
+
+static void loses_no_request_when_handles_are_forgotten_under_load(void **state)
+{
+    (void)state;
+    pthread_t t[THREADS];
+    load_start(t);
+    for (int i = 1; i <= 15; i++) {
+        char plan[32];
+        snprintf(plan, sizeof plan, "forget=%d", i);
+        token_plan(plan);
+        nap(20);
+    }
+    load_goes_on();
+    load_stop(t);
+    if (load.failed)
+        fail_msg("%u requests failed, last: %s", load.failed, load.last.what);
+    assert_true(health().replays >= 5);
+}
+
+static void serves_again_when_the_token_returns(void **state)
+{
+    (void)state;
+    for (int sticky = 0; sticky < 2; sticky++) {
+        pthread_t t[THREADS];
+        load_start(t);
+        load_goes_on();
+        token_plan(sticky ? "absent=1\nsticky=1" : "absent=1");
+        nap(300);
+        unsigned before = load.done;
+        nap(50);
+        assert_int_equal(load.done, before);
+        assert_true(load.failed > 0);
+        assert_int_equal(err_class_of(load.last.code), ERR_CLASS_UNAVAILABLE);
+        assert_int_equal(health().state, P11_DOWN);
+        token_plan(sticky ? "sticky=1" : "");
+        load_goes_on();
+        load_stop(t);
+        assert_int_equal(health().state, P11_HEALTHY);
+        if (sticky)
+            assert_true(health().reloads > 0);
+    }
+    assert_int_equal(token_count("login a"), 0); /* no PIN error among the log-ins */
+}
+
+static void refuses_at_once_while_the_token_is_away(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    token_plan("absent=1");
+    for (int i = 0; i < 5; i++)
+        assert_false(sign_once(&e));
+    assert_int_equal(health().state, P11_DOWN);
+    unsigned closed = 0;
+    for (int i = 0; i < 1000; i++) {
+        assert_false(sign_once(&e));
+        closed += e.code == ERR_P11_CLOSED;
+    }
+    assert_true(closed >= 900);
+    assert_true(health().last_fault[0]);
+    assert_true(token_count("initialize") < 20);
+}
+
+static void keeps_trying_a_device_that_fails_now_and_then(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    token_plan("fail_every=3\nfail_rv=0x30");
+    for (int i = 0; i < 60; i++)
+        assert_ok(sign_once(&e), e);
+    token_plan("fail_every=1\nfail_rv=0x80000042");
+    assert_err(sign_once(&e), e, ERR_P11_DEVICE);
+    assert_non_null(strstr(e.what, "0x80000042"));
+    assert_int_equal(health().state, P11_DEGRADED);
+    token_plan("");
+    assert_ok(sign_once(&e), e);
+    assert_int_equal(health().state, P11_HEALTHY);
+}
+
+static void does_not_blame_the_token_for_a_bad_request(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    token_plan("fail_every=1\nfail_rv=0x21");
+    for (int i = 0; i < 10; i++)
+        assert_err(sign_once(&e), e, ERR_P11_REFUSED);
+    assert_int_equal(health().state, P11_HEALTHY);
+    assert_int_equal(health().replays, 0);
+}
+
+static void waits_for_a_key_that_the_token_shows_later(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    token_plan("drop=1\nhidden=1");
+    assert_err(sign_once(&e), e, ERR_P11_TOKEN);
+    token_plan("drop=1");
+    bool ok = false;
+    for (int i = 0; i < 100 && !(ok = sign_once(&e)); i++)
+        nap(20);
+    assert_ok(ok, e);
+}
+
+static void shares_few_sessions_among_many_threads(void **state)
+{
+    (void)state;
+    static const int limits[] = {1, 2, 3};
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+        tear_down(NULL);
+        char plan[64];
+        snprintf(plan, sizeof plan, "max_sessions=%d", limits[i]);
+        token_plan(plan);
+        open_all(&cfg);
+        pthread_t t[THREADS];
+        load_start(t);
+        load_goes_on();
+        snprintf(plan, sizeof plan, "max_sessions=%d\ndrop=%d", limits[i], limits[i]);
+        token_plan(plan);
+        load_goes_on();
+        load_stop(t);
+        if (load.failed)
+            fail_msg("%u requests failed, last: %s", load.failed, load.last.what);
+        assert_true(health().sessions <= (unsigned)limits[i]);
+    }
+}
+
+static void says_that_no_session_is_free(void **state)
+{
+    (void)state;
+    tear_down(NULL);
+    token_plan("");
+    open_all(&(struct p11_config){.sessions_max = 1, .wait_ms = 60});
+    token_plan("delay_ms=400");
+    pthread_t t[THREADS];
+    load_start(t);
+    nap(600);
+    load_stop(t);
+    assert_true(load.done > 0 && load.failed > 0);
+    assert_int_equal(load.last.code, ERR_P11_BUSY);
+    assert_int_equal(health().state, P11_HEALTHY);
+}
+
+static void never_tries_a_refused_pin_again(void **state)
+{
+    (void)state;
+    struct p11 *p;
+    struct err e = {0};
+    tear_down(NULL);
+    token_plan("pin_lock=1");
+    unlink(token_log);
+    token_put(token_pin, "9999\n");
+    assert_err(p11_open(shim, TOKEN_LABEL, token_pin, &cfg, &p, &e), e, ERR_P11_PIN);
+    assert_int_equal(token_count("login"), 1);
+    assert_err(p11_open(shim, TOKEN_LABEL, token_pin, &cfg, &p, &e), e, ERR_P11_PIN);
+    assert_int_equal(token_count("login"), 2);
+    /* one try is left: it is for a person, not for a program that restarts */
+    for (int i = 0; i < 5; i++)
+        assert_err(p11_open(shim, TOKEN_LABEL, token_pin, &cfg, &p, &e), e, ERR_P11_PIN);
+    assert_int_equal(token_count("login"), 2);
+    token_put(token_pin, TOKEN_PIN "\n");
+    token_plan("");
+    open_all(&cfg);
+}
+
+/* The PIN is changed behind our back while we run: the next log-in is refused, once, and that is all. */
+static void latches_when_the_pin_was_changed_meanwhile(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    tear_down(NULL);
+    token_plan("pin_lock=1");
+    open_all(&cfg);
+    unlink(token_log);
+    assert_ok(sign_once(&e), e);
+    token_plan("pin_lock=1\nnew_pin=1\ndrop=77");
+    pthread_t t[THREADS];
+    load_start(t);
+    nap(300);
+    load_stop(t);
+    assert_int_equal(load.done, 0);
+    assert_int_equal(load.last.code, ERR_P11_PIN);
+    assert_int_equal(token_count("login"), 1);
+    assert_true(health().pin_refused);
+    assert_int_equal(health().state, P11_DOWN);
+}
+
+static void copes_with_tokens_that_refuse_to_make_keys(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *plan;
+        enum err_code want;
+    } rows[] = {{"refuse=function", ERR_P11_REFUSED},
+                {"refuse=template", ERR_P11_REFUSED},
+                {"weak=1", ERR_P11_REFUSED},
+                {"refuse=private", ERR_NONE}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct key *k;
+        struct err e = {0};
+        token_plan(rows[i].plan);
+        bool ok = key_generate(&fx.env, "pkcs11:object=new", KEY_P256, &k, &e);
+        assert_int_equal(e.code, rows[i].want);
+        assert_int_equal(ok, rows[i].want == ERR_NONE);
+        assert_int_equal(health().state, P11_HEALTHY);
+        assert_ok(sign_once(&e), e); /* what is there goes on */
+        token_plan("");
+        if (!ok) {
+            assert_err(key_open(&fx.env, "pkcs11:object=new", &k, &e), e, ERR_P11_OBJECT);
+            continue;
+        }
+        key_free(k);
+        assert_ok(key_destroy(&fx.env, "pkcs11:object=new", &e), e);
+    }
+}
+
+static void sees_that_the_token_has_no_eddsa(void **state)
+{
+    (void)state;
+    tear_down(NULL);
+    token_plan("no_eddsa=1");
+    open_all(&cfg);
+    assert_false(p11_can_sign(fx.p11, KEY_ED25519));
+    assert_true(p11_can_sign(fx.p11, KEY_P256));
+}
+
+static void finds_that_another_key_took_the_name(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct key *k;
+    assert_ok(key_generate(&fx.env, "pkcs11:object=swap", KEY_P256, &k, &e), e);
+    struct key *other;
+    assert_ok(key_destroy(&fx.env, "pkcs11:object=swap", &e), e);
+    assert_ok(key_generate(&fx.env, "pkcs11:object=swap", KEY_P256, &other, &e), e);
+    key_free(other);
+    token_plan("forget=99");
+    uint8_t sig[SIG_MAX];
+    size_t n;
+    struct slice msg = SLICE_LIT("m");
+    assert_err(key_sign(k, SIG_ES256, &msg, 1, sig, &n, &e), e, ERR_KEY_MISMATCH);
+    assert_err(key_sign(k, SIG_ES256, &msg, 1, sig, &n, &e), e, ERR_KEY_MISMATCH);
+    key_free(k);
+    assert_ok(key_destroy(&fx.env, "pkcs11:object=swap", &e), e);
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    shim = argv[1];
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        T(loses_no_request_when_sessions_drop_under_load),
+        T(loses_no_request_when_handles_are_forgotten_under_load),
+        T(serves_again_when_the_token_returns),
+        T(refuses_at_once_while_the_token_is_away),
+        T(keeps_trying_a_device_that_fails_now_and_then),
+        T(does_not_blame_the_token_for_a_bad_request),
+        T(waits_for_a_key_that_the_token_shows_later),
+        T(shares_few_sessions_among_many_threads),
+        T(says_that_no_session_is_free),
+        T(never_tries_a_refused_pin_again),
+        T(latches_when_the_pin_was_changed_meanwhile),
+        T(copes_with_tokens_that_refuse_to_make_keys),
+        T(sees_that_the_token_has_no_eddsa),
+        T(finds_that_another_key_took_the_name),
+    };
+    token_end(token_make() ? cmocka_run_group_tests(tests, NULL, NULL) : 77);
+}
