@@ -231,6 +231,7 @@ static void refuses_a_server_that_is_not_trusted(void **state)
     struct http_reply r;
     struct http_client *c;
     uint8_t digest[32];
+    char wrong_name[80];
     identity_make(&other, "Other Root", NULL, true);
     struct http_client_opts o = {.tls = {.root = other.cert}};
     struct http_call call = {.url = url(true, "/hello")};
@@ -245,7 +246,6 @@ static void refuses_a_server_that_is_not_trusted(void **state)
         if (good) {
             assert_ok(http_client_call(c, &call, &r, &e), e);
             http_reply_clear(&r);
-            char wrong_name[80];
             snprintf(wrong_name, sizeof(wrong_name), "https://localhost:%u/hello", fx.tls_port);
             call.url = wrong_name;
         }
