@@ -17,6 +17,7 @@
 #define FEED_FILE    "feed.state"
 #define DEVICES_FILE "devices.state"
 #define SEEN_FILE    "seen.state"
+#define SEEN_MAX     4096
 #define LINE         "kith-gate 1 "
 
 static void path_of(const struct gate *g, const char *name, char out[512])
@@ -42,7 +43,7 @@ static bool load(const struct gate *g, const char *name, struct buf *b, struct s
     uint8_t hash[SHA256_SIZE];
     *body = (struct slice){0};
     path_of(g, name, path);
-    if (!file_read(path, GATE_STATE_MAX, b, e))
+    if (!file_read(path, b->max, b, e))
         return false;
     size_t head = (size_t)snprintf(line, sizeof line, LINE "%s\n", name);
     struct slice s = buf_slice(b);
@@ -108,7 +109,7 @@ static bool save_seen(struct gate *g, struct err *e)
     struct buf b;
     uint8_t body[64];
     struct writer w = WRITER_ARRAY(body);
-    buf_init(&b, 256);
+    buf_init(&b, SEEN_MAX);
     buf_put_str(&b, LINE SEEN_FILE "\n");
     cbor_put_array(&w, 3);
     cbor_put_uint(&w, g->top_seq);
@@ -140,7 +141,7 @@ static bool load_seen(struct gate *g, struct err *e)
 {
     struct buf b;
     struct slice body;
-    buf_init(&b, 256);
+    buf_init(&b, SEEN_MAX);
     bool ok = load(g, SEEN_FILE, &b, &body, e);
     if (ok) {
         struct reader r = reader_of(body);

@@ -99,6 +99,21 @@ X509 *kit_device(struct kit *k, const char *id, EVP_PKEY **key, uint32_t *index)
     return x;
 }
 
+X509 *kit_peer(struct kit *k, const char *cn, EVP_PKEY **key)
+{
+    static uint8_t serial[2] = {2, 0};
+    serial[1]++;
+    *key = EVP_EC_gen("P-256");
+    X509 *x = cert_new(cn, *key, serial, sizeof serial, k->now_at - 60, k->not_after);
+    X509_set_issuer_name(x, X509_get_subject_name(k->cert));
+    add_ext(x, k->cert, NID_key_usage, "critical,digitalSignature");
+    add_ext(x, k->cert, NID_ext_key_usage, "clientAuth,serverAuth");
+    add_ext(x, k->cert, NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1");
+    add_ext(x, k->cert, NID_authority_key_identifier, "keyid");
+    NEED(X509_sign(x, k->key, EVP_sha256()));
+    return x;
+}
+
 void kit_der(X509 *x, uint8_t **der, size_t *n)
 {
     *der = NULL;

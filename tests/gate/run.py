@@ -1,0 +1,289 @@
+#!/usr/bin/python3
+"""mosquitto with Kith's plugin: real broker, real clients, a small feed.
+
+    run.py FEEDTOOL PLUGIN
+
+Every server listens on loopback only and is ended by its process id."""
+import http.server
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+FEEDTOOL, PLUGIN = (os.path.abspath(p) for p in sys.argv[1:3])
+DEV = ["dev_01arz3ndektsv4rrffq69g5f%02d" % i for i in range(10)]
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Feed(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    acked = 0
+    dir = None
+    streams = 0
+    up = True
+
+    def log_message(self, *args):
+        pass
+
+    def chunk(self, data):
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+        self.wfile.flush()
+
+    def do_GET(self):
+        Feed.streams += 1
+        names = [int(n.split(".")[0]) for n in os.listdir(Feed.dir) if n.endswith(".snap")]
+        seq = max(names)
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        read = lambda name: open(os.path.join(Feed.dir, name), "rb").read()
+        try:
+            self.chunk(read("%d.snap" % seq))
+            self.chunk(read("rest.frames"))
+            while Feed.up:
+                if os.path.exists(os.path.join(Feed.dir, "%d.snap" % (seq + 1))):
+                    seq += 1
+                    self.chunk(read("%d.delta" % seq))
+                else:
+                    time.sleep(0.005)
+        except OSError:
+            pass
+        self.close_connection = True
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        Feed.acked = max(Feed.acked, int(body.split(b":")[1].rstrip(b"}")))
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *args):
+        pass
+
+
+class World:
+    def __init__(self):
+        self.dir = Feed.dir = tempfile.mkdtemp(prefix="kith-broker-")
+        self.port = free_port()
+        self.children = []
+        self.tool = subprocess.Popen([FEEDTOOL, self.dir, PLUGIN, str(self.port)], stdin=subprocess.PIPE,
+                                     stdout=subprocess.PIPE, text=True)
+        self.children.append(self.tool)
+        assert self.tool.stdout.readline() == "ready\n"
+        self.index = {}
+        ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        ctx.load_cert_chain(self.path("server.pem"), self.path("server.key"))
+        ctx.load_verify_locations(self.path("ca.pem"))
+        ctx.verify_mode = ssl.CERT_REQUIRED
+        self.http = Server(("127.0.0.1", 0), Feed)
+        self.http.socket = ctx.wrap_socket(self.http.socket, server_side=True)
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        with open(self.path("gate.conf"), "w") as f:
+            f.write("[gate]\nurl = https://127.0.0.1:%d\nissuer = ca.pem\nca = ca.pem\ncert = gateway.pem\n"
+                    "key = gateway.key\nretry-min = 50ms\nretry-max = 200ms\n" % self.http.server_port)
+        with open(self.path("mosquitto.conf"), "a") as f:
+            if os.getuid() == 0:
+                f.write("user root\n")
+            f.write("log_type all\nlog_dest file %s\n" % self.path("broker.log"))
+        self.broker = self.child(["/usr/sbin/mosquitto", "-c", self.path("mosquitto.conf")])
+        self.wait(lambda: "kith: feed ok" in self.log(), "the feed")
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def child(self, argv, **kw):
+        p = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **kw)
+        self.children.append(p)
+        return p
+
+    def log(self):
+        try:
+            return open(self.path("broker.log"), errors="replace").read()
+        except OSError:
+            return ""
+
+    def wait(self, what, name, seconds=10):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if what():
+                return
+            assert self.broker.poll() is None, "the broker ended"
+            time.sleep(0.01)
+        raise AssertionError("waited %d s for %s" % (seconds, name))
+
+    def tell(self, *words):
+        self.tool.stdin.write(" ".join(words) + "\n")
+        self.tool.stdin.flush()
+        return self.tool.stdout.readline().strip()
+
+    def device(self, dev):
+        self.index[dev] = self.tell("device", dev)
+
+    def args(self, cert, client):
+        return ["-h", "127.0.0.1", "-p", str(self.port), "--cafile", self.path("ca.pem"), "--cert",
+                self.path(cert + ".pem"), "--key", self.path(cert + ".key"), "-i", client, "-V", "mqttv5"]
+
+    def pub(self, cert, client=None, topic=None, more=(), qos=1):
+        return subprocess.run(["mosquitto_pub", *self.args(cert, cert if client is None else client), "-q", str(qos), "-t",
+                               topic or "t/%s/x" % cert, "-m", "hello", *more], capture_output=True, timeout=20)
+
+    def sub(self, cert, client=None, topic=None, out=None, more=()):
+        f = open(out, "w") if out else subprocess.DEVNULL
+        p = subprocess.Popen(["mosquitto_sub", *self.args(cert, cert if client is None else client), "-q", "1", "-t",
+                              topic or "c/%s/#" % cert, *more], stdout=f, stderr=subprocess.DEVNULL)
+        self.children.append(p)
+        return p
+
+    def live(self, client):
+        """The broker's log says that the client has subscribed."""
+        return "Received SUBSCRIBE from " + client in self.log()
+
+    def close(self):
+        Feed.up = False
+        for p in reversed(self.children):
+            if p.poll() is None:
+                p.terminate()
+                try:
+                    p.wait(5)
+                except subprocess.TimeoutExpired:
+                    p.kill()
+        self.http.shutdown()
+
+
+def connects_and_publishes(w):
+    w.device(DEV[0])
+    assert w.pub(DEV[0]).returncode == 0
+    assert w.pub(DEV[0], client=DEV[0] + "/second").returncode == 0
+    w.wait(lambda: Feed.acked >= 1, "an acknowledgement")
+
+
+def cuts_a_live_session_and_keeps_it_out(w):
+    times = []
+    for dev in DEV[1:5]:
+        w.device(dev)
+        s = w.sub(dev)
+        w.wait(lambda: w.live(dev), "the subscription")
+        t = time.monotonic()
+        w.tell("revoke", w.index[dev])
+        w.wait(lambda: "refused live session by " + dev in w.log(), "the kick")
+        times.append(time.monotonic() - t)
+        assert w.pub(dev).returncode != 0, "came back"
+        s.terminate()
+        s.wait(5)
+    print("  revoke to cut: %s ms" % ", ".join("%.0f" % (1000 * t) for t in times))
+    assert max(times) < 1
+
+
+def lets_a_held_device_back_after_release(w):
+    dev = DEV[5]
+    w.device(dev)
+    assert w.pub(dev).returncode == 0
+    seq = int(w.tell("hold", w.index[dev]))
+    w.wait(lambda: Feed.acked >= seq, "the acknowledgement")
+    assert w.pub(dev).returncode != 0
+    seq = int(w.tell("release", w.index[dev]))
+    w.wait(lambda: Feed.acked >= seq, "the acknowledgement")
+    assert w.pub(dev).returncode == 0
+
+
+def refuses_the_client_id_and_user_name_of_another(w):
+    w.device(DEV[6])
+    victim = w.sub(DEV[0], client=DEV[0] + "/victim")
+    w.wait(lambda: w.live(DEV[0] + "/victim"), "the subscription")
+    for client in (DEV[0], DEV[0] + "/victim", DEV[6] + "x", DEV[6] + "/", DEV[6] + "/a/b", "anything", ""):
+        assert w.pub(DEV[6], client=client).returncode != 0, client
+    assert w.pub(DEV[6], more=["-u", DEV[0], "-P", "x"]).returncode != 0
+    assert w.pub(DEV[6], more=["-u", DEV[6]]).returncode == 0
+    assert victim.poll() is None
+    victim.terminate()
+    victim.wait(5)
+
+
+def refuses_who_has_no_device_certificate(w):
+    assert w.pub("gateway", client=DEV[0]).returncode != 0
+    p = subprocess.run(["mosquitto_pub", "-h", "127.0.0.1", "-p", str(w.port), "--cafile", w.path("ca.pem"), "-i",
+                        DEV[0], "-t", "t/x", "-m", "x"], capture_output=True, timeout=20)
+    assert p.returncode != 0
+
+
+def holds_topics_to_the_policy(w):
+    out = w.path("got.txt")
+    w.device(DEV[7])
+    spy = w.sub(DEV[7], topic="#", more=["-t", "+/+/x", "-t", "t/%s/#" % DEV[0], "-t", "shared/a"], out=out)
+    w.wait(lambda: w.live(DEV[7]), "the subscription")
+    w.pub(DEV[0])
+    w.pub(DEV[0], topic="t/%s/x" % DEV[7])
+    w.pub(DEV[0], topic="shared/a")
+    w.wait(lambda: "hello" in open(out).read(), "the one message that is allowed")
+    time.sleep(0.2)
+    assert open(out).read() == "hello\n", open(out).read()
+    spy.terminate()
+    spy.wait(5)
+
+
+def survives_sighup(w):
+    dev = DEV[8]
+    w.device(dev)
+    out = w.path("hup.txt")
+    s = w.sub(dev, topic="shared/hup", out=out)
+    w.wait(lambda: w.live(dev), "the subscription")
+    for _ in range(3):
+        w.broker.send_signal(signal.SIGHUP)
+        time.sleep(0.3)
+    assert s.poll() is None, "the session was dropped"
+    w.pub(DEV[0], topic="shared/hup")
+    w.wait(lambda: "hello" in open(out).read(), "a message after SIGHUP")
+    w.tell("revoke", w.index[dev])
+    w.wait(lambda: "refused live session by " + dev in w.log(), "the kick after SIGHUP")
+    assert w.pub(dev).returncode != 0
+    s.terminate()
+    s.wait(5)
+
+
+def comes_back_when_the_feed_does(w):
+    dev = DEV[9]
+    w.device(dev)
+    n = Feed.streams
+    Feed.up = False
+    time.sleep(0.2)
+    assert w.pub(dev).returncode == 0, "offline within the grace period"
+    Feed.up = True
+    seq = int(w.tell("revoke", w.index[dev]))
+    w.wait(lambda: Feed.streams > n and Feed.acked >= seq, "the feed's return")
+    assert w.pub(dev).returncode != 0
+
+
+def main():
+    w = World()
+    try:
+        for test in (connects_and_publishes, cuts_a_live_session_and_keeps_it_out,
+                     lets_a_held_device_back_after_release, refuses_the_client_id_and_user_name_of_another,
+                     refuses_who_has_no_device_certificate, holds_topics_to_the_policy, survives_sighup,
+                     comes_back_when_the_feed_does):
+            test(w)
+            print("ok", test.__name__)
+    except BaseException:
+        print(w.log()[-4000:], file=sys.stderr)
+        raise
+    finally:
+        w.close()
+        shutil.rmtree(w.dir, ignore_errors=True)
+
+
+main()
