@@ -41,7 +41,7 @@ static inline bool peer_run(const char *line)
 
 static inline struct slice peer_read(const char *name, uint8_t *buf, size_t cap)
 {
-    char path[128];
+    char path[256];
     snprintf(path, sizeof path, "%s/%s", peer_dir, name);
     FILE *f = fopen(path, "rb");
     assert_non_null(f);
@@ -52,7 +52,7 @@ static inline struct slice peer_read(const char *name, uint8_t *buf, size_t cap)
 
 static inline void peer_write(const char *name, struct slice s)
 {
-    char path[128];
+    char path[256];
     snprintf(path, sizeof path, "%s/%s", peer_dir, name);
     FILE *f = fopen(path, "wb");
     assert_non_null(f);
