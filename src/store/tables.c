@@ -237,13 +237,20 @@ static bool migrate_steps(struct db *db, struct err *e)
     return db_exec(db, &upsert_version, &now, 1, e);
 }
 
+/* Of two nodes that start on an empty database, one loses the race for CREATE TABLE, looks again and finds all done. */
+#define MIGRATE_TRIES 5
+
 bool tables_migrate(struct db *db, struct err *e)
 {
-    if (!db_begin(db, e))
-        return false;
-    if (migrate_steps(db, e) && db_commit(db, e))
-        return true;
-    db_rollback(db);
+    struct err own;
+    e = e ? e : &own;
+    for (int i = 0; i < MIGRATE_TRIES; i++) {
+        if (db_begin(db, e) && migrate_steps(db, e) && db_commit(db, e))
+            return true;
+        db_rollback(db);
+        if (e->code != ERR_STORE_EXISTS && e->code != ERR_STORE_CONFLICT)
+            return false;
+    }
     return false;
 }
 

@@ -319,6 +319,7 @@ static void a_row_is_read_changed_and_written_back(void **state)
     assert_int_equal(rows_int(&r, DEVICE_STATE), 53);
     assert_int_equal(rows_int(&r, DEVICE_UPDATED_AT), -6);
     assert_true(rows_is_null(&r, DEVICE_TAGS));
+    rows_close(&r);
     key = value_text("dev_2");
     assert_false(row_read(db, &table_device, &key, &r, &e));
     assert_int_equal(e.code, ERR_NONE);

@@ -120,6 +120,36 @@ static void two_nodes_lose_no_update(void **state)
     assert_true(failed < ROUNDS / 10);
 }
 
+static void *start_node(void *arg)
+{
+    struct commit_config *cfg = arg;
+    struct commit *c;
+    struct err e = {0};
+    if (!commit_start(cfg, &c, &e))
+        fprintf(stderr, "node %u: %s (%s)\n", cfg->node, e.what, e.why);
+    return c;
+}
+
+static void nodes_may_start_together_on_an_empty_database(void **state)
+{
+    struct env_test *t = *state;
+    struct commit_config cfg[4];
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++) {
+        cfg[i] = test_config(t);
+        cfg[i].node = (uint8_t)(i + 1);
+        cfg[i].hooks = (struct commit_hooks){0};
+        assert_int_equal(pthread_create(&threads[i], NULL, start_node, &cfg[i]), 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        void *c;
+        pthread_join(threads[i], &c);
+        assert_non_null(c);
+        commit_stop(c);
+    }
+    assert_int_equal(test_count(t->where, "log"), 4);
+}
+
 static void a_second_writer_of_the_same_node_is_found_out(void **state)
 {
     struct env_test *t = *state;
@@ -158,6 +188,7 @@ int main(void)
         T(writer_and_reader_outlive_a_crash_of_the_server),
         T(a_connection_cut_within_a_batch_costs_nobody_anything),
         T(two_nodes_lose_no_update),
+        T(nodes_may_start_together_on_an_empty_database),
         T(a_second_writer_of_the_same_node_is_found_out),
         T(a_reader_cannot_write),
     };
