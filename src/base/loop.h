@@ -44,7 +44,7 @@ void loop_timer_free(struct loop_timer *t);
  * each worker may have its own.  host is an address or NULL for all; port 0 takes a free one.
  * Errors: http-listen (with address and cause). */
 MUST_USE bool loop_listen_tcp(const char *host, uint16_t port, int *fd, struct err *e);
-/* Replaces a socket file that is left over; mode is the file's.  Errors: http-listen. */
+/* Replaces a socket file behind which nobody listens; mode is the file's.  Errors: http-listen. */
 MUST_USE bool loop_listen_unix(const char *path, unsigned mode, int *fd, struct err *e);
 /* Makes a socket that a supervisor opened fit for use; it must be a listening stream socket. */
 MUST_USE bool loop_adopt(int fd, struct err *e);

@@ -96,6 +96,19 @@ bool loop_listen_free(const char *host, uint16_t port, struct err *e)
     return true;
 }
 
+/* A socket file that nobody listens behind is left over from a process that was killed. */
+static bool is_left_over(const union address *a)
+{
+    struct stat st;
+    if (lstat(a->un.sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
+        return false;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool refused = fd >= 0 && connect(fd, &a->sa, sizeof(a->un)) != 0 && errno == ECONNREFUSED;
+    if (fd >= 0)
+        close(fd);
+    return refused;
+}
+
 bool loop_listen_unix(const char *path, unsigned mode, int *out, struct err *e)
 {
     *out = -1;
@@ -104,8 +117,7 @@ bool loop_listen_unix(const char *path, unsigned mode, int *out, struct err *e)
         return err_set(e, ERR_HTTP_LISTEN, "the socket path %s is longer than %zu bytes", ERR_QUOTE(slice_str(path)),
                        sizeof(a.un.sun_path) - 1);
     memcpy(a.un.sun_path, path, strlen(path) + 1);
-    struct stat st;
-    if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+    if (is_left_over(&a))
         unlink(path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     /* fchmod before bind gives the file its mode from the first moment on Linux (less the umask). */
