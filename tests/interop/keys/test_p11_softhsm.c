@@ -3,6 +3,7 @@
 #include "keys/key.h"
 #include "keys/p11.h"
 
+#include "../../unit/keys/tls_pair.h"
 #include "token.h"
 
 static struct p11 *p11;
@@ -89,6 +90,21 @@ static void finds_by_id_and_by_both(void **state)
     assert_ok(key_destroy(&env, "pkcs11:object=a", &e), e);
 }
 
+static void serves_tls_with_a_key_on_the_token(void **state)
+{
+    (void)state;
+    static const enum key_type types[] = {KEY_P256, KEY_ED25519, KEY_RSA2048};
+    for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        struct key *k;
+        struct err e = {0};
+        assert_ok(key_generate(&env, "pkcs11:object=tls", types[i], &k, &e), e);
+        handshake(k, TLS1_2_VERSION, NULL);
+        handshake(k, TLS1_3_VERSION, NULL);
+        key_free(k);
+        assert_ok(key_destroy(&env, "pkcs11:object=tls", &e), e);
+    }
+}
+
 static void shows_health_and_capabilities(void **state)
 {
     (void)state;
@@ -116,9 +132,8 @@ static void says_what_is_wrong_with_module_or_token(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(makes_finds_and_uses_each_type),
-        cmocka_unit_test(finds_by_id_and_by_both),
-        cmocka_unit_test(shows_health_and_capabilities),
+        cmocka_unit_test(makes_finds_and_uses_each_type),          cmocka_unit_test(finds_by_id_and_by_both),
+        cmocka_unit_test(serves_tls_with_a_key_on_the_token),      cmocka_unit_test(shows_health_and_capabilities),
         cmocka_unit_test(says_what_is_wrong_with_module_or_token),
     };
     token_end(token_make() ? cmocka_run_group_tests(tests, open_token, close_token) : 77);
