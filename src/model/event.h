@@ -42,7 +42,7 @@ struct event_kind {
 const struct event_kind *event_kind_of(unsigned type); /* NULL: none */
 const struct event_kind *event_kind_from_name(struct slice name);
 const struct event_kind *event_kind_at(size_t i); /* all, by number; NULL past the end */
-const char *event_name(unsigned type);            /* "event.N" cannot be: "unknown" if there is none */
+const char *event_name(unsigned type);            /* "unknown" if there is none */
 
 struct event_value {
     bool set;

@@ -1,12 +1,12 @@
 #include "../test.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "../mutate.h"
 #include "core/cbor.h"
 #include "model/event.h"
+#include "model/event_print.h"
 
 static struct event_draft state_draft(void)
 {
@@ -138,6 +138,32 @@ static void every_variant_is_refused_or_the_same(void **state)
     mutate_each(s, take_variant, NULL);
 }
 
+static void prints_in_the_order_of_the_catalogue_and_what_it_does_not_know(void **state)
+{
+    (void)state;
+    uint8_t buf[512], other[] = {0xa2, 0x61, 'x', 0x42, 0xab, 0x01, 0x62, 'h', 'i', 0xf5};
+    struct slice s;
+    struct event_draft d = state_draft();
+    struct writer w = WRITER_ARRAY(buf);
+    assert_true(event_write(&d, &w, NULL));
+    assert_true(writer_done(&w, &s));
+    struct buf b;
+    buf_init(&b, 4096);
+    event_print_text(&b, EVENT_DEVICE_STATE, s);
+    assert_string_equal(buf_str(&b), "device.state who=operator:alice device=dev_01 from=active to=suspended "
+                                     "why=\"lost in the field\"");
+    buf_reset(&b);
+    event_print_text(&b, 9999, SLICE_ARRAY(other));
+    assert_string_equal(buf_str(&b), "event-9999 x=ab01 hi=yes");
+    buf_reset(&b);
+    struct json_out o = json_out_of(&b);
+    event_print_json(&o, NULL, EVENT_DEVICE_STATE, s);
+    assert_true(json_out_done(&o));
+    assert_string_equal(buf_str(&b), "{\"who\":\"operator:alice\",\"device\":\"dev_01\",\"from\":\"active\","
+                                     "\"to\":\"suspended\",\"why\":\"lost in the field\"}");
+    buf_clear(&b);
+}
+
 static char manual_text[65536];
 
 static void the_manual_is_up_to_date(void **state)
@@ -170,6 +196,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(an_optional_field_may_be_left_out_by_null),
         cmocka_unit_test(the_catalogue_is_sound),
         cmocka_unit_test(every_variant_is_refused_or_the_same),
+        cmocka_unit_test(prints_in_the_order_of_the_catalogue_and_what_it_does_not_know),
         cmocka_unit_test(the_manual_is_up_to_date),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
