@@ -78,7 +78,9 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class World:
-    def __init__(self):
+    def __init__(self, before="", after=""):
+        Feed.acked = 0
+        Feed.up = True
         self.dir = Feed.dir = tempfile.mkdtemp(prefix="kith-broker-")
         self.port = free_port()
         self.children = []
@@ -97,12 +99,14 @@ class World:
         with open(self.path("gate.conf"), "w") as f:
             f.write("[gate]\nurl = https://127.0.0.1:%d\nissuer = ca.pem\nca = ca.pem\ncert = gateway.pem\n"
                     "key = gateway.key\nretry-min = 50ms\nretry-max = 200ms\n" % self.http.server_port)
-        with open(self.path("mosquitto.conf"), "a") as f:
+        written = open(self.path("mosquitto.conf")).read()
+        with open(self.path("mosquitto.conf"), "w") as f:
+            f.write(before + written + after)
             if os.getuid() == 0:
                 f.write("user root\n")
             f.write("log_type all\nlog_dest file %s\n" % self.path("broker.log"))
         self.broker = self.child(["/usr/sbin/mosquitto", "-c", self.path("mosquitto.conf")])
-        self.wait(lambda: "kith: feed ok" in self.log(), "the feed")
+        self.wait(lambda: Feed.acked >= 1, "the feed")
 
     def path(self, name):
         return os.path.join(self.dir, name)
@@ -269,13 +273,28 @@ def comes_back_when_the_feed_does(w):
     assert w.pub(dev).returncode != 0
 
 
-def main():
-    w = World()
+def gives_nothing_to_sessions_that_passed_it_by(w):
+    """use_identity_as_username: the broker admits clients without asking."""
+    w.device(DEV[0])
+    w.tell("revoke", w.index[DEV[0]])
+    w.pub(DEV[0])
+    w.wait(lambda: "refused access by %s" % DEV[0] in w.log(), "the refusal")
+    assert "without asking this plugin" in w.log()
+
+
+def refuses_all_when_ticks_stop(w):
+    """per_listener_settings: the broker never calls the tick."""
+    w.device(DEV[0])
+    w.pub(DEV[0])
+    time.sleep(5.5)
+    assert w.pub(DEV[0]).returncode != 0
+    assert "is per_listener_settings on?" in w.log()
+
+
+def run(tests, **conf):
+    w = World(**conf)
     try:
-        for test in (connects_and_publishes, cuts_a_live_session_and_keeps_it_out,
-                     lets_a_held_device_back_after_release, refuses_the_client_id_and_user_name_of_another,
-                     refuses_who_has_no_device_certificate, holds_topics_to_the_policy, survives_sighup,
-                     comes_back_when_the_feed_does):
+        for test in tests:
             test(w)
             print("ok", test.__name__)
     except BaseException:
@@ -284,6 +303,14 @@ def main():
     finally:
         w.close()
         shutil.rmtree(w.dir, ignore_errors=True)
+
+
+def main():
+    run((connects_and_publishes, cuts_a_live_session_and_keeps_it_out, lets_a_held_device_back_after_release,
+         refuses_the_client_id_and_user_name_of_another, refuses_who_has_no_device_certificate,
+         holds_topics_to_the_policy, survives_sighup, comes_back_when_the_feed_does))
+    run((refuses_all_when_ticks_stop,), before="per_listener_settings true\n")
+    run((gives_nothing_to_sessions_that_passed_it_by,), after="use_identity_as_username true\n")
 
 
 main()
