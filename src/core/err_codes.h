@@ -137,4 +137,5 @@ ERR_ROW(ERR_GATE_DEVICE, POLICY, 1125, "gate-device", "The device is not one of 
 ERR_ROW(ERR_GATE_TOPIC, POLICY, 1126, "gate-topic", "No topic pattern of the policy covers what the device asked for.")
 ERR_ROW(ERR_GATE_BROKER, POLICY, 1127, "gate-broker", "The broker's configuration would let clients pass the plugin; `kith gateway config` writes one that does not.")
 /* 1200-1299: agent */
+ERR_ROW(ERR_TOKEN, SYNTAX, 1200, "token", "Not an enrolment token as `kith device add --token` prints it: cut, changed, or of another kind.")
 /* 1300-1399: cli */
