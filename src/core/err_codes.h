@@ -139,3 +139,6 @@ ERR_ROW(ERR_GATE_BROKER, POLICY, 1127, "gate-broker", "The broker's configuratio
 /* 1200-1299: agent */
 ERR_ROW(ERR_TOKEN, SYNTAX, 1200, "token", "Not an enrolment token as `kith device add --token` prints it: cut, changed, or of another kind.")
 /* 1300-1399: cli */
+ERR_ROW(ERR_INIT_HALF, CONFLICT, 1300, "init-half", "An init was killed before it was done, and the directory has what it made. The same command goes on from there.")
+ERR_ROW(ERR_FINDINGS, CRYPTO, 1301, "ledger-findings", "The ledger, or the state that it records, was altered or is not whole; each finding names the entry or the row.")
+ERR_ROW(ERR_CHECKS, IO, 1302, "doctor-checks", "One of doctor's checks found something that is wrong; its line says what and how it is mended.")

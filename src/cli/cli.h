@@ -1,0 +1,65 @@
+/* The command line: what its verbs share.  One file a group of verbs; each exports its rows, and main.c joins them.
+ *
+ * Data goes to stdout, talk to stderr.  A verb returns false with *e set, or true; `exit_code` is for the few that neither
+ * failed nor did all of it. */
+#ifndef KITH_CLI_CLI_H
+#define KITH_CLI_CLI_H
+
+#include <stdio.h>
+
+#include "base/args.h"
+#include "base/env.h"
+#include "base/json.h"
+#include "model/settings.h"
+
+#define CLI_VERSION   "0.1.0"
+#define EXIT_PARTLY   8
+#define CLI_FILE_MAX  (16u << 20)
+#define CLI_ARENA_MAX (64u << 20)
+
+/* Options that stand before or behind any verb. */
+struct cli_globals {
+    const char *dir, *url, *cert, *key, *ca, *passphrase_file;
+    bool json;
+};
+extern const struct opt cli_global_rows[];
+extern const size_t cli_global_rows_n;
+
+struct cli {
+    struct cli_globals g;
+    struct env env;
+    struct arena arena;
+    FILE *out, *talk;
+    const char *program; /* as it was called: finds the shipped profiles */
+    int exit_code;
+    struct http_client *client; /* client.c */
+    struct settings settings;   /* cli_settings() */
+    bool has_settings;
+};
+
+/* The verbs of each file. */
+extern const struct verb init_verbs[], ca_verbs[], status_verbs[], model_verbs[], device_verbs[], cert_verbs[],
+    operator_verbs[], gateway_verbs[], anchor_verbs[], ledger_verbs[], doctor_verbs[], inspect_verbs[], help_verbs[];
+extern const size_t init_verbs_n, ca_verbs_n, status_verbs_n, model_verbs_n, device_verbs_n, cert_verbs_n,
+    operator_verbs_n, gateway_verbs_n, anchor_verbs_n, ledger_verbs_n, doctor_verbs_n, inspect_verbs_n, help_verbs_n;
+
+/* All of them in one table. */
+MUST_USE bool cli_verbs(struct arena *a, const struct verb **out, size_t *n, struct err *e);
+struct manual_program;
+void cli_manual(struct manual_program *out, const struct verb *verbs, size_t n);
+
+/* kith.conf of --dir, read once.  Errors: option (no --dir), config, not-found. */
+MUST_USE bool cli_settings(struct cli *cli, const struct settings **out, struct err *e);
+/* A whole file, or standard input for "-". */
+MUST_USE bool cli_read_input(const char *path, struct buf *out, struct err *e);
+/* Reads and runs the command line; argv without the program's name.  Returns the exit code. */
+int cli_run(struct cli *cli, int argc, char *const *argv);
+void cli_print_error(struct cli *cli, const struct err *e);
+/* What `b` holds, to stdout.  Errors: io. */
+MUST_USE bool cli_write(struct cli *cli, const struct buf *b, struct err *e);
+/* SHA-256 as people compare it: "AB:CD:..." */
+void cli_put_fingerprint(struct buf *b, const uint8_t digest[32]);
+/* "PATH" made absolute against the working directory; NULL stays NULL. */
+const char *cli_absolute(struct cli *cli, const char *path);
+
+#endif

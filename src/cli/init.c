@@ -1,0 +1,210 @@
+/* kith init. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cli/cli.h"
+#include "cli/platform.h"
+
+struct init_opts {
+    const char *name, *origin, *plain_url, *listen, *plain_listen, *hostnames, *secrets, *database, *profiles;
+    const char *hsm, *token, *pin_file, *hsm_label;
+    int key_type;
+    bool offline_root;
+};
+
+static const char *const key_words[] = {"p256", "p384", "rsa3072", "rsa4096", NULL};
+
+#define AT(field) .offset = offsetof(struct init_opts, field)
+static const struct opt init_rows[] = {
+    {NULL, "name", OPT_TEXT, 1, 50, "Kith", .arg = "ORG", .help = "the organisation that operates it", AT(name)},
+    {NULL, "hsm", OPT_PATH, .arg = "MODULE", .help = "PKCS#11 module: the CA's keys live in its token", AT(hsm)},
+    {NULL, "token", OPT_TEXT, .arg = "LABEL", .help = "the token's label", AT(token)},
+    {NULL, "pin-file", OPT_PATH, .arg = "FILE", .help = "file with the token's PIN, mode 0600", AT(pin_file)},
+    {NULL, "hsm-label", OPT_TEXT, 1, 40, "kith", .arg = "NAME", .help = "what labels of keys in the token begin with",
+     AT(hsm_label)},
+    {NULL, "key-type", OPT_ENUM, .def = "p256", .words = key_words, .arg = "TYPE", .help = "of root and issuing CA",
+     AT(key_type)},
+    {NULL, "offline-root", OPT_BOOL, .help = "no root key here: writes a request for the machine that has it",
+     AT(offline_root)},
+    {NULL, "plain-url", OPT_TEXT, .arg = "URL", .help = "where anybody fetches CRLs and CA certificates",
+     AT(plain_url)},
+    {NULL, "listen", OPT_TEXT, .def = "127.0.0.1:8443", .arg = "ADDRESS:PORT", .help = "TLS listener", AT(listen)},
+    {NULL, "plain-listen", OPT_TEXT, .def = "127.0.0.1:8080", .arg = "ADDRESS:PORT", .help = "listener without TLS",
+     AT(plain_listen)},
+    {NULL, "hostnames", OPT_TEXT, .arg = "A,B", .help = "further names in the server's certificate", AT(hostnames)},
+    {NULL, "origin", OPT_TEXT, 1, 100, .arg = "NAME", .help = "the ledger's own name, for good", AT(origin)},
+    {NULL, "secrets", OPT_PATH, .arg = "DIR", .help = "where the passphrase goes; DIR-secrets if not given",
+     AT(secrets)},
+    {NULL, "database", OPT_TEXT, .def = "sqlite:kith.db", .arg = "WHERE", .help = "sqlite:FILE or postgresql://...",
+     AT(database)},
+    {NULL, "profiles", OPT_PATH, .arg = "DIR", .help = "certificate profiles to be copied; those shipped if not given",
+     AT(profiles)},
+};
+
+/* Beside the program as installed, or the sources that it was built from. */
+static const char *shipped_profiles(struct cli *cli)
+{
+    char exe[4096];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    exe[n > 0 ? n : 0] = 0;
+    char *slash = strrchr(exe, '/');
+    if (slash) {
+        *slash = 0;
+        const char *p = arena_printf(&cli->arena, "%s/../share/kith/profiles", exe);
+        if (p && file_exists(p))
+            return p;
+    }
+    return file_exists(KITH_SOURCE_PROFILES) ? KITH_SOURCE_PROFILES : "/usr/share/kith/profiles";
+}
+
+static const char *url_of(struct cli *cli, const char *scheme, const char *listen)
+{
+    const char *port = strrchr(listen, ':');
+    return arena_printf(&cli->arena, "%s://localhost%s", scheme, port ? port : "");
+}
+
+/* The URL's host where it is a name that only one platform has, else made of the organisation's. */
+static const char *origin_of(struct cli *cli, const char *url, const char *name)
+{
+    const char *host = strstr(url, "://");
+    host = host ? host + 3 : url;
+    size_t n = strcspn(host, ":/");
+    bool digits = strspn(host, "0123456789.[]:") >= n;
+    if (n && !digits && !(n == 9 && memcmp(host, "localhost", 9) == 0))
+        return arena_printf(&cli->arena, "%.*s/log/01", (int)n, host);
+    char *slug = arena_str(&cli->arena, slice_str(name));
+    for (char *p = slug; p && *p; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p + 32);
+        else if (!((*p >= 'a' && *p <= 'z') || (*p >= '0' && *p <= '9')))
+            *p = '-';
+    return slug ? arena_printf(&cli->arena, "%s.kith/log/01", slug) : NULL;
+}
+
+static bool check(const struct cli *cli, const struct init_opts *o, struct err *e)
+{
+    if (!cli->g.dir) {
+        err_set(e, ERR_OPTION, "--dir is missing");
+        return err_try(e, "kith init --dir DIR");
+    }
+    if (o->hsm && (!o->token || !o->pin_file)) {
+        err_set(e, ERR_OPTION, "--hsm needs --token and --pin-file");
+        return err_try(e, "--token LABEL --pin-file FILE");
+    }
+    if (!o->hsm && (o->token || o->pin_file))
+        return err_set(e, ERR_OPTION, "--token and --pin-file go with --hsm MODULE");
+    if (cli->g.url && strncmp(cli->g.url, "https://", 8) != 0)
+        return err_set(e, ERR_OPTION, "--url has to begin with https://");
+    if (o->plain_url && strncmp(o->plain_url, "http://", 7) != 0)
+        return err_set(e, ERR_OPTION, "--plain-url has to begin with http://");
+    return true;
+}
+
+static bool make_plan(struct cli *cli, const struct init_opts *o, struct platform_plan *p, struct err *e)
+{
+    const char *dir = cli_absolute(cli, cli->g.dir);
+    const char *url = cli->g.url ? cli->g.url : url_of(cli, "https", o->listen);
+    *p = (struct platform_plan){
+        .dir = dir,
+        .secrets = o->secrets ? cli_absolute(cli, o->secrets) : arena_printf(&cli->arena, "%s-secrets", dir),
+        .profiles = o->profiles ? o->profiles : shipped_profiles(cli),
+        .name = o->name,
+        .url = url,
+        .plain_url = o->plain_url ? o->plain_url : url_of(cli, "http", o->plain_listen),
+        .listen = o->listen,
+        .plain_listen = o->plain_listen,
+        .hostnames = o->hostnames,
+        .database = o->database,
+        .hsm_module = o->hsm ? cli_absolute(cli, o->hsm) : NULL,
+        .hsm_token = o->token,
+        .hsm_pin_file = cli_absolute(cli, o->pin_file),
+        .hsm_label = o->hsm_label,
+        .key_type = key_type_from_name(key_words[o->key_type]),
+        .offline_root = o->offline_root,
+    };
+    if (url)
+        p->origin = o->origin ? o->origin : origin_of(cli, url, o->name);
+    return arena_ok(&cli->arena, e);
+}
+
+static void put_json(struct buf *b, const struct platform_plan *p, const struct platform_made *m)
+{
+    struct json_out o = json_out_of(b);
+    json_out_map(&o, NULL);
+    json_out_int(&o, "v", 1);
+    json_out_text(&o, "dir", p->dir);
+    json_out_text(&o, "name", p->name);
+    json_out_text(&o, "origin", p->origin);
+    json_out_text(&o, "url", p->url);
+    json_out_text(&o, "passphrase_file", m->passphrase_file);
+    json_out_text(&o, "pin_file", p->hsm_pin_file);
+    if (p->offline_root) {
+        json_out_text(&o, "request", m->request);
+        json_out_bytes(&o, "request_sha256", CODEC_HEX, SLICE_ARRAY(m->request_sha256));
+    } else {
+        json_out_bytes(&o, "root_sha256", CODEC_HEX, SLICE_ARRAY(m->root_sha256));
+        json_out_bytes(&o, "issuing_sha256", CODEC_HEX, SLICE_ARRAY(m->issuing_sha256));
+    }
+    json_out_bool(&o, "ledger_key_on_token", m->ledger_on_token);
+    json_out_end(&o);
+    buf_put_char(b, '\n');
+}
+
+static void put_line(struct buf *b, const char *label, const uint8_t digest[32])
+{
+    buf_printf(b, "%s", label);
+    cli_put_fingerprint(b, digest);
+    buf_put_char(b, '\n');
+}
+
+static void put_text(struct buf *b, const struct platform_plan *p, const struct platform_made *m)
+{
+    buf_printf(b, "%s is initialised for %s%s.\n", p->dir, p->name,
+               m->continued ? " (went on where it was killed)" : "");
+    if (p->offline_root) {
+        put_line(b, "request SHA-256:    ", m->request_sha256);
+    } else {
+        put_line(b, "root SHA-256:       ", m->root_sha256);
+        put_line(b, "issuing CA SHA-256: ", m->issuing_sha256);
+    }
+    if (p->hsm_module)
+        buf_printf(b, "CA keys:            token \"%s\"%s; its PIN: %s\n", p->hsm_token,
+                   m->ledger_on_token ? ", Ed25519 keys too" : " (it has no Ed25519: ledger keys are sealed files)",
+                   p->hsm_pin_file);
+    buf_printf(b, "passphrase of keys: %s (back it up apart from %s)\n", m->passphrase_file, p->dir);
+    if (p->offline_root)
+        buf_printf(b,
+                   "next: carry %s to the machine that has the root, and there:\n"
+                   "        kith ca sign-request issuing.csr --root-dir ROOT --out signed.pem\n"
+                   "      then here: kith --dir %s ca install signed.pem\n",
+                   m->request, p->dir);
+    else
+        buf_printf(b, "next: kithd --config %s/" SETTINGS_FILE "\n", p->dir);
+}
+
+static bool run_init(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    struct cli *cli = ctx;
+    struct platform_plan plan;
+    struct platform_made made;
+    (void)words;
+    if (!check(cli, opts, e) || !make_plan(cli, opts, &plan, e) ||
+        !platform_make(&plan, &cli->env, &cli->arena, &made, e))
+        return false;
+    AUTO(buf_clear) struct buf b;
+    buf_init(&b, 65536);
+    if (cli->g.json)
+        put_json(&b, &plan, &made);
+    else
+        put_text(&b, &plan, &made);
+    return cli_write(cli, &b, e);
+}
+
+const struct verb init_verbs[] = {
+    {"init", NULL,
+     "make a platform: keys, root and issuing CA, profiles, configuration\n"
+     "Makes everything in --dir and asks nothing; the passphrase that seals its keys goes to a file outside it.",
+     init_rows, ARRAY_LEN(init_rows), sizeof(struct init_opts), 0, 0, run_init},
+};
+const size_t init_verbs_n = ARRAY_LEN(init_verbs);

@@ -1,0 +1,245 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/http_client.h"
+#include "base/manual.h"
+#include "cli/cli.h"
+#include "keys/crypto.h"
+
+#define AT(field) .offset = offsetof(struct cli_globals, field)
+
+const struct opt cli_global_rows[] = {
+    {NULL, "dir", OPT_PATH, .arg = "DIR", .help = "the installation on this machine", AT(dir)},
+    {NULL, "url", OPT_TEXT, .arg = "URL", .help = "a platform elsewhere, as https://HOST:PORT", AT(url)},
+    {NULL, "cert", OPT_PATH, .arg = "FILE", .help = "your operator certificate (PEM, with its issuers)", AT(cert)},
+    {NULL, "key", OPT_PATH, .arg = "FILE", .help = "its private key (PEM)", AT(key)},
+    {NULL, "ca", OPT_PATH, .arg = "FILE", .help = "the platform's root; the last certificate of --cert if not given",
+     AT(ca)},
+    {NULL, "passphrase-file", OPT_PATH, .arg = "FILE", .help = "opens the sealed key of --key", AT(passphrase_file)},
+    {NULL, "json", OPT_BOOL, .help = "answer in JSON", AT(json)},
+};
+const size_t cli_global_rows_n = ARRAY_LEN(cli_global_rows);
+
+bool cli_verbs(struct arena *a, const struct verb **out, size_t *n, struct err *e)
+{
+    const struct {
+        const struct verb *v;
+        size_t n;
+    } groups[] = {
+        {init_verbs, init_verbs_n},
+    };
+    size_t total = 0;
+    for (size_t i = 0; i < ARRAY_LEN(groups); i++)
+        total += groups[i].n;
+    struct verb *all = arena_array(a, total, sizeof *all);
+    *out = all;
+    *n = 0;
+    if (!all)
+        return arena_ok(a, e);
+    for (size_t i = 0; i < ARRAY_LEN(groups); i++)
+        for (size_t k = 0; k < groups[i].n; k++)
+            all[(*n)++] = groups[i].v[k];
+    return true;
+}
+
+void cli_manual(struct manual_program *out, const struct verb *verbs, size_t n)
+{
+    *out = (struct manual_program){
+        .name = "kith",
+        .synopsis = "[--dir DIR | --url URL --cert FILE --key FILE] [--json] COMMAND ...",
+        .about = "Know every device of a fleet: who it is, and whether it may still speak.",
+        .rows = cli_global_rows,
+        .rows_n = cli_global_rows_n,
+        .verbs = verbs,
+        .verbs_n = n,
+    };
+}
+
+/* Options of every command may stand anywhere, unless the command has one of that name itself. */
+struct split {
+    char **globals, **rest;
+    int globals_n, rest_n;
+};
+
+static const struct opt *global_of(const char *arg, bool *has_value)
+{
+    if (strncmp(arg, "--", 2) != 0)
+        return NULL;
+    const char *eq = strchr(arg, '=');
+    *has_value = eq;
+    struct slice name = slice_of(arg + 2, eq ? (size_t)(eq - arg - 2) : strlen(arg + 2));
+    return opt_find(cli_global_rows, cli_global_rows_n, NULL, name);
+}
+
+static bool split(struct cli *cli, int argc, char *const *argv, struct split *out, struct err *e)
+{
+    out->globals = arena_array(&cli->arena, (size_t)argc + 1, sizeof(char *));
+    out->rest = arena_array(&cli->arena, (size_t)argc + 1, sizeof(char *));
+    if (!out->globals || !out->rest)
+        return arena_ok(&cli->arena, e);
+    for (int i = 0; i < argc; i++) {
+        bool has_value = false;
+        if (strcmp(argv[i], "--") == 0) {
+            while (i < argc)
+                out->rest[out->rest_n++] = argv[i++];
+            break;
+        }
+        const struct opt *row = global_of(argv[i], &has_value);
+        if (!row) {
+            out->rest[out->rest_n++] = argv[i];
+            continue;
+        }
+        out->globals[out->globals_n++] = argv[i];
+        if (row->type != OPT_BOOL && !has_value && i + 1 < argc)
+            out->globals[out->globals_n++] = argv[++i];
+    }
+    return true;
+}
+
+static bool print_help(struct cli *cli, const struct verb *v, const struct verb *verbs, size_t n, struct err *e)
+{
+    struct manual_program p;
+    AUTO(buf_clear) struct buf b;
+    buf_init(&b, 1 << 20);
+    cli_manual(&p, verbs, n);
+    if (v)
+        manual_put_verb_help(&b, &p, v);
+    else
+        manual_put_help(&b, &p);
+    return cli_write(cli, &b, e);
+}
+
+static bool run(struct cli *cli, int argc, char *const *argv, struct err *e)
+{
+    struct split s = {0};
+    struct args_words words;
+    const struct verb *verbs, *v;
+    size_t n;
+    int used;
+    bool help = false;
+    if (!crypto_init(e) || !cli_verbs(&cli->arena, &verbs, &n, e) || !split(cli, argc, argv, &s, e) ||
+        !args_read(cli_global_rows, cli_global_rows_n, s.globals_n, s.globals, false, &cli->arena, &cli->g, &words,
+                   NULL, e))
+        return false;
+    if (s.rest_n == 0 || strcmp(s.rest[0], "--help") == 0 || strcmp(s.rest[0], "-h") == 0)
+        return print_help(cli, NULL, verbs, n, e);
+    if (strcmp(s.rest[0], "--version") == 0)
+        return fprintf(cli->out, "kith " CLI_VERSION "\n") > 0;
+    if (s.rest[0][0] == '-') {
+        err_set(e, ERR_OPTION, "there is no option %s", ERR_QUOTE(slice_str(s.rest[0])));
+        return err_try(e, "kith --help");
+    }
+    if (!args_find_verb(verbs, n, s.rest_n, s.rest, &v, &used, e) ||
+        !args_run_verb(v, s.rest_n - used, s.rest + used, &cli->arena, cli, &help, e))
+        return false;
+    return !help || print_help(cli, v, verbs, n, e);
+}
+
+int cli_run(struct cli *cli, int argc, char *const *argv)
+{
+    struct err e = {0};
+    arena_init(&cli->arena, CLI_ARENA_MAX);
+    bool ok = run(cli, argc, argv, &e);
+    if (ok && fflush(cli->out) != 0)
+        ok = err_set(&e, ERR_IO, "cannot write: %s", strerror(errno));
+    if (!ok && e.code)
+        cli_print_error(cli, &e);
+    int status = cli->exit_code ? cli->exit_code : ok ? 0 : e.code ? err_exit_code(e.code) : 1;
+    arena_clear(&cli->arena);
+    return status;
+}
+
+void cli_print_error(struct cli *cli, const struct err *e)
+{
+    if (cli->g.json) {
+        AUTO(buf_clear) struct buf b;
+        buf_init(&b, 8192);
+        struct json_out o = json_out_of(&b);
+        json_out_map(&o, NULL);
+        json_out_int(&o, "v", 1);
+        json_out_map(&o, "error");
+        json_out_text(&o, "code", err_slug(e->code));
+        json_out_text(&o, "what", e->what);
+        json_out_text(&o, "why", e->why[0] ? e->why : NULL);
+        json_out_text(&o, "try", e->hint[0] ? e->hint : NULL);
+        json_out_end(&o);
+        json_out_end(&o);
+        fprintf(cli->talk, "%s\n", buf_str(&b));
+        return;
+    }
+    fprintf(cli->talk, "error[%s]: %s\n", err_slug(e->code), e->what);
+    if (e->why[0])
+        fprintf(cli->talk, "why: %s\n", e->why);
+    if (e->hint[0])
+        fprintf(cli->talk, "try: %s\n", e->hint);
+}
+
+bool cli_write(struct cli *cli, const struct buf *b, struct err *e)
+{
+    struct slice s;
+    if (!buf_done(b, &s, e))
+        return false;
+    if (fwrite(s.p, 1, s.n, cli->out) != s.n || fflush(cli->out) != 0)
+        return err_set(e, ERR_IO, "cannot write: %s", strerror(errno));
+    return true;
+}
+
+bool cli_read_input(const char *path, struct buf *out, struct err *e)
+{
+    if (strcmp(path, "-") != 0)
+        return file_read(path, out->max, out, e);
+    for (;;) {
+        char part[65536];
+        ssize_t n = read(STDIN_FILENO, part, sizeof part);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return err_set(e, ERR_IO, "standard input: %s", strerror(errno));
+        struct slice s;
+        if (n == 0)
+            return buf_done(out, &s, e);
+        buf_put(out, slice_of(part, (size_t)n));
+    }
+}
+
+bool cli_settings(struct cli *cli, const struct settings **out, struct err *e)
+{
+    *out = &cli->settings;
+    if (cli->has_settings)
+        return true;
+    if (!cli->g.dir) {
+        err_set(e, ERR_OPTION, "which installation?");
+        return err_try(e, "--dir DIR, where " SETTINGS_FILE " is");
+    }
+    const char *path = arena_printf(&cli->arena, "%s/" SETTINGS_FILE, cli_absolute(cli, cli->g.dir));
+    if (!path)
+        return arena_ok(&cli->arena, e);
+    if (!file_exists(path)) {
+        err_set(e, ERR_NOTFOUND, "there is no installation in %s", cli->g.dir);
+        err_why(e, "it has no " SETTINGS_FILE);
+        return err_try(e, "kith init --dir %s", cli->g.dir);
+    }
+    cli->has_settings = settings_read(path, &cli->arena, &cli->settings, e);
+    return cli->has_settings;
+}
+
+void cli_put_fingerprint(struct buf *b, const uint8_t digest[32])
+{
+    for (int i = 0; i < 32; i++)
+        buf_printf(b, "%s%02X", i ? ":" : "", digest[i]);
+}
+
+const char *cli_absolute(struct cli *cli, const char *path)
+{
+    char cwd[4096];
+    if (!path)
+        return NULL;
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    if (path[0] == '/' || !getcwd(cwd, sizeof cwd))
+        return arena_str(&cli->arena, slice_of(path, n));
+    return arena_printf(&cli->arena, "%s/%.*s", cwd, (int)n, path);
+}
