@@ -1,24 +1,41 @@
-/* Revocation from the database to the gateways.  A thread takes certificates whose revocation or hold the signer does not know
- * yet, has them signed into the next head, records the head, and sends head and delta to every gateway that listens.
+/* Revocation from the database to the gateways.  A thread takes marks (revoked, held, released: recorded in the database
+ * already), has them signed into the next head, records the head, and sends head and delta to every gateway that listens.
  *
- * The database is the queue: what is revoked there and not yet in a head is found again after any crash. */
+ * The hub keeps the sets as a gateway would, by applying the signer's deltas; whatever the database has revoked and the sets
+ * lack is found again at each start. */
 #ifndef KITH_SERVER_FEED_HUB_H
 #define KITH_SERVER_FEED_HUB_H
 
+#include "model/serial.h"
 #include "server/app.h"
+
+enum mark_kind { MARK_REVOKE, MARK_HOLD, MARK_RELEASE };
+struct feed_mark {
+    enum mark_kind kind;
+    uint8_t serial[SERIAL_SIZE];
+    int reason;
+};
 
 /* Starts the thread. */
 MUST_USE bool feed_hub_new(struct app *app, struct feed_hub **out, struct err *e);
 void feed_hub_free(struct feed_hub *h);
 
-/* Something was revoked, held or released in the database: look now. */
-void feed_revoke_pending(struct feed_hub *h);
-/* The number of the head after the one that is being made: whoever has it knows all that is in the database now. */
-MUST_USE bool feed_wait_current(struct feed_hub *h, int timeout_ms, uint64_t *seq, struct err *e);
+/* From any thread, after the commit.  Returns a ticket for feed_hub_wait(). */
+uint64_t feed_hub_mark(struct feed_hub *h, const struct feed_mark *m, size_t n);
+/* Waits until the marks up to the ticket stand in a head that was sent; *seq is a head that has them. */
+MUST_USE bool feed_hub_wait(struct feed_hub *h, uint64_t ticket, int timeout_ms, uint64_t *seq, struct err *e);
+/* A device has a new certificate, or other tags: its record goes to the gateways of its site. */
+void feed_hub_device(struct feed_hub *h, const char *device, int64_t cert_id);
 
-/* A gateway's stream: GET /gate/v1/feed?since=SEQ&prev=HASH.  Takes over the request. */
-void feed_hub_serve(struct feed_hub *h, struct http_request *req);
-/* What gateways acknowledged: the smallest number among those registered, and the names of those below `seq`. */
-uint64_t feed_hub_seq(struct feed_hub *h);
+/* GET /gate/v1/feed?since=SEQ&prev=HASH: takes the request over. */
+void feed_hub_serve(struct feed_hub *h, struct http_request *req, const char *gateway);
+
+struct feed_hub_status {
+    uint64_t seq;
+    int64_t head_at;
+    size_t listening; /* streams */
+    size_t pending;   /* marks that no head has yet */
+};
+void feed_hub_status(struct feed_hub *h, struct feed_hub_status *out);
 
 #endif

@@ -279,6 +279,7 @@ bool issue_store(struct tx *tx, struct issuance *is, struct err *e)
         return false;
     sha256(der, digest);
     int64_t now = tx_now_ms(tx) / 1000, id = serial_cert_id(&serial);
+    is->cert_id = id;
     cert_values(is, &c, id, now, &s);
     err_clear(&is->voided);
     if (is->kind == CERT_DEVICE &&

@@ -125,13 +125,27 @@ static void finish(struct issuance *is, const struct err *e)
     is->done(is, e);
 }
 
+/* What was signed and must not count is revoked like anything else. */
+static void mark_voided(const struct issuance *is)
+{
+    struct cert c;
+    struct err e;
+    struct feed_mark m = {.kind = MARK_REVOKE, .reason = 5};
+    if (!cert_read(slice_of(is->der, is->der_n), &c, &e) || c.serial.n != SERIAL_SIZE)
+        return;
+    memcpy(m.serial, c.serial.p, SERIAL_SIZE);
+    feed_hub_mark(is->app->feed, &m, 1);
+}
+
 static void stored(struct job *job, const struct err *e)
 {
     struct issuance *is = (struct issuance *)job;
     if (!e && is->voided.code) {
-        feed_revoke_pending(is->app->feed);
+        mark_voided(is);
         e = &is->voided;
     }
+    if (!e && is->kind == CERT_DEVICE)
+        feed_hub_device(is->app->feed, is->subject, is->cert_id);
     finish(is, e);
 }
 

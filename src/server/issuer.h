@@ -47,6 +47,7 @@ struct issuance {
     /* the answer */
     uint8_t der[ISSUANCE_DER_MAX];
     size_t der_n;
+    int64_t cert_id;
     /* Called once, in some thread, with the certificate or the error; frees the issuance. */
     void (*done)(struct issuance *is, const struct err *e);
     void *arg;

@@ -1,0 +1,466 @@
+#include "server/feed_hub.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/codec.h"
+#include "base/log.h"
+#include "core/cbor.h"
+#include "keys/crypto.h"
+#include "model/feed.h"
+#include "server/directory.h"
+#include "server/feed_state.h"
+#include "server/issuer.h"
+
+#define MARKS_A_HEAD 20000
+#define DEVICES_MAX  65536 /* records that wait to be sent */
+#define RETRY_MS     500
+
+struct stream {
+    struct http_request *req;
+    char gateway[64], site[64];
+    bool closed;
+    struct stream *next;
+};
+
+struct feed_hub {
+    struct app *app;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake, sent;
+    bool stop;
+    struct feed_mark *marks; /* waiting, in order */
+    size_t marks_n, marks_cap;
+    uint64_t marked, covered; /* tickets: how many marks came, how many stand in a head */
+    bool head_wanted;
+    char (*devices)[DEVICE_ID_SIZE]; /* whose record changed */
+    size_t devices_n;
+    struct stream *streams;
+    struct feed_state state; /* heads and sets; under the lock */
+};
+
+/* ---- the signer ---- */
+
+static bool ask(struct feed_hub *h, enum request_type type, struct slice fields, size_t n, struct buf *out, struct err *e)
+{
+    size_t got;
+    buf_init(out, REQUEST_FRAME_MAX);
+    return client_call(h->app->urgent, type, fields, n, out, &got, e);
+}
+
+/* The event that says that a head was signed; its reference is what the signer waits for. */
+struct head_job {
+    struct job job;
+    struct feed_head head;
+    uint8_t hash[SHA256_SIZE];
+};
+
+static bool record_head(struct tx *tx, struct job *job, struct err *e)
+{
+    struct head_job *j = (struct head_job *)job;
+    uint8_t fields[512];
+    struct event ev;
+    struct feed_row row;
+    int64_t revoked = 0, held = 0;
+    for (struct reader r = feed_rows(&j->head); feed_row_next(&r, &row);) {
+        revoked += row.revoked_n;
+        held += row.held_n;
+    }
+    struct event_draft d = event_draft_of(EVENT_FEED_HEAD);
+    event_set_text(&d, "who", "signer:issuing");
+    event_set_int(&d, "seq", (int64_t)j->head.seq);
+    event_set_int(&d, "revoked", revoked);
+    event_set_int(&d, "held", held);
+    event_set_int(&d, "time_at", j->head.time_at);
+    event_set_int(&d, "next_at", j->head.next_at);
+    event_set_bytes(&d, "digest", SLICE_ARRAY(j->hash));
+    return event_make(&d, j->hash, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, NULL, 0, NULL, e);
+}
+
+static bool take_head(struct feed_hub *h, struct slice message, struct err *e)
+{
+    struct head_job j = {.job = {.run = record_head}};
+    return feed_head_read(message, h->app->crypto, h->app->ca.spki, feed_sig_alg(&h->app->ca), &j.head, j.hash, e) &&
+           commit_run(h->app->commit, &j.job, e);
+}
+
+/* All sets from the signer, at the start. */
+static bool load_sets(struct feed_hub *h, struct err *e)
+{
+    AUTO(buf_clear) struct buf answer;
+    if (!ask(h, REQUEST_SETS, (struct slice){0}, 0, &answer, e))
+        return false;
+    struct reader r = reader_of(buf_slice(&answer));
+    struct slice head = cbor_get_bstr(&r);
+    if (!reader_ok(&r))
+        return err_set(e, ERR_SIGNER_PROTOCOL, "no head among the sets");
+    if (!take_head(h, head, e))
+        return false;
+    pthread_mutex_lock(&h->lock);
+    bool ok = feed_state_load(&h->state, h->app, head, &r, e);
+    pthread_mutex_unlock(&h->lock);
+    return ok;
+}
+
+static void send_all(struct feed_hub *h, const struct feed_frame *f);
+
+static bool take_step(struct feed_hub *h, struct slice answer, struct err *e)
+{
+    struct reader r = reader_of(answer);
+    struct slice head = cbor_get_bstr(&r), delta = cbor_get_bstr(&r);
+    if (!answer_end(&r, e) || !take_head(h, head, e))
+        return false;
+    pthread_mutex_lock(&h->lock);
+    bool ok = feed_state_step(&h->state, h->app, head, delta, e);
+    if (ok)
+        send_all(h, &(struct feed_frame){.kind = FEED_DELTA, .head = head, .delta = delta});
+    pthread_mutex_unlock(&h->lock);
+    return ok;
+}
+
+/* The marks of some kinds as the fields of one request; how many items each list has is counted first. */
+static void put_marks(struct buf *out, const struct feed_mark *m, size_t n, enum mark_kind kind)
+{
+    uint8_t item[64];
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += m[i].kind == kind;
+    struct writer w = WRITER_ARRAY(item);
+    cbor_put_array(&w, count);
+    buf_put(out, writer_slice(&w));
+    for (size_t i = 0; i < n; i++) {
+        if (m[i].kind != kind)
+            continue;
+        w = WRITER_ARRAY(item);
+        if (kind == MARK_REVOKE)
+            cbor_put_array(&w, 2);
+        cbor_put_bstr(&w, SLICE_ARRAY(m[i].serial));
+        if (kind == MARK_REVOKE)
+            cbor_put_int(&w, m[i].reason);
+        buf_put(out, writer_slice(&w));
+    }
+}
+
+static bool has_kind(const struct feed_mark *m, size_t n, bool revoke)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((m[i].kind == MARK_REVOKE) == revoke)
+            return true;
+    return false;
+}
+
+static bool step(struct feed_hub *h, enum request_type type, struct slice fields, size_t n, struct err *e)
+{
+    AUTO(buf_clear) struct buf answer;
+    issuer_enter(h->app->issuer);
+    bool ok = ask(h, type, fields, n, &answer, e) && take_step(h, buf_slice(&answer), e);
+    issuer_leave(h->app->issuer);
+    return ok;
+}
+
+static bool publish(struct feed_hub *h, const struct feed_mark *m, size_t n, struct err *e)
+{
+    AUTO(buf_clear) struct buf fields;
+    bool ok = true;
+    buf_init(&fields, REQUEST_FRAME_MAX);
+    if (has_kind(m, n, true)) {
+        put_marks(&fields, m, n, MARK_REVOKE);
+        ok = step(h, REQUEST_REVOKE, buf_slice(&fields), 1, e);
+        buf_reset(&fields);
+    }
+    if (ok && has_kind(m, n, false)) {
+        put_marks(&fields, m, n, MARK_HOLD);
+        put_marks(&fields, m, n, MARK_RELEASE);
+        ok = step(h, REQUEST_HOLD, buf_slice(&fields), 2, e);
+    }
+    return ok && (n || step(h, REQUEST_HEAD, (struct slice){0}, 0, e));
+}
+
+/* ---- streams ---- */
+
+static void stream_write(struct stream *s, const struct feed_frame *f)
+{
+    struct writer count = writer_counting();
+    feed_frame_put(&count, f);
+    uint8_t *bytes = malloc(count.n);
+    struct writer w = writer_of(bytes, count.n);
+    struct slice frame;
+    if (bytes) {
+        feed_frame_put(&w, f);
+        if (!writer_done(&w, &frame) || !http_stream_write(s->req, frame))
+            s->closed = true;
+    }
+    free(bytes);
+}
+
+/* Under the lock: to all streams; for a device's record, to those of its site. */
+static void send_all(struct feed_hub *h, const struct feed_frame *f)
+{
+    for (struct stream *s = h->streams; s; s = s->next)
+        if (!s->closed &&
+            (f->kind != FEED_DEVICE || s->site[0] == 0 || slice_eq(slice_str(s->site), f->device.site)))
+            stream_write(s, f);
+}
+
+static void on_close(struct http_request *req, void *arg)
+{
+    struct feed_hub *h = arg;
+    pthread_mutex_lock(&h->lock);
+    for (struct stream **p = &h->streams; *p; p = &(*p)->next) {
+        struct stream *s = *p;
+        if (s->req != req)
+            continue;
+        *p = s->next;
+        LOG(&h->app->env, INFO, "feed", "gateway gone", log_str("gateway", s->gateway));
+        free(s);
+        break;
+    }
+    pthread_mutex_unlock(&h->lock);
+    http_stream_end(req);
+}
+
+static void write_frame(void *ctx, const struct feed_frame *f)
+{
+    stream_write(ctx, f);
+}
+
+void feed_hub_serve(struct feed_hub *h, struct http_request *req, const char *gateway)
+{
+    struct err e = {0};
+    char since[24], prev[80];
+    struct stream *s = calloc(1, sizeof *s);
+    if (!s || !gateway_site(app_db(h->app), gateway, s->site, sizeof s->site, &e)) {
+        if (!e.code)
+            err_set(&e, ERR_NOMEM, "stream");
+        http_error(req, &e);
+        free(s);
+        return;
+    }
+    strncpy(s->gateway, gateway, sizeof s->gateway - 1);
+    s->req = req;
+    bool resumes = http_query(req, "since", since, sizeof since) && http_query(req, "prev", prev, sizeof prev);
+    struct http_stream events = {.on_close = on_close, .arg = h};
+    pthread_mutex_lock(&h->lock);
+    bool ready = h->state.seq != 0;
+    if (ready) {
+        http_stream_start(req, 200, "application/kith-feed", NULL, 0, &events);
+        feed_state_send(&h->state, resumes ? since : NULL, resumes ? prev : NULL, write_frame, s);
+        s->next = h->streams;
+        h->streams = s;
+    }
+    pthread_mutex_unlock(&h->lock);
+    if (!ready) {
+        err_set(&e, ERR_NOT_READY, "the feed has no head yet");
+        http_error(req, &e);
+        free(s);
+        return;
+    }
+    LOG(&h->app->env, INFO, "feed", "gateway listens", log_str("gateway", gateway));
+    /* The directory is read on the worker's connection; records that change meanwhile are sent by the hub's thread. */
+    if (!directory_send(app_db(h->app), s->site, write_frame, s, &e))
+        LOG(&h->app->env, WARN, "feed", "directory", log_err(&e));
+    stream_write(s, &(struct feed_frame){.kind = FEED_DEVICES_DONE});
+}
+
+/* ---- the thread ---- */
+
+static void send_devices(struct feed_hub *h, struct db *db)
+{
+    struct err e;
+    pthread_mutex_lock(&h->lock);
+    size_t n = h->devices_n;
+    char(*ids)[DEVICE_ID_SIZE] = n ? malloc(n * sizeof *ids) : NULL;
+    if (ids)
+        memcpy(ids, h->devices, n * sizeof *ids);
+    h->devices_n = 0;
+    pthread_mutex_unlock(&h->lock);
+    for (size_t i = 0; ids && i < n; i++) {
+        struct directory_record rec;
+        if (!directory_read(db, ids[i], &rec, &e))
+            continue;
+        pthread_mutex_lock(&h->lock);
+        send_all(h, &rec.frame);
+        pthread_mutex_unlock(&h->lock);
+    }
+    free(ids);
+}
+
+/* Waits until there is something to do or the next head is due; takes the marks. */
+static size_t wait_marks(struct feed_hub *h, struct feed_mark **out)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += h->app->settings.feed_interval_s;
+    pthread_mutex_lock(&h->lock);
+    int rc = 0;
+    while (!h->stop && !h->marks_n && !h->devices_n && !h->head_wanted && rc == 0)
+        rc = pthread_cond_timedwait(&h->wake, &h->lock, &until);
+    size_t n = h->marks_n < MARKS_A_HEAD ? h->marks_n : MARKS_A_HEAD;
+    *out = n ? malloc(n * sizeof **out) : NULL;
+    if (*out)
+        memcpy(*out, h->marks, n * sizeof **out);
+    else
+        n = 0;
+    h->head_wanted = h->head_wanted || rc != 0;
+    pthread_mutex_unlock(&h->lock);
+    return n;
+}
+
+static void marks_done(struct feed_hub *h, size_t n)
+{
+    pthread_mutex_lock(&h->lock);
+    memmove(h->marks, h->marks + n, (h->marks_n - n) * sizeof *h->marks);
+    h->marks_n -= n;
+    h->covered += n;
+    h->head_wanted = false;
+    pthread_cond_broadcast(&h->sent);
+    pthread_mutex_unlock(&h->lock);
+}
+
+static void pause_ms(int ms)
+{
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000}, NULL);
+}
+
+/* Sets from the signer, and marks for what only the database knows. */
+static bool begin(struct feed_hub *h, struct db *db, struct err *e)
+{
+    issuer_enter(h->app->issuer);
+    bool ok = load_sets(h, e);
+    issuer_leave(h->app->issuer);
+    return ok && feed_state_missing(&h->state, db, app_now(h->app), h, e);
+}
+
+static void *hub_thread(void *arg)
+{
+    struct feed_hub *h = arg;
+    struct err e = {0};
+    struct db *db = NULL;
+    bool ready = false;
+    while (!h->stop) {
+        if (!ready) {
+            ready = (db || db_open(h->app->settings.database, false, &db, &e)) && begin(h, db, &e);
+            if (!ready) {
+                LOG(&h->app->env, WARN, "feed", "not ready", log_err(&e));
+                pause_ms(RETRY_MS);
+            }
+            continue;
+        }
+        struct feed_mark *m;
+        size_t n = wait_marks(h, &m);
+        if (h->devices_n)
+            send_devices(h, db);
+        bool due = n || h->head_wanted;
+        if (due && !h->stop && !publish(h, m, n, &e)) {
+            /* The signer may have gone on without us: take its sets anew before the marks are tried again. */
+            LOG(&h->app->env, WARN, "feed", "no head", log_err(&e));
+            ready = false;
+            pause_ms(RETRY_MS);
+        } else if (due) {
+            marks_done(h, n);
+        }
+        free(m);
+    }
+    db_free(db);
+    return NULL;
+}
+
+bool feed_hub_new(struct app *app, struct feed_hub **out, struct err *e)
+{
+    struct feed_hub *h = calloc(1, sizeof *h);
+    *out = h;
+    if (!h || !(h->devices = calloc(DEVICES_MAX, sizeof *h->devices)))
+        return err_set(e, ERR_NOMEM, "feed");
+    h->app = app;
+    pthread_mutex_init(&h->lock, NULL);
+    pthread_cond_init(&h->wake, NULL);
+    pthread_cond_init(&h->sent, NULL);
+    return pthread_create(&h->thread, NULL, hub_thread, h) == 0 || err_set(e, ERR_IO, "feed thread");
+}
+
+void feed_hub_free(struct feed_hub *h)
+{
+    if (!h)
+        return;
+    pthread_mutex_lock(&h->lock);
+    h->stop = true;
+    pthread_cond_broadcast(&h->wake);
+    struct stream *list = h->streams;
+    h->streams = NULL;
+    pthread_mutex_unlock(&h->lock);
+    pthread_join(h->thread, NULL);
+    while (list) {
+        struct stream *s = list;
+        list = s->next;
+        http_stream_end(s->req);
+        free(s);
+    }
+    feed_state_clear(&h->state);
+    free(h->marks);
+    free(h->devices);
+    free(h);
+}
+
+uint64_t feed_hub_mark(struct feed_hub *h, const struct feed_mark *m, size_t n)
+{
+    pthread_mutex_lock(&h->lock);
+    if (h->marks_n + n > h->marks_cap) {
+        size_t cap = 2 * (h->marks_n + n);
+        struct feed_mark *v = reallocarray(h->marks, cap, sizeof *v);
+        if (v) {
+            h->marks = v;
+            h->marks_cap = cap;
+        } else {
+            n = 0; /* found again in the database at the next start */
+        }
+    }
+    if (n)
+        memcpy(h->marks + h->marks_n, m, n * sizeof *m);
+    h->marks_n += n;
+    h->marked += n;
+    uint64_t ticket = h->marked;
+    pthread_cond_signal(&h->wake);
+    pthread_mutex_unlock(&h->lock);
+    return ticket;
+}
+
+bool feed_hub_wait(struct feed_hub *h, uint64_t ticket, int timeout_ms, uint64_t *seq, struct err *e)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += timeout_ms / 1000 + 1;
+    pthread_mutex_lock(&h->lock);
+    int rc = 0;
+    while (h->covered < ticket && rc == 0)
+        rc = pthread_cond_timedwait(&h->sent, &h->lock, &until);
+    bool ok = h->covered >= ticket;
+    *seq = h->state.seq;
+    pthread_mutex_unlock(&h->lock);
+    return ok || err_set(e, ERR_SIGNER_GONE, "it is revoked here, but the signer has not yet told the gateways");
+}
+
+void feed_hub_device(struct feed_hub *h, const char *device, int64_t cert_id)
+{
+    struct serial s = serial_of_cert_id(cert_id);
+    struct feed_key key = {.issuer = s.issuer, .node = s.node, .shard = s.shard};
+    pthread_mutex_lock(&h->lock);
+    if (h->devices_n < DEVICES_MAX && h->streams)
+        strncpy(h->devices[h->devices_n++], device, DEVICE_ID_SIZE - 1);
+    /* Gateways refuse a shard that no head has named. */
+    bool wake = h->streams != NULL;
+    if (cert_id && h->state.seq && !feed_state_has(&h->state, key))
+        wake = h->head_wanted = true;
+    if (wake)
+        pthread_cond_signal(&h->wake);
+    pthread_mutex_unlock(&h->lock);
+}
+
+void feed_hub_status(struct feed_hub *h, struct feed_hub_status *out)
+{
+    pthread_mutex_lock(&h->lock);
+    *out = (struct feed_hub_status){.seq = h->state.seq, .head_at = h->state.head_at, .pending = h->marks_n};
+    for (const struct stream *s = h->streams; s; s = s->next)
+        out->listening++;
+    pthread_mutex_unlock(&h->lock);
+}
