@@ -24,7 +24,7 @@ enum request_type {
     REQUEST_SETS,       /* [] -> [head, [[issuer, node, shard, revoked set, held set]...]] */
     REQUEST_CRL,        /* [node, shard, url, more, [[serial, at, reason]...]] -> [] or, at the end, [CRL, number] */
     REQUEST_LEAVES,     /* [first, [leaf...]] -> [size] */
-    REQUEST_COSIGN,     /* [checkpoint text] -> [signature line] */
+    REQUEST_COSIGN,     /* [checkpoint text] -> [signature line, journal position up to which all is covered] */
     REQUEST_CLAIM,      /* [device, nonce, expires] -> [claim text] */
     REQUEST_JOURNAL,    /* [from] -> [next, end, [record...]] */
     REQUEST_ROOT_CRL,   /* [url] -> [CRL, number] (only with an online root) */

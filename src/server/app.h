@@ -8,6 +8,7 @@
 #include "base/loop.h"
 #include "ca/client.h"
 #include "ledger/tree.h"
+#include "model/device.h"
 #include "model/event.h"
 #include "model/settings.h"
 #include "store/commit.h"

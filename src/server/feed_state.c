@@ -5,6 +5,7 @@
 #include "base/codec.h"
 #include "core/cbor.h"
 #include "core/revset.h"
+#include "keys/key.h"
 #include "server/feed_hub.h"
 
 enum sig_alg feed_sig_alg(const struct cert *ca)

@@ -68,8 +68,10 @@ bool signer_cosign(struct domain *d, uint64_t id, struct reader *r, size_t n, st
         !note_sign(&key, &signer, text, domain_now(d), &w, e) || !record_vouch(d, &c, e))
         return false;
     cover_vouched(&d->cover, c.size, &c.root);
-    answer_put(&a, id, 1);
+    /* Everything in the journal up to here has its entry. */
+    answer_put(&a, id, 2);
     cbor_put_bstr(&a, writer_slice(&w));
+    cbor_put_uint(&a, journal_end(d->journal).at);
     buf_put(out, writer_slice(&a));
     return true;
 }

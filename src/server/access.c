@@ -1,0 +1,131 @@
+/* Who asks: the local socket's peer, or the holder of a certificate of ours.  Every route says what it wants; the answer to
+ * everybody else is a refusal. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "keys/crypto.h"
+#include "model/serial.h"
+#include "server/records.h"
+#include "server/app.h"
+#include "store/row.h"
+#include "x509/name.h"
+
+const struct who *app_who(const struct http_request *req)
+{
+    static const struct who nobody = {.name = "unknown"};
+    const struct who *w = http_get0_who(req);
+    return w ? w : &nobody;
+}
+
+static void local_party(struct http_request *req, struct who *w)
+{
+    uid_t uid;
+    gid_t gid;
+    pid_t pid;
+    if (!http_peer_cred(req, &uid, &gid, &pid) || (uid != 0 && uid != getuid()))
+        return;
+    w->party = PARTY_LOCAL;
+    snprintf(w->name, sizeof w->name, "local:%u", (unsigned)uid);
+    snprintf(w->subject, sizeof w->subject, "%u", (unsigned)uid);
+    snprintf(w->role, sizeof w->role, "admin");
+}
+
+static const struct sql sql_cert = {
+    "SELECT subject, subject_kind, revoked_at, hold, der FROM certificate WHERE id = $1"};
+static const struct sql sql_role = {"SELECT role FROM operator WHERE name = $1 AND removed_at IS NULL"};
+
+/* The stored certificate decides, byte for byte: no signature has to be verified for that. */
+static bool cert_party(struct app *app, struct http_request *req, struct who *w, struct err *e)
+{
+    static const struct {
+        enum party party;
+        const char *prefix;
+    } kinds[] = {[CERT_DEVICE] = {PARTY_DEVICE, "device"},
+                 [CERT_GATEWAY] = {PARTY_GATEWAY, "gateway"},
+                 [CERT_OPERATOR] = {PARTY_OPERATOR, "operator"},
+                 [CERT_SERVER] = {PARTY_OTHER, "server"},
+                 [CERT_CA] = {PARTY_OTHER, "ca"}};
+    struct slice der = http_peer_cert(req);
+    struct serial serial;
+    if (!cert_read(der, &w->cert, e) || !serial_get(w->cert.serial, ISSUER_ISSUING, &serial, e))
+        return true; /* not one of ours: unknown */
+    AUTO(rows_close) struct rows r = {0};
+    const struct value args[] = {value_int(serial_cert_id(&serial))};
+    err_clear(e);
+    if (!db_query_row(app_db(app), &sql_cert, args, 1, &r, e))
+        return e->code == ERR_NONE;
+    int64_t kind = rows_int(&r, 1);
+    if (!slice_eq(rows_blob(&r, 4), der) || kind < 0 || (size_t)kind >= ARRAY_LEN(kinds))
+        return true;
+    w->party = kinds[kind].party;
+    w->cert_id = args[0].i;
+    snprintf(w->subject, sizeof w->subject, "%s", rows_text(&r, 0));
+    snprintf(w->name, sizeof w->name, "%s:%s", kinds[kind].prefix, w->subject);
+    if (!rows_is_null(&r, 2))
+        return err_set(e, ERR_DENIED, "the certificate of %s is revoked", w->name);
+    if (rows_int(&r, 3))
+        return err_set(e, ERR_DENIED, "the certificate of %s is on hold", w->name);
+    return true;
+}
+
+/* Expired ones may still renew, where the model says so; that is for the door to judge. */
+static bool check_time(const struct app *app, const struct who *w, const struct http_route *route, struct err *e)
+{
+    if (w->party == PARTY_UNKNOWN || w->party == PARTY_LOCAL || route->auth == ACCESS_ANY)
+        return true;
+    if (app_now(app) <= w->cert.not_after)
+        return true;
+    return err_set(e, ERR_DENIED, "the certificate of %s has expired", w->name);
+}
+
+static bool operator_role(struct app *app, struct who *w, struct err *e)
+{
+    if (w->party != PARTY_OPERATOR)
+        return true;
+    AUTO(rows_close) struct rows r = {0};
+    const struct value args[] = {value_text(w->subject)};
+    err_clear(e);
+    if (db_query_row(app_db(app), &sql_role, args, 1, &r, e))
+        snprintf(w->role, sizeof w->role, "%s", rows_text(&r, 0));
+    else if (!e->code)
+        w->party = PARTY_OTHER; /* removed */
+    return e->code == ERR_NONE;
+}
+
+static bool allowed(const struct who *w, unsigned auth)
+{
+    static const unsigned bits[] = {[PARTY_UNKNOWN] = 0,
+                                    [PARTY_LOCAL] = ACCESS_OPERATOR | ACCESS_ADMIN,
+                                    [PARTY_DEVICE] = ACCESS_DEVICE,
+                                    [PARTY_GATEWAY] = ACCESS_GATEWAY,
+                                    [PARTY_OPERATOR] = ACCESS_OPERATOR,
+                                    [PARTY_OTHER] = 0};
+    if (auth == ACCESS_ANY)
+        return true;
+    unsigned has = bits[w->party];
+    if (w->party == PARTY_OPERATOR && (strcmp(w->role, "admin") == 0 || strcmp(w->role, "security") == 0))
+        has |= ACCESS_ADMIN;
+    return (has & auth) != 0;
+}
+
+bool access_admit(struct http_request *req, const struct http_route *route, void *arg, struct err *e)
+{
+    struct app *app = arg;
+    struct who *w = calloc(1, sizeof *w);
+    if (!w)
+        return err_set(e, ERR_NOMEM, "request");
+    snprintf(w->name, sizeof w->name, "unknown");
+    http_set0_who(req, w, free);
+    err_clear(e);
+    if (http_door(req) == HTTP_DOOR_LOCAL)
+        local_party(req, w);
+    else if (http_peer_cert(req).n && !cert_party(app, req, w, e))
+        return route->auth == ACCESS_ANY ? (err_clear(e), true) : false;
+    if (!operator_role(app, w, e) || !check_time(app, w, route, e))
+        return false;
+    if (allowed(w, route->auth))
+        return true;
+    err_set(e, ERR_DENIED, "%s may not %s %s", w->name, http_method(req), http_path(req));
+    return err_try(e, "ask with the certificate of an operator whose role allows it, or over the local socket");
+}

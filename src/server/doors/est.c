@@ -1,0 +1,230 @@
+/* EST (RFC 7030, clarified by RFC 8951 and 9908): cacerts, simpleenroll, simplereenroll, csrattrs.  A device may enrol with a
+ * claim (HTTP Basic) or an IDevID, and renew with its current certificate. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/codec.h"
+#include "base/log.h"
+#include "base/tls.h"
+#include "keys/crypto.h"
+#include "server/app.h"
+#include "server/doors/idevid.h"
+#include "server/issuer.h"
+#include "server/records.h"
+#include "server/refusals.h"
+#include "x509/certs_only.h"
+#include "x509/csr.h"
+#include "x509/name.h"
+
+#define CSR_DER_MAX   4096
+#define ANSWER_MAX    (8 * 1024)
+#define CERTS_ONLY    "application/pkcs7-mime; smime-type=certs-only"
+#define DAY_S         86400
+
+struct enrolment {
+    struct issuance is;
+    struct http_request *req;
+};
+
+static void answer_certs(struct http_request *req, const struct slice *certs, size_t n)
+{
+    uint8_t der[ANSWER_MAX];
+    char text[2 * ANSWER_MAX];
+    struct writer w = WRITER_ARRAY(der);
+    struct slice message;
+    struct err e;
+    certs_only_write(&w, certs, n);
+    if (!writer_done(&w, &message) || !codec_encode(CODEC_BASE64, message, text, sizeof text)) {
+        err_set(&e, ERR_INTERNAL, "certificates of %zu bytes", w.n);
+        http_error(req, &e);
+        return;
+    }
+    http_answer(req, 200, CERTS_ONLY, slice_str(text), NULL, 0);
+}
+
+static void refuse(struct app *app, struct http_request *req, const struct err *e)
+{
+    static const struct http_field challenge = {"WWW-Authenticate", "Basic realm=\"kith\""};
+    refusal_note(app, req, "est", e);
+    if (err_class_of(e->code) == ERR_CLASS_AUTH)
+        http_problem(req, 401, e, &challenge, 1);
+    else
+        http_error(req, e);
+}
+
+static void get_cacerts(struct http_request *req, void *arg)
+{
+    struct app *app = arg;
+    const struct slice certs[] = {app->ca_der, app->root_der};
+    answer_certs(req, certs, ARRAY_LEN(certs));
+}
+
+/* RFC 9908: what a CSR should have.  Nothing beyond the defaults is asked for. */
+static void get_csrattrs(struct http_request *req, void *arg)
+{
+    (void)arg;
+    http_answer(req, 200, "application/csrattrs", SLICE_LIT("MAA="), NULL, 0); /* an empty SEQUENCE */
+}
+
+static void not_offered(struct http_request *req, void *arg)
+{
+    (void)arg;
+    struct err e;
+    err_set(&e, ERR_NOTFOUND, "%s is not offered", http_path(req));
+    err_why(&e, "RFC 7030 sections 4.3 and 4.4 make it optional");
+    err_try(&e, "simpleenroll with a key that the device makes itself");
+    http_problem(req, 501, &e, NULL, 0);
+}
+
+static void done(struct issuance *is, const struct err *e)
+{
+    struct enrolment *en = (struct enrolment *)is;
+    struct slice cert = slice_of(is->der, is->der_n);
+    if (!e) {
+        answer_certs(en->req, &cert, 1);
+    } else if (e->code == ERR_CLAIM_OTHER_KEY || e->code == ERR_CLAIM_USED) {
+        refusal_note_claim(is->app, is->subject, "est", http_peer(en->req), e, is->spki_hash);
+        http_error(en->req, e);
+    } else if (e->code == ERR_IN_PROGRESS || e->code == ERR_SIGNER_GONE) {
+        static const struct http_field again = {"Retry-After", "2"};
+        http_problem(en->req, 503, e, &again, 1);
+    } else {
+        refuse(is->app, en->req, e);
+    }
+    free(en);
+}
+
+/* The channel binding of RFC 7030 section 3.5: who put one in the CSR wants it checked. */
+static bool check_binding(struct http_request *req, const struct csr *csr, struct err *e)
+{
+    uint8_t exporter[32], unique[TLS_BINDING_MAX];
+    char text[128];
+    size_t n = 0;
+    struct err ignored;
+    SSL *ssl = http_tls(req);
+    if (csr->challenge.n == 0)
+        return true;
+    if (ssl && tls_exporter(ssl, exporter, &ignored) &&
+        codec_encode(CODEC_BASE64, SLICE_ARRAY(exporter), text, sizeof text) &&
+        slice_eq_ct(slice_str(text), csr->challenge))
+        return true;
+    if (ssl && tls_unique(ssl, unique, &n, &ignored) &&
+        codec_encode(CODEC_BASE64, slice_of(unique, n), text, sizeof text) && slice_eq_ct(slice_str(text), csr->challenge))
+        return true;
+    err_set(e, ERR_CHANNEL_BINDING, "the challengePassword is not this connection's tls-unique or tls-exporter");
+    return err_why(e, "RFC 7030 section 3.5, RFC 9266");
+}
+
+static bool read_csr(struct app *app, struct http_request *req, uint8_t der[CSR_DER_MAX], struct csr *csr, struct err *e)
+{
+    size_t n;
+    if (!http_is_type(req, "application/pkcs10")) {
+        err_set(e, ERR_EST, "Content-Type is not application/pkcs10");
+        return err_why(e, "RFC 7030 section 4.2.1");
+    }
+    if (!codec_decode_lines(http_body(req), der, CSR_DER_MAX, &n, e)) {
+        err_ctx(e, "the body");
+        return err_why(e, "RFC 8951 section 3.1: base64 of a PKCS #10 request");
+    }
+    return csr_read(slice_of(der, n), csr, e) && csr_verify(app->crypto, csr, e) && check_binding(req, csr, e);
+}
+
+static bool fill(struct enrolment *en, const struct csr *csr, struct err *e)
+{
+    struct issuance *is = &en->is;
+    if (csr->spki.n > sizeof is->spki || csr->san.n > sizeof is->san)
+        return err_set(e, ERR_LIMIT, "a key or subjectAltName that is too long");
+    memcpy(is->spki, csr->spki.p, csr->spki.n);
+    is->spki_n = csr->spki.n;
+    if (csr->san.n)
+        memcpy(is->san, csr->san.p, csr->san.n);
+    is->san_n = csr->san.n;
+    is->kind = CERT_DEVICE;
+    is->via = "est";
+    is->done = done;
+    return true;
+}
+
+static bool by_claim(struct enrolment *en, const char *user, const char *password, struct err *e)
+{
+    struct issuance *is = &en->is;
+    if (strlen(password) != CLAIM_TEXT_SIZE || strlen(user) >= sizeof is->subject)
+        return err_set(e, ERR_CLAIM, "no claim that this platform gave out");
+    is->authority = AUTHORITY_CLAIM;
+    snprintf(is->subject, sizeof is->subject, "%s", user);
+    snprintf(is->claim, sizeof is->claim, "%s", password);
+    snprintf(is->who, sizeof is->who, "device:%s", user);
+    return true;
+}
+
+/* A current certificate of ours; one that has expired, if the model lets it. */
+static bool by_renewal(struct app *app, struct enrolment *en, const struct who *w, struct slice der, struct err *e)
+{
+    struct issuance *is = &en->is;
+    struct device_row dev;
+    char days[16];
+    if (!device_row_read(app_db(app), w->subject, &dev, e))
+        return false;
+    if (device_state_is_permanent(dev.state))
+        return err_set(e, ERR_TOMBSTONE, "device %s is %s", w->subject, device_state_name(dev.state));
+    if (!model_setting_text(app_db(app), dev.model, "renew_expired_days", "0", days, sizeof days, e))
+        return false;
+    int64_t late = app_now(app) - w->cert.not_after;
+    if (late > strtol(days, NULL, 10) * DAY_S)
+        return err_set(e, ERR_DENIED, "the certificate expired %lld days ago", (long long)(late / DAY_S));
+    if (der.n > sizeof is->old_der)
+        return err_set(e, ERR_LIMIT, "a certificate of %zu bytes", der.n);
+    memcpy(is->old_der, der.p, der.n);
+    is->old_der_n = der.n;
+    is->authority = AUTHORITY_RENEWAL;
+    snprintf(is->subject, sizeof is->subject, "%s", w->subject);
+    snprintf(is->who, sizeof is->who, "%s", w->name);
+    return true;
+}
+
+static void enrol(struct app *app, struct http_request *req, bool renew)
+{
+    struct err e;
+    struct csr csr;
+    uint8_t der[CSR_DER_MAX];
+    const char *user, *password;
+    const struct who *w = app_who(req);
+    struct enrolment *en = calloc(1, sizeof *en);
+    bool ok = en || err_set(&e, ERR_NOMEM, "enrolment");
+    if (ok && !renew && http_basic(req, &user, &password))
+        ok = by_claim(en, user, password, &e);
+    else if (ok && w->party == PARTY_DEVICE)
+        ok = by_renewal(app, en, w, http_peer_cert(req), &e);
+    else if (ok && !renew && http_peer_cert(req).n)
+        ok = est_by_idevid(app, &en->is, http_peer_cert(req), &e);
+    else if (ok)
+        ok = err_set(&e, ERR_DENIED, "nothing shows who asks") || err_try(&e, "a claim by HTTP Basic, or a client certificate");
+    ok = ok && read_csr(app, req, der, &csr, &e) && fill(en, &csr, &e);
+    if (!ok) {
+        refuse(app, req, &e);
+        free(en);
+        return;
+    }
+    en->req = req;
+    issuer_submit(app->issuer, &en->is);
+}
+
+static void post_enroll(struct http_request *req, void *arg)
+{
+    enrol(arg, req, false);
+}
+
+static void post_reenroll(struct http_request *req, void *arg)
+{
+    enrol(arg, req, true);
+}
+
+const struct http_route est_routes[] = {
+    {"GET", "/.well-known/est/cacerts", get_cacerts, .doors = HTTP_DOOR_TLS | HTTP_DOOR_PLAIN},
+    {"GET", "/.well-known/est/csrattrs", get_csrattrs, .doors = HTTP_DOOR_TLS},
+    {"POST", "/.well-known/est/simpleenroll", post_enroll, .doors = HTTP_DOOR_TLS, .body_max = 16384},
+    {"POST", "/.well-known/est/simplereenroll", post_reenroll, .doors = HTTP_DOOR_TLS, .body_max = 16384},
+    {"POST", "/.well-known/est/serverkeygen", not_offered, .doors = HTTP_DOOR_TLS, .body_max = 16384},
+    {"POST", "/.well-known/est/fullcmc", not_offered, .doors = HTTP_DOOR_TLS, .body_max = 65536},
+};
+const size_t est_routes_n = ARRAY_LEN(est_routes);

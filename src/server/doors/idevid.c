@@ -1,0 +1,82 @@
+#include "server/doors/idevid.h"
+
+#include <stdio.h>
+
+#include "base/json.h"
+#include "server/records.h"
+#include "store/row.h"
+#include "x509/chain.h"
+#include "x509/name.h"
+
+#define ANCHORS_MAX 32
+#define DERS_MAX    (64 * 1024)
+
+struct anchors {
+    uint8_t bytes[DERS_MAX];
+    size_t used, n;
+    struct cert cert[ANCHORS_MAX];
+    char model[ANCHORS_MAX][MODEL_NAME_MAX + 1];
+};
+
+static bool take_anchor(struct anchors *a, struct slice der, const char *policy, struct err *e)
+{
+    AUTO(json_free_auto) struct json *j = NULL;
+    const char *model = "";
+    if (a->n == ANCHORS_MAX || der.n > sizeof a->bytes - a->used)
+        return err_set(e, ERR_LIMIT, "more than %d anchors", ANCHORS_MAX);
+    memcpy(a->bytes + a->used, der.p, der.n);
+    if (!cert_read(slice_of(a->bytes + a->used, der.n), &a->cert[a->n], e))
+        return false;
+    a->used += der.n;
+    if (policy[0] && (!json_read(slice_str(policy), DERS_MAX, &j, e) ||
+                      (json_has(j, "model") && !json_get_text(j, "model", MODEL_NAME_MAX, &model, e))))
+        return false;
+    snprintf(a->model[a->n], sizeof a->model[0], "%s", model);
+    a->n++;
+    return true;
+}
+
+static const struct sql sql_anchors = {"SELECT der, policy FROM anchor ORDER BY name"};
+
+static bool read_anchors(struct db *db, struct anchors *a, struct err *e)
+{
+    AUTO(rows_close) struct rows r = {0};
+    a->used = a->n = 0;
+    if (!db_query(db, &sql_anchors, NULL, 0, &r, e))
+        return false;
+    while (rows_next(&r, e))
+        if (!take_anchor(a, rows_blob(&r, 0), rows_text(&r, 1), e))
+            return false;
+    return e->code == ERR_NONE;
+}
+
+bool est_by_idevid(struct app *app, struct issuance *is, struct slice der, struct err *e)
+{
+    static _Thread_local struct anchors a;
+    struct cert leaf;
+    struct chain path;
+    struct device_row dev;
+    char serial[DEVICE_SERIAL_MAX + 1] = "";
+    struct chain_rules rules = {.at = app_now(app)};
+    if (der.n > sizeof is->old_der)
+        return err_set(e, ERR_LIMIT, "a certificate of %zu bytes", der.n);
+    if (!cert_read(der, &leaf, e) || !read_anchors(app_db(app), &a, e))
+        return false;
+    if (!chain_verify(app->crypto, &leaf, NULL, 0, a.cert, a.n, &rules, &path, e)) {
+        err_ctx(e, "the client certificate");
+        return err_try(e, "kith anchor add NAME FILE, if its manufacturer is to be trusted");
+    }
+    struct slice sn = name_get0_serial_number(leaf.subject);
+    if (sn.n == 0 || sn.n >= sizeof serial)
+        return err_set(e, ERR_DENIED, "an IDevID without serialNumber in its subject");
+    memcpy(serial, sn.p, sn.n);
+    size_t which = (size_t)(path.path[path.n - 1] - a.cert);
+    if (!device_find(app_db(app), serial, a.model[which][0] ? a.model[which] : NULL, &dev, e))
+        return false;
+    memcpy(is->old_der, der.p, der.n);
+    is->old_der_n = der.n;
+    is->authority = AUTHORITY_IDEVID;
+    snprintf(is->subject, sizeof is->subject, "%s", dev.id);
+    snprintf(is->who, sizeof is->who, "device:%s", dev.id);
+    return true;
+}

@@ -1,0 +1,11 @@
+/* Enrolment on the strength of a manufacturer's certificate (IEEE 802.1AR-2018): the chain leads to a registered anchor, and
+ * the device is known by model and serial number. */
+#ifndef KITH_SERVER_DOORS_IDEVID_H
+#define KITH_SERVER_DOORS_IDEVID_H
+
+#include "server/issuer.h"
+
+/* Errors: ERR_DENIED (no anchor), ERR_NOTFOUND (device), ERR_TOMBSTONE. */
+MUST_USE bool est_by_idevid(struct app *app, struct issuance *is, struct slice der, struct err *e);
+
+#endif

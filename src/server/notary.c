@@ -1,0 +1,280 @@
+#include "server/notary.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "core/cbor.h"
+#include "ledger/note.h"
+#include "server/issuer.h"
+#include "store/row.h"
+
+#define INTERVAL_MS     800 /* so that what is answered is covered within a second */
+#define HOLD_MS         2000
+#define LEAVES_A_FRAME  8192
+#define LEAVES_BYTES    (8u << 20)
+#define RETRY_MS        200
+
+struct notary {
+    struct app *app;
+    struct db *db; /* the thread's own */
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake, made;
+    bool stop, wanted;
+    char note[NOTARY_NOTE_MAX];
+    uint64_t size;
+    int64_t at;
+};
+
+static bool call(struct client *c, enum request_type type, const struct buf *fields, size_t n, struct buf *out, struct err *e)
+{
+    size_t got;
+    buf_init(out, REQUEST_FRAME_MAX);
+    return client_call(c, type, fields ? buf_slice(fields) : (struct slice){0}, n, out, &got, e);
+}
+
+/* How many leaves a signer has. */
+static bool signer_size(struct client *c, uint64_t *size, struct err *e)
+{
+    AUTO(buf_clear) struct buf out;
+    if (!call(c, REQUEST_STATUS, NULL, 0, &out, e))
+        return false;
+    struct reader r = reader_of(buf_slice(&out));
+    cbor_get_tstr(&r);
+    *size = cbor_get_uint(&r);
+    return reader_ok(&r) || err_set(e, ERR_SIGNER_PROTOCOL, "a status that is malformed");
+}
+
+static const struct sql sql_leaves = {"SELECT leaf FROM entry WHERE pos >= $1 AND pos < $2 ORDER BY pos"};
+
+/* One frame of leaves [from, ...) below `to`; *next is the first that did not fit. */
+static bool put_leaves(struct notary *n, uint64_t from, uint64_t to, struct buf *fields, uint64_t *next, struct err *e)
+{
+    AUTO(buf_clear) struct buf items;
+    AUTO(rows_close) struct rows r = {0};
+    uint8_t node = (uint8_t)n->app->settings.node, head[32];
+    uint64_t last = to - from > LEAVES_A_FRAME ? from + LEAVES_A_FRAME : to, count = 0;
+    const struct value args[] = {value_int(entry_pos(node, from)), value_int(entry_pos(node, last))};
+    buf_init(&items, LEAVES_BYTES + 65536);
+    if (!db_query(n->db, &sql_leaves, args, 2, &r, e))
+        return false;
+    while (items.n < LEAVES_BYTES && rows_next(&r, e)) {
+        struct slice leaf = rows_blob(&r, 0);
+        struct writer w = WRITER_ARRAY(head);
+        cbor_put_head(&w, CBOR_BSTR, leaf.n);
+        buf_put(&items, writer_slice(&w));
+        buf_put(&items, leaf);
+        count++;
+    }
+    if (e->code)
+        return false;
+    if (count == 0)
+        return err_set(e, ERR_INTERNAL, "entry %llu is not in the database", (unsigned long long)from);
+    struct writer w = WRITER_ARRAY(head);
+    cbor_put_uint(&w, from);
+    cbor_put_array(&w, count);
+    buf_put(fields, writer_slice(&w));
+    buf_put(fields, buf_slice(&items));
+    *next = from + count;
+    return true;
+}
+
+/* Brings a signer up to `to` leaves. */
+static bool stream_leaves(struct notary *n, struct client *c, uint64_t to, struct err *e)
+{
+    uint64_t from;
+    if (!signer_size(c, &from, e))
+        return false;
+    while (from < to) {
+        AUTO(buf_clear) struct buf fields;
+        AUTO(buf_clear) struct buf out;
+        buf_init(&fields, REQUEST_FRAME_MAX);
+        buf_init(&out, 64);
+        if (!put_leaves(n, from, to, &fields, &from, e) || !call(c, REQUEST_LEAVES, &fields, 2, &out, e))
+            return false;
+    }
+    return true;
+}
+
+static bool cosign(struct client *c, struct slice text, struct buf *note, uint64_t *journal_at, struct err *e)
+{
+    AUTO(buf_clear) struct buf fields;
+    AUTO(buf_clear) struct buf out;
+    uint8_t item[512];
+    struct writer w = WRITER_ARRAY(item);
+    cbor_put_tstr(&w, text);
+    buf_init(&fields, 1024);
+    buf_init(&out, 64);
+    buf_put(&fields, writer_slice(&w));
+    if (!call(c, REQUEST_COSIGN, &fields, 1, &out, e))
+        return false;
+    struct reader r = reader_of(buf_slice(&out));
+    buf_put(note, cbor_get_bstr(&r));
+    *journal_at = cbor_get_uint(&r);
+    return answer_end(&r, e);
+}
+
+struct note_job {
+    struct job job;
+    struct app *app;
+    uint64_t size, journal_at;
+    struct slice note;
+};
+
+static bool store_note(struct tx *tx, struct job *job, struct err *e)
+{
+    struct note_job *j = (struct note_job *)job;
+    const struct value cols[CHECKPOINT_COLS] = {
+        [CHECKPOINT_NODE] = value_int(j->app->settings.node),
+        [CHECKPOINT_SIZE] = value_int((int64_t)j->size),
+        [CHECKPOINT_NOTE] = {.type = VALUE_TEXT, .s = j->note},
+        [CHECKPOINT_AT] = value_int(tx_now_ms(tx) / 1000),
+    };
+    const struct value mark[JOURNAL_MARK_COLS] = {[JOURNAL_MARK_SIGNER] = value_text("issuing"),
+                                                  [JOURNAL_MARK_POSITION] = value_int((int64_t)j->journal_at)};
+    return tx_scratch(tx, &(struct change){.table = &table_checkpoint, .cols = cols}, e) &&
+           tx_scratch(tx, &(struct change){.table = &table_journal_mark, .cols = mark}, e);
+}
+
+/* Signs a checkpoint of the log as it is; both signers have nothing that it does not name. */
+static bool make_note(struct notary *n, struct buf *note, uint64_t *size, uint64_t *journal_at, struct err *e)
+{
+    struct app *app = n->app;
+    struct checkpoint c = {.origin = slice_str(app->settings.origin)};
+    uint8_t text[512];
+    struct writer w = WRITER_ARRAY(text);
+    tree_root(app->tree, &c.size, &c.root);
+    checkpoint_write(&w, &c);
+    *size = c.size;
+    buf_put(note, writer_slice(&w));
+    buf_put_char(note, '\n');
+    return stream_leaves(n, app->issuing, c.size, e) && stream_leaves(n, app->ledger, c.size, e) &&
+           cosign(app->ledger, writer_slice(&w), note, journal_at, e) &&
+           cosign(app->issuing, writer_slice(&w), note, journal_at, e);
+}
+
+static bool checkpoint(struct notary *n, struct err *e)
+{
+    struct app *app = n->app;
+    AUTO(buf_clear) struct buf note;
+    uint64_t size, journal_at = 0;
+    buf_init(&note, NOTARY_NOTE_MAX - 1);
+    /* Most leaves go before the hold, so that it is short. */
+    if (!stream_leaves(n, app->issuing, tree_size(app->tree), e) || !stream_leaves(n, app->ledger, tree_size(app->tree), e))
+        return false;
+    bool ok = issuer_hold(app->issuer, HOLD_MS) || err_set(e, ERR_UNAVAILABLE, "signatures are still under way");
+    ok = ok && make_note(n, &note, &size, &journal_at, e);
+    issuer_release(app->issuer);
+    struct note_job j = {.job = {.run = store_note}, .app = app, .size = size, .journal_at = journal_at, .note = buf_slice(&note)};
+    if (!ok || !buf_ok(&note) || !commit_run(app->commit, &j.job, e))
+        return false;
+    pthread_mutex_lock(&n->lock);
+    memcpy(n->note, buf_str(&note), note.n + 1);
+    n->size = size;
+    n->at = app_now(app);
+    pthread_cond_broadcast(&n->made);
+    pthread_mutex_unlock(&n->lock);
+    return true;
+}
+
+static void sleep_until_due(struct notary *n, int ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += (long)ms * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&n->lock);
+    int rc = 0;
+    while (!n->stop && !n->wanted && rc == 0)
+        rc = pthread_cond_timedwait(&n->wake, &n->lock, &until);
+    n->wanted = false;
+    pthread_mutex_unlock(&n->lock);
+}
+
+static const struct sql sql_last = {"SELECT size, note, at FROM checkpoint WHERE node = $1 ORDER BY size DESC LIMIT 1"};
+
+static void load_last(struct notary *n)
+{
+    struct err e;
+    const struct value args[] = {value_int(n->app->settings.node)};
+    AUTO(rows_close) struct rows r = {0};
+    if (!db_query_row(n->db, &sql_last, args, 1, &r, &e) || strlen(rows_text(&r, 1)) >= NOTARY_NOTE_MAX)
+        return;
+    pthread_mutex_lock(&n->lock);
+    n->size = (uint64_t)rows_int(&r, 0);
+    n->at = rows_int(&r, 2);
+    strcpy(n->note, rows_text(&r, 1)); /* banned: the length was checked */
+    pthread_mutex_unlock(&n->lock);
+}
+
+static void *notary_thread(void *arg)
+{
+    struct notary *n = arg;
+    struct err e;
+    while (!n->stop && !db_open(n->app->settings.database, false, &n->db, &e))
+        sleep_until_due(n, RETRY_MS);
+    if (n->db)
+        load_last(n);
+    while (!n->stop) {
+        bool due = tree_size(n->app->tree) > n->size;
+        if (due && !checkpoint(n, &e))
+            LOG(&n->app->env, WARN, "notary", "no checkpoint", log_err(&e));
+        sleep_until_due(n, INTERVAL_MS);
+    }
+    db_free(n->db);
+    return NULL;
+}
+
+bool notary_new(struct app *app, struct notary **out, struct err *e)
+{
+    struct notary *n = calloc(1, sizeof *n);
+    *out = n;
+    if (!n)
+        return err_set(e, ERR_NOMEM, "notary");
+    n->app = app;
+    pthread_mutex_init(&n->lock, NULL);
+    pthread_cond_init(&n->wake, NULL);
+    pthread_cond_init(&n->made, NULL);
+    return pthread_create(&n->thread, NULL, notary_thread, n) == 0 || err_set(e, ERR_IO, "notary thread");
+}
+
+void notary_free(struct notary *n)
+{
+    if (!n)
+        return;
+    pthread_mutex_lock(&n->lock);
+    n->stop = true;
+    pthread_cond_broadcast(&n->wake);
+    pthread_mutex_unlock(&n->lock);
+    pthread_join(n->thread, NULL);
+    free(n);
+}
+
+bool notary_get_note(struct notary *n, char out[NOTARY_NOTE_MAX], uint64_t *size, int64_t *at)
+{
+    pthread_mutex_lock(&n->lock);
+    memcpy(out, n->note, sizeof n->note);
+    *size = n->size;
+    *at = n->at;
+    pthread_mutex_unlock(&n->lock);
+    return out[0] != 0;
+}
+
+bool notary_wait(struct notary *n, uint64_t size, int timeout_ms, struct err *e)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += timeout_ms / 1000 + 1;
+    pthread_mutex_lock(&n->lock);
+    n->wanted = true;
+    pthread_cond_broadcast(&n->wake);
+    int rc = 0;
+    while (n->size < size && rc == 0)
+        rc = pthread_cond_timedwait(&n->made, &n->lock, &until);
+    bool ok = n->size >= size;
+    pthread_mutex_unlock(&n->lock);
+    return ok || err_set(e, ERR_UNAVAILABLE, "no checkpoint of %llu entries in time", (unsigned long long)size);
+}

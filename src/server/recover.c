@@ -1,0 +1,209 @@
+#include "server/recover.h"
+
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "core/cbor.h"
+#include "keys/crypto.h"
+#include "ledger/entry.h"
+#include "model/serial.h"
+#include "store/row.h"
+#include "x509/name.h"
+
+#define REFS_MAX (64u << 20)
+
+struct recovery {
+    struct app *app;
+    struct db *db;
+    struct buf refs; /* digests that entries since the last checkpoint name */
+    size_t found;
+};
+
+/* One record to be entered. */
+struct lost {
+    struct job job;
+    enum journal_kind kind;
+    int64_t at;
+    uint8_t ref[SHA256_SIZE];
+    struct slice der;
+    uint64_t number, node, shard;
+};
+
+static const struct sql sql_checkpoint = {"SELECT size FROM checkpoint WHERE node = $1 ORDER BY size DESC LIMIT 1"};
+static const struct sql sql_leaves = {"SELECT leaf FROM entry WHERE pos >= $1 AND pos < $2"};
+
+static bool collect_refs(struct recovery *r, struct err *e)
+{
+    uint8_t node = (uint8_t)r->app->settings.node;
+    const struct value which[] = {value_int(node)};
+    uint64_t from = 0;
+    {
+        AUTO(rows_close) struct rows rows = {0};
+        err_clear(e);
+        if (db_query_row(r->db, &sql_checkpoint, which, 1, &rows, e))
+            from = (uint64_t)rows_int(&rows, 0);
+        else if (e->code)
+            return false;
+    }
+    const struct value args[] = {value_int(entry_pos(node, from)), value_int(entry_pos((uint8_t)(node + 1), 0))};
+    AUTO(rows_close) struct rows rows = {0};
+    struct entry en;
+    if (!db_query(r->db, &sql_leaves, args, 2, &rows, e))
+        return false;
+    while (rows_next(&rows, e)) {
+        if (!entry_read(rows_blob(&rows, 0), &en, e))
+            return false;
+        if (en.ref)
+            buf_put(&r->refs, slice_of(en.ref, SHA256_SIZE));
+    }
+    return e->code == ERR_NONE;
+}
+
+static bool is_entered(const struct recovery *r, const uint8_t ref[SHA256_SIZE])
+{
+    struct slice all = buf_slice(&r->refs);
+    for (size_t i = 0; i < all.n; i += SHA256_SIZE)
+        if (memcmp(all.p + i, ref, SHA256_SIZE) == 0)
+            return true;
+    return false;
+}
+
+static bool enter_cert(struct tx *tx, const struct lost *l, struct err *e)
+{
+    struct cert c;
+    struct serial s;
+    char subject[80] = "";
+    uint8_t spki[SHA256_SIZE], fields[512];
+    struct event ev;
+    if (!cert_read(l->der, &c, e) || !serial_get(c.serial, ISSUER_ISSUING, &s, e))
+        return false;
+    struct slice cn = name_get0_cn(c.subject);
+    if (cn.n < sizeof subject)
+        memcpy(subject, cn.p, cn.n);
+    sha256(c.spki, spki);
+    struct event_draft d = event_draft_of(EVENT_CERT_UNANSWERED);
+    event_set_text(&d, "who", "system:server");
+    event_set_text(&d, "subject", subject);
+    event_set_int(&d, "cert", serial_cert_id(&s));
+    event_set_bytes(&d, "serial", c.serial);
+    event_set_bytes(&d, "digest", SLICE_ARRAY(l->ref));
+    const struct value cert[CERTIFICATE_COLS] = {
+        [CERTIFICATE_ID] = value_int(serial_cert_id(&s)),
+        [CERTIFICATE_SERIAL] = value_blob(c.serial),
+        [CERTIFICATE_SUBJECT] = value_text(subject),
+        [CERTIFICATE_SUBJECT_KIND] = value_int(CERT_DEVICE),
+        [CERTIFICATE_PROFILE] = value_text("unanswered"),
+        [CERTIFICATE_SPKI] = value_blob(SLICE_ARRAY(spki)),
+        [CERTIFICATE_SPKI64] = value_int(spki64_of(spki)),
+        [CERTIFICATE_NOT_BEFORE] = value_int(c.not_before),
+        [CERTIFICATE_NOT_AFTER] = value_int(c.not_after),
+        [CERTIFICATE_REVOKED_AT] = value_int(tx_now_ms(tx) / 1000),
+        [CERTIFICATE_REASON] = value_int(4), /* superseded: who asked asks again */
+        [CERTIFICATE_HOLD] = value_int(0),
+        [CERTIFICATE_DER] = value_blob(l->der),
+        [CERTIFICATE_ISSUED_AT] = value_int(l->at),
+    };
+    const struct change change = {.table = &table_certificate, .cols = cert};
+    return event_make(&d, l->ref, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
+}
+
+static bool enter_signed(struct tx *tx, const struct lost *l, struct err *e)
+{
+    uint8_t fields[512];
+    struct event ev;
+    bool is_crl = l->kind == JOURNAL_CRL;
+    struct event_draft d = event_draft_of(is_crl ? EVENT_CRL_ISSUED : EVENT_FEED_HEAD);
+    event_set_text(&d, "who", "signer:issuing");
+    event_set_bytes(&d, "digest", SLICE_ARRAY(l->ref));
+    if (is_crl) {
+        event_set_text(&d, "issuer", "issuing");
+        event_set_int(&d, "node", (int64_t)l->node);
+        event_set_int(&d, "shard", (int64_t)l->shard);
+        event_set_int(&d, "number", (int64_t)l->number);
+        event_set_int(&d, "this_update", l->at);
+    } else {
+        event_set_int(&d, "seq", (int64_t)l->number);
+        event_set_int(&d, "time_at", l->at);
+    }
+    return event_make(&d, l->ref, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, NULL, 0, NULL, e);
+}
+
+static bool enter(struct tx *tx, struct job *job, struct err *e)
+{
+    const struct lost *l = (const struct lost *)job;
+    return l->kind == JOURNAL_CERT ? enter_cert(tx, l, e) : enter_signed(tx, l, e);
+}
+
+static bool take_record(struct recovery *rec, struct slice record, struct err *e)
+{
+    struct reader r = reader_of(record);
+    struct lost l = {.job = {.run = enter}};
+    cbor_get_array(&r);
+    l.kind = (enum journal_kind)cbor_get_uint(&r);
+    l.at = cbor_get_int(&r);
+    if (l.kind == JOURNAL_CERT) {
+        l.der = cbor_get_bstr(&r);
+        sha256(l.der, l.ref);
+    } else if (l.kind == JOURNAL_HEAD || l.kind == JOURNAL_CRL) {
+        if (l.kind == JOURNAL_CRL) {
+            l.node = cbor_get_uint(&r);
+            l.shard = cbor_get_uint(&r);
+        }
+        l.number = cbor_get_uint(&r);
+        struct slice ref = cbor_get_bstr_n(&r, SHA256_SIZE);
+        if (reader_ok(&r))
+            memcpy(l.ref, ref.p, SHA256_SIZE);
+    } else {
+        return true;
+    }
+    if (!reader_ok(&r))
+        return err_set(e, ERR_SIGNER_PROTOCOL, "a journal's record that is malformed");
+    if (is_entered(rec, l.ref))
+        return true;
+    rec->found++;
+    return commit_run(rec->app->commit, &l.job, e);
+}
+
+static bool take_part(struct recovery *rec, uint64_t *at, bool *more, struct err *e)
+{
+    AUTO(buf_clear) struct buf out;
+    uint8_t item[16];
+    size_t n;
+    struct writer w = WRITER_ARRAY(item);
+    cbor_put_uint(&w, *at);
+    buf_init(&out, REQUEST_FRAME_MAX);
+    if (!client_call(rec->app->issuing, REQUEST_JOURNAL, writer_slice(&w), 1, &out, &n, e))
+        return false;
+    struct reader r = reader_of(buf_slice(&out));
+    uint64_t next = cbor_get_uint(&r), end = cbor_get_uint(&r);
+    size_t count = cbor_get_array(&r);
+    for (size_t i = 0; reader_ok(&r) && i < count; i++)
+        if (!take_record(rec, cbor_get_bstr(&r), e))
+            return false;
+    *more = next < end && next > *at;
+    *at = next;
+    return answer_end(&r, e);
+}
+
+bool recover_journal(struct app *app, size_t *found, struct err *e)
+{
+    struct recovery rec = {.app = app};
+    uint64_t at = 0;
+    bool more = true, ok = db_open(app->settings.database, false, &rec.db, e);
+    buf_init(&rec.refs, REFS_MAX);
+    ok = ok && collect_refs(&rec, e);
+    if (ok) {
+        const struct value key = value_text("issuing");
+        AUTO(rows_close) struct rows rows = {0};
+        err_clear(e);
+        if (row_read(rec.db, &table_journal_mark, &key, &rows, e))
+            at = (uint64_t)rows_int(&rows, JOURNAL_MARK_POSITION);
+        ok = e->code == ERR_NONE;
+    }
+    while (ok && more)
+        ok = take_part(&rec, &at, &more, e);
+    buf_clear(&rec.refs);
+    db_free(rec.db);
+    *found = rec.found;
+    return ok;
+}

@@ -1,0 +1,11 @@
+/* What a signer's journal holds and the ledger lacks, after a crash between the two: entered as what it is.  A certificate
+ * that was signed but never answered is recorded and revoked; whoever asked for it asks again. */
+#ifndef KITH_SERVER_RECOVER_H
+#define KITH_SERVER_RECOVER_H
+
+#include "server/app.h"
+
+/* Before anything else is signed.  *found: how many things were entered. */
+MUST_USE bool recover_journal(struct app *app, size_t *found, struct err *e);
+
+#endif

@@ -1,0 +1,196 @@
+#include "server/refusals.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+
+#define COUNTERS_MAX 1024 /* then the rest of the minute is counted under "other" */
+#define CLAIMS_MAX   256
+
+struct counter {
+    int64_t minute;
+    char prefix[48], via[16], code[32];
+    int64_t n;
+};
+
+/* One table for the process: refusals come from every worker. */
+static struct {
+    pthread_mutex_t lock;
+    struct counter v[COUNTERS_MAX + 1];
+    size_t n;
+    struct {
+        char device[DEVICE_ID_SIZE];
+        int64_t minute;
+    } claims[CLAIMS_MAX];
+} counts = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* IPv4 by /24, IPv6 by /48, in a form that a person reads. */
+static void prefix_of(const char *peer, char *out, size_t cap)
+{
+    const char *end = peer + strlen(peer);
+    bool v6 = strchr(peer, ':') != NULL;
+    size_t parts = 0;
+    for (const char *p = peer; *p; p++)
+        if (*p == (v6 ? ':' : '.') && ++parts == 3) {
+            end = p;
+            break;
+        }
+    if (parts < 3)
+        snprintf(out, cap, "%s", peer);
+    else
+        snprintf(out, cap, "%.*s%s", (int)(end - peer), peer, v6 ? "::/48" : ".0/24");
+}
+
+static void count(struct app *app, const char *peer, const char *via, const char *code)
+{
+    struct counter c = {.minute = app_now(app) / 60};
+    prefix_of(peer, c.prefix, sizeof c.prefix);
+    snprintf(c.via, sizeof c.via, "%s", via);
+    snprintf(c.code, sizeof c.code, "%s", code);
+    pthread_mutex_lock(&counts.lock);
+    size_t i = 0;
+    while (i < counts.n && (counts.v[i].minute != c.minute || strcmp(counts.v[i].prefix, c.prefix) != 0 ||
+                            strcmp(counts.v[i].via, c.via) != 0 || strcmp(counts.v[i].code, c.code) != 0))
+        i++;
+    if (i >= COUNTERS_MAX) {
+        i = COUNTERS_MAX;
+        snprintf(c.prefix, sizeof c.prefix, "other");
+    }
+    if (i == counts.n) {
+        counts.v[i] = c;
+        counts.n++;
+    }
+    counts.v[i].n++;
+    pthread_mutex_unlock(&counts.lock);
+}
+
+struct note_job {
+    struct job job;
+    struct app *app;
+    enum event_type type;
+    struct counter counter;
+    char who[80], via[16], what[160], code[32], why[ERR_WHAT_MAX], peer[64];
+    bool alarm;
+    uint8_t spki[SHA256_SIZE];
+};
+
+static bool record(struct tx *tx, struct job *job, struct err *e)
+{
+    const struct note_job *j = (const struct note_job *)job;
+    uint8_t fields[1024];
+    struct event ev;
+    struct event_draft d = event_draft_of(j->type);
+    event_set_text(&d, "who", j->who);
+    event_set_text(&d, "via", j->via);
+    event_set_text(&d, "code", j->code);
+    if (j->type == EVENT_REFUSALS_COUNTED) {
+        event_set_int(&d, "minute_at", j->counter.minute * 60);
+        event_set_text(&d, "prefix", j->counter.prefix);
+        event_set_int(&d, "count", j->counter.n);
+    } else {
+        event_set_text(&d, "why", j->why);
+        event_set_text(&d, "prefix", j->peer);
+    }
+    if (j->type == EVENT_REQUEST_REFUSED)
+        event_set_text(&d, "what", j->what);
+    if (j->type == EVENT_CLAIM_REFUSED) {
+        event_set_text(&d, "device", j->what);
+        event_set_flag(&d, "alarm", j->alarm);
+        event_set_bytes(&d, "spki", SLICE_ARRAY(j->spki));
+    }
+    return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, NULL, 0, NULL, e);
+}
+
+static void recorded(struct job *job, const struct err *e)
+{
+    struct note_job *j = (struct note_job *)job;
+    if (e)
+        LOG(&j->app->env, ERROR, "refusals", "not recorded", log_err(e));
+    free(j);
+}
+
+static struct note_job *note_new(struct app *app, enum event_type type, const char *who, const char *via, const char *code)
+{
+    struct note_job *j = calloc(1, sizeof *j);
+    if (!j)
+        return NULL;
+    j->job = (struct job){.run = record, .done = recorded};
+    j->app = app;
+    j->type = type;
+    snprintf(j->who, sizeof j->who, "%s", who);
+    snprintf(j->via, sizeof j->via, "%s", via);
+    snprintf(j->code, sizeof j->code, "%s", code);
+    return j;
+}
+
+void refusal_note(struct app *app, const struct http_request *req, const char *via, const struct err *e)
+{
+    const struct who *w = app_who(req);
+    if (w->party == PARTY_UNKNOWN) {
+        count(app, http_peer(req), via, err_slug(e->code));
+        return;
+    }
+    struct note_job *j = note_new(app, EVENT_REQUEST_REFUSED, w->name, via, err_slug(e->code));
+    if (!j)
+        return;
+    snprintf(j->what, sizeof j->what, "%s %s", http_method(req), http_path(req));
+    snprintf(j->why, sizeof j->why, "%s", e->what);
+    snprintf(j->peer, sizeof j->peer, "%s", http_peer(req));
+    commit_submit(app->commit, &j->job);
+}
+
+static bool first_this_minute(const char *device, int64_t minute)
+{
+    uint32_t h = 2166136261u;
+    for (const char *p = device; *p; p++)
+        h = (h ^ (uint8_t)*p) * 16777619u;
+    pthread_mutex_lock(&counts.lock);
+    bool same = counts.claims[h % CLAIMS_MAX].minute == minute &&
+                strcmp(counts.claims[h % CLAIMS_MAX].device, device) == 0;
+    counts.claims[h % CLAIMS_MAX].minute = minute;
+    snprintf(counts.claims[h % CLAIMS_MAX].device, DEVICE_ID_SIZE, "%s", device);
+    pthread_mutex_unlock(&counts.lock);
+    return !same;
+}
+
+void refusal_note_claim(struct app *app, const char *device, const char *via, const char *peer, const struct err *e,
+                        const uint8_t spki_hash[SHA256_SIZE])
+{
+    struct note_job *j;
+    if (!first_this_minute(device, app_now(app) / 60) ||
+        !(j = note_new(app, EVENT_CLAIM_REFUSED, "system:server", via, err_slug(e->code))))
+        return;
+    snprintf(j->what, sizeof j->what, "%s", device);
+    snprintf(j->why, sizeof j->why, "%s", e->what);
+    snprintf(j->peer, sizeof j->peer, "%s", peer);
+    j->alarm = e->code == ERR_CLAIM_OTHER_KEY;
+    memcpy(j->spki, spki_hash, SHA256_SIZE);
+    if (j->alarm)
+        LOG(&app->env, WARN, "est", "a claim was shown again with another key", log_str("device", device));
+    commit_submit(app->commit, &j->job);
+}
+
+void refusals_flush(struct app *app, bool all)
+{
+    int64_t minute = app_now(app) / 60;
+    for (;;) {
+        pthread_mutex_lock(&counts.lock);
+        size_t i = 0;
+        while (i < counts.n && !all && counts.v[i].minute >= minute)
+            i++;
+        bool found = i < counts.n;
+        struct counter c = counts.v[i];
+        if (found)
+            counts.v[i] = counts.v[--counts.n];
+        pthread_mutex_unlock(&counts.lock);
+        if (!found)
+            return;
+        struct note_job *j = note_new(app, EVENT_REFUSALS_COUNTED, "system:server", c.via, c.code);
+        if (!j)
+            return;
+        j->counter = c;
+        commit_submit(app->commit, &j->job);
+    }
+}

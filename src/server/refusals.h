@@ -1,0 +1,16 @@
+/* Refusals belong in the ledger: each one of a known party; those of unknown parties as counts by minute and address prefix,
+ * so that a flood cannot fill it. */
+#ifndef KITH_SERVER_REFUSALS_H
+#define KITH_SERVER_REFUSALS_H
+
+#include "server/app.h"
+
+/* `via`: the door.  The answer itself is the caller's. */
+void refusal_note(struct app *app, const struct http_request *req, const char *via, const struct err *e);
+/* A claim that was shown rightly but cannot serve: at most once a minute for each device. */
+void refusal_note_claim(struct app *app, const char *device, const char *via, const char *peer, const struct err *e,
+                        const uint8_t spki_hash[SHA256_SIZE]);
+/* Writes the counts of past minutes; called every few seconds, and at the end with `all`. */
+void refusals_flush(struct app *app, bool all);
+
+#endif
