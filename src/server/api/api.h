@@ -1,0 +1,50 @@
+/* The operator API: handlers that may take their time.  A route's handler here runs in one of a few threads of its own, so
+ * that devices at the doors never wait for an operator's report. */
+#ifndef KITH_SERVER_API_API_H
+#define KITH_SERVER_API_API_H
+
+#include "base/buf.h"
+#include "base/json.h"
+#include "base/json_out.h"
+#include "server/app.h"
+
+#define API_BODY_MAX (1u << 20)
+#define API_OUT_MAX  (16u << 20)
+
+/* What a handler works with.  It fills `out` (a JSON map is open already) and returns true, or sets *e. */
+struct call {
+    struct app *app;
+    struct http_request *req;
+    const struct who *who;
+    struct db *db;
+    struct json *in; /* the body, NULL if there is none */
+    struct buf text;
+    struct json_out out;
+    int status;         /* 200 unless set */
+    const char *type;   /* other than JSON: then text is the body, and `out` is not used */
+    bool answered;      /* the handler answered by itself */
+};
+typedef bool call_handler(struct call *c, struct err *e);
+
+struct api_row {
+    const char *method, *path;
+    call_handler *handler;
+    unsigned auth;
+};
+
+/* Threads for the handlers. */
+MUST_USE bool api_start(struct app *app, struct err *e);
+void api_stop(void);
+/* Adds every row of the tables below to the server. */
+MUST_USE bool api_add_routes(struct app *app, struct err *e);
+
+extern const struct api_row api_devices[], api_models[], api_certs[], api_parties[], api_ledger[], api_status[];
+extern const size_t api_devices_n, api_models_n, api_certs_n, api_parties_n, api_ledger_n, api_status_n;
+
+/* A member of the body, or def. */
+MUST_USE bool call_text(const struct call *c, const char *name, size_t max, const char *def, const char **out, struct err *e);
+MUST_USE bool call_int(const struct call *c, const char *name, int64_t min, int64_t max, int64_t def, int64_t *out,
+                       struct err *e);
+int64_t call_query_int(const struct call *c, const char *name, int64_t min, int64_t max, int64_t def);
+
+#endif

@@ -1,0 +1,329 @@
+/* Devices: added one by one or by the thousand, listed, shown, and what is done to them. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "keys/crypto.h"
+#include "model/event_print.h"
+#include "model/token.h"
+#include "server/api/api.h"
+#include "server/device_acts.h"
+#include "server/gateways.h"
+#include "store/row.h"
+
+#define CLAIM_S       (7 * 86400) /* how long a claim is open unless asked otherwise */
+#define CLAIM_S_MAX   (3650 * 86400ll)
+#define TAGS_MAX      1024
+#define BATCH_MAX     2000
+#define LIST_MAX      1000
+#define WAIT_MS_MAX   60000
+
+/* ---- adding ---- */
+
+static bool read_tags(const struct json *in, struct arena *a, struct slice *out, struct err *e)
+{
+    const struct json *tags;
+    *out = (struct slice){0};
+    if (!json_has(in, "tags"))
+        return true;
+    if (!json_get_map(in, "tags", &tags, e))
+        return false;
+    AUTO(buf_clear) struct buf b;
+    buf_init(&b, TAGS_MAX);
+    struct json_out o = json_out_of(&b);
+    for (size_t i = 0; i < json_count(tags); i++)
+        if (!json_text(json_value(tags, i)) || !name_check("tag", slice_str(json_key(tags, i)), TAG_MAX, e) ||
+            !name_check("tag's value", slice_str(json_text(json_value(tags, i))), TAG_MAX, e))
+            return e->code ? false : err_set(e, ERR_USAGE, "tag \"%s\" is no text", json_key(tags, i));
+    json_put(&o, NULL, tags);
+    if (!buf_ok(&b))
+        return err_set(e, ERR_LIMIT, "tags of more than %d bytes", TAGS_MAX);
+    *out = arena_dup(a, buf_slice(&b));
+    return true;
+}
+
+static bool read_device(struct app *app, const struct json *in, struct arena *a, struct device_new *d, struct err *e)
+{
+    static const char *const known[] = {"model", "serial", "owner", "tags", "token", "expires_s", "v", NULL};
+    int64_t expires_s = CLAIM_S;
+    bool token = false;
+    *d = (struct device_new){0};
+    if (!in || !json_is_map(in))
+        return err_set(e, ERR_USAGE, "a JSON map with model and serial is needed");
+    if (!json_only(in, known, e) || !json_get_text(in, "model", MODEL_NAME_MAX, &d->model, e) ||
+        !json_get_text(in, "serial", DEVICE_SERIAL_MAX, &d->serial, e) ||
+        (json_has(in, "owner") && !json_get_text(in, "owner", OWNER_NAME_MAX, &d->owner, e)) ||
+        (json_has(in, "token") && !json_get_bool(in, "token", &token, e)) ||
+        (json_has(in, "expires_s") && !json_get_int(in, "expires_s", 60, CLAIM_S_MAX, &expires_s, e)) ||
+        !read_tags(in, a, &d->tags, e))
+        return false;
+    d->claim_wanted = token;
+    d->claim_expires_at = app_now(app) + expires_s;
+    return device_prepare(app, d, e);
+}
+
+static bool put_claim(struct call *c, const struct device_new *d, struct err *e)
+{
+    char token[TOKEN_MAX];
+    uint8_t root[SHA256_SIZE];
+    sha256(c->app->root_der, root);
+    if (!token_format(c->app->settings.url, root, d->id, d->claim, token, sizeof token, e))
+        return false;
+    json_out_text(&c->out, "claim", d->claim);
+    json_out_time(&c->out, "claim_expires_at", d->claim_expires_at);
+    json_out_text(&c->out, "token", token);
+    return true;
+}
+
+static bool put_added(struct call *c, const struct device_new *d, struct err *e)
+{
+    json_out_text(&c->out, "id", d->id);
+    json_out_text(&c->out, "model", d->model);
+    json_out_text(&c->out, "serial", d->serial);
+    json_out_text(&c->out, "state", device_state_name(DEVICE_CLAIMED));
+    return !d->claim_wanted || put_claim(c, d, e);
+}
+
+static bool add(struct call *c, struct err *e)
+{
+    struct arena a;
+    struct device_new d;
+    struct err each = {0};
+    arena_init(&a, 16 * 1024);
+    bool ok = read_device(c->app, c->in, &a, &d, e) && device_add(c->app, &d, 1, c->who->name, &each, e);
+    if (ok && each.code) {
+        *e = each;
+        ok = false;
+    }
+    ok = ok && put_added(c, &d, e);
+    c->status = 201;
+    arena_clear(&a);
+    return ok;
+}
+
+/* JSON lines in, one report out. */
+struct batch {
+    struct arena arena;
+    struct device_new *d;
+    struct err *each;
+    struct json **lines;
+    size_t n;
+};
+
+static bool read_batch(struct call *c, struct batch *b, struct err *e)
+{
+    struct slice body = http_body(c->req);
+    while (body.n) {
+        const uint8_t *end = memchr(body.p, '\n', body.n);
+        struct slice line = slice_of(body.p, end ? (size_t)(end - body.p) : body.n);
+        body = slice_of(body.p + line.n + (end != NULL), body.n - line.n - (end != NULL));
+        if (line.n == 0)
+            continue;
+        if (b->n == BATCH_MAX)
+            return err_set(e, ERR_LIMIT, "more than %d lines at once", BATCH_MAX);
+        struct err *each = &b->each[b->n];
+        if (json_read(line, API_BODY_MAX, &b->lines[b->n], each))
+            (void)!read_device(c->app, b->lines[b->n], &b->arena, &b->d[b->n], each);
+        b->n++;
+    }
+    return true;
+}
+
+static bool report_batch(struct call *c, const struct batch *b, struct err *e)
+{
+    int64_t added = 0, existing = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        added += b->each[i].code == ERR_NONE;
+        existing += b->each[i].code == ERR_CONFLICT;
+    }
+    json_out_int(&c->out, "added", added);
+    json_out_int(&c->out, "existing", existing);
+    json_out_list(&c->out, "failed");
+    for (size_t i = 0; i < b->n; i++) {
+        if (b->each[i].code == ERR_NONE || b->each[i].code == ERR_CONFLICT)
+            continue;
+        json_out_map(&c->out, NULL);
+        json_out_int(&c->out, "line", (int64_t)i + 1);
+        json_out_text(&c->out, "code", err_slug(b->each[i].code));
+        json_out_text(&c->out, "detail", b->each[i].what);
+        json_out_end(&c->out);
+    }
+    json_out_end(&c->out);
+    json_out_list(&c->out, "devices");
+    bool ok = true;
+    for (size_t i = 0; ok && i < b->n; i++) {
+        if (b->each[i].code != ERR_NONE)
+            continue;
+        json_out_map(&c->out, NULL);
+        ok = put_added(c, &b->d[i], e);
+        json_out_end(&c->out);
+    }
+    json_out_end(&c->out);
+    return ok;
+}
+
+static bool add_batch(struct call *c, struct err *e)
+{
+    struct batch b = {.d = calloc(BATCH_MAX, sizeof *b.d),
+                      .each = calloc(BATCH_MAX, sizeof *b.each),
+                      .lines = calloc(BATCH_MAX, sizeof *b.lines)};
+    arena_init(&b.arena, 4u << 20);
+    bool ok = (b.d && b.each && b.lines) || err_set(e, ERR_NOMEM, "batch");
+    ok = ok && read_batch(c, &b, e) && device_add(c->app, b.d, b.n, c->who->name, b.each, e) && report_batch(c, &b, e);
+    for (size_t i = 0; i < b.n; i++)
+        json_free(b.lines[i]);
+    arena_clear(&b.arena);
+    free(b.d);
+    free(b.each);
+    free(b.lines);
+    return ok;
+}
+
+static bool new_claim(struct call *c, struct err *e)
+{
+    struct device_row dev;
+    struct device_new d = {.claim_wanted = true};
+    int64_t expires_s;
+    if (!device_find(c->db, http_param(c->req, "id"), NULL, &dev, e) ||
+        !call_int(c, "expires_s", 60, CLAIM_S_MAX, CLAIM_S, &expires_s, e))
+        return false;
+    snprintf(d.id, sizeof d.id, "%s", dev.id);
+    d.claim_expires_at = app_now(c->app) + expires_s;
+    json_out_text(&c->out, "id", d.id);
+    return device_claim(c->app, &d, c->who->name, e) && put_claim(c, &d, e);
+}
+
+/* ---- looking ---- */
+
+static void put_device(struct call *c, const struct device_row *d)
+{
+    json_out_text(&c->out, "id", d->id);
+    json_out_text(&c->out, "model", d->model);
+    json_out_text(&c->out, "serial", d->serial);
+    json_out_text(&c->out, "state", device_state_name(d->state));
+    json_out_text(&c->out, "owner", d->owner[0] ? d->owner : NULL);
+    json_out_time(&c->out, "created_at", d->created_at);
+    json_out_time(&c->out, "updated_at", d->updated_at);
+    if (d->locked)
+        json_out_text(&c->out, "locked", d->lock_reason);
+}
+
+static const struct sql sql_list = {"SELECT id FROM device WHERE id > $1 AND ($2 = '' OR model = $2) AND ($3 = 0 OR state = $3) "
+                                    "AND ($4 = '' OR serial = $4) ORDER BY id LIMIT $5"};
+
+static bool list(struct call *c, struct err *e)
+{
+    char after[DEVICE_ID_SIZE + 1] = "", model[MODEL_NAME_MAX + 1] = "", state[16] = "", serial[DEVICE_SERIAL_MAX + 1] = "";
+    struct device_row d = {0};
+    (void)http_query(c->req, "after", after, sizeof after);
+    (void)http_query(c->req, "model", model, sizeof model);
+    (void)http_query(c->req, "serial", serial, sizeof serial);
+    (void)http_query(c->req, "state", state, sizeof state);
+    enum device_state which = device_state_from_name(state);
+    if (state[0] && which == DEVICE_NONE)
+        return err_set(e, ERR_USAGE, "\"%s\" is no state of a device", ERR_QUOTE(slice_str(state)));
+    int64_t limit = call_query_int(c, "limit", 1, LIST_MAX, 100), n = 0;
+    const struct value args[] = {value_text(after), value_text(model), value_int(which), value_text(serial), value_int(limit)};
+    AUTO(rows_close) struct rows r = {0};
+    if (!db_query(c->db, &sql_list, args, ARRAY_LEN(args), &r, e))
+        return false;
+    json_out_list(&c->out, "devices");
+    for (; rows_next(&r, e); n++) {
+        if (!device_row_read(c->db, rows_text(&r, 0), &d, e))
+            return false;
+        json_out_map(&c->out, NULL);
+        put_device(c, &d);
+        json_out_end(&c->out);
+    }
+    json_out_end(&c->out);
+    if (n == limit)
+        json_out_text(&c->out, "next", d.id);
+    return e->code == ERR_NONE;
+}
+
+static const struct sql sql_certs = {"SELECT id, serial, profile, not_before, not_after, revoked_at, reason, hold FROM certificate "
+                                     "WHERE subject = $1 ORDER BY issued_at DESC, id DESC LIMIT 100"};
+
+static bool show(struct call *c, struct err *e)
+{
+    struct device_row d;
+    if (!device_find(c->db, http_param(c->req, "id"), NULL, &d, e))
+        return false;
+    put_device(c, &d);
+    const struct value args[] = {value_text(d.id)};
+    AUTO(rows_close) struct rows r = {0}, dev = {0};
+    if (!row_read(c->db, &table_device, args, &dev, e) || !db_query(c->db, &sql_certs, args, 1, &r, e))
+        return false;
+    const char *tags = rows_text(&dev, DEVICE_TAGS);
+    json_out_raw(&c->out, "tags", slice_str(tags[0] ? tags : "{}"));
+    json_out_list(&c->out, "certificates");
+    while (rows_next(&r, e)) {
+        json_out_map(&c->out, NULL);
+        json_out_int(&c->out, "id", rows_int(&r, 0));
+        json_out_bytes(&c->out, "serial", CODEC_HEX, rows_blob(&r, 1));
+        json_out_text(&c->out, "profile", rows_text(&r, 2));
+        json_out_time(&c->out, "not_before", rows_int(&r, 3));
+        json_out_time(&c->out, "not_after", rows_int(&r, 4));
+        if (!rows_is_null(&r, 5)) {
+            json_out_time(&c->out, "revoked_at", rows_int(&r, 5));
+            json_out_text(&c->out, "reason", revocation_reason_name((int)rows_int(&r, 6)));
+        }
+        if (rows_int(&r, 7))
+            json_out_bool(&c->out, "hold", true);
+        json_out_end(&c->out);
+    }
+    json_out_end(&c->out);
+    return e->code == ERR_NONE;
+}
+
+/* ---- acts ---- */
+
+static const struct act_name {
+    const char *name;
+    enum device_state to;
+    int reason;
+} act_names[] = {
+    {"suspend", DEVICE_SUSPENDED, 0},
+    {"resume", DEVICE_ACTIVE, 0},
+    {"revoke", DEVICE_REVOKED, 0},
+    {"retire", DEVICE_RETIRED, 5},
+    {"quarantine", DEVICE_QUARANTINED, 0},
+};
+
+static bool act(struct call *c, struct err *e)
+{
+    const char *verb = http_param(c->req, "act"), *reason;
+    struct device_row d;
+    const struct act_name *a = NULL;
+    int64_t wait_ms;
+    for (size_t i = 0; i < ARRAY_LEN(act_names); i++)
+        if (strcmp(act_names[i].name, verb) == 0)
+            a = &act_names[i];
+    if (!a)
+        return err_set(e, ERR_NOTFOUND, "nothing is done to devices by \"%s\"", ERR_QUOTE(slice_str(verb)));
+    struct device_act da = {.who = c->who->name, .to = a->to, .reason = a->reason};
+    if (!call_text(c, "why", 200, "", &da.why, e) || !call_text(c, "reason", 40, "", &reason, e) ||
+        !call_int(c, "wait_ms", 0, WAIT_MS_MAX, 0, &wait_ms, e) ||
+        !device_find(c->db, http_param(c->req, "id"), NULL, &d, e))
+        return false;
+    if (reason[0] && (da.reason = revocation_reason_from_name(reason)) < 0)
+        return err_set(e, ERR_USAGE, "\"%s\" is no reason of RFC 5280 section 5.3.1", ERR_QUOTE(slice_str(reason)));
+    da.device = d.id;
+    if (!device_change_state(c->app, &da, e))
+        return false;
+    json_out_text(&c->out, "id", d.id);
+    json_out_text(&c->out, "state", device_state_name(da.now));
+    json_out_int(&c->out, "certificates", (int64_t)da.certs);
+    return wait_ms == 0 || gateways_wait(c, da.ticket, (int)wait_ms, e);
+}
+
+const struct api_row api_devices[] = {
+    {"POST", "/v1/devices", add, ACCESS_ADMIN},
+    {"POST", "/v1/devices/batch", add_batch, ACCESS_ADMIN},
+    {"GET", "/v1/devices", list, ACCESS_OPERATOR},
+    {"GET", "/v1/devices/{id}", show, ACCESS_OPERATOR},
+    {"GET", "/v1/devices/{id}/history", history_show, ACCESS_OPERATOR},
+    {"POST", "/v1/devices/{id}/token", new_claim, ACCESS_ADMIN},
+    {"POST", "/v1/devices/{id}/{act}", act, ACCESS_ADMIN},
+};
+const size_t api_devices_n = ARRAY_LEN(api_devices);

@@ -1,0 +1,131 @@
+/* Models: product types with their settings. */
+#include <stdlib.h>
+
+#include "server/api/api.h"
+#include "store/row.h"
+
+#define SETTINGS_MAX (32 * 1024)
+
+struct model_job {
+    struct job job;
+    const char *name, *who;
+    struct slice settings;
+    bool exists; /* change one that is there */
+};
+
+static bool run(struct tx *tx, struct job *job, struct err *e)
+{
+    struct model_job *j = (struct model_job *)job;
+    uint8_t *fields = NULL;
+    const struct value key = value_text(j->name);
+    AUTO(rows_close) struct rows r = {0};
+    err_clear(e);
+    bool found = row_read(tx_db(tx), &table_model, &key, &r, e);
+    if (!found && e->code)
+        return false;
+    if (found != j->exists)
+        return err_set(e, found ? ERR_CONFLICT : ERR_NOTFOUND, "model \"%s\" %s", j->name,
+                       found ? "exists already" : "is not known");
+    struct event_draft d = event_draft_of(found ? EVENT_MODEL_CHANGED : EVENT_MODEL_ADDED);
+    event_set_text(&d, "who", j->who);
+    event_set_text(&d, "model", j->name);
+    event_set_slice(&d, found ? "to" : "settings", j->settings);
+    if (found)
+        event_set_text(&d, "from", rows_text(&r, MODEL_SETTINGS));
+    const struct value cols[MODEL_COLS] = {
+        [MODEL_NAME] = key,
+        [MODEL_SETTINGS] = {.type = VALUE_TEXT, .s = j->settings},
+        [MODEL_CREATED_AT] = value_int(found ? rows_int(&r, MODEL_CREATED_AT) : tx_now_ms(tx) / 1000),
+    };
+    const struct change change = {.table = &table_model, .cols = cols};
+    struct event ev;
+    fields = malloc(2 * SETTINGS_MAX + 1024);
+    bool ok = fields || err_set(e, ERR_NOMEM, "model");
+    ok = ok && event_make(&d, NULL, fields, 2 * SETTINGS_MAX + 1024, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
+    free(fields);
+    return ok;
+}
+
+/* The settings are kept as their own JSON text. */
+static bool settings_of(struct call *c, struct buf *out, struct err *e)
+{
+    static const char *const known[] = {"profile", "renew_expired_days", "quarantine_on_second_key", "topics", "wait_s", NULL};
+    const struct json *settings;
+    buf_init(out, SETTINGS_MAX);
+    if (!c->in || !json_has(c->in, "settings")) {
+        buf_put_str(out, "{}");
+        return true;
+    }
+    if (!json_get_map(c->in, "settings", &settings, e) || !json_only(settings, known, e))
+        return false;
+    struct json_out o = json_out_of(out);
+    json_put(&o, NULL, settings);
+    return buf_ok(out) || err_set(e, ERR_LIMIT, "settings of more than %d bytes", SETTINGS_MAX);
+}
+
+static bool put_model(struct call *c, const char *name, bool exists, struct err *e)
+{
+    AUTO(buf_clear) struct buf settings;
+    if (!name_check("model", slice_str(name), MODEL_NAME_MAX, e) || !settings_of(c, &settings, e))
+        return false;
+    struct model_job j = {
+        .job = {.run = run}, .name = name, .who = c->who->name, .settings = buf_slice(&settings), .exists = exists};
+    if (!commit_run(c->app->commit, &j.job, e))
+        return false;
+    json_out_text(&c->out, "name", name);
+    json_out_raw(&c->out, "settings", j.settings);
+    return true;
+}
+
+static bool add(struct call *c, struct err *e)
+{
+    const char *name;
+    c->status = 201;
+    return call_text(c, "name", MODEL_NAME_MAX, NULL, &name, e) && put_model(c, name, false, e);
+}
+
+static bool set(struct call *c, struct err *e)
+{
+    return put_model(c, http_param(c->req, "name"), true, e);
+}
+
+static void put_row(struct call *c, const struct rows *r)
+{
+    json_out_text(&c->out, "name", rows_text(r, MODEL_NAME));
+    json_out_raw(&c->out, "settings", slice_str(rows_text(r, MODEL_SETTINGS)));
+    json_out_time(&c->out, "created_at", rows_int(r, MODEL_CREATED_AT));
+}
+
+static bool show(struct call *c, struct err *e)
+{
+    const struct value key = value_text(http_param(c->req, "name"));
+    AUTO(rows_close) struct rows r = {0};
+    err_clear(e);
+    if (!row_read(c->db, &table_model, &key, &r, e))
+        return e->code ? false : err_set(e, ERR_NOTFOUND, "model \"%s\" is not known", ERR_QUOTE(key.s));
+    put_row(c, &r);
+    return true;
+}
+
+static bool list(struct call *c, struct err *e)
+{
+    AUTO(rows_close) struct rows r = {0};
+    if (!db_query(c->db, row_select_all(&table_model), NULL, 0, &r, e))
+        return false;
+    json_out_list(&c->out, "models");
+    while (rows_next(&r, e)) {
+        json_out_map(&c->out, NULL);
+        put_row(c, &r);
+        json_out_end(&c->out);
+    }
+    json_out_end(&c->out);
+    return e->code == ERR_NONE;
+}
+
+const struct api_row api_models[] = {
+    {"GET", "/v1/models", list, ACCESS_OPERATOR},
+    {"POST", "/v1/models", add, ACCESS_ADMIN},
+    {"GET", "/v1/models/{name}", show, ACCESS_OPERATOR},
+    {"PUT", "/v1/models/{name}", set, ACCESS_ADMIN},
+};
+const size_t api_models_n = ARRAY_LEN(api_models);

@@ -1,0 +1,346 @@
+#include "server/device_acts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/id.h"
+#include "core/cbor.h"
+#include "keys/crypto.h"
+#include "store/row.h"
+
+#define MARKS_MAX 256 /* certificates of one device that are valid at once */
+
+/* ---- new devices ---- */
+
+static bool ask_claim(struct app *app, struct device_new *d, struct err *e)
+{
+    AUTO(buf_clear) struct buf out;
+    uint8_t fields[128];
+    size_t n;
+    struct writer w = WRITER_ARRAY(fields);
+    buf_init(&out, 256);
+    if (!env_random(&app->env, d->nonce, sizeof d->nonce, e))
+        return false;
+    cbor_put_tstr(&w, slice_str(d->id));
+    cbor_put_bstr(&w, SLICE_ARRAY(d->nonce));
+    cbor_put_int(&w, d->claim_expires_at);
+    if (!client_call(app->issuing, REQUEST_CLAIM, writer_slice(&w), 3, &out, &n, e))
+        return false;
+    struct reader r = reader_of(buf_slice(&out));
+    struct slice text = cbor_get_tstr(&r);
+    if (!answer_end(&r, e))
+        return false;
+    if (text.n != CLAIM_TEXT_SIZE)
+        return err_set(e, ERR_SIGNER_PROTOCOL, "a claim of %zu characters", text.n);
+    memcpy(d->claim, text.p, text.n);
+    d->claim[text.n] = 0;
+    sha256(text, d->digest);
+    buf_wipe(&out);
+    return true;
+}
+
+bool device_prepare(struct app *app, struct device_new *d, struct err *e)
+{
+    uint8_t random[ID_RANDOM];
+    if (!name_check("model", slice_str(d->model), MODEL_NAME_MAX, e) ||
+        !name_check("serial", slice_str(d->serial), DEVICE_SERIAL_MAX, e) ||
+        (d->owner && !name_check("owner", slice_str(d->owner), OWNER_NAME_MAX, e)) ||
+        !env_random(&app->env, random, sizeof random, e))
+        return false;
+    id_make("dev_", (uint64_t)env_now_ms(&app->env), random, d->id);
+    return !d->claim_wanted || ask_claim(app, d, e);
+}
+
+static bool record_claim(struct tx *tx, const struct device_new *d, const char *who, struct err *e)
+{
+    uint8_t fields[512];
+    struct event ev;
+    struct event_draft draft = event_draft_of(EVENT_CLAIM_CREATED);
+    event_set_text(&draft, "who", who);
+    event_set_text(&draft, "device", d->id);
+    event_set_bytes(&draft, "digest", SLICE_ARRAY(d->digest));
+    event_set_int(&draft, "expires_at", d->claim_expires_at);
+    const struct value cols[CLAIM_COLS] = {
+        [CLAIM_DEVICE] = value_text(d->id),
+        [CLAIM_NONCE] = value_blob(SLICE_ARRAY(d->nonce)),
+        [CLAIM_EXPIRES_AT] = value_int(d->claim_expires_at),
+        [CLAIM_DIGEST] = value_blob(SLICE_ARRAY(d->digest)),
+    };
+    const struct change change = {.table = &table_claim, .cols = cols};
+    return event_make(&draft, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
+}
+
+static const struct sql sql_exists = {"SELECT id FROM device WHERE model = $1 AND serial = $2"};
+
+static bool check_new(struct tx *tx, const struct device_new *d, struct err *e)
+{
+    const struct value model = value_text(d->model), both[] = {model, value_text(d->serial)};
+    AUTO(rows_close) struct rows m = {0}, r = {0};
+    err_clear(e);
+    if (!row_read(tx_db(tx), &table_model, &model, &m, e)) {
+        if (e->code)
+            return false;
+        err_set(e, ERR_NOTFOUND, "model \"%s\" is not known", ERR_QUOTE(model.s));
+        return err_try(e, "kith model add %s", d->model);
+    }
+    if (db_query_row(tx_db(tx), &sql_exists, both, 2, &r, e)) {
+        err_set(e, ERR_CONFLICT, "%s %s exists already: %s", d->model, d->serial, rows_text(&r, 0));
+        return err_try(e, "kith device token %s, for a new claim", d->serial);
+    }
+    return e->code == ERR_NONE;
+}
+
+static bool record_device(struct tx *tx, const struct device_new *d, const char *who, struct err *e)
+{
+    uint8_t fields[4096];
+    struct event ev;
+    int64_t now = tx_now_ms(tx) / 1000;
+    struct event_draft draft = event_draft_of(EVENT_DEVICE_ADDED);
+    struct value tags = {.type = d->tags.n ? VALUE_TEXT : VALUE_NULL, .s = d->tags};
+    event_set_text(&draft, "who", who);
+    event_set_text(&draft, "device", d->id);
+    event_set_text(&draft, "model", d->model);
+    event_set_text(&draft, "serial", d->serial);
+    event_set_text(&draft, "state", device_state_name(DEVICE_CLAIMED));
+    event_set_text(&draft, "owner", d->owner);
+    event_set_slice(&draft, "tags", d->tags);
+    const struct value cols[DEVICE_COLS] = {
+        [DEVICE_ID] = value_text(d->id),       [DEVICE_MODEL] = value_text(d->model),
+        [DEVICE_SERIAL] = value_text(d->serial), [DEVICE_STATE] = value_int(DEVICE_CLAIMED),
+        [DEVICE_OWNER] = value_text(d->owner), [DEVICE_CREATED_AT] = value_int(now),
+        [DEVICE_UPDATED_AT] = value_int(now),  [DEVICE_TAGS] = tags,
+    };
+    const struct change change = {.table = &table_device, .cols = cols};
+    return event_make(&draft, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
+}
+
+struct add_job {
+    struct job job;
+    struct device_new *d;
+    size_t n;
+    const char *who;
+    struct err *each;
+};
+
+/* Those that cannot be added are told one by one; the others are added all the same. */
+static bool run_add(struct tx *tx, struct job *job, struct err *e)
+{
+    struct add_job *j = (struct add_job *)job;
+    for (size_t i = 0; i < j->n; i++) {
+        struct device_new *d = &j->d[i];
+        if (j->each[i].code || !check_new(tx, d, &j->each[i]))
+            continue;
+        if (!record_device(tx, d, j->who, e) || (d->claim_wanted && !record_claim(tx, d, j->who, e)))
+            return false;
+    }
+    return true;
+}
+
+bool device_add(struct app *app, struct device_new *d, size_t n, const char *who, struct err *each, struct err *e)
+{
+    struct add_job j = {.job = {.run = run_add}, .d = d, .n = n, .who = who, .each = each};
+    return commit_run(app->commit, &j.job, e);
+}
+
+static bool run_claim(struct tx *tx, struct job *job, struct err *e)
+{
+    struct add_job *j = (struct add_job *)job;
+    struct device_row dev;
+    if (!device_row_read(tx_db(tx), j->d->id, &dev, e))
+        return false;
+    if (device_state_is_permanent(dev.state))
+        return err_set(e, ERR_TOMBSTONE, "device %s is %s", dev.id, device_state_name(dev.state));
+    return record_claim(tx, j->d, j->who, e);
+}
+
+bool device_claim(struct app *app, struct device_new *d, const char *who, struct err *e)
+{
+    struct add_job j = {.job = {.run = run_claim}, .d = d, .who = who};
+    return ask_claim(app, d, e) && commit_run(app->commit, &j.job, e);
+}
+
+/* ---- certificates ---- */
+
+struct marks {
+    struct feed_mark v[MARKS_MAX];
+    size_t n;
+};
+
+/* Writes one certificate's new state with its entry and adds the mark for the gateways. */
+static bool change_cert(struct tx *tx, const struct rows *row, enum mark_kind kind, int reason, const char *who, const char *why,
+                        struct marks *m, struct err *e)
+{
+    static const enum event_type types[] = {[MARK_REVOKE] = EVENT_CERT_REVOKED, [MARK_HOLD] = EVENT_CERT_HELD,
+                                            [MARK_RELEASE] = EVENT_CERT_RELEASED};
+    uint8_t fields[1024];
+    struct event ev;
+    struct value cols[CERTIFICATE_COLS];
+    struct event_draft d = event_draft_of(types[kind]);
+    row_values(row, &table_certificate, cols);
+    struct slice serial = cols[CERTIFICATE_SERIAL].s;
+    if (m->n == MARKS_MAX || serial.n != SERIAL_SIZE)
+        return err_set(e, ERR_LIMIT, "more than %d certificates of one subject", MARKS_MAX);
+    event_set_text(&d, "who", who);
+    event_set_slice(&d, "subject", cols[CERTIFICATE_SUBJECT].s);
+    event_set_int(&d, "cert", cols[CERTIFICATE_ID].i);
+    event_set_bytes(&d, "serial", serial);
+    event_set_text(&d, "why", why);
+    if (kind == MARK_REVOKE) {
+        event_set_text(&d, "reason", revocation_reason_name(reason));
+        event_set_int(&d, "decided_ms", tx_now_ms(tx));
+        cols[CERTIFICATE_REVOKED_AT] = value_int(tx_now_ms(tx) / 1000);
+        cols[CERTIFICATE_REASON] = value_int(reason);
+    }
+    cols[CERTIFICATE_HOLD] = value_int(kind == MARK_HOLD);
+    m->v[m->n] = (struct feed_mark){.kind = kind, .reason = reason};
+    memcpy(m->v[m->n++].serial, serial.p, SERIAL_SIZE);
+    const struct change change = {.table = &table_certificate, .cols = cols};
+    return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
+}
+
+static const struct sql sql_certs = {
+    "SELECT id FROM certificate WHERE subject = $1 AND revoked_at IS NULL AND not_after >= $2 ORDER BY id"};
+
+static bool change_certs(struct tx *tx, const char *subject, enum mark_kind kind, int reason, const char *who, const char *why,
+                         struct marks *m, struct err *e)
+{
+    int64_t ids[MARKS_MAX];
+    size_t n = 0;
+    const struct value args[] = {value_text(subject), value_int(tx_now_ms(tx) / 1000)};
+    AUTO(rows_close) struct rows r = {0};
+    if (!db_query(tx_db(tx), &sql_certs, args, 2, &r, e))
+        return false;
+    while (n < MARKS_MAX && rows_next(&r, e))
+        ids[n++] = rows_int(&r, 0);
+    rows_close(&r);
+    for (size_t i = 0; !e->code && i < n; i++) {
+        const struct value key = value_int(ids[i]);
+        AUTO(rows_close) struct rows row = {0};
+        if (!row_read(tx_db(tx), &table_certificate, &key, &row, e) ||
+            !change_cert(tx, &row, kind, reason, who, why, m, e))
+            return false;
+    }
+    return e->code == ERR_NONE;
+}
+
+struct revoke_job {
+    struct job job;
+    int64_t id;
+    int reason;
+    const char *who;
+    struct marks marks;
+};
+
+static bool run_revoke(struct tx *tx, struct job *job, struct err *e)
+{
+    struct revoke_job *j = (struct revoke_job *)job;
+    const struct value key = value_int(j->id);
+    AUTO(rows_close) struct rows r = {0};
+    err_clear(e);
+    j->marks.n = 0;
+    if (!row_read(tx_db(tx), &table_certificate, &key, &r, e))
+        return e->code ? false : err_set(e, ERR_NOTFOUND, "certificate %lld is not known", (long long)j->id);
+    if (!rows_is_null(&r, CERTIFICATE_REVOKED_AT))
+        return err_set(e, ERR_CONFLICT, "certificate %lld is revoked already", (long long)j->id);
+    return change_cert(tx, &r, MARK_REVOKE, j->reason, j->who, NULL, &j->marks, e);
+}
+
+bool cert_revoke(struct app *app, int64_t id, int reason, const char *who, uint64_t *ticket, struct err *e)
+{
+    struct revoke_job *j = calloc(1, sizeof *j);
+    if (!j)
+        return err_set(e, ERR_NOMEM, "revocation");
+    *j = (struct revoke_job){.job = {.run = run_revoke}, .id = id, .reason = reason, .who = who};
+    bool ok = commit_run(app->commit, &j->job, e);
+    if (ok)
+        *ticket = feed_hub_mark(app->feed, j->marks.v, j->marks.n);
+    free(j);
+    return ok;
+}
+
+/* ---- states ---- */
+
+struct state_job {
+    struct job job;
+    struct device_act *act;
+    struct marks marks;
+};
+
+static bool record_state(struct tx *tx, const struct device_act *a, const struct device_row *dev, enum device_state to,
+                         size_t certs, struct err *e)
+{
+    uint8_t fields[1024];
+    struct event ev;
+    struct value cols[DEVICE_COLS];
+    const struct value key = value_text(dev->id);
+    AUTO(rows_close) struct rows r = {0};
+    if (!row_read(tx_db(tx), &table_device, &key, &r, e))
+        return false;
+    row_values(&r, &table_device, cols);
+    cols[DEVICE_STATE] = value_int(to);
+    cols[DEVICE_UPDATED_AT] = value_int(tx_now_ms(tx) / 1000);
+    bool retired = to == DEVICE_RETIRED;
+    struct event_draft d = event_draft_of(retired ? EVENT_DEVICE_RETIRED : EVENT_DEVICE_STATE);
+    event_set_text(&d, "who", a->who);
+    event_set_text(&d, "device", dev->id);
+    event_set_text(&d, "from", device_state_name(dev->state));
+    event_set_text(&d, "why", a->why ? a->why : "");
+    if (retired) {
+        event_set_int(&d, "certs", (int64_t)certs);
+    } else {
+        event_set_text(&d, "to", device_state_name(to));
+        event_set_int(&d, "decided_ms", tx_now_ms(tx));
+    }
+    const struct change change = {.table = &table_device, .cols = cols};
+    return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
+}
+
+static const struct sql sql_enrolled = {"SELECT id FROM certificate WHERE subject = $1 LIMIT 1"};
+
+/* A device that is let go on goes back to where it was: active if it ever had a certificate. */
+static bool resumed_state(struct tx *tx, const char *device, enum device_state *to, struct err *e)
+{
+    const struct value args[] = {value_text(device)};
+    AUTO(rows_close) struct rows r = {0};
+    err_clear(e);
+    *to = db_query_row(tx_db(tx), &sql_enrolled, args, 1, &r, e) ? DEVICE_ACTIVE : DEVICE_CLAIMED;
+    return e->code == ERR_NONE;
+}
+
+static bool run_state(struct tx *tx, struct job *job, struct err *e)
+{
+    struct state_job *j = (struct state_job *)job;
+    struct device_act *a = j->act;
+    struct device_row dev;
+    enum device_state to = a->to;
+    j->marks.n = 0;
+    if (!device_row_read(tx_db(tx), a->device, &dev, e))
+        return false;
+    if (to == DEVICE_ACTIVE && !resumed_state(tx, dev.id, &to, e))
+        return false;
+    if (!device_transition(dev.state, to, e))
+        return err_ctx(e, "%s", dev.id);
+    enum mark_kind kind = device_state_is_permanent(to)                               ? MARK_REVOKE
+                          : to == DEVICE_SUSPENDED || to == DEVICE_QUARANTINED ? MARK_HOLD
+                                                                                      : MARK_RELEASE;
+    if (!change_certs(tx, dev.id, kind, a->reason, a->who, a->why, &j->marks, e))
+        return false;
+    a->now = to;
+    a->certs = j->marks.n;
+    return record_state(tx, a, &dev, to, j->marks.n, e);
+}
+
+bool device_change_state(struct app *app, struct device_act *a, struct err *e)
+{
+    struct state_job *j = calloc(1, sizeof *j);
+    if (!j)
+        return err_set(e, ERR_NOMEM, "device");
+    *j = (struct state_job){.job = {.run = run_state}, .act = a};
+    bool ok = commit_run(app->commit, &j->job, e);
+    if (ok) {
+        a->ticket = feed_hub_mark(app->feed, j->marks.v, j->marks.n);
+        feed_hub_device(app->feed, a->device, 0);
+    }
+    free(j);
+    return ok;
+}
