@@ -1,0 +1,139 @@
+/* Certificates and the CA's own. */
+#include <stdlib.h>
+
+#include "server/api/api.h"
+#include "server/device_acts.h"
+#include "server/gateways.h"
+#include "server/pem.h"
+#include "x509/name.h"
+
+#define LIST_MAX 1000
+
+static const struct sql sql_list = {
+    "SELECT id, serial, subject, subject_kind, profile, not_before, not_after, revoked_at, reason, hold FROM certificate "
+    "WHERE id > $1 AND ($2 = '' OR subject = $2) ORDER BY id LIMIT $3"};
+static const struct sql sql_one = {
+    "SELECT id, serial, subject, subject_kind, profile, not_before, not_after, revoked_at, reason, hold, der FROM certificate "
+    "WHERE id = $1"};
+
+static void put_cert(struct call *c, const struct rows *r)
+{
+    json_out_int(&c->out, "id", rows_int(r, 0));
+    json_out_bytes(&c->out, "serial", CODEC_HEX, rows_blob(r, 1));
+    json_out_text(&c->out, "subject", rows_text(r, 2));
+    json_out_text(&c->out, "kind", cert_subject_name((enum cert_subject)rows_int(r, 3)));
+    json_out_text(&c->out, "profile", rows_text(r, 4));
+    json_out_time(&c->out, "not_before", rows_int(r, 5));
+    json_out_time(&c->out, "not_after", rows_int(r, 6));
+    if (!rows_is_null(r, 7)) {
+        json_out_time(&c->out, "revoked_at", rows_int(r, 7));
+        json_out_text(&c->out, "reason", revocation_reason_name((int)rows_int(r, 8)));
+    }
+    json_out_bool(&c->out, "hold", rows_int(r, 9) != 0);
+}
+
+static bool list(struct call *c, struct err *e)
+{
+    char subject[80] = "";
+    int64_t last = 0, n = 0, limit = call_query_int(c, "limit", 1, LIST_MAX, 100);
+    (void)http_query(c->req, "subject", subject, sizeof subject);
+    const struct value args[] = {value_int(call_query_int(c, "after", 0, INT64_MAX, 0)), value_text(subject), value_int(limit)};
+    AUTO(rows_close) struct rows r = {0};
+    if (!db_query(c->db, &sql_list, args, ARRAY_LEN(args), &r, e))
+        return false;
+    json_out_list(&c->out, "certificates");
+    for (; rows_next(&r, e); n++) {
+        last = rows_int(&r, 0);
+        json_out_map(&c->out, NULL);
+        put_cert(c, &r);
+        json_out_end(&c->out);
+    }
+    json_out_end(&c->out);
+    if (n == limit)
+        json_out_int(&c->out, "next", last);
+    return e->code == ERR_NONE;
+}
+
+/* {id} is the database's number or the serial number in hex (30 digits). */
+static bool id_of(struct call *c, int64_t *id, struct err *e)
+{
+    const char *text = http_param(c->req, "id");
+    uint8_t bytes[SERIAL_SIZE];
+    struct serial s;
+    size_t n;
+    char *end;
+    struct err ignored;
+    if (strlen(text) == 2 * SERIAL_SIZE && codec_decode(CODEC_HEX, slice_str(text), bytes, sizeof bytes, &n, &ignored) &&
+        serial_get(slice_of(bytes, n), ISSUER_ISSUING, &s, &ignored)) {
+        *id = serial_cert_id(&s);
+        return true;
+    }
+    *id = strtoll(text, &end, 10);
+    return (*text && !*end) || err_set(e, ERR_NOTFOUND, "\"%s\" is neither a certificate's number nor its serial number",
+                                       ERR_QUOTE(slice_str(text)));
+}
+
+static bool show(struct call *c, struct err *e)
+{
+    int64_t id;
+    if (!id_of(c, &id, e))
+        return false;
+    const struct value args[] = {value_int(id)};
+    AUTO(rows_close) struct rows r = {0};
+    err_clear(e);
+    if (!db_query_row(c->db, &sql_one, args, 1, &r, e))
+        return e->code ? false : err_set(e, ERR_NOTFOUND, "certificate %lld is not known", (long long)id);
+    put_cert(c, &r);
+    AUTO(buf_clear) struct buf pem;
+    buf_init(&pem, 16384);
+    pem_put(&pem, "CERTIFICATE", rows_blob(&r, 10));
+    json_out_text(&c->out, "pem", buf_str(&pem));
+    return true;
+}
+
+static bool revoke(struct call *c, struct err *e)
+{
+    int64_t id, wait_ms;
+    uint64_t ticket;
+    const char *reason;
+    if (!id_of(c, &id, e) || !call_text(c, "reason", 40, "unspecified", &reason, e) ||
+        !call_int(c, "wait_ms", 0, 60000, 0, &wait_ms, e))
+        return false;
+    int code = revocation_reason_from_name(reason);
+    if (code < 0)
+        return err_set(e, ERR_USAGE, "\"%s\" is no reason of RFC 5280 section 5.3.1", ERR_QUOTE(slice_str(reason)));
+    if (!cert_revoke(c->app, id, code, c->who->name, &ticket, e))
+        return false;
+    json_out_int(&c->out, "id", id);
+    json_out_text(&c->out, "reason", reason);
+    return wait_ms == 0 || gateways_wait(c, ticket, (int)wait_ms, e);
+}
+
+static void put_ca(struct call *c, const char *key, const struct cert *cert)
+{
+    uint8_t digest[SHA256_SIZE];
+    char name[256];
+    c->app->crypto->sha256(&cert->der, 1, digest);
+    json_out_map(&c->out, key);
+    json_out_text(&c->out, "subject", name_quote(cert->subject, name, sizeof name));
+    json_out_bytes(&c->out, "sha256", CODEC_HEX, SLICE_ARRAY(digest));
+    json_out_time(&c->out, "not_before", cert->not_before);
+    json_out_time(&c->out, "not_after", cert->not_after);
+    json_out_end(&c->out);
+}
+
+static bool show_ca(struct call *c, struct err *e)
+{
+    (void)e;
+    put_ca(c, "root", &c->app->root);
+    put_ca(c, "issuing", &c->app->ca);
+    return true;
+}
+
+const struct api_row api_certs[] = {
+    {"GET", "/v1/certs", list, ACCESS_OPERATOR},
+    {"GET", "/v1/certs/{id}", show, ACCESS_OPERATOR},
+    {"POST", "/v1/certs/{id}/revoke", revoke, ACCESS_ADMIN},
+    {"GET", "/v1/ca", show_ca, ACCESS_OPERATOR},
+};
+const size_t api_certs_n = ARRAY_LEN(api_certs);

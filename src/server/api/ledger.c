@@ -1,0 +1,95 @@
+/* The ledger for operators: checkpoints, proofs, the export. */
+#include <time.h>
+
+#include "ledger/export.h"
+#include "ledger/note.h"
+#include "server/api/api.h"
+#include "server/notary.h"
+
+#define WAIT_MS 5000
+
+/* POST: one that covers everything up to now. */
+static bool checkpoint(struct call *c, struct err *e)
+{
+    char note[NOTARY_NOTE_MAX];
+    uint64_t size;
+    int64_t at;
+    if (!notary_wait(c->app->notary, tree_size(c->app->tree), WAIT_MS, e))
+        return false;
+    if (!notary_get_note(c->app->notary, note, &size, &at))
+        return err_set(e, ERR_NOT_READY, "there is no checkpoint yet");
+    c->type = "text/plain; charset=utf-8";
+    buf_reset(&c->text);
+    buf_put_str(&c->text, note);
+    return true;
+}
+
+static const struct sql sql_leaf = {"SELECT leaf FROM entry WHERE pos = $1"};
+
+static bool prove(struct call *c, struct err *e)
+{
+    char note[NOTARY_NOTE_MAX];
+    uint64_t size;
+    int64_t at, entry = call_query_int(c, "entry", 0, INT64_MAX, -1);
+    struct merkle_proof proof;
+    if (entry < 0)
+        return err_set(e, ERR_USAGE, "?entry=NUMBER is missing");
+    if ((uint64_t)entry >= tree_size(c->app->tree))
+        return err_set(e, ERR_NOTFOUND, "the ledger has %llu entries", (unsigned long long)tree_size(c->app->tree));
+    if (!notary_wait(c->app->notary, (uint64_t)entry + 1, WAIT_MS, e) ||
+        !notary_get_note(c->app->notary, note, &size, &at) ||
+        !tree_prove_inclusion(c->app->tree, c->db, (uint64_t)entry, size, &proof, e))
+        return false;
+    const struct value args[] = {value_int(entry_pos((uint8_t)c->app->settings.node, (uint64_t)entry))};
+    AUTO(rows_close) struct rows r = {0};
+    if (!db_query_row(c->db, &sql_leaf, args, 1, &r, e))
+        return false;
+    json_out_int(&c->out, "index", entry);
+    json_out_int(&c->out, "size", (int64_t)size);
+    json_out_bytes(&c->out, "leaf", CODEC_BASE64, rows_blob(&r, 0));
+    json_out_list(&c->out, "path");
+    for (size_t i = 0; i < proof.n; i++)
+        json_out_bytes(&c->out, NULL, CODEC_BASE64, slice_of(proof.path[i].b, SHA256_SIZE));
+    json_out_end(&c->out);
+    json_out_text(&c->out, "checkpoint", note);
+    return true;
+}
+
+static bool write_part(void *ctx, struct slice s, struct err *e)
+{
+    struct http_request *req = ctx;
+    while (http_stream_pending(req) > (2u << 20) && !http_gone(req))
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    return http_stream_write(req, s) || err_set(e, ERR_UNAVAILABLE, "the client went away");
+}
+
+static void on_close(struct http_request *req, void *arg)
+{
+    (void)req;
+    (void)arg; /* write_part finds out */
+}
+
+static bool export_log(struct call *c, struct err *e)
+{
+    char note[NOTARY_NOTE_MAX];
+    uint64_t size;
+    int64_t at;
+    struct note_key keys[2];
+    if (!notary_wait(c->app->notary, tree_size(c->app->tree), WAIT_MS, e) ||
+        !notary_get_note(c->app->notary, note, &size, &at) || !app_vkeys(c->app, keys, e))
+        return false;
+    static const struct http_stream events = {.on_close = on_close};
+    c->answered = true;
+    http_stream_start(c->req, 200, "application/octet-stream", NULL, 0, &events);
+    if (!export_write(c->db, (uint8_t)c->app->settings.node, c->app->crypto, slice_str(note), keys, 2, write_part, c->req, e))
+        (void)http_stream_write(c->req, SLICE_LIT("\n")); /* a cut export does not verify */
+    http_stream_end(c->req);
+    return true;
+}
+
+const struct api_row api_ledger[] = {
+    {"POST", "/v1/ledger/checkpoint", checkpoint, ACCESS_OPERATOR},
+    {"GET", "/v1/ledger/prove", prove, ACCESS_OPERATOR},
+    {"GET", "/v1/ledger/export", export_log, ACCESS_OPERATOR},
+};
+const size_t api_ledger_n = ARRAY_LEN(api_ledger);

@@ -1,0 +1,347 @@
+/* Operators, gateways and manufacturers' anchors. */
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "keys/crypto.h"
+#include "server/api/api.h"
+#include "server/device_acts.h"
+#include "server/issuer.h"
+#include "server/pem.h"
+#include "store/row.h"
+#include "x509/csr.h"
+
+#define NAME_MAX_ 63
+#define CSR_DER_MAX   4096
+
+/* ---- a certificate for one of them ---- */
+
+struct waiting {
+    struct issuance is;
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool finished;
+    struct err e;
+};
+
+static void finished(struct issuance *is, const struct err *e)
+{
+    struct waiting *w = is->arg;
+    pthread_mutex_lock(&w->lock);
+    if (e)
+        w->e = *e;
+    w->finished = true;
+    pthread_cond_signal(&w->cond);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static bool certify(struct call *c, enum cert_subject kind, const char *profile, const char *name, struct waiting *w,
+                    struct err *e)
+{
+    const char *pem;
+    uint8_t der[CSR_DER_MAX];
+    size_t n;
+    struct csr csr;
+    struct issuance *is = &w->is;
+    if (!call_text(c, "csr", 16384, NULL, &pem, e) ||
+        !pem_get(slice_str(pem), "CERTIFICATE REQUEST", der, sizeof der, &n, e) || !csr_read(slice_of(der, n), &csr, e) ||
+        !csr_verify(c->app->crypto, &csr, e))
+        return false;
+    if (csr.spki.n > sizeof is->spki)
+        return err_set(e, ERR_LIMIT, "a key of %zu bytes", csr.spki.n);
+    memcpy(is->spki, csr.spki.p, csr.spki.n);
+    is->spki_n = csr.spki.n;
+    is->authority = AUTHORITY_OPERATOR;
+    is->kind = kind;
+    is->via = "api";
+    is->done = finished;
+    is->arg = w;
+    snprintf(is->who, sizeof is->who, "%s", c->who->name);
+    snprintf(is->profile, sizeof is->profile, "%s", profile);
+    snprintf(is->subject, sizeof is->subject, "%s", name);
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->cond, NULL);
+    issuer_submit(c->app->issuer, is);
+    pthread_mutex_lock(&w->lock);
+    while (!w->finished)
+        pthread_cond_wait(&w->cond, &w->lock);
+    pthread_mutex_unlock(&w->lock);
+    if (w->e.code && e)
+        *e = w->e;
+    return w->e.code == ERR_NONE;
+}
+
+static void put_certificate(struct call *c, const struct issuance *is)
+{
+    AUTO(buf_clear) struct buf pem;
+    buf_init(&pem, 32768);
+    pem_put(&pem, "CERTIFICATE", slice_of(is->der, is->der_n));
+    json_out_text(&c->out, "certificate", buf_str(&pem));
+    buf_reset(&pem);
+    pem_put(&pem, "CERTIFICATE", c->app->ca_der);
+    pem_put(&pem, "CERTIFICATE", c->app->root_der);
+    json_out_text(&c->out, "chain", buf_str(&pem));
+}
+
+/* ---- one row of a party with its entry ---- */
+
+struct party_job {
+    struct job job;
+    const struct table *table;
+    const struct value *cols; /* the new row; NULL: remove */
+    const char *name;
+    struct event_draft draft;
+    bool must_exist;
+};
+
+static bool run_party(struct tx *tx, struct job *job, struct err *e)
+{
+    struct party_job *j = (struct party_job *)job;
+    const struct value key = value_text(j->name);
+    uint8_t fields[4096];
+    struct event ev;
+    AUTO(rows_close) struct rows r = {0};
+    err_clear(e);
+    bool found = row_read(tx_db(tx), j->table, &key, &r, e);
+    if (!found && e->code)
+        return false;
+    if (found != j->must_exist)
+        return err_set(e, found ? ERR_CONFLICT : ERR_NOTFOUND, "%s \"%s\" %s", j->table->name, j->name,
+                       found ? "exists already" : "is not known");
+    const struct change change = {.table = j->table, .cols = j->cols ? j->cols : &key, .remove = !j->cols};
+    return event_make(&j->draft, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
+}
+
+static bool add_party(struct call *c, const struct table *t, const struct value *cols, const char *name, struct event_draft d,
+                      struct err *e)
+{
+    struct party_job j = {.job = {.run = run_party}, .table = t, .cols = cols, .name = name, .draft = d};
+    return commit_run(c->app->commit, &j.job, e);
+}
+
+static const struct sql sql_valid = {"SELECT id FROM certificate WHERE subject = $1 AND subject_kind = $2 AND revoked_at IS NULL"};
+
+/* Whoever is removed is revoked too. */
+static bool remove_party(struct call *c, const struct table *t, enum cert_subject kind, enum event_type type, const char *field,
+                         struct err *e)
+{
+    const char *name = http_param(c->req, "name");
+    struct event_draft d = event_draft_of(type);
+    event_set_text(&d, "who", c->who->name);
+    event_set_text(&d, field, name);
+    struct party_job j = {.job = {.run = run_party}, .table = t, .name = name, .draft = d, .must_exist = true};
+    if (!commit_run(c->app->commit, &j.job, e))
+        return false;
+    json_out_text(&c->out, "name", name);
+    if (kind == CERT_CA)
+        return true;
+    const struct value args[] = {value_text(name), value_int(kind)};
+    AUTO(rows_close) struct rows r = {0};
+    uint64_t ticket;
+    if (!db_query(c->db, &sql_valid, args, 2, &r, e))
+        return false;
+    while (rows_next(&r, e))
+        if (!cert_revoke(c->app, rows_int(&r, 0), 5, c->who->name, &ticket, e))
+            return false;
+    return e->code == ERR_NONE;
+}
+
+/* ---- gateways ---- */
+
+static bool gateway_add(struct call *c, struct err *e)
+{
+    const char *name, *site;
+    struct waiting *w = calloc(1, sizeof *w);
+    struct event_draft d = event_draft_of(EVENT_GATEWAY_ADDED);
+    bool ok = w || err_set(e, ERR_NOMEM, "gateway");
+    ok = ok && call_text(c, "name", NAME_MAX_, NULL, &name, e) && call_text(c, "site", TAG_MAX, "", &site, e) &&
+         name_check("gateway", slice_str(name), NAME_MAX_, e) && certify(c, CERT_GATEWAY, "gateway", name, w, e);
+    if (ok) {
+        event_set_text(&d, "who", c->who->name);
+        event_set_text(&d, "gateway", name);
+        event_set_text(&d, "site", site);
+        event_set_int(&d, "cert", w->is.cert_id);
+        const struct value cols[GATEWAY_COLS] = {
+            [GATEWAY_NAME] = value_text(name),
+            [GATEWAY_SITE] = value_text(site),
+            [GATEWAY_CERT_ID] = value_int(w->is.cert_id),
+            [GATEWAY_ADDED_AT] = value_int(app_now(c->app)),
+        };
+        ok = add_party(c, &table_gateway, cols, name, d, e);
+    }
+    if (ok) {
+        c->status = 201;
+        json_out_text(&c->out, "name", name);
+        json_out_text(&c->out, "origin", c->app->settings.origin);
+        put_certificate(c, &w->is);
+    }
+    free(w);
+    return ok;
+}
+
+static const struct sql sql_gateways = {"SELECT g.name, g.site, g.added_at, a.seq, a.acked_at FROM gateway g LEFT JOIN gateway_ack a "
+                                        "ON a.gateway = g.name ORDER BY g.name"};
+
+static bool gateway_list(struct call *c, struct err *e)
+{
+    AUTO(rows_close) struct rows r = {0};
+    if (!db_query(c->db, &sql_gateways, NULL, 0, &r, e))
+        return false;
+    json_out_list(&c->out, "gateways");
+    while (rows_next(&r, e)) {
+        json_out_map(&c->out, NULL);
+        json_out_text(&c->out, "name", rows_text(&r, 0));
+        json_out_text(&c->out, "site", rows_text(&r, 1));
+        json_out_time(&c->out, "added_at", rows_int(&r, 2));
+        if (!rows_is_null(&r, 3)) {
+            json_out_int(&c->out, "acked_seq", rows_int(&r, 3));
+            json_out_time(&c->out, "acked_at", rows_int(&r, 4));
+        }
+        json_out_end(&c->out);
+    }
+    json_out_end(&c->out);
+    return e->code == ERR_NONE;
+}
+
+static bool gateway_remove(struct call *c, struct err *e)
+{
+    return remove_party(c, &table_gateway, CERT_GATEWAY, EVENT_GATEWAY_REMOVED, "gateway", e);
+}
+
+/* ---- operators ---- */
+
+static bool operator_add(struct call *c, struct err *e)
+{
+    static const char *const roles[] = {"admin", "security", "factory", "release", "data", "auditor"};
+    const char *name, *role;
+    bool known = false;
+    struct waiting *w = calloc(1, sizeof *w);
+    struct event_draft d = event_draft_of(EVENT_OPERATOR_ADDED);
+    bool ok = w || err_set(e, ERR_NOMEM, "operator");
+    ok = ok && call_text(c, "name", NAME_MAX_, NULL, &name, e) && call_text(c, "role", 16, NULL, &role, e) &&
+         name_check("operator", slice_str(name), NAME_MAX_, e);
+    for (size_t i = 0; ok && i < ARRAY_LEN(roles); i++)
+        known = known || strcmp(roles[i], role) == 0;
+    if (ok && !known)
+        ok = err_set(e, ERR_USAGE, "\"%s\" is no role", ERR_QUOTE(slice_str(role))) ||
+             err_try(e, "one of admin, security, factory, release, data, auditor");
+    ok = ok && certify(c, CERT_OPERATOR, "operator", name, w, e);
+    if (ok) {
+        event_set_text(&d, "who", c->who->name);
+        event_set_text(&d, "operator", name);
+        event_set_text(&d, "role", role);
+        event_set_text(&d, "auth", "certificate");
+        event_set_bytes(&d, "spki", SLICE_ARRAY(w->is.spki_hash));
+        event_set_int(&d, "cert", w->is.cert_id);
+        const struct value cols[OPERATOR_COLS] = {
+            [OPERATOR_NAME] = value_text(name),
+            [OPERATOR_ROLE] = value_text(role),
+            [OPERATOR_SPKI] = value_blob(SLICE_ARRAY(w->is.spki_hash)),
+            [OPERATOR_CERT_ID] = value_int(w->is.cert_id),
+            [OPERATOR_ADDED_AT] = value_int(app_now(c->app)),
+        };
+        ok = add_party(c, &table_operator, cols, name, d, e);
+    }
+    if (ok) {
+        c->status = 201;
+        json_out_text(&c->out, "name", name);
+        json_out_text(&c->out, "role", role);
+        put_certificate(c, &w->is);
+    }
+    free(w);
+    return ok;
+}
+
+static bool operator_list(struct call *c, struct err *e)
+{
+    AUTO(rows_close) struct rows r = {0};
+    if (!db_query(c->db, row_select_all(&table_operator), NULL, 0, &r, e))
+        return false;
+    json_out_list(&c->out, "operators");
+    while (rows_next(&r, e)) {
+        json_out_map(&c->out, NULL);
+        json_out_text(&c->out, "name", rows_text(&r, OPERATOR_NAME));
+        json_out_text(&c->out, "role", rows_text(&r, OPERATOR_ROLE));
+        json_out_time(&c->out, "added_at", rows_int(&r, OPERATOR_ADDED_AT));
+        json_out_end(&c->out);
+    }
+    json_out_end(&c->out);
+    return e->code == ERR_NONE;
+}
+
+static bool operator_remove(struct call *c, struct err *e)
+{
+    return remove_party(c, &table_operator, CERT_OPERATOR, EVENT_OPERATOR_REMOVED, "operator", e);
+}
+
+/* ---- anchors ---- */
+
+static bool anchor_add(struct call *c, struct err *e)
+{
+    const char *name, *pem, *model;
+    uint8_t der[CERT_MAX], digest[SHA256_SIZE];
+    char policy[128];
+    size_t n;
+    struct cert cert;
+    struct event_draft d = event_draft_of(EVENT_ANCHOR_ADDED);
+    if (!call_text(c, "name", NAME_MAX_, NULL, &name, e) || !call_text(c, "certificate", 32768, NULL, &pem, e) ||
+        !call_text(c, "model", MODEL_NAME_MAX, "", &model, e) || !name_check("anchor", slice_str(name), NAME_MAX_, e) ||
+        (model[0] && !name_check("model", slice_str(model), MODEL_NAME_MAX, e)) ||
+        !pem_get(slice_str(pem), "CERTIFICATE", der, sizeof der, &n, e) || !cert_read(slice_of(der, n), &cert, e))
+        return false;
+    if (!cert.is_ca)
+        return err_set(e, ERR_POLICY, "the certificate is no CA's");
+    snprintf(policy, sizeof policy, model[0] ? "{\"model\":\"%s\"}" : "{}", model);
+    sha256(cert.der, digest);
+    event_set_text(&d, "who", c->who->name);
+    event_set_text(&d, "anchor", name);
+    event_set_bytes(&d, "digest", SLICE_ARRAY(digest));
+    event_set_text(&d, "policy", policy);
+    const struct value cols[ANCHOR_COLS] = {
+        [ANCHOR_NAME] = value_text(name),
+        [ANCHOR_DER] = value_blob(cert.der),
+        [ANCHOR_ADDED_AT] = value_int(app_now(c->app)),
+        [ANCHOR_POLICY] = value_text(policy),
+    };
+    c->status = 201;
+    json_out_text(&c->out, "name", name);
+    json_out_bytes(&c->out, "sha256", CODEC_HEX, SLICE_ARRAY(digest));
+    return add_party(c, &table_anchor, cols, name, d, e);
+}
+
+static bool anchor_list(struct call *c, struct err *e)
+{
+    AUTO(rows_close) struct rows r = {0};
+    if (!db_query(c->db, row_select_all(&table_anchor), NULL, 0, &r, e))
+        return false;
+    json_out_list(&c->out, "anchors");
+    while (rows_next(&r, e)) {
+        uint8_t digest[SHA256_SIZE];
+        sha256(rows_blob(&r, ANCHOR_DER), digest);
+        json_out_map(&c->out, NULL);
+        json_out_text(&c->out, "name", rows_text(&r, ANCHOR_NAME));
+        json_out_bytes(&c->out, "sha256", CODEC_HEX, SLICE_ARRAY(digest));
+        json_out_raw(&c->out, "policy", slice_str(rows_text(&r, ANCHOR_POLICY)));
+        json_out_end(&c->out);
+    }
+    json_out_end(&c->out);
+    return e->code == ERR_NONE;
+}
+
+static bool anchor_remove(struct call *c, struct err *e)
+{
+    return remove_party(c, &table_anchor, CERT_CA, EVENT_ANCHOR_REMOVED, "anchor", e);
+}
+
+const struct api_row api_parties[] = {
+    {"GET", "/v1/gateways", gateway_list, ACCESS_OPERATOR},
+    {"POST", "/v1/gateways", gateway_add, ACCESS_ADMIN},
+    {"DELETE", "/v1/gateways/{name}", gateway_remove, ACCESS_ADMIN},
+    {"GET", "/v1/operators", operator_list, ACCESS_OPERATOR},
+    {"POST", "/v1/operators", operator_add, ACCESS_ADMIN},
+    {"DELETE", "/v1/operators/{name}", operator_remove, ACCESS_ADMIN},
+    {"GET", "/v1/anchors", anchor_list, ACCESS_OPERATOR},
+    {"POST", "/v1/anchors", anchor_add, ACCESS_ADMIN},
+    {"DELETE", "/v1/anchors/{name}", anchor_remove, ACCESS_ADMIN},
+};
+const size_t api_parties_n = ARRAY_LEN(api_parties);

@@ -1,0 +1,89 @@
+/* How the platform is: for people (status), for doctor, and in short for load balancers (public.c). */
+#include "server/health.h"
+#include "server/notary.h"
+
+#define VERSION "0.1.0"
+
+static const struct sql sql_devices = {"SELECT COUNT(*) FROM device"};
+static const struct sql sql_certs = {"SELECT COUNT(*) FROM certificate"};
+static const struct sql sql_gateways = {"SELECT COUNT(*) FROM gateway"};
+
+static bool put_count(struct call *c, const char *key, const struct sql *q, struct err *e)
+{
+    AUTO(rows_close) struct rows r = {0};
+    if (!db_query_row(c->db, q, NULL, 0, &r, e))
+        return false;
+    json_out_int(&c->out, key, rows_int(&r, 0));
+    return true;
+}
+
+static bool status(struct call *c, struct err *e)
+{
+    const struct settings *s = &c->app->settings;
+    struct feed_hub_status feed;
+    struct health h;
+    char note[NOTARY_NOTE_MAX];
+    uint64_t size;
+    int64_t at;
+    health_check(c->app, &h);
+    feed_hub_status(c->app->feed, &feed);
+    (void)notary_get_note(c->app->notary, note, &size, &at);
+    json_out_text(&c->out, "name", s->name);
+    json_out_text(&c->out, "origin", s->origin);
+    json_out_text(&c->out, "url", s->url);
+    json_out_text(&c->out, "plain_url", s->plain_url);
+    json_out_text(&c->out, "version", VERSION);
+    json_out_int(&c->out, "node", s->node);
+    json_out_bool(&c->out, "ready", h.ready);
+    if (!put_count(c, "devices", &sql_devices, e) || !put_count(c, "certificates", &sql_certs, e))
+        return false;
+    json_out_map(&c->out, "ledger");
+    json_out_int(&c->out, "size", (int64_t)tree_size(c->app->tree));
+    json_out_int(&c->out, "checkpoint_size", (int64_t)size);
+    json_out_time(&c->out, "checkpoint_at", at);
+    json_out_end(&c->out);
+    json_out_map(&c->out, "feed");
+    json_out_int(&c->out, "seq", (int64_t)feed.seq);
+    json_out_time(&c->out, "head_at", feed.head_at);
+    json_out_int(&c->out, "listening", (int64_t)feed.listening);
+    json_out_int(&c->out, "pending", (int64_t)feed.pending);
+    if (!put_count(c, "gateways", &sql_gateways, e))
+        return false;
+    json_out_end(&c->out);
+    json_out_list(&c->out, "signers");
+    json_out_map(&c->out, NULL);
+    json_out_text(&c->out, "domain", "issuing");
+    json_out_bool(&c->out, "connected", client_is_connected(c->app->issuing));
+    json_out_end(&c->out);
+    json_out_map(&c->out, NULL);
+    json_out_text(&c->out, "domain", "ledger");
+    json_out_bool(&c->out, "connected", client_is_connected(c->app->ledger));
+    json_out_end(&c->out);
+    json_out_end(&c->out);
+    return true;
+}
+
+static bool doctor(struct call *c, struct err *e)
+{
+    (void)e;
+    struct health h;
+    health_check(c->app, &h);
+    json_out_list(&c->out, "checks");
+    for (size_t i = 0; i < h.n; i++) {
+        json_out_map(&c->out, NULL);
+        json_out_text(&c->out, "name", h.checks[i].name);
+        json_out_bool(&c->out, "ok", h.checks[i].ok);
+        json_out_text(&c->out, "detail", h.checks[i].detail);
+        if (!h.checks[i].ok)
+            json_out_text(&c->out, "try", h.checks[i].hint);
+        json_out_end(&c->out);
+    }
+    json_out_end(&c->out);
+    return true;
+}
+
+const struct api_row api_status[] = {
+    {"GET", "/v1/status", status, ACCESS_OPERATOR},
+    {"GET", "/v1/doctor", doctor, ACCESS_OPERATOR},
+};
+const size_t api_status_n = ARRAY_LEN(api_status);

@@ -1,0 +1,63 @@
+#include "server/app.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/file.h"
+#include "ledger/note.h"
+
+/* Each thread reads by a connection of its own, closed when the thread ends. */
+static pthread_key_t db_key;
+static pthread_once_t db_once = PTHREAD_ONCE_INIT;
+
+static void close_db(void *db)
+{
+    db_free(db);
+}
+
+static void make_key(void)
+{
+    if (pthread_key_create(&db_key, close_db) != 0)
+        abort();
+}
+
+struct db *app_db(struct app *app)
+{
+    struct err e;
+    struct db *db;
+    pthread_once(&db_once, make_key);
+    db = pthread_getspecific(db_key);
+    if (!db && db_open(app->settings.database, false, &db, &e))
+        pthread_setspecific(db_key, db);
+    return db;
+}
+
+bool event_make(const struct event_draft *d, const uint8_t *ref, uint8_t *buf, size_t cap, struct event *out, struct err *e)
+{
+    struct writer w = writer_of(buf, cap);
+    if (!event_write(d, &w, e))
+        return false;
+    *out = (struct event){.type = (uint16_t)d->kind->type, .fields = writer_slice(&w), .ref = ref};
+    return true;
+}
+
+bool app_vkeys(struct app *app, struct note_key keys[2], struct err *e)
+{
+    AUTO(buf_clear) struct buf text;
+    struct arena a;
+    arena_init(&a, 8192);
+    buf_init(&text, 4096);
+    const char *path = settings_path(&app->settings, &a, PATH_VKEYS);
+    bool ok = path && file_read(path, 4096, &text, e);
+    struct slice rest = buf_slice(&text);
+    for (size_t i = 0; ok && i < 2; i++) {
+        const uint8_t *end = memchr(rest.p, '\n', rest.n);
+        struct slice line = slice_of(rest.p, end ? (size_t)(end - rest.p) : rest.n);
+        ok = note_key_read(app->crypto, line, &keys[i], e);
+        rest = end ? slice_of(end + 1, rest.n - line.n - 1) : (struct slice){0};
+    }
+    if (!ok)
+        err_ctx(e, PATH_VKEYS);
+    arena_clear(&a);
+    return ok;
+}

@@ -1,0 +1,76 @@
+#include "server/health.h"
+
+#include <stdio.h>
+
+#include "server/notary.h"
+
+#define CHECKPOINT_LATE_S 10
+#define DAY_S             86400
+
+static bool check_issuing(struct app *app, struct health_finding *f)
+{
+    bool ok = client_is_connected(app->issuing) && client_is_connected(app->urgent);
+    snprintf(f->detail, sizeof f->detail, "%s", ok ? "answers" : "does not answer");
+    return ok;
+}
+
+static bool check_ledger(struct app *app, struct health_finding *f)
+{
+    bool ok = client_is_connected(app->ledger);
+    snprintf(f->detail, sizeof f->detail, "%s", ok ? "answers" : "does not answer");
+    return ok;
+}
+
+static bool check_checkpoint(struct app *app, struct health_finding *f)
+{
+    char note[NOTARY_NOTE_MAX];
+    uint64_t size, want = tree_size(app->tree);
+    int64_t at;
+    (void)notary_get_note(app->notary, note, &size, &at);
+    int64_t late = size >= want ? 0 : app_now(app) - at;
+    snprintf(f->detail, sizeof f->detail, "%llu of %llu entries, %lld s behind", (unsigned long long)size,
+             (unsigned long long)want, (long long)late);
+    return late <= CHECKPOINT_LATE_S;
+}
+
+static bool check_feed(struct app *app, struct health_finding *f)
+{
+    struct feed_hub_status s;
+    feed_hub_status(app->feed, &s);
+    int64_t late = s.head_at ? app_now(app) - s.head_at - app->settings.feed_interval_s : 0;
+    snprintf(f->detail, sizeof f->detail, "head %llu, %zu gateways listen, %zu changes wait", (unsigned long long)s.seq,
+             s.listening, s.pending);
+    return s.seq != 0 && late <= CHECKPOINT_LATE_S;
+}
+
+static bool check_ca(struct app *app, struct health_finding *f)
+{
+    int64_t left = app->ca.not_after - app_now(app);
+    snprintf(f->detail, sizeof f->detail, "the issuing CA's certificate ends in %lld days", (long long)(left / DAY_S));
+    return left > 90 * DAY_S;
+}
+
+static const struct {
+    const char *name, *hint;
+    bool (*check)(struct app *app, struct health_finding *f);
+    bool needed; /* to be ready */
+} checks[] = {
+    {"signer-issuing", "look at the log of kithd: token, PIN file, passphrase file", check_issuing, true},
+    {"signer-ledger", "look at the log of kithd: passphrase file, disk", check_ledger, true},
+    {"checkpoint", "look at the log: the signers say why they do not sign", check_checkpoint, false},
+    {"feed", "look at the log: the issuing signer makes the heads", check_feed, true},
+    {"ca-expiry", "make a new issuing CA before it ends", check_ca, false},
+};
+
+void health_check(struct app *app, struct health *out)
+{
+    *out = (struct health){.ready = true};
+    for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
+        struct health_finding *f = &out->checks[out->n++];
+        f->name = checks[i].name;
+        f->hint = checks[i].hint;
+        f->ok = checks[i].check(app, f);
+        if (checks[i].needed && !f->ok)
+            out->ready = false;
+    }
+}

@@ -1,0 +1,129 @@
+#include "server/identity.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include "base/tls.h"
+#include "keys/key.h"
+#include "server/issuer.h"
+#include "x509/san.h"
+
+#define HOSTS_MAX 16
+
+struct waiting {
+    struct issuance is;
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool finished;
+    struct err e;
+};
+
+static void finished(struct issuance *is, const struct err *e)
+{
+    struct waiting *w = is->arg;
+    pthread_mutex_lock(&w->lock);
+    if (e)
+        w->e = *e;
+    w->finished = true;
+    pthread_cond_signal(&w->cond);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* The host of a URL: "https://host:port/..." or "https://[v6]:port/...". */
+static struct slice host_of(const char *url)
+{
+    const char *from = strstr(url, "://");
+    from = from ? from + 3 : url;
+    size_t n = from[0] == '[' ? strcspn(from + 1, "]") : strcspn(from, ":/");
+    return slice_of(from + (from[0] == '['), n);
+}
+
+struct names {
+    struct san san[HOSTS_MAX];
+    uint8_t ip[HOSTS_MAX][16];
+    size_t n;
+};
+
+static void add_name(struct names *names, struct slice host)
+{
+    char text[256];
+    if (names->n == HOSTS_MAX || host.n == 0 || host.n >= sizeof text)
+        return;
+    memcpy(text, host.p, host.n);
+    text[host.n] = 0;
+    uint8_t *ip = names->ip[names->n];
+    struct san *s = &names->san[names->n++];
+    if (inet_pton(AF_INET, text, ip) == 1)
+        *s = (struct san){.type = SAN_IP, .value = slice_of(ip, 4)};
+    else if (inet_pton(AF_INET6, text, ip) == 1)
+        *s = (struct san){.type = SAN_IP, .value = slice_of(ip, 16)};
+    else
+        *s = (struct san){.type = SAN_DNS, .value = host};
+}
+
+static bool fill(struct app *app, EVP_PKEY *key, struct waiting *w, struct err *e)
+{
+    struct issuance *is = &w->is;
+    struct names names = {0};
+    uint8_t *p = is->spki;
+    int n = i2d_PUBKEY(key, NULL);
+    if (n <= 0 || (size_t)n > sizeof is->spki || i2d_PUBKEY(key, &p) != n)
+        return err_set(e, ERR_INTERNAL, "the server's public key");
+    is->spki_n = (size_t)n;
+    struct slice host = host_of(app->settings.url);
+    add_name(&names, host);
+    for (size_t i = 0; i < app->settings.hostnames.n; i++)
+        add_name(&names, slice_str(app->settings.hostnames.v[i]));
+    struct writer san = WRITER_ARRAY(is->san);
+    san_put_all(&san, names.san, names.n);
+    struct slice general_names;
+    if (!writer_done(&san, &general_names))
+        return err_set(e, ERR_LIMIT, "the names in [server] hostnames are too long");
+    is->san_n = general_names.n;
+    is->authority = AUTHORITY_SERVER;
+    is->kind = CERT_SERVER;
+    is->via = "system";
+    snprintf(is->who, sizeof is->who, "system:server");
+    snprintf(is->profile, sizeof is->profile, "server");
+    snprintf(is->subject, sizeof is->subject, "%.*s", (int)(host.n < 64 ? host.n : 64), (const char *)host.p);
+    return true;
+}
+
+static bool certify(struct app *app, EVP_PKEY *key, struct waiting *w, struct err *e)
+{
+    if (!fill(app, key, w, e))
+        return false;
+    w->is.done = finished;
+    w->is.arg = w;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->cond, NULL);
+    issuer_submit(app->issuer, &w->is);
+    pthread_mutex_lock(&w->lock);
+    while (!w->finished)
+        pthread_cond_wait(&w->cond, &w->lock);
+    pthread_mutex_unlock(&w->lock);
+    if (w->e.code && e)
+        *e = w->e;
+    return w->e.code == ERR_NONE;
+}
+
+bool identity_renew(struct app *app, struct err *e)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    struct waiting *w = calloc(1, sizeof *w);
+    bool ok = (key && w) || err_set(e, ERR_NOMEM, "the server's key");
+    ok = ok && certify(app, key, w, e);
+    if (ok) {
+        const struct slice chain[] = {slice_of(w->is.der, w->is.der_n), app->ca_der, app->root_der};
+        ok = app->tls ? tls_server_replace(app->tls, key, chain, ARRAY_LEN(chain), e)
+                      : tls_server_new(key, chain, ARRAY_LEN(chain), &app->tls, e);
+    }
+    EVP_PKEY_free(key);
+    free(w);
+    return ok;
+}

@@ -1,0 +1,301 @@
+/* kith-server: everything that talks to the network.  It holds no key that lasts: what it wants signed it asks of the signers. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/args.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/sandbox.h"
+#include "base/tls.h"
+#include "keys/crypto.h"
+#include "keys/secret.h"
+#include "server/api/api.h"
+#include "server/doors/device.h"
+#include "server/feed_hub.h"
+#include "server/gateways.h"
+#include "server/identity.h"
+#include "server/issuer.h"
+#include "server/notary.h"
+#include "server/recover.h"
+#include "server/refusals.h"
+
+#define SIGNER_WAIT_MS   30000
+#define IDENTITY_EVERY_S 43200
+#define TICK_MS          1000
+
+struct options {
+    const char *config;
+    int64_t ready_fd;
+};
+
+static const struct opt rows[] = {
+    {NULL, "config", OPT_PATH, .arg = "FILE", .help = "kith.conf", .offset = offsetof(struct options, config), .required = true},
+    {NULL, "ready-fd", OPT_INT, 0, 1023, "0", .arg = "N", .help = "where to write a line when ready; 0: nowhere",
+     .offset = offsetof(struct options, ready_fd)},
+};
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int sig)
+{
+    (void)sig;
+    stop = 1;
+}
+
+static int64_t now_ms(void *ctx)
+{
+    return env_now_ms(&((struct app *)ctx)->env);
+}
+
+static bool random_of(void *ctx, void *p, size_t n)
+{
+    struct err e;
+    return env_random(&((struct app *)ctx)->env, p, n, &e);
+}
+
+static bool read_cert(struct app *app, const char *name, struct slice *der, struct cert *out, struct err *e)
+{
+    AUTO(buf_clear) struct buf b;
+    const char *path = settings_path(&app->settings, &app->arena, name);
+    buf_init(&b, CERT_MAX);
+    if (!path || !file_read(path, CERT_MAX, &b, e))
+        return err_try(e, "kith ca install FILE, once the offline root has signed the request");
+    *der = arena_dup(&app->arena, buf_slice(&b));
+    return cert_read(*der, out, e) || err_ctx(e, "%s", path);
+}
+
+static bool open_store(struct app *app, struct err *e)
+{
+    if (!tree_new(app->crypto, (uint8_t)app->settings.node, &app->tree, e))
+        return false;
+    const struct commit_config cfg = {
+        .where = app->settings.database,
+        .node = (uint8_t)app->settings.node,
+        .origin = app->settings.origin,
+        .crypto = app->crypto,
+        .now_ms = now_ms,
+        .random = random_of,
+        .ctx = app,
+        .hooks = tree_hooks(app->tree),
+    };
+    return commit_start(&cfg, &app->commit, e);
+}
+
+static bool open_clients(struct app *app, struct err *e)
+{
+    const char *issuing = settings_path(&app->settings, &app->arena, PATH_RUN "/signer-issuing.sock");
+    const char *ledger = settings_path(&app->settings, &app->arena, PATH_RUN "/signer-ledger.sock");
+    return client_new(issuing, &app->env, NULL, NULL, &app->issuing, e) &&
+           client_new(issuing, &app->env, NULL, NULL, &app->urgent, e) &&
+           client_new(ledger, &app->env, NULL, NULL, &app->ledger, e);
+}
+
+static bool wait_signer(struct app *app, struct err *e)
+{
+    int64_t until = env_mono_ms(&app->env) + SIGNER_WAIT_MS;
+    while (!stop && env_mono_ms(&app->env) < until) {
+        if (client_is_connected(app->issuing) && client_is_connected(app->urgent))
+            return true;
+        usleep(10000);
+    }
+    return err_set(e, ERR_SIGNER_GONE, "the issuing signer does not come up");
+}
+
+/* "ADDRESS:PORT", "[ADDRESS]:PORT" */
+static bool split_listen(const char *text, char *host, size_t cap, uint16_t *port, struct err *e)
+{
+    const char *colon = strrchr(text, ':');
+    char *end;
+    long n = colon ? strtol(colon + 1, &end, 10) : -1;
+    if (!colon || *end || end == colon + 1 || n < 0 || n > 65535)
+        return err_set(e, ERR_USAGE, "\"%s\" is not ADDRESS:PORT", text);
+    bool v6 = text[0] == '[' && colon > text && colon[-1] == ']';
+    snprintf(host, cap, "%.*s", (int)(colon - text - 2 * v6), text + v6);
+    *port = (uint16_t)n;
+    return true;
+}
+
+static bool listen_all(struct app *app, struct err *e)
+{
+    char host[128];
+    uint16_t port;
+    const struct settings *s = &app->settings;
+    http_server_set0_tls(app->http, app->tls);
+    return http_server_listen_unix(app->http, s->socket, 0600, e) && split_listen(s->listen, host, sizeof host, &port, e) &&
+           http_server_listen(app->http, HTTP_DOOR_TLS, host, port, NULL, e) &&
+           split_listen(s->plain_listen, host, sizeof host, &port, e) &&
+           http_server_listen(app->http, HTTP_DOOR_PLAIN, host, port, NULL, e);
+}
+
+static struct http_route *with_app(struct app *app, const struct http_route *from, size_t n)
+{
+    struct http_route *r = arena_array(&app->arena, n, sizeof *r);
+    for (size_t i = 0; r && i < n; i++) {
+        r[i] = from[i];
+        r[i].arg = app;
+    }
+    return r;
+}
+
+static bool add_routes(struct app *app, struct err *e)
+{
+    const struct {
+        const struct http_route *rows;
+        size_t n;
+    } tables[] = {{est_routes, est_routes_n},
+                  {public_routes, public_routes_n},
+                  {gateway_routes, gateway_routes_n},
+                  {device_routes, device_routes_n}};
+    for (size_t i = 0; i < ARRAY_LEN(tables); i++) {
+        struct http_route *r = with_app(app, tables[i].rows, tables[i].n);
+        if (!r || !http_server_add(app->http, r, tables[i].n, e))
+            return false;
+    }
+    return api_add_routes(app, e);
+}
+
+static bool admit(struct http_request *req, const struct http_route *route, void *arg, struct err *e)
+{
+    if (access_admit(req, route, arg, e))
+        return true;
+    refusal_note(arg, req, "http", e);
+    return false;
+}
+
+static bool open_http(struct app *app, struct err *e)
+{
+    const struct settings *s = &app->settings;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned workers = s->workers ? (unsigned)s->workers : cores > 0 ? (unsigned)cores : 1;
+    struct http_server_opts opts = {.realm = "kith", .admit = admit, .arg = app};
+    if (!loop_new(workers, &app->loop, e))
+        return false;
+    opts.loop = app->loop;
+    http_limits_default(&opts.limits);
+    opts.limits.handshake_ms = s->handshake_ms;
+    opts.limits.header_ms = s->header_ms;
+    opts.limits.body_ms = s->body_ms;
+    opts.limits.idle_ms = s->idle_ms;
+    opts.limits.connections = (unsigned)s->connections_max;
+    opts.limits.per_address = (unsigned)s->connections_per_address;
+    return http_server_new(&opts, &app->http, e) && add_routes(app, e) && loop_start(app->loop, e);
+}
+
+struct started {
+    struct job job;
+    struct app *app;
+};
+
+static bool record_started(struct tx *tx, struct job *job, struct err *e)
+{
+    uint8_t fields[256];
+    struct event ev;
+    struct app *app = ((struct started *)job)->app;
+    struct event_draft d = event_draft_of(EVENT_PLATFORM_STARTED);
+    event_set_text(&d, "who", "system:server");
+    event_set_text(&d, "version", "0.1.0");
+    event_set_int(&d, "node", app->settings.node);
+    return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, NULL, 0, NULL, e);
+}
+
+/* In this order: nothing is signed before what was lost is entered, nothing answered before there is a feed. */
+static bool start(struct app *app, struct err *e)
+{
+    size_t found;
+    struct started j = {.job = {.run = record_started}, .app = app};
+    if (!read_cert(app, PATH_ROOT_CERT, &app->root_der, &app->root, e) ||
+        !read_cert(app, PATH_ISSUING_CERT, &app->ca_der, &app->ca, e) || !open_store(app, e) || !open_clients(app, e) ||
+        !wait_signer(app, e) || !recover_journal(app, &found, e) || !commit_run(app->commit, &j.job, e))
+        return false;
+    if (found)
+        LOG(&app->env, NOTICE, "server", "entered what was signed and never answered", log_int("things", (int64_t)found));
+    return issuer_new(app, &app->issuer, e) && feed_hub_new(app, &app->feed, e) && notary_new(app, &app->notary, e) &&
+           identity_renew(app, e) && api_start(app, e) && open_http(app, e) && listen_all(app, e);
+}
+
+static bool sandbox(struct app *app, struct err *e)
+{
+    const struct settings *s = &app->settings;
+    if (!s->sandbox) {
+        LOG(&app->env, WARN, "server", "the sandbox is off by configuration");
+        return true;
+    }
+    const struct sandbox_path paths[] = {
+        {s->dir, SANDBOX_READ | SANDBOX_WRITE}, {"/etc", SANDBOX_READ}, {"/usr", SANDBOX_READ},
+        {"/lib", SANDBOX_READ},                 {"/dev/urandom", SANDBOX_READ},
+    };
+    const struct sandbox_policy policy = {
+        .paths = paths, .paths_n = ARRAY_LEN(paths), .any_connect = true, .any_bind = true, .inet = true, .local = true};
+    struct sandbox_report report;
+    return sandbox_enter(&policy, &report, e);
+}
+
+static void shut_down(struct app *app)
+{
+    if (app->http)
+        http_server_drain(app->http);
+    notary_free(app->notary);
+    feed_hub_free(app->feed);
+    api_stop();
+    refusals_flush(app, true);
+    if (app->http) {
+        usleep(100000); /* what is under way gets its answer */
+        http_server_free(app->http);
+    }
+    loop_free(app->loop);
+    client_free(app->issuing);
+    client_free(app->urgent);
+    client_free(app->ledger);
+    commit_stop(app->commit);
+}
+
+static bool run(struct app *app, const struct options *o, struct err *e)
+{
+    app->crypto = &crypto_openssl;
+    if (!settings_read(o->config, &app->arena, &app->settings, e) || !crypto_init(e) || !sandbox(app, e) || !start(app, e))
+        return false;
+    LOG(&app->env, INFO, "server", "ready", log_str("url", app->settings.url), log_int("entries", (int64_t)tree_size(app->tree)));
+    if (o->ready_fd && write((int)o->ready_fd, "ready\n", 6) != 6)
+        LOG(&app->env, WARN, "server", "nobody takes the word that we are ready");
+    int64_t identity_at = app_now(app);
+    while (!stop) {
+        struct err ignored;
+        usleep(TICK_MS * 1000);
+        refusals_flush(app, false);
+        if (app_now(app) - identity_at < IDENTITY_EVERY_S)
+            continue;
+        if (identity_renew(app, &ignored))
+            identity_at = app_now(app);
+        else
+            LOG(&app->env, WARN, "server", "the TLS certificate is not renewed", log_err(&ignored));
+    }
+    shut_down(app);
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    static struct app app;
+    struct log log;
+    struct err e = {0};
+    struct options o = {0};
+    struct args_words words;
+    bool help;
+    log_init_fd(&log, STDERR_FILENO, LOG_LEVEL_INFO, false);
+    env_init_real(&app.env, &log);
+    arena_init(&app.arena, 8u << 20);
+    struct sigaction act = {.sa_handler = on_signal};
+    sigaction(SIGTERM, &act, NULL);
+    sigaction(SIGINT, &act, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    if (!secret_harden_process(&e))
+        LOG(&app.env, WARN, "server", "core dumps are not off", log_err(&e));
+    bool ok = args_read(rows, ARRAY_LEN(rows), argc - 1, argv + 1, false, &app.arena, &o, &words, &help, &e) && run(&app, &o, &e);
+    if (!ok)
+        LOG(&app.env, ERROR, "server", "stopped", log_err(&e));
+    /* Threads may still run after a failed start; nothing of theirs is worth waiting for. */
+    _exit(ok ? 0 : err_exit_code(e.code));
+}
