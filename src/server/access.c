@@ -6,8 +6,8 @@
 
 #include "keys/crypto.h"
 #include "model/serial.h"
-#include "server/records.h"
 #include "server/app.h"
+#include "server/records.h"
 #include "store/row.h"
 #include "x509/name.h"
 

@@ -32,7 +32,8 @@ struct db *app_db(struct app *app)
     return db;
 }
 
-bool event_make(const struct event_draft *d, const uint8_t *ref, uint8_t *buf, size_t cap, struct event *out, struct err *e)
+bool event_make(const struct event_draft *d, const uint8_t *ref, uint8_t *buf, size_t cap, struct event *out,
+                struct err *e)
 {
     struct writer w = writer_of(buf, cap);
     if (!event_write(d, &w, e))
@@ -41,7 +42,7 @@ bool event_make(const struct event_draft *d, const uint8_t *ref, uint8_t *buf, s
     return true;
 }
 
-bool app_vkeys(struct app *app, struct note_key keys[2], struct err *e)
+bool app_vkeys(struct app *app, struct note_key *keys, struct err *e)
 {
     AUTO(buf_clear) struct buf text;
     struct arena a;

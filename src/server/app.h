@@ -62,9 +62,9 @@ const struct who *app_who(const struct http_request *req);
 enum { ACCESS_ANY = 0, ACCESS_DEVICE = 1, ACCESS_GATEWAY = 2, ACCESS_OPERATOR = 4, ACCESS_ADMIN = 8 };
 bool access_admit(struct http_request *req, const struct http_route *route, void *app, struct err *e);
 
-/* The log's key and the issuing signer's: who has to have signed a checkpoint. */
+/* Two keys: the log's and the issuing signer's; both have to have signed a checkpoint. */
 struct note_key;
-MUST_USE bool app_vkeys(struct app *app, struct note_key keys[2], struct err *e);
+MUST_USE bool app_vkeys(struct app *app, struct note_key *keys, struct err *e);
 
 /* Encodes an event's fields into buf; false if the catalogue does not have it so. */
 MUST_USE bool event_make(const struct event_draft *d, const uint8_t *ref, uint8_t *buf, size_t cap, struct event *out,

@@ -11,9 +11,9 @@
 #include "server/issuer.h"
 #include "x509/crl.h"
 
-#define CACHED_MAX    256
+#define CACHED_MAX     256
 #define ENTRIES_A_PART 20000
-#define CRL_FILE_MAX  (64u << 20)
+#define CRL_FILE_MAX   (64u << 20)
 
 struct cached {
     uint8_t node;
@@ -30,10 +30,12 @@ static struct {
     size_t n;
 } cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static const struct sql sql_state = {"SELECT COUNT(*), COALESCE(MAX(revoked_at), 0), CAST(COALESCE(SUM(hold), 0) AS BIGINT) FROM certificate WHERE "
-                                     "id >= $1 AND id < $2 AND (revoked_at IS NOT NULL OR hold = 1)"};
-static const struct sql sql_entries = {"SELECT serial, revoked_at, reason, hold, issued_at FROM certificate WHERE id >= $1 AND "
-                                       "id < $2 AND (revoked_at IS NOT NULL OR hold = 1) ORDER BY id"};
+static const struct sql sql_state = {
+    "SELECT COUNT(*), COALESCE(MAX(revoked_at), 0), CAST(COALESCE(SUM(hold), 0) AS BIGINT) FROM certificate WHERE "
+    "id >= $1 AND id < $2 AND (revoked_at IS NOT NULL OR hold = 1)"};
+static const struct sql sql_entries = {
+    "SELECT serial, revoked_at, reason, hold, issued_at FROM certificate WHERE id >= $1 AND "
+    "id < $2 AND (revoked_at IS NOT NULL OR hold = 1) ORDER BY id"};
 
 static void range(uint8_t node, uint16_t shard, struct value args[2])
 {
@@ -43,8 +45,8 @@ static void range(uint8_t node, uint16_t shard, struct value args[2])
     args[1] = value_int(id + (1ll << 32));
 }
 
-static bool send_part(struct app *app, uint8_t node, uint16_t shard, const char *url, bool more, size_t n, struct buf *items,
-                      struct buf *out, struct err *e)
+static bool send_part(struct app *app, uint8_t node, uint16_t shard, const char *url, bool more, size_t n,
+                      struct buf *items, struct buf *out, struct err *e)
 {
     AUTO(buf_clear) struct buf fields;
     uint8_t head[512];
@@ -76,7 +78,8 @@ static void put_entry(struct buf *items, const struct rows *r)
 }
 
 /* Streams the shard's entries to the signer, which checks them against what it knows. */
-static bool stream_crl(struct app *app, struct db *db, uint8_t node, uint16_t shard, struct buf *out, int64_t *entries, struct err *e)
+static bool stream_crl(struct app *app, struct db *db, uint8_t node, uint16_t shard, struct buf *out, int64_t *entries,
+                       struct err *e)
 {
     char url[256];
     size_t n = 0;

@@ -47,7 +47,9 @@ bool device_prepare(struct app *app, struct device_new *d, struct err *e)
         (d->owner && !name_check("owner", slice_str(d->owner), OWNER_NAME_MAX, e)) ||
         !env_random(&app->env, random, sizeof random, e))
         return false;
-    id_make("dev_", (uint64_t)env_now_ms(&app->env), random, d->id);
+    char id[ID_MAX];
+    id_make("dev_", (uint64_t)env_now_ms(&app->env), random, id);
+    memcpy(d->id, id, DEVICE_ID_SIZE);
     return !d->claim_wanted || ask_claim(app, d, e);
 }
 
@@ -105,10 +107,10 @@ static bool record_device(struct tx *tx, const struct device_new *d, const char 
     event_set_text(&draft, "owner", d->owner);
     event_set_slice(&draft, "tags", d->tags);
     const struct value cols[DEVICE_COLS] = {
-        [DEVICE_ID] = value_text(d->id),       [DEVICE_MODEL] = value_text(d->model),
+        [DEVICE_ID] = value_text(d->id),         [DEVICE_MODEL] = value_text(d->model),
         [DEVICE_SERIAL] = value_text(d->serial), [DEVICE_STATE] = value_int(DEVICE_CLAIMED),
-        [DEVICE_OWNER] = value_text(d->owner), [DEVICE_CREATED_AT] = value_int(now),
-        [DEVICE_UPDATED_AT] = value_int(now),  [DEVICE_TAGS] = tags,
+        [DEVICE_OWNER] = value_text(d->owner),   [DEVICE_CREATED_AT] = value_int(now),
+        [DEVICE_UPDATED_AT] = value_int(now),    [DEVICE_TAGS] = tags,
     };
     const struct change change = {.table = &table_device, .cols = cols};
     return event_make(&draft, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
@@ -167,11 +169,11 @@ struct marks {
 };
 
 /* Writes one certificate's new state with its entry and adds the mark for the gateways. */
-static bool change_cert(struct tx *tx, const struct rows *row, enum mark_kind kind, int reason, const char *who, const char *why,
-                        struct marks *m, struct err *e)
+static bool change_cert(struct tx *tx, const struct rows *row, enum mark_kind kind, int reason, const char *who,
+                        const char *why, struct marks *m, struct err *e)
 {
-    static const enum event_type types[] = {[MARK_REVOKE] = EVENT_CERT_REVOKED, [MARK_HOLD] = EVENT_CERT_HELD,
-                                            [MARK_RELEASE] = EVENT_CERT_RELEASED};
+    static const enum event_type types[] = {
+        [MARK_REVOKE] = EVENT_CERT_REVOKED, [MARK_HOLD] = EVENT_CERT_HELD, [MARK_RELEASE] = EVENT_CERT_RELEASED};
     uint8_t fields[1024];
     struct event ev;
     struct value cols[CERTIFICATE_COLS];
@@ -201,8 +203,8 @@ static bool change_cert(struct tx *tx, const struct rows *row, enum mark_kind ki
 static const struct sql sql_certs = {
     "SELECT id FROM certificate WHERE subject = $1 AND revoked_at IS NULL AND not_after >= $2 ORDER BY id"};
 
-static bool change_certs(struct tx *tx, const char *subject, enum mark_kind kind, int reason, const char *who, const char *why,
-                         struct marks *m, struct err *e)
+static bool change_certs(struct tx *tx, const char *subject, enum mark_kind kind, int reason, const char *who,
+                         const char *why, struct marks *m, struct err *e)
 {
     int64_t ids[MARKS_MAX];
     size_t n = 0;
@@ -320,9 +322,9 @@ static bool run_state(struct tx *tx, struct job *job, struct err *e)
         return false;
     if (!device_transition(dev.state, to, e))
         return err_ctx(e, "%s", dev.id);
-    enum mark_kind kind = device_state_is_permanent(to)                               ? MARK_REVOKE
+    enum mark_kind kind = device_state_is_permanent(to)                        ? MARK_REVOKE
                           : to == DEVICE_SUSPENDED || to == DEVICE_QUARANTINED ? MARK_HOLD
-                                                                                      : MARK_RELEASE;
+                                                                               : MARK_RELEASE;
     if (!change_certs(tx, dev.id, kind, a->reason, a->who, a->why, &j->marks, e))
         return false;
     a->now = to;

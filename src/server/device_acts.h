@@ -19,7 +19,8 @@ struct device_new {
 /* Makes an id and, if wanted, a claim (asks the signer). */
 MUST_USE bool device_prepare(struct app *app, struct device_new *d, struct err *e);
 /* Errors: ERR_CONFLICT (model and serial number are taken), ERR_NOTFOUND (model). */
-MUST_USE bool device_add(struct app *app, struct device_new *d, size_t n, const char *who, struct err *each, struct err *e);
+MUST_USE bool device_add(struct app *app, struct device_new *d, size_t n, const char *who, struct err *each,
+                         struct err *e);
 /* A new claim for a device that exists; the one before dies. */
 MUST_USE bool device_claim(struct app *app, struct device_new *d, const char *who, struct err *e);
 

@@ -8,7 +8,8 @@
 #include "store/tables.h"
 
 static const struct sql sql_device = {"SELECT id, model, state, tags FROM device WHERE id = $1"};
-static const struct sql sql_devices = {"SELECT id, model, state, tags FROM device WHERE id > $1 ORDER BY id LIMIT 1000"};
+static const struct sql sql_devices = {
+    "SELECT id, model, state, tags FROM device WHERE id > $1 ORDER BY id LIMIT 1000"};
 static const struct sql sql_certs = {
     "SELECT id FROM certificate WHERE subject = $1 AND revoked_at IS NULL ORDER BY id LIMIT 32"};
 

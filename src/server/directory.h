@@ -18,8 +18,8 @@ struct directory_record {
 /* A device that may not connect comes as removed. */
 MUST_USE bool directory_read(struct db *db, const char *device, struct directory_record *out, struct err *e);
 /* All devices of a site that may connect; "" is every site. */
-MUST_USE bool directory_send(struct db *db, const char *site, void (*send)(void *ctx, const struct feed_frame *f), void *ctx,
-                             struct err *e);
+MUST_USE bool directory_send(struct db *db, const char *site, void (*send)(void *ctx, const struct feed_frame *f),
+                             void *ctx, struct err *e);
 /* Errors: ERR_NOTFOUND. */
 MUST_USE bool gateway_site(struct db *db, const char *gateway, char *out, size_t cap, struct err *e);
 

@@ -42,7 +42,8 @@ struct feed_hub {
 
 /* ---- the signer ---- */
 
-static bool ask(struct feed_hub *h, enum request_type type, struct slice fields, size_t n, struct buf *out, struct err *e)
+static bool ask(struct feed_hub *h, enum request_type type, struct slice fields, size_t n, struct buf *out,
+                struct err *e)
 {
     size_t got;
     buf_init(out, REQUEST_FRAME_MAX);
@@ -198,8 +199,7 @@ static void stream_write(struct stream *s, const struct feed_frame *f)
 static void send_all(struct feed_hub *h, const struct feed_frame *f)
 {
     for (struct stream *s = h->streams; s; s = s->next)
-        if (!s->closed &&
-            (f->kind != FEED_DEVICE || s->site[0] == 0 || slice_eq(slice_str(s->site), f->device.site)))
+        if (!s->closed && (f->kind != FEED_DEVICE || s->site[0] == 0 || slice_eq(slice_str(s->site), f->device.site)))
             stream_write(s, f);
 }
 

@@ -40,8 +40,8 @@ void feed_state_clear(struct feed_state *s)
     *s = (struct feed_state){0};
 }
 
-static bool take_head(struct feed_state *s, const struct feed_head *h, struct slice message, const uint8_t hash[SHA256_SIZE],
-                      struct err *e)
+static bool take_head(struct feed_state *s, const struct feed_head *h, struct slice message,
+                      const uint8_t hash[SHA256_SIZE], struct err *e)
 {
     void *mem = malloc(message.n);
     if (!mem)
@@ -108,8 +108,8 @@ bool feed_state_has(const struct feed_state *s, struct feed_key key)
 }
 
 /* The set of one row of the new head: changed by the delta, or the old one taken over. */
-static bool next_set(struct feed_state *s, const struct feed_row *row, struct reader *dr, struct feed_delta_row *d, bool *have,
-                     struct app *app, struct feed_set *out, struct err *e)
+static bool next_set(struct feed_state *s, const struct feed_row *row, struct reader *dr, struct feed_delta_row *d,
+                     bool *have, struct app *app, struct feed_set *out, struct err *e)
 {
     struct feed_set *old = find_set(s, row->key);
     if (*have && feed_key_cmp(d->key, row->key) == 0) {
@@ -183,7 +183,8 @@ static bool can_resume(const struct feed_state *s, const char *since, const char
             return false;
         *seq = 10 * *seq + (uint64_t)(*p - '0');
     }
-    if (!codec_decode(CODEC_HEX, slice_str(prev), hash, sizeof hash, &n, &e) || n != sizeof hash || *seq == 0 || *seq > s->seq)
+    if (!codec_decode(CODEC_HEX, slice_str(prev), hash, sizeof hash, &n, &e) || n != sizeof hash || *seq == 0 ||
+        *seq > s->seq)
         return false;
     if (*seq == s->seq)
         return memcmp(hash, s->hash, sizeof hash) == 0;
@@ -213,8 +214,8 @@ void feed_state_send(const struct feed_state *s, const char *since, const char *
                       .kind = FEED_ROW, .key = s->sets[i].key, .revoked = s->sets[i].revoked, .held = s->sets[i].held});
 }
 
-static const struct sql sql_withdrawn = {
-    "SELECT id, serial, reason, revoked_at, hold FROM certificate WHERE (revoked_at IS NOT NULL OR hold = 1) AND not_after >= $1"};
+static const struct sql sql_withdrawn = {"SELECT id, serial, reason, revoked_at, hold FROM certificate WHERE "
+                                         "(revoked_at IS NOT NULL OR hold = 1) AND not_after >= $1"};
 
 static bool in_set(struct slice set, uint32_t index)
 {

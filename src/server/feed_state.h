@@ -30,15 +30,18 @@ enum sig_alg feed_sig_alg(const struct cert *ca);
 
 void feed_state_clear(struct feed_state *s);
 /* From the answer to REQUEST_SETS: the head (read and verified already) and the reader before the rows. */
-MUST_USE bool feed_state_load(struct feed_state *s, struct app *app, struct slice head, struct reader *rows, struct err *e);
+MUST_USE bool feed_state_load(struct feed_state *s, struct app *app, struct slice head, struct reader *rows,
+                              struct err *e);
 /* One head and its delta; refused if it does not follow. */
-MUST_USE bool feed_state_step(struct feed_state *s, struct app *app, struct slice head, struct slice delta, struct err *e);
+MUST_USE bool feed_state_step(struct feed_state *s, struct app *app, struct slice head, struct slice delta,
+                              struct err *e);
 bool feed_state_has(const struct feed_state *s, struct feed_key key);
 /* The steps since a head that the gateway has (seq in decimal, hash in hex), else a snapshot. */
 void feed_state_send(const struct feed_state *s, const char *since, const char *prev,
                      void (*send)(void *ctx, const struct feed_frame *f), void *ctx);
 /* Marks what the database has revoked or held and the sets lack, or the other way round for holds. */
 struct feed_hub;
-MUST_USE bool feed_state_missing(const struct feed_state *s, struct db *db, int64_t now, struct feed_hub *h, struct err *e);
+MUST_USE bool feed_state_missing(const struct feed_state *s, struct db *db, int64_t now, struct feed_hub *h,
+                                 struct err *e);
 
 #endif

@@ -111,6 +111,7 @@ static void post_ack(struct http_request *req, void *arg)
 
 const struct http_route gateway_routes[] = {
     {"GET", "/gate/v1/feed", get_feed, .doors = HTTP_DOOR_TLS, .flags = HTTP_NEED_CERT, .auth = ACCESS_GATEWAY},
-    {"POST", "/gate/v1/ack", post_ack, .doors = HTTP_DOOR_TLS, .flags = HTTP_NEED_CERT, .auth = ACCESS_GATEWAY, .body_max = 1024},
+    {"POST", "/gate/v1/ack", post_ack, .doors = HTTP_DOOR_TLS, .flags = HTTP_NEED_CERT, .auth = ACCESS_GATEWAY,
+     .body_max = 1024},
 };
 const size_t gateway_routes_n = ARRAY_LEN(gateway_routes);

@@ -8,9 +8,9 @@
 
 #define HISTORY_MAX 500
 
-static const struct sql sql_entries = {
-    "SELECT pos, time_ms, type, payload FROM entry WHERE pos >= $1 AND pos < $2 AND time_ms >= $3 AND payload IS NOT NULL "
-    "ORDER BY pos DESC"};
+static const struct sql sql_entries = {"SELECT pos, time_ms, type, payload FROM entry WHERE pos >= $1 AND pos < $2 AND "
+                                       "time_ms >= $3 AND payload IS NOT NULL "
+                                       "ORDER BY pos DESC"};
 
 static bool concerns(struct slice fields, const char *device)
 {

@@ -31,7 +31,8 @@ struct options {
 };
 
 static const struct opt rows[] = {
-    {NULL, "config", OPT_PATH, .arg = "FILE", .help = "kith.conf", .offset = offsetof(struct options, config), .required = true},
+    {NULL, "config", OPT_PATH, .arg = "FILE", .help = "kith.conf", .offset = offsetof(struct options, config),
+     .required = true},
     {NULL, "ready-fd", OPT_INT, 0, 1023, "0", .arg = "N", .help = "where to write a line when ready; 0: nowhere",
      .offset = offsetof(struct options, ready_fd)},
 };
@@ -117,13 +118,14 @@ static bool split_listen(const char *text, char *host, size_t cap, uint16_t *por
     return true;
 }
 
-static bool listen_all(struct app *app, struct err *e)
+static bool listen_all(struct app *app, int local, struct err *e)
 {
     char host[128];
     uint16_t port;
     const struct settings *s = &app->settings;
     http_server_set0_tls(app->http, app->tls);
-    return http_server_listen_unix(app->http, s->socket, 0600, e) && split_listen(s->listen, host, sizeof host, &port, e) &&
+    return http_server_adopt(app->http, HTTP_DOOR_LOCAL, local, e) &&
+           split_listen(s->listen, host, sizeof host, &port, e) &&
            http_server_listen(app->http, HTTP_DOOR_TLS, host, port, NULL, e) &&
            split_listen(s->plain_listen, host, sizeof host, &port, e) &&
            http_server_listen(app->http, HTTP_DOOR_PLAIN, host, port, NULL, e);
@@ -201,7 +203,7 @@ static bool record_started(struct tx *tx, struct job *job, struct err *e)
 }
 
 /* In this order: nothing is signed before what was lost is entered, nothing answered before there is a feed. */
-static bool start(struct app *app, struct err *e)
+static bool start(struct app *app, int local, struct err *e)
 {
     size_t found;
     struct started j = {.job = {.run = record_started}, .app = app};
@@ -210,9 +212,10 @@ static bool start(struct app *app, struct err *e)
         !wait_signer(app, e) || !recover_journal(app, &found, e) || !commit_run(app->commit, &j.job, e))
         return false;
     if (found)
-        LOG(&app->env, NOTICE, "server", "entered what was signed and never answered", log_int("things", (int64_t)found));
+        LOG(&app->env, NOTICE, "server", "entered what was signed and never answered",
+            log_int("things", (int64_t)found));
     return issuer_new(app, &app->issuer, e) && feed_hub_new(app, &app->feed, e) && notary_new(app, &app->notary, e) &&
-           identity_renew(app, e) && api_start(app, e) && open_http(app, e) && listen_all(app, e);
+           identity_renew(app, e) && api_start(app, e) && open_http(app, e) && listen_all(app, local, e);
 }
 
 static bool sandbox(struct app *app, struct err *e)
@@ -223,11 +226,15 @@ static bool sandbox(struct app *app, struct err *e)
         return true;
     }
     const struct sandbox_path paths[] = {
-        {s->dir, SANDBOX_READ | SANDBOX_WRITE}, {"/etc", SANDBOX_READ}, {"/usr", SANDBOX_READ},
-        {"/lib", SANDBOX_READ},                 {"/dev/urandom", SANDBOX_READ},
+        {s->dir, SANDBOX_READ | SANDBOX_WRITE}, {"/etc", SANDBOX_READ}, {"/usr", SANDBOX_READ}, {"/lib", SANDBOX_READ},
+        {"/dev/urandom", SANDBOX_READ},
     };
-    const struct sandbox_policy policy = {
-        .paths = paths, .paths_n = ARRAY_LEN(paths), .any_connect = true, .any_bind = true, .inet = true, .local = true};
+    const struct sandbox_policy policy = {.paths = paths,
+                                          .paths_n = ARRAY_LEN(paths),
+                                          .any_connect = true,
+                                          .any_bind = true,
+                                          .inet = true,
+                                          .local = true};
     struct sandbox_report report;
     return sandbox_enter(&policy, &report, e);
 }
@@ -254,9 +261,12 @@ static void shut_down(struct app *app)
 static bool run(struct app *app, const struct options *o, struct err *e)
 {
     app->crypto = &crypto_openssl;
-    if (!settings_read(o->config, &app->arena, &app->settings, e) || !crypto_init(e) || !sandbox(app, e) || !start(app, e))
+    int local; /* its file's mode is set by path, which the sandbox does not allow */
+    if (!settings_read(o->config, &app->arena, &app->settings, e) || !crypto_init(e) ||
+        !loop_listen_unix(app->settings.socket, 0600, &local, e) || !sandbox(app, e) || !start(app, local, e))
         return false;
-    LOG(&app->env, INFO, "server", "ready", log_str("url", app->settings.url), log_int("entries", (int64_t)tree_size(app->tree)));
+    LOG(&app->env, INFO, "server", "ready", log_str("url", app->settings.url),
+        log_int("entries", (int64_t)tree_size(app->tree)));
     if (o->ready_fd && write((int)o->ready_fd, "ready\n", 6) != 6)
         LOG(&app->env, WARN, "server", "nobody takes the word that we are ready");
     int64_t identity_at = app_now(app);
@@ -293,7 +303,8 @@ int main(int argc, char **argv)
     signal(SIGHUP, SIG_IGN);
     if (!secret_harden_process(&e))
         LOG(&app.env, WARN, "server", "core dumps are not off", log_err(&e));
-    bool ok = args_read(rows, ARRAY_LEN(rows), argc - 1, argv + 1, false, &app.arena, &o, &words, &help, &e) && run(&app, &o, &e);
+    bool ok = args_read(rows, ARRAY_LEN(rows), argc - 1, argv + 1, false, &app.arena, &o, &words, &help, &e) &&
+              run(&app, &o, &e);
     if (!ok)
         LOG(&app.env, ERROR, "server", "stopped", log_err(&e));
     /* Threads may still run after a failed start; nothing of theirs is worth waiting for. */

@@ -10,11 +10,11 @@
 #include "server/issuer.h"
 #include "store/row.h"
 
-#define INTERVAL_MS     800 /* so that what is answered is covered within a second */
-#define HOLD_MS         2000
-#define LEAVES_A_FRAME  8192
-#define LEAVES_BYTES    (8u << 20)
-#define RETRY_MS        200
+#define INTERVAL_MS    800 /* so that what is answered is covered within a second */
+#define HOLD_MS        2000
+#define LEAVES_A_FRAME 8192
+#define LEAVES_BYTES   (8u << 20)
+#define RETRY_MS       200
 
 struct notary {
     struct app *app;
@@ -28,7 +28,8 @@ struct notary {
     int64_t at;
 };
 
-static bool call(struct client *c, enum request_type type, const struct buf *fields, size_t n, struct buf *out, struct err *e)
+static bool call(struct client *c, enum request_type type, const struct buf *fields, size_t n, struct buf *out,
+                 struct err *e)
 {
     size_t got;
     buf_init(out, REQUEST_FRAME_MAX);
@@ -132,8 +133,8 @@ static bool store_note(struct tx *tx, struct job *job, struct err *e)
         [CHECKPOINT_NOTE] = {.type = VALUE_TEXT, .s = j->note},
         [CHECKPOINT_AT] = value_int(tx_now_ms(tx) / 1000),
     };
-    const struct value mark[JOURNAL_MARK_COLS] = {[JOURNAL_MARK_SIGNER] = value_text("issuing"),
-                                                  [JOURNAL_MARK_POSITION] = value_int((int64_t)j->journal_at)};
+    const struct value mark[JOURNAL_MARK_COLS] = {
+        [JOURNAL_MARK_SIGNER] = value_text("issuing"), [JOURNAL_MARK_POSITION] = value_int((int64_t)j->journal_at)};
     return tx_scratch(tx, &(struct change){.table = &table_checkpoint, .cols = cols}, e) &&
            tx_scratch(tx, &(struct change){.table = &table_journal_mark, .cols = mark}, e);
 }
@@ -159,15 +160,17 @@ static bool checkpoint(struct notary *n, struct err *e)
 {
     struct app *app = n->app;
     AUTO(buf_clear) struct buf note;
-    uint64_t size, journal_at = 0;
+    uint64_t size = 0, journal_at = 0;
     buf_init(&note, NOTARY_NOTE_MAX - 1);
     /* Most leaves go before the hold, so that it is short. */
-    if (!stream_leaves(n, app->issuing, tree_size(app->tree), e) || !stream_leaves(n, app->ledger, tree_size(app->tree), e))
+    if (!stream_leaves(n, app->issuing, tree_size(app->tree), e) ||
+        !stream_leaves(n, app->ledger, tree_size(app->tree), e))
         return false;
     bool ok = issuer_hold(app->issuer, HOLD_MS) || err_set(e, ERR_UNAVAILABLE, "signatures are still under way");
     ok = ok && make_note(n, &note, &size, &journal_at, e);
     issuer_release(app->issuer);
-    struct note_job j = {.job = {.run = store_note}, .app = app, .size = size, .journal_at = journal_at, .note = buf_slice(&note)};
+    struct note_job j = {
+        .job = {.run = store_note}, .app = app, .size = size, .journal_at = journal_at, .note = buf_slice(&note)};
     if (!ok || !buf_ok(&note) || !commit_run(app->commit, &j.job, e))
         return false;
     pthread_mutex_lock(&n->lock);

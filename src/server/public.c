@@ -21,7 +21,8 @@ static void get_ca(struct http_request *req, void *arg)
         AUTO(buf_clear) struct buf pem;
         buf_init(&pem, 32768);
         pem_put(&pem, "CERTIFICATE", der);
-        http_answer(req, 200, i < 2 ? "application/pkix-cert" : "application/x-pem-file", i < 2 ? der : buf_slice(&pem), NULL, 0);
+        http_answer(req, 200, i < 2 ? "application/pkix-cert" : "application/x-pem-file", i < 2 ? der : buf_slice(&pem),
+                    NULL, 0);
         return;
     }
     struct err e;
@@ -67,7 +68,8 @@ static void get_tile(struct http_request *req, void *arg)
     struct writer w = writer_of(bytes, cap);
     if (bytes && tree_tile(app->tree, app_db(app), &p, &w, &e)) {
         static const struct http_field cache = {"Cache-Control", "max-age=31536000, immutable"};
-        http_answer(req, 200, "application/octet-stream", writer_slice(&w), p.width == 256 ? &cache : NULL, p.width == 256);
+        http_answer(req, 200, "application/octet-stream", writer_slice(&w), p.width == 256 ? &cache : NULL,
+                    p.width == 256);
     } else {
         if (!bytes)
             err_set(&e, ERR_NOMEM, "tile");
@@ -105,8 +107,8 @@ static void get_metrics(struct http_request *req, void *arg)
         feed_hub_status(app->feed, &f);
         buf_printf(&b, "kith_connections_accepted_total %llu\nkith_connections_open %llu\nkith_requests_total %llu\n",
                    (unsigned long long)n->accepted, (unsigned long long)n->open, (unsigned long long)n->requests);
-        buf_printf(&b, "kith_handshakes_total %llu\nkith_handshake_failures_total %llu\n", (unsigned long long)n->handshakes,
-                   (unsigned long long)n->handshake_failures);
+        buf_printf(&b, "kith_handshakes_total %llu\nkith_handshake_failures_total %llu\n",
+                   (unsigned long long)n->handshakes, (unsigned long long)n->handshake_failures);
         for (size_t i = 1; i < ARRAY_LEN(n->by_class); i++)
             buf_printf(&b, "kith_answers_total{class=\"%zuxx\"} %llu\n", i, (unsigned long long)n->by_class[i]);
         buf_printf(&b, "kith_ledger_entries %llu\nkith_feed_seq %llu\nkith_feed_listening %zu\n",

@@ -111,7 +111,8 @@ static void recorded(struct job *job, const struct err *e)
     free(j);
 }
 
-static struct note_job *note_new(struct app *app, enum event_type type, const char *who, const char *via, const char *code)
+static struct note_job *note_new(struct app *app, enum event_type type, const char *who, const char *via,
+                                 const char *code)
 {
     struct note_job *j = calloc(1, sizeof *j);
     if (!j)
@@ -147,8 +148,8 @@ static bool first_this_minute(const char *device, int64_t minute)
     for (const char *p = device; *p; p++)
         h = (h ^ (uint8_t)*p) * 16777619u;
     pthread_mutex_lock(&counts.lock);
-    bool same = counts.claims[h % CLAIMS_MAX].minute == minute &&
-                strcmp(counts.claims[h % CLAIMS_MAX].device, device) == 0;
+    bool same =
+        counts.claims[h % CLAIMS_MAX].minute == minute && strcmp(counts.claims[h % CLAIMS_MAX].device, device) == 0;
     counts.claims[h % CLAIMS_MAX].minute = minute;
     snprintf(counts.claims[h % CLAIMS_MAX].device, DEVICE_ID_SIZE, "%s", device);
     pthread_mutex_unlock(&counts.lock);

@@ -79,6 +79,8 @@ bool domain_open(struct domain *d, const char *name, const struct settings *s, c
     cover_init(&d->cover, crypto);
     bool found, issuing = strcmp(name, "issuing") == 0;
     uint64_t torn;
+    if (!issuing && strcmp(name, "ledger") != 0)
+        return err_set(e, ERR_USAGE, "\"%s\" is no domain of keys: issuing or ledger", name);
     bool ok = issuing ? open_issuing(d, keys, e) : key_open(keys, s->ledger_key, &d->vouch_key, e);
     ok = ok && snapshot_read(d, path_of(d, "state"), &found, e) &&
          journal_open(path_of(d, "journal"), crypto, &d->snapshot_at, snapshot_replay, d, &d->journal, &torn, e);

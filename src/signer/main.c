@@ -19,8 +19,6 @@ struct options {
     int64_t fd;
 };
 
-static const char *const domains[] = {"issuing", "ledger", NULL};
-
 static const struct opt rows[] = {
     {NULL, "config", OPT_PATH, .arg = "FILE", .help = "kith.conf", .offset = offsetof(struct options, config),
      .required = true},

@@ -137,7 +137,8 @@ bool call_text(const struct call *c, const char *name, size_t max, const char *d
     return json_get_text(c->in, name, max, out, e);
 }
 
-bool call_int(const struct call *c, const char *name, int64_t min, int64_t max, int64_t def, int64_t *out, struct err *e)
+bool call_int(const struct call *c, const char *name, int64_t min, int64_t max, int64_t def, int64_t *out,
+              struct err *e)
 {
     *out = def;
     return !c->in || !json_has(c->in, name) || json_get_int(c->in, name, min, max, out, e);

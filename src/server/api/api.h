@@ -20,9 +20,9 @@ struct call {
     struct json *in; /* the body, NULL if there is none */
     struct buf text;
     struct json_out out;
-    int status;         /* 200 unless set */
-    const char *type;   /* other than JSON: then text is the body, and `out` is not used */
-    bool answered;      /* the handler answered by itself */
+    int status;       /* 200 unless set */
+    const char *type; /* other than JSON: then text is the body, and `out` is not used */
+    bool answered;    /* the handler answered by itself */
 };
 typedef bool call_handler(struct call *c, struct err *e);
 
@@ -42,7 +42,8 @@ extern const struct api_row api_devices[], api_models[], api_certs[], api_partie
 extern const size_t api_devices_n, api_models_n, api_certs_n, api_parties_n, api_ledger_n, api_status_n;
 
 /* A member of the body, or def. */
-MUST_USE bool call_text(const struct call *c, const char *name, size_t max, const char *def, const char **out, struct err *e);
+MUST_USE bool call_text(const struct call *c, const char *name, size_t max, const char *def, const char **out,
+                        struct err *e);
 MUST_USE bool call_int(const struct call *c, const char *name, int64_t min, int64_t max, int64_t def, int64_t *out,
                        struct err *e);
 int64_t call_query_int(const struct call *c, const char *name, int64_t min, int64_t max, int64_t def);

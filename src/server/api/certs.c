@@ -9,12 +9,12 @@
 
 #define LIST_MAX 1000
 
-static const struct sql sql_list = {
-    "SELECT id, serial, subject, subject_kind, profile, not_before, not_after, revoked_at, reason, hold FROM certificate "
-    "WHERE id > $1 AND ($2 = '' OR subject = $2) ORDER BY id LIMIT $3"};
-static const struct sql sql_one = {
-    "SELECT id, serial, subject, subject_kind, profile, not_before, not_after, revoked_at, reason, hold, der FROM certificate "
-    "WHERE id = $1"};
+static const struct sql sql_list = {"SELECT id, serial, subject, subject_kind, profile, not_before, not_after, "
+                                    "revoked_at, reason, hold FROM certificate "
+                                    "WHERE id > $1 AND ($2 = '' OR subject = $2) ORDER BY id LIMIT $3"};
+static const struct sql sql_one = {"SELECT id, serial, subject, subject_kind, profile, not_before, not_after, "
+                                   "revoked_at, reason, hold, der FROM certificate "
+                                   "WHERE id = $1"};
 
 static void put_cert(struct call *c, const struct rows *r)
 {
@@ -37,7 +37,8 @@ static bool list(struct call *c, struct err *e)
     char subject[80] = "";
     int64_t last = 0, n = 0, limit = call_query_int(c, "limit", 1, LIST_MAX, 100);
     (void)http_query(c->req, "subject", subject, sizeof subject);
-    const struct value args[] = {value_int(call_query_int(c, "after", 0, INT64_MAX, 0)), value_text(subject), value_int(limit)};
+    const struct value args[] = {value_int(call_query_int(c, "after", 0, INT64_MAX, 0)), value_text(subject),
+                                 value_int(limit)};
     AUTO(rows_close) struct rows r = {0};
     if (!db_query(c->db, &sql_list, args, ARRAY_LEN(args), &r, e))
         return false;
@@ -63,14 +64,16 @@ static bool id_of(struct call *c, int64_t *id, struct err *e)
     size_t n;
     char *end;
     struct err ignored;
-    if (strlen(text) == 2 * SERIAL_SIZE && codec_decode(CODEC_HEX, slice_str(text), bytes, sizeof bytes, &n, &ignored) &&
+    if (strlen(text) == 2 * SERIAL_SIZE &&
+        codec_decode(CODEC_HEX, slice_str(text), bytes, sizeof bytes, &n, &ignored) &&
         serial_get(slice_of(bytes, n), ISSUER_ISSUING, &s, &ignored)) {
         *id = serial_cert_id(&s);
         return true;
     }
     *id = strtoll(text, &end, 10);
-    return (*text && !*end) || err_set(e, ERR_NOTFOUND, "\"%s\" is neither a certificate's number nor its serial number",
-                                       ERR_QUOTE(slice_str(text)));
+    return (*text && !*end) ||
+           err_set(e, ERR_NOTFOUND, "\"%s\" is neither a certificate's number nor its serial number",
+                   ERR_QUOTE(slice_str(text)));
 }
 
 static bool show(struct call *c, struct err *e)

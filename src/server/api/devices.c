@@ -11,12 +11,12 @@
 #include "server/gateways.h"
 #include "store/row.h"
 
-#define CLAIM_S       (7 * 86400) /* how long a claim is open unless asked otherwise */
-#define CLAIM_S_MAX   (3650 * 86400ll)
-#define TAGS_MAX      1024
-#define BATCH_MAX     2000
-#define LIST_MAX      1000
-#define WAIT_MS_MAX   60000
+#define CLAIM_S     (7 * 86400) /* how long a claim is open unless asked otherwise */
+#define CLAIM_S_MAX (3650 * 86400ll)
+#define TAGS_MAX    1024
+#define BATCH_MAX   2000
+#define LIST_MAX    1000
+#define WAIT_MS_MAX 60000
 
 /* ---- adding ---- */
 
@@ -208,12 +208,14 @@ static void put_device(struct call *c, const struct device_row *d)
         json_out_text(&c->out, "locked", d->lock_reason);
 }
 
-static const struct sql sql_list = {"SELECT id FROM device WHERE id > $1 AND ($2 = '' OR model = $2) AND ($3 = 0 OR state = $3) "
-                                    "AND ($4 = '' OR serial = $4) ORDER BY id LIMIT $5"};
+static const struct sql sql_list = {
+    "SELECT id FROM device WHERE id > $1 AND ($2 = '' OR model = $2) AND ($3 = 0 OR state = $3) "
+    "AND ($4 = '' OR serial = $4) ORDER BY id LIMIT $5"};
 
 static bool list(struct call *c, struct err *e)
 {
-    char after[DEVICE_ID_SIZE + 1] = "", model[MODEL_NAME_MAX + 1] = "", state[16] = "", serial[DEVICE_SERIAL_MAX + 1] = "";
+    char after[DEVICE_ID_SIZE + 1] = "", model[MODEL_NAME_MAX + 1] = "", state[16] = "",
+                                serial[DEVICE_SERIAL_MAX + 1] = "";
     struct device_row d = {0};
     (void)http_query(c->req, "after", after, sizeof after);
     (void)http_query(c->req, "model", model, sizeof model);
@@ -223,7 +225,8 @@ static bool list(struct call *c, struct err *e)
     if (state[0] && which == DEVICE_NONE)
         return err_set(e, ERR_USAGE, "\"%s\" is no state of a device", ERR_QUOTE(slice_str(state)));
     int64_t limit = call_query_int(c, "limit", 1, LIST_MAX, 100), n = 0;
-    const struct value args[] = {value_text(after), value_text(model), value_int(which), value_text(serial), value_int(limit)};
+    const struct value args[] = {value_text(after), value_text(model), value_int(which), value_text(serial),
+                                 value_int(limit)};
     AUTO(rows_close) struct rows r = {0};
     if (!db_query(c->db, &sql_list, args, ARRAY_LEN(args), &r, e))
         return false;
@@ -241,8 +244,9 @@ static bool list(struct call *c, struct err *e)
     return e->code == ERR_NONE;
 }
 
-static const struct sql sql_certs = {"SELECT id, serial, profile, not_before, not_after, revoked_at, reason, hold FROM certificate "
-                                     "WHERE subject = $1 ORDER BY issued_at DESC, id DESC LIMIT 100"};
+static const struct sql sql_certs = {
+    "SELECT id, serial, profile, not_before, not_after, revoked_at, reason, hold FROM certificate "
+    "WHERE subject = $1 ORDER BY issued_at DESC, id DESC LIMIT 100"};
 
 static bool show(struct call *c, struct err *e)
 {
@@ -283,11 +287,8 @@ static const struct act_name {
     enum device_state to;
     int reason;
 } act_names[] = {
-    {"suspend", DEVICE_SUSPENDED, 0},
-    {"resume", DEVICE_ACTIVE, 0},
-    {"revoke", DEVICE_REVOKED, 0},
-    {"retire", DEVICE_RETIRED, 5},
-    {"quarantine", DEVICE_QUARANTINED, 0},
+    {"suspend", DEVICE_SUSPENDED, 0}, {"resume", DEVICE_ACTIVE, 0},          {"revoke", DEVICE_REVOKED, 0},
+    {"retire", DEVICE_RETIRED, 5},    {"quarantine", DEVICE_QUARANTINED, 0},
 };
 
 static bool act(struct call *c, struct err *e)

@@ -81,7 +81,8 @@ static bool export_log(struct call *c, struct err *e)
     static const struct http_stream events = {.on_close = on_close};
     c->answered = true;
     http_stream_start(c->req, 200, "application/octet-stream", NULL, 0, &events);
-    if (!export_write(c->db, (uint8_t)c->app->settings.node, c->app->crypto, slice_str(note), keys, 2, write_part, c->req, e))
+    if (!export_write(c->db, (uint8_t)c->app->settings.node, c->app->crypto, slice_str(note), keys, 2, write_part,
+                      c->req, e))
         (void)http_stream_write(c->req, SLICE_LIT("\n")); /* a cut export does not verify */
     http_stream_end(c->req);
     return true;

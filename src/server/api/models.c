@@ -49,7 +49,8 @@ static bool run(struct tx *tx, struct job *job, struct err *e)
 /* The settings are kept as their own JSON text. */
 static bool settings_of(struct call *c, struct buf *out, struct err *e)
 {
-    static const char *const known[] = {"profile", "renew_expired_days", "quarantine_on_second_key", "topics", "wait_s", NULL};
+    static const char *const known[] = {"profile", "renew_expired_days", "quarantine_on_second_key", "topics", "wait_s",
+                                        NULL};
     const struct json *settings;
     buf_init(out, SETTINGS_MAX);
     if (!c->in || !json_has(c->in, "settings")) {

@@ -11,8 +11,8 @@
 #include "store/row.h"
 #include "x509/csr.h"
 
-#define NAME_MAX_ 63
-#define CSR_DER_MAX   4096
+#define NAME_MAX_   63
+#define CSR_DER_MAX 4096
 
 /* ---- a certificate for one of them ---- */
 
@@ -44,8 +44,8 @@ static bool certify(struct call *c, enum cert_subject kind, const char *profile,
     struct csr csr;
     struct issuance *is = &w->is;
     if (!call_text(c, "csr", 16384, NULL, &pem, e) ||
-        !pem_get(slice_str(pem), "CERTIFICATE REQUEST", der, sizeof der, &n, e) || !csr_read(slice_of(der, n), &csr, e) ||
-        !csr_verify(c->app->crypto, &csr, e))
+        !pem_get(slice_str(pem), "CERTIFICATE REQUEST", der, sizeof der, &n, e) ||
+        !csr_read(slice_of(der, n), &csr, e) || !csr_verify(c->app->crypto, &csr, e))
         return false;
     if (csr.spki.n > sizeof is->spki)
         return err_set(e, ERR_LIMIT, "a key of %zu bytes", csr.spki.n);
@@ -112,18 +112,19 @@ static bool run_party(struct tx *tx, struct job *job, struct err *e)
     return event_make(&j->draft, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
 }
 
-static bool add_party(struct call *c, const struct table *t, const struct value *cols, const char *name, struct event_draft d,
-                      struct err *e)
+static bool add_party(struct call *c, const struct table *t, const struct value *cols, const char *name,
+                      struct event_draft d, struct err *e)
 {
     struct party_job j = {.job = {.run = run_party}, .table = t, .cols = cols, .name = name, .draft = d};
     return commit_run(c->app->commit, &j.job, e);
 }
 
-static const struct sql sql_valid = {"SELECT id FROM certificate WHERE subject = $1 AND subject_kind = $2 AND revoked_at IS NULL"};
+static const struct sql sql_valid = {
+    "SELECT id FROM certificate WHERE subject = $1 AND subject_kind = $2 AND revoked_at IS NULL"};
 
 /* Whoever is removed is revoked too. */
-static bool remove_party(struct call *c, const struct table *t, enum cert_subject kind, enum event_type type, const char *field,
-                         struct err *e)
+static bool remove_party(struct call *c, const struct table *t, enum cert_subject kind, enum event_type type,
+                         const char *field, struct err *e)
 {
     const char *name = http_param(c->req, "name");
     struct event_draft d = event_draft_of(type);
@@ -179,8 +180,9 @@ static bool gateway_add(struct call *c, struct err *e)
     return ok;
 }
 
-static const struct sql sql_gateways = {"SELECT g.name, g.site, g.added_at, a.seq, a.acked_at FROM gateway g LEFT JOIN gateway_ack a "
-                                        "ON a.gateway = g.name ORDER BY g.name"};
+static const struct sql sql_gateways = {
+    "SELECT g.name, g.site, g.added_at, a.seq, a.acked_at FROM gateway g LEFT JOIN gateway_ack a "
+    "ON a.gateway = g.name ORDER BY g.name"};
 
 static bool gateway_list(struct call *c, struct err *e)
 {

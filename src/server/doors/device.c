@@ -27,6 +27,7 @@ static void post_hello(struct http_request *req, void *arg)
 }
 
 const struct http_route device_routes[] = {
-    {"POST", "/device/v1/hello", post_hello, .doors = HTTP_DOOR_TLS, .flags = HTTP_NEED_CERT, .auth = ACCESS_DEVICE, .body_max = 4096},
+    {"POST", "/device/v1/hello", post_hello, .doors = HTTP_DOOR_TLS, .flags = HTTP_NEED_CERT, .auth = ACCESS_DEVICE,
+     .body_max = 4096},
 };
 const size_t device_routes_n = ARRAY_LEN(device_routes);

@@ -16,10 +16,10 @@
 #include "x509/csr.h"
 #include "x509/name.h"
 
-#define CSR_DER_MAX   4096
-#define ANSWER_MAX    (8 * 1024)
-#define CERTS_ONLY    "application/pkcs7-mime; smime-type=certs-only"
-#define DAY_S         86400
+#define CSR_DER_MAX 4096
+#define ANSWER_MAX  (8 * 1024)
+#define CERTS_ONLY  "application/pkcs7-mime; smime-type=certs-only"
+#define DAY_S       86400
 
 struct enrolment {
     struct issuance is;
@@ -109,13 +109,15 @@ static bool check_binding(struct http_request *req, const struct csr *csr, struc
         slice_eq_ct(slice_str(text), csr->challenge))
         return true;
     if (ssl && tls_unique(ssl, unique, &n, &ignored) &&
-        codec_encode(CODEC_BASE64, slice_of(unique, n), text, sizeof text) && slice_eq_ct(slice_str(text), csr->challenge))
+        codec_encode(CODEC_BASE64, slice_of(unique, n), text, sizeof text) &&
+        slice_eq_ct(slice_str(text), csr->challenge))
         return true;
     err_set(e, ERR_CHANNEL_BINDING, "the challengePassword is not this connection's tls-unique or tls-exporter");
     return err_why(e, "RFC 7030 section 3.5, RFC 9266");
 }
 
-static bool read_csr(struct app *app, struct http_request *req, uint8_t der[CSR_DER_MAX], struct csr *csr, struct err *e)
+static bool read_csr(struct app *app, struct http_request *req, uint8_t der[CSR_DER_MAX], struct csr *csr,
+                     struct err *e)
 {
     size_t n;
     if (!http_is_type(req, "application/pkcs10")) {
@@ -198,7 +200,8 @@ static void enrol(struct app *app, struct http_request *req, bool renew)
     else if (ok && !renew && http_peer_cert(req).n)
         ok = est_by_idevid(app, &en->is, http_peer_cert(req), &e);
     else if (ok)
-        ok = err_set(&e, ERR_DENIED, "nothing shows who asks") || err_try(&e, "a claim by HTTP Basic, or a client certificate");
+        ok = err_set(&e, ERR_DENIED, "nothing shows who asks") ||
+             err_try(&e, "a claim by HTTP Basic, or a client certificate");
     ok = ok && read_csr(app, req, der, &csr, &e) && fill(en, &csr, &e);
     if (!ok) {
         refuse(app, req, &e);
