@@ -142,3 +142,7 @@ ERR_ROW(ERR_TOKEN, SYNTAX, 1200, "token", "Not an enrolment token as `kith devic
 ERR_ROW(ERR_INIT_HALF, CONFLICT, 1300, "init-half", "An init was killed before it was done, and the directory has what it made. The same command goes on from there.")
 ERR_ROW(ERR_FINDINGS, CRYPTO, 1301, "ledger-findings", "The ledger, or the state that it records, was altered or is not whole; each finding names the entry or the row.")
 ERR_ROW(ERR_CHECKS, IO, 1302, "doctor-checks", "One of doctor's checks found something that is wrong; its line says what and how it is mended.")
+/* 1400-1499: supervisor */
+ERR_ROW(ERR_PROGRAM, NOTFOUND, 1400, "program", "One of Kith's programs is not where kithd looks for it: beside itself and in ../libexec/kith. The installation is not whole.")
+ERR_ROW(ERR_CHILD_START, INTERNAL, 1401, "child-start", "The kernel did not let kithd start one of its processes; the message has the cause. It is tried again.")
+ERR_ROW(ERR_SETUP, NOTFOUND, 1402, "setup", "Something that the configuration names, or that `kith init` makes, is not there.")

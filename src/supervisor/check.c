@@ -1,0 +1,293 @@
+#include "supervisor/check.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+#define LIBEXEC "../libexec/kith"
+
+struct state {
+    const struct check *c;
+    struct arena *a;
+    size_t fatal;
+};
+
+/* What others may do with a file, at most. */
+enum openness {
+    PRIVATE,  /* nothing: it is a secret */
+    READABLE, /* read it, for it is public; but whoever can write it decides for us */
+};
+
+static bool is_safe(const char *path, enum openness openness, bool dir, struct err *e)
+{
+    struct stat st;
+    const char *q = ERR_QUOTE(slice_str(path));
+    if (stat(path, &st) != 0) {
+        err_set(e, errno == ENOENT ? ERR_SETUP : ERR_IO, "\"%s\": %m", q);
+        return false;
+    }
+    if (dir != S_ISDIR(st.st_mode) || (!dir && !S_ISREG(st.st_mode)))
+        return err_set(e, ERR_SETUP, "\"%s\" is not a %s", q, dir ? "directory" : "regular file");
+    if (openness == PRIVATE)
+        return file_check_private(path, e);
+    if (st.st_uid != geteuid() && st.st_uid != 0) {
+        err_set(e, ERR_FILE_MODE, "\"%s\" belongs to user %u", q, (unsigned)st.st_uid);
+        err_why(e, "who owns it can change it; it must belong to user %u or root", (unsigned)geteuid());
+        return err_try(e, "chown %u %s", (unsigned)geteuid(), q);
+    }
+    if (st.st_mode & 022) {
+        err_set(e, ERR_FILE_MODE, "\"%s\" has mode %04o", q, (unsigned)st.st_mode & 07777);
+        err_why(e, "whoever can write it decides what this platform does");
+        return err_try(e, "chmod go-w %s", q);
+    }
+    if (access(path, dir ? R_OK | X_OK : R_OK) != 0)
+        return err_set(e, ERR_IO, "\"%s\" cannot be read: %m", q);
+    return true;
+}
+
+static void report(struct state *s, const struct err *e, bool fatal)
+{
+    s->fatal += fatal;
+    s->c->found(s->c->ctx, e, fatal);
+}
+
+/* Looks at one path; `role` says what it is, `hint` what to do when it is missing. */
+static void look(struct state *s, const char *role, const char *path, enum openness openness, bool dir,
+                 const char *hint)
+{
+    struct err e;
+    if (is_safe(path, openness, dir, &e))
+        return;
+    if (!e.hint[0] && hint)
+        err_try(&e, "%s", hint);
+    err_ctx(&e, "%s", role);
+    report(s, &e, true);
+}
+
+static bool is_readable(const char *path)
+{
+    return access(path, R_OK) == 0;
+}
+
+/* --- what the configuration names --- */
+
+static void check_secret_file(struct state *s, const char *role, const char *path)
+{
+    static const char credential[] = "credential:";
+    struct err e;
+    if (!path || strncmp(path, credential, sizeof credential - 1) != 0) {
+        if (path)
+            look(s, role, path, PRIVATE, false, "put it back, or correct its place in kith.conf");
+        return;
+    }
+    const char *name = path + sizeof credential - 1;
+    const char *full = s->c->credentials ? arena_printf(s->a, "%s/%s", s->c->credentials, name) : NULL;
+    if (full && is_readable(full))
+        return;
+    err_set(&e, ERR_SETUP, "%s: no systemd credential \"%s\"", role, ERR_QUOTE(slice_str(name)));
+    err_why(&e, "systemd.exec(5): $CREDENTIALS_DIRECTORY is set for services that load credentials");
+    err_try(&e, "LoadCredentialEncrypted=%s:FILE in the unit of kithd", ERR_QUOTE(slice_str(name)));
+    report(s, &e, full != NULL); /* by hand, outside the unit, it cannot be there */
+}
+
+static void check_key(struct state *s, const char *role, const char *ref)
+{
+    struct err e;
+    if (!ref)
+        return;
+    if (strncmp(ref, "file:", 5) == 0) {
+        size_t n = strcspn(ref + 5, "?"); /* an attribute such as ?plain may follow */
+        const char *path = arena_str(s->a, slice_of(ref + 5, n));
+        if (path)
+            look(s, role, path, PRIVATE, false, "restore it from the backup; `kith init` makes keys only once");
+        return;
+    }
+    if (strncmp(ref, "pkcs11:", 7) == 0 && s->c->settings->hsm_module)
+        return;
+    if (strncmp(ref, "pkcs11:", 7) == 0) {
+        err_set(&e, ERR_CONFIG, "%s: the key is in a token, and no PKCS#11 module is named", role);
+        err_try(&e, "set hsm_module in [keys] of kith.conf");
+    } else {
+        err_set(&e, ERR_CONFIG, "%s: \"%s\" is not a reference to a key", role, ERR_QUOTE(slice_str(ref)));
+        err_why(&e, "file:PATH or pkcs11:... (RFC 7512)");
+    }
+    report(s, &e, true);
+}
+
+static void check_token(struct state *s)
+{
+    const struct settings *set = s->c->settings;
+    struct err e;
+    if (!set->hsm_module)
+        return;
+    look(s, "[keys] hsm_module", set->hsm_module, READABLE, false, "install the module, or correct its place");
+    check_secret_file(s, "[keys] hsm_pin_file", set->hsm_pin_file);
+    if (set->hsm_token && set->hsm_pin_file)
+        return;
+    err_set(&e, ERR_CONFIG, "[keys] hsm_module is set without %s", set->hsm_token ? "hsm_pin_file" : "hsm_token");
+    err_try(&e, "set it in [keys] of kith.conf");
+    report(s, &e, true);
+}
+
+static void check_database(struct state *s)
+{
+    const char *db = s->c->settings->database;
+    struct err e;
+    if (strncmp(db, "sqlite:", 7) == 0) {
+        if (file_exists(db + 7)) /* the first start makes it */
+            look(s, "[store] database", db + 7, PRIVATE, false, NULL);
+        return;
+    }
+    if (strncmp(db, "postgres://", 11) == 0 || strncmp(db, "postgresql://", 13) == 0)
+        return;
+    err_set(&e, ERR_CONFIG, "[store] database: \"%s\" is no database that Kith knows", ERR_QUOTE(slice_str(db)));
+    err_why(&e, "sqlite:FILE or postgresql://...");
+    report(s, &e, true);
+}
+
+/* --- what kith init makes --- */
+
+static void check_profiles(struct state *s, const char *dir)
+{
+    struct err e;
+    size_t n = 0;
+    look(s, "profiles", dir, READABLE, true, "copy the profiles that came with Kith there");
+    DIR *d = opendir(dir);
+    if (!d)
+        return; /* told already */
+    for (struct dirent *ent; (ent = readdir(d));) {
+        const char *dot = strrchr(ent->d_name, '.');
+        if (!dot || strcmp(dot, ".profile") != 0)
+            continue;
+        n++;
+        const char *path = arena_printf(s->a, "%s/%s", dir, ent->d_name);
+        if (path)
+            look(s, "profile", path, READABLE, false, NULL);
+    }
+    closedir(d);
+    if (n)
+        return;
+    err_set(&e, ERR_SETUP, "\"%s\" has no *.profile", ERR_QUOTE(slice_str(dir)));
+    err_try(&e, "copy the profiles that came with Kith there");
+    report(s, &e, true);
+}
+
+/* With an offline root the issuing certificate comes back from another machine; until then the server runs, not ready. */
+static void check_issuing(struct state *s, const char *path)
+{
+    struct err e;
+    if (file_exists(path)) {
+        look(s, "issuing certificate", path, READABLE, false, NULL);
+        return;
+    }
+    err_set(&e, ERR_SETUP, "issuing certificate: \"%s\" is not there yet", ERR_QUOTE(slice_str(path)));
+    err_why(&e, "with an offline root its request must be signed first; until then nothing is issued");
+    err_try(&e, "kith ca sign-request on the machine with the root, then kith ca install");
+    report(s, &e, false);
+}
+
+static void check_run_dir(struct state *s, const char *dir)
+{
+    struct err e;
+    if (file_exists(dir)) {
+        look(s, "run", dir, PRIVATE, true, NULL);
+        return;
+    }
+    if (access(s->c->settings->dir, W_OK) == 0)
+        return; /* made at the start */
+    err_set(&e, ERR_IO, "\"%s\" cannot be made: %m", ERR_QUOTE(slice_str(dir)));
+    report(s, &e, true);
+}
+
+static void check_directory(struct state *s)
+{
+    static const char again[] = "kith init --dir DIR makes a whole installation; or restore it from the backup";
+    static const struct {
+        const char *role, *name;
+        enum openness openness;
+        bool dir;
+    } rows[] = {
+        {"root certificate", PATH_ROOT_CERT, READABLE, false},
+        {"verifier keys", PATH_VKEYS, READABLE, false},
+        {"signer issuing", PATH_SIGNERS "/issuing", PRIVATE, true},
+        {"signer ledger", PATH_SIGNERS "/ledger", PRIVATE, true},
+        {"roster", PATH_SIGNERS "/issuing/roster", READABLE, false},
+    };
+    const struct settings *set = s->c->settings;
+    look(s, "directory", set->dir, READABLE, true, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *path = settings_path(set, s->a, rows[i].name);
+        if (path)
+            look(s, rows[i].role, path, rows[i].openness, rows[i].dir, again);
+    }
+    const char *issuing = settings_path(set, s->a, PATH_ISSUING_CERT), *run = settings_path(set, s->a, PATH_RUN);
+    const char *profiles = settings_path(set, s->a, PATH_PROFILES);
+    if (!issuing || !run || !profiles)
+        return;
+    check_issuing(s, issuing);
+    check_profiles(s, profiles);
+    check_run_dir(s, run);
+}
+
+size_t check_all(const struct check *c, struct arena *a)
+{
+    struct state s = {.c = c, .a = a};
+    const struct settings *set = c->settings;
+    struct err e;
+    bool password = strchr(set->database, '@') && strncmp(set->database, "postgres", 8) == 0;
+    look(&s, "configuration", c->config, password ? PRIVATE : READABLE, false, NULL);
+    check_directory(&s);
+    check_secret_file(&s, "[keys] passphrase_file", set->passphrase_file);
+    check_token(&s);
+    check_key(&s, "[ca] root_key", set->root_key);
+    check_key(&s, "[ca] issuing_key", set->issuing_key);
+    check_key(&s, "[ca] ledger_key", set->ledger_key);
+    check_key(&s, "[ca] cosign_key", set->cosign_key);
+    check_key(&s, "[ca] derive_key", set->derive_key);
+    check_database(&s);
+    if (!arena_ok(a, &e))
+        report(&s, &e, true);
+    return s.fatal;
+}
+
+/* --- programs --- */
+
+static bool take_program(const char *path, const char **out, struct err *e)
+{
+    if (!is_safe(path, READABLE, false, e))
+        return false;
+    if (access(path, X_OK) != 0)
+        return err_set(e, ERR_PROGRAM, "\"%s\" cannot be run: %m", ERR_QUOTE(slice_str(path)));
+    *out = path;
+    return true;
+}
+
+bool check_find_program(const char *libexec, const char *name, struct arena *a, const char **out, struct err *e)
+{
+    char exe[PATH_MAX];
+    *out = NULL;
+    if (libexec) {
+        const char *path = arena_printf(a, "%s/%s", libexec, name);
+        return arena_ok(a, e) && take_program(path, out, e);
+    }
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    if (n <= 0)
+        return err_set(e, ERR_IO, "cannot find out where kithd is: %m");
+    exe[n] = 0;
+    *strrchr(exe, '/') = 0; /* the kernel gives an absolute path */
+    const char *beside = arena_printf(a, "%s/%s", exe, name), *apart = arena_printf(a, "%s/" LIBEXEC "/%s", exe, name);
+    if (!arena_ok(a, e))
+        return false;
+    if (file_exists(beside))
+        return take_program(beside, out, e);
+    if (file_exists(apart))
+        return take_program(apart, out, e);
+    err_set(e, ERR_PROGRAM, "no %s in \"%s\"", name, ERR_QUOTE(slice_str(exe)));
+    err_why(e, "kithd looks beside itself and in " LIBEXEC);
+    return err_try(e, "install the whole package again, or build it: ./dev build");
+}

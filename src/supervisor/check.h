@@ -1,0 +1,27 @@
+/* `kithd -t`: is everything there that the configuration names, and is it closed to others?  Looks, changes nothing, opens
+ * no key: whether a passphrase or PIN is the right one shows when a signer starts. */
+#ifndef KITH_SUPERVISOR_CHECK_H
+#define KITH_SUPERVISOR_CHECK_H
+
+#include "model/settings.h"
+
+/* One problem; `fatal` is false for what kithd can run without (a certificate that is still to be installed). */
+typedef void check_fn(void *ctx, const struct err *problem, bool fatal);
+
+struct check {
+    const struct settings *settings;
+    const char *config;          /* the file's path */
+    const char *signer, *server; /* as programs_find() found them; NULL: not looked at */
+    const char *credentials;     /* $CREDENTIALS_DIRECTORY or NULL */
+    check_fn *found;
+    void *ctx;
+};
+
+/* Calls c->found for each problem, and returns how many were fatal. */
+size_t check_all(const struct check *c, struct arena *a);
+/* Finds one program in `libexec` if that is given, else beside our own executable, else in ../libexec/kith of that.
+ * Errors: program (where it was looked for), file-mode (others could replace it). */
+MUST_USE bool check_find_program(const char *libexec, const char *name, struct arena *a, const char **out,
+                                 struct err *e);
+
+#endif

@@ -1,0 +1,153 @@
+#include "supervisor/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define FD_BEYOND 64 /* above every number that a child is given */
+
+/* What goes through: systemd's credentials, the settings of PKCS#11 modules and of libpq, and what the sanitizers of a
+ * test build read.  A '*' stands for any end. */
+static const char *const passed[] = {
+    "CREDENTIALS_DIRECTORY",
+    "JOURNAL_STREAM",
+    "TZ",
+    "SOFTHSM2_CONF",
+    "NFAST_*",
+    "CKNFAST_*",
+    "ChrystokiConfigurationPath",
+    "P11SHIM_*",
+    "PKCS11_*",
+    "OCK_*",
+    "PGPASSFILE",
+    "PGSSL*",
+    "ASAN_OPTIONS",
+    "UBSAN_OPTIONS",
+    "LSAN_OPTIONS",
+    "MALLOC_ARENA_MAX",
+};
+static const char *const fixed[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"};
+
+static bool is_passed(const char *assignment)
+{
+    size_t n = strcspn(assignment, "=");
+    for (size_t i = 0; i < ARRAY_LEN(passed); i++) {
+        size_t len = strlen(passed[i]);
+        bool prefix = passed[i][len - 1] == '*';
+        if (prefix ? n >= len - 1 && memcmp(assignment, passed[i], len - 1) == 0
+                   : n == len && memcmp(assignment, passed[i], len) == 0)
+            return true;
+    }
+    return false;
+}
+
+char **child_environment(char *const *ours)
+{
+    size_t n = 0;
+    while (ours && ours[n])
+        n++;
+    char **out = calloc(n + ARRAY_LEN(fixed) + 1, sizeof *out);
+    if (!out)
+        return NULL;
+    size_t k = 0;
+    for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
+        out[k++] = strdup(fixed[i]);
+    for (size_t i = 0; i < n; i++)
+        if (is_passed(ours[i]))
+            out[k++] = strdup(ours[i]);
+    for (size_t i = 0; i < k; i++)
+        if (!out[i])
+            return NULL;
+    return out;
+}
+
+static void __attribute__((noreturn)) give_up(const char *doing)
+{
+    dprintf(STDERR_FILENO, "kithd: cannot %s: %m\n", doing);
+    _exit(127);
+}
+
+/* Handlers are ours; exec() resets them, but neither the mask nor what is ignored. */
+static void reset_signals(void)
+{
+    sigset_t none;
+    for (int sig = 1; sig < NSIG; sig++)
+        signal(sig, SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void place_fds(const struct child *c)
+{
+    int null = open("/dev/null", O_RDWR);
+    int moved = c->fd >= 0 ? fcntl(c->fd, F_DUPFD, FD_BEYOND) : -1;
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || (c->fd >= 0 && moved < 0))
+        give_up("prepare the descriptors");
+    unsigned next = STDERR_FILENO + 1;
+    if (c->fd >= 0) {
+        if (dup2(moved, c->fd_as) < 0)
+            give_up("hand over a descriptor");
+        if (c->fd_as > (int)next && close_range(next, (unsigned)c->fd_as - 1, 0) != 0)
+            give_up("close what is not for it");
+        next = (unsigned)c->fd_as + 1;
+    }
+    if (close_range(next, ~0u, 0) != 0)
+        give_up("close what is not for it");
+}
+
+static void __attribute__((noreturn)) become(const struct child *c, pid_t parent)
+{
+    setpgid(0, 0);
+    /* Between fork and prctl kithd may have died already: then nobody would tell us. */
+    if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent)
+        _exit(127);
+    reset_signals();
+    place_fds(c);
+    union { /* execve() does not write to them, but its type is older than const */
+        const char *const *given;
+        char *const *taken;
+    } argv = {.given = c->argv};
+    execve(c->path, argv.taken, c->envp);
+    give_up("run the program");
+}
+
+bool child_start(struct child *c, int64_t now_ms, struct err *e)
+{
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid < 0)
+        return err_set(e, ERR_CHILD_START, "cannot start %s: %m", c->name);
+    if (pid == 0)
+        become(c, parent);
+    setpgid(pid, pid); /* both sides, so that a signal to the group finds it at once */
+    c->pid = pid;
+    c->started_ms = now_ms;
+    return true;
+}
+
+void child_ended(struct child *c, int64_t now_ms)
+{
+    if (c->pid && now_ms - c->started_ms >= CHILD_GOOD_LIFE_MS)
+        c->backoff_ms = 0;
+    c->pid = 0;
+    c->backoff_ms = c->backoff_ms ? c->backoff_ms * 2 : CHILD_BACKOFF_MS;
+    if (c->backoff_ms > CHILD_BACKOFF_MAX)
+        c->backoff_ms = CHILD_BACKOFF_MAX;
+    c->restart_ms = now_ms + c->backoff_ms;
+}
+
+void child_signal(const struct child *c, int sig)
+{
+    if (c->pid)
+        kill(c->pid, sig);
+}
+
+void child_kill(const struct child *c)
+{
+    if (c->pid && killpg(c->pid, SIGKILL) != 0)
+        kill(c->pid, SIGKILL);
+}

@@ -1,0 +1,38 @@
+/* One program that kithd keeps running: how it is started, when it is started again, how it is ended.  No loop and no
+ * clock in here; the supervisor (supervise.h) hands the time in and tells when a process has ended. */
+#ifndef KITH_SUPERVISOR_CHILD_H
+#define KITH_SUPERVISOR_CHILD_H
+
+#include <sys/types.h>
+
+#include "core/err.h"
+
+#define CHILD_ARGS_MAX     8
+#define CHILD_BACKOFF_MS   100
+#define CHILD_BACKOFF_MAX  10000
+#define CHILD_GOOD_LIFE_MS 60000 /* a process that lived so long is not one that cannot start */
+
+struct child {
+    const char *name; /* for the log: "signer issuing" */
+    const char *path;
+    const char *argv[CHILD_ARGS_MAX]; /* NULL-terminated */
+    char *const *envp;
+    int fd, fd_as; /* a descriptor of ours, and its number there (3 or more); fd -1: none */
+    pid_t pid;     /* 0: not running */
+    int64_t started_ms, restart_ms;
+    int64_t backoff_ms; /* what the next wait will be; 0: not failed lately */
+};
+
+/* Starts it: own process group (a Ctrl-C at the terminal is for kithd alone, which then ends them in order), SIGTERM when
+ * kithd dies, stdin /dev/null, stderr and stdout ours, nothing else open but c->fd, the environment c->envp, signals as
+ * after boot.  Errors: child-start. */
+MUST_USE bool child_start(struct child *c, int64_t now_ms, struct err *e);
+/* To be called when its process has ended: sets when it is to be started again. */
+void child_ended(struct child *c, int64_t now_ms);
+void child_signal(const struct child *c, int sig); /* the process */
+void child_kill(const struct child *c);            /* SIGKILL to its whole group */
+/* The environment of every child: a fixed PATH and locale, and of ours only the variables that a part below reads.
+ * Allocated once, kept until the end of the process.  NULL without memory. */
+char **child_environment(char *const *ours);
+
+#endif

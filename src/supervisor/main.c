@@ -1,0 +1,154 @@
+/* kithd: starts, watches and ends the processes of one installation.  It holds no key, speaks no protocol and parses nothing
+ * but kith.conf. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/notify.h"
+#include "supervisor/check.h"
+#include "supervisor/options.h"
+#include "supervisor/supervise.h"
+
+#define ARENA_MAX    (1u << 20)
+#define FILES_BESIDE 1024 /* what a server needs beside its connections */
+
+static void print_problem(const struct err *e, bool fatal)
+{
+    fprintf(stderr, "%s[%s]: %s\n", fatal ? "error" : "warning", err_slug(e->code), e->what);
+    if (e->why[0])
+        fprintf(stderr, "why: %s\n", e->why);
+    if (e->hint[0])
+        fprintf(stderr, "try: %s\n", e->hint);
+}
+
+/* --- -t --- */
+
+struct findings {
+    struct err first;
+    size_t fatal, warnings;
+};
+
+static void on_problem(void *ctx, const struct err *problem, bool fatal)
+{
+    struct findings *f = ctx;
+    if (fatal && f->fatal++ == 0)
+        f->first = *problem;
+    f->warnings += !fatal;
+    print_problem(problem, fatal);
+}
+
+static int test_setup(const struct options *o, struct arena *a)
+{
+    struct findings f = {0};
+    struct settings s;
+    struct err e;
+    const char *const names[] = {"kith-server", "kith-signer"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const char *path;
+        if (!check_find_program(o->libexec, names[i], a, &path, &e))
+            on_problem(&f, &e, true);
+    }
+    if (!settings_read(o->config, a, &s, &e)) {
+        on_problem(&f, &e, true);
+    } else {
+        struct check c = {.settings = &s, .config = o->config, .found = on_problem, .ctx = &f};
+        c.credentials = getenv("CREDENTIALS_DIRECTORY"); /* banned: read once, at the start of the program */
+        check_all(&c, a);
+    }
+    if (f.fatal) {
+        fprintf(stderr, "%s: %zu problem%s\n", o->config, f.fatal, f.fatal == 1 ? "" : "s");
+        return err_exit_code(f.first.code);
+    }
+    printf("%s: ok%s\n", o->config, f.warnings ? ", with warnings" : "");
+    return 0;
+}
+
+/* --- running --- */
+
+static void log_problem(void *ctx, const struct err *problem, bool fatal)
+{
+    const struct env *env = ctx;
+    (void)fatal;
+    LOG(env, WARN, "kithd", "check", log_err(problem));
+    if (problem->hint[0])
+        LOG(env, WARN, "kithd", "try", log_str("command", problem->hint));
+}
+
+/* sd_journal_stream: $JOURNAL_STREAM is "DEVICE:INODE" of what systemd made our stderr; it may have been redirected since. */
+static bool is_journal(const char *stream)
+{
+    struct stat st;
+    unsigned long long dev, ino;
+    return stream && sscanf(stream, "%llu:%llu", &dev, &ino) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
+           st.st_dev == dev && st.st_ino == ino;
+}
+
+/* A login shell gives 1024 descriptors; each connection is one. */
+static void allow_connections(const struct settings *s)
+{
+    struct rlimit r;
+    rlim_t want = (rlim_t)s->connections_max + FILES_BESIDE;
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur >= want)
+        return;
+    r.rlim_cur = want < r.rlim_max ? want : r.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &r); /* refused: the server says so when it comes to that */
+}
+
+static bool run(const struct options *o, struct arena *a, struct env *env, struct err *e)
+{
+    struct settings settings;
+    struct supervise s = {.env = env, .settings = &settings, .config = o->config, .environ = environ};
+    if (!settings_read(o->config, a, &settings, e) || !check_find_program(o->libexec, "kith-signer", a, &s.signer, e) ||
+        !check_find_program(o->libexec, "kith-server", a, &s.server, e))
+        return false;
+    s.notify_socket = getenv("NOTIFY_SOCKET");                            /* banned: read once, at the start */
+    s.watchdog_ms = notify_watchdog_interval_ms(getenv("WATCHDOG_USEC")); /* banned: the same */
+    s.stop_ms = o->stop_ms;
+    /* Said, but no reason not to start: a disk or a token may still come, and the children try again. */
+    struct check c = {.settings = &settings, .config = o->config, .found = log_problem, .ctx = env};
+    c.credentials = getenv("CREDENTIALS_DIRECTORY"); /* banned: the same */
+    check_all(&c, a);
+    allow_connections(&settings);
+    return supervise_run(&s, e);
+}
+
+static int print_help(void)
+{
+    AUTO(buf_clear) struct buf b;
+    buf_init(&b, 8192);
+    manual_put_help(&b, &options_program);
+    fputs(buf_str(&b), stdout);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    AUTO(arena_clear) struct arena a;
+    struct options o = {0};
+    struct args_words words;
+    struct log log;
+    struct env env;
+    struct err e = {0};
+    bool help;
+    arena_init(&a, ARENA_MAX);
+    umask(077);
+    bool ok =
+        args_read(options_program.rows, options_program.rows_n, argc - 1, argv + 1, false, &a, &o, &words, &help, &e);
+    if (ok && help)
+        return print_help();
+    if (ok && words.n)
+        ok = err_set(&e, ERR_USAGE, "kithd takes no words: \"%s\"", ERR_QUOTE(slice_str(words.v[0])));
+    if (ok && o.test)
+        return test_setup(&o, &a);
+    log_init_fd(&log, STDERR_FILENO, LOG_LEVEL_INFO, is_journal(getenv("JOURNAL_STREAM"))); /* banned: as above */
+    log.unlimited = true; /* restarts have their own limit, the back-off */
+    env_init_real(&env, &log);
+    ok = ok && run(&o, &a, &env, &e);
+    if (ok)
+        return 0;
+    print_problem(&e, true);
+    return err_exit_code(e.code);
+}

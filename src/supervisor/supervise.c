@@ -1,0 +1,385 @@
+#include "supervisor/supervise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/frame.h"
+#include "base/log.h"
+#include "base/notify.h"
+#include "supervisor/child.h"
+
+#define READY_WORD      "ready\n"
+#define READY_FD        4
+#define SIGNER_FD       3
+#define LISTEN_WAIT_MS  20000
+#define LISTEN_RETRY_MS 100
+#define ARENA_MAX       (64 * 1024)
+
+enum phase { RUNNING, STOPPING_SERVER, STOPPING_SIGNERS, STOPPED };
+
+struct run {
+    const struct supervise *s;
+    const struct env *env;
+    struct arena arena;
+    struct child children[CHILDREN];
+    int lock, signals, ready[2];
+    int listeners[CHILD_SERVER];
+    char word[sizeof READY_WORD];
+    size_t word_n;
+    bool was_ready;
+    enum phase phase;
+    int64_t kill_ms, watchdog_ms;
+    const char *pid_file;
+};
+
+static void run_clear(struct run *r)
+{
+    file_close(&r->lock);
+    file_close(&r->signals);
+    file_close(&r->ready[0]);
+    file_close(&r->ready[1]);
+    for (size_t i = 0; i < ARRAY_LEN(r->listeners); i++)
+        file_close(&r->listeners[i]);
+    arena_clear(&r->arena);
+}
+
+static void tell(struct run *r, bool sent, const struct err *e)
+{
+    if (!sent)
+        LOG(r->env, WARN, "kithd", "systemd was not told", log_err(e));
+}
+
+/* --- setting up --- */
+
+static bool open_signals(struct run *r, struct err *e)
+{
+    static const int wanted[] = {SIGTERM, SIGINT, SIGHUP, SIGCHLD};
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+        sigaddset(&set, wanted[i]);
+    signal(SIGPIPE, SIG_IGN);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
+        return err_set(e, ERR_INTERNAL, "cannot block signals: %m");
+    r->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return r->signals >= 0 || err_set(e, ERR_IO, "cannot open a signal descriptor: %m");
+}
+
+static bool take_directory(struct run *r, struct err *e)
+{
+    const char *dir = settings_path(r->s->settings, &r->arena, PATH_RUN);
+    const char *lock = settings_path(r->s->settings, &r->arena, PATH_RUN "/kithd.lock");
+    r->pid_file = settings_path(r->s->settings, &r->arena, PATH_RUN "/kithd.pid");
+    if (!arena_ok(&r->arena, e) || !file_mkdir_private(dir, e))
+        return false;
+    if (!file_lock(lock, &r->lock, e)) {
+        if (e->code == ERR_LOCKED)
+            err_why(e, "one kithd runs an installation: two would give out the same serial numbers");
+        return false;
+    }
+    char pid[24];
+    int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    return file_write_atomic(r->pid_file, 0600, slice_of(pid, (size_t)n), e);
+}
+
+/* With the lock in hand, a socket that still answers belongs to the signer of a kithd that was killed, and that signer is
+ * on its way out: wait for it. */
+static bool listen_patiently(struct run *r, const char *path, int *fd, struct err *e)
+{
+    int64_t deadline = env_mono_ms(r->env) + LISTEN_WAIT_MS;
+    for (bool said = false; !frame_listen(path, fd, e); said = true) {
+        if (e->code != ERR_LOCKED || env_mono_ms(r->env) >= deadline)
+            return false;
+        if (!said)
+            LOG(r->env, NOTICE, "kithd", "waiting for a signer of an earlier kithd to end", log_str("socket", path));
+        poll(NULL, 0, LISTEN_RETRY_MS);
+    }
+    return true;
+}
+
+static void set_signer(struct run *r, enum supervise_child which, const char *name, const char *domain,
+                       char *const *envp)
+{
+    r->children[which] = (struct child){
+        .name = name,
+        .path = r->s->signer,
+        .argv = {"kith-signer", "--config", r->s->config, "--domain", domain, "--fd", "3"},
+        .envp = envp,
+        .fd = r->listeners[which],
+        .fd_as = SIGNER_FD,
+    };
+}
+
+static bool prepare(struct run *r, struct err *e)
+{
+    static const char *const sockets[] = {PATH_RUN "/signer-issuing.sock", PATH_RUN "/signer-ledger.sock"};
+    for (size_t i = 0; i < ARRAY_LEN(sockets); i++) {
+        const char *path = settings_path(r->s->settings, &r->arena, sockets[i]);
+        if (!arena_ok(&r->arena, e) || !listen_patiently(r, path, &r->listeners[i], e))
+            return false;
+    }
+    char **envp = child_environment(r->s->environ);
+    if (!envp)
+        return err_set(e, ERR_NOMEM, "no memory for the environment");
+    set_signer(r, CHILD_ISSUING, "signer issuing", "issuing", envp);
+    set_signer(r, CHILD_LEDGER, "signer ledger", "ledger", envp);
+    r->children[CHILD_SERVER] = (struct child){
+        .name = "server",
+        .path = r->s->server,
+        .argv = {"kith-server", "--config", r->s->config, "--ready-fd", "4"},
+        .envp = envp,
+        .fd = -1,
+        .fd_as = READY_FD,
+    };
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    return true;
+}
+
+/* --- children --- */
+
+/* A pipe for each life of the server: what an earlier one wrote says nothing about this one. */
+static bool open_ready(struct run *r, struct err *e)
+{
+    file_close(&r->ready[0]);
+    file_close(&r->ready[1]);
+    r->word_n = 0;
+    if (pipe2(r->ready, O_CLOEXEC | O_NONBLOCK) != 0)
+        return err_set(e, ERR_CHILD_START, "cannot make the ready pipe: %m");
+    r->children[CHILD_SERVER].fd = r->ready[1];
+    return true;
+}
+
+static void start_one(struct run *r, enum supervise_child which)
+{
+    struct child *c = &r->children[which];
+    int64_t now = env_mono_ms(r->env);
+    struct err e;
+    bool ok = which != CHILD_SERVER || open_ready(r, &e);
+    ok = ok && child_start(c, now, &e);
+    if (which == CHILD_SERVER) {
+        file_close(&r->ready[1]); /* the server holds the only other end: its death is seen as the end of the pipe */
+        c->fd = -1;
+    }
+    if (ok) {
+        LOG(r->env, INFO, "kithd", "started", log_str("child", c->name), log_int("pid", c->pid));
+        return;
+    }
+    child_ended(c, now);
+    LOG(r->env, ERROR, "kithd", "not started", log_str("child", c->name), log_int("retry_ms", c->backoff_ms),
+        log_err(&e));
+}
+
+static void start_due(struct run *r)
+{
+    int64_t now = env_mono_ms(r->env);
+    for (int i = 0; i < CHILDREN; i++)
+        if (r->phase == RUNNING && !r->children[i].pid && r->children[i].restart_ms <= now)
+            start_one(r, (enum supervise_child)i);
+}
+
+static void log_end(struct run *r, const struct child *c, pid_t pid, int64_t lived_ms, int status)
+{
+    bool killed = WIFSIGNALED(status);
+    const char *how = killed ? "signal" : "status";
+    int64_t value = killed ? WTERMSIG(status) : WEXITSTATUS(status);
+    const char *signal_name = killed ? sigabbrev_np(WTERMSIG(status)) : NULL;
+    if (r->phase != RUNNING)
+        LOG(r->env, INFO, "kithd", "ended", log_str("child", c->name), log_int("pid", pid), log_int(how, value),
+            log_int("lived_ms", lived_ms));
+    else
+        LOG(r->env, ERROR, "kithd", "ended by itself", log_str("child", c->name), log_int("pid", pid),
+            log_int(how, value), log_str("name", signal_name ? signal_name : "exit"), log_int("lived_ms", lived_ms),
+            log_int("restart_ms", c->backoff_ms));
+}
+
+static void one_ended(struct run *r, struct child *c, int status)
+{
+    int64_t now = env_mono_ms(r->env), lived_ms = now - c->started_ms;
+    pid_t pid = c->pid;
+    struct err e;
+    child_ended(c, now);
+    log_end(r, c, pid, lived_ms, status);
+    if (r->phase == RUNNING)
+        tell(r, notify_status(r->s->notify_socket, &e, "%s is started again", c->name), &e);
+}
+
+static void reap(struct run *r)
+{
+    for (;;) {
+        siginfo_t info = {0};
+        int status = 0;
+        /* Looked at first and taken then: between the two its number is still its own, and so is its group's. */
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0)
+            return;
+        struct child *c = NULL;
+        for (int i = 0; i < CHILDREN; i++)
+            if (r->children[i].pid == info.si_pid)
+                c = &r->children[i];
+        if (c)
+            child_kill(c); /* what it may have left behind */
+        if (waitpid(info.si_pid, &status, 0) == info.si_pid && c)
+            one_ended(r, c, status);
+    }
+}
+
+/* --- what comes in --- */
+
+static void server_is_ready(struct run *r)
+{
+    struct err e;
+    LOG(r->env, NOTICE, "kithd", "ready", log_int("ms", env_mono_ms(r->env) - r->children[CHILD_SERVER].started_ms));
+    if (!r->was_ready)
+        tell(r, notify_ready(r->s->notify_socket, &e), &e);
+    r->was_ready = true;
+    tell(r, notify_status(r->s->notify_socket, &e, "ready"), &e);
+}
+
+static void read_ready(struct run *r)
+{
+    ssize_t n = read(r->ready[0], r->word + r->word_n, sizeof r->word - r->word_n);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n > 0)
+        r->word_n += (size_t)n;
+    size_t want = sizeof READY_WORD - 1;
+    bool whole = r->word_n >= want, right = whole && memcmp(r->word, READY_WORD, want) == 0;
+    if (right)
+        server_is_ready(r);
+    else if (whole)
+        LOG(r->env, WARN, "kithd", "the server wrote another word than ready",
+            log_slice("word", slice_of(r->word, r->word_n)));
+    if (n <= 0 || whole)
+        file_close(&r->ready[0]);
+}
+
+static void begin_stop(struct run *r, int sig)
+{
+    struct err e;
+    if (r->phase != RUNNING)
+        return;
+    LOG(r->env, NOTICE, "kithd", "stopping", log_str("signal", sigabbrev_np(sig)));
+    tell(r, notify_stopping(r->s->notify_socket, &e), &e);
+    r->phase = STOPPING_SERVER;
+    r->kill_ms = env_mono_ms(r->env) + r->s->stop_ms;
+    child_signal(&r->children[CHILD_SERVER], SIGTERM);
+}
+
+static void read_signals(struct run *r)
+{
+    struct signalfd_siginfo info;
+    while (read(r->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        switch (info.ssi_signo) {
+        case SIGCHLD:
+            break; /* reap() follows whatever came: signals of one kind are merged */
+        case SIGHUP:
+            LOG(r->env, INFO, "kithd", "SIGHUP goes to the server");
+            child_signal(&r->children[CHILD_SERVER], SIGHUP);
+            break;
+        default:
+            begin_stop(r, (int)info.ssi_signo);
+        }
+    }
+}
+
+/* --- the end --- */
+
+/* Moves on when those of this phase are gone; SIGKILL for those that take too long. */
+static void go_on_stopping(struct run *r)
+{
+    bool late = env_mono_ms(r->env) >= r->kill_ms;
+    bool server = r->phase == STOPPING_SERVER;
+    int from = server ? CHILD_SERVER : 0, to = server ? CHILDREN : CHILD_SERVER;
+    bool left = false;
+    for (int i = from; i < to; i++) {
+        const struct child *c = &r->children[i];
+        left = left || c->pid;
+        if (c->pid && late) {
+            LOG(r->env, WARN, "kithd", "does not end; killed", log_str("child", c->name), log_int("pid", c->pid));
+            child_kill(c);
+        }
+    }
+    if (late)
+        r->kill_ms += r->s->stop_ms;
+    if (left)
+        return;
+    if (!server) {
+        r->phase = STOPPED;
+        return;
+    }
+    r->phase = STOPPING_SIGNERS;
+    r->kill_ms = env_mono_ms(r->env) + r->s->stop_ms;
+    for (int i = 0; i < CHILD_SERVER; i++)
+        child_signal(&r->children[i], SIGTERM);
+    go_on_stopping(r); /* there may be none */
+}
+
+/* --- the loop --- */
+
+static int wait_ms(const struct run *r)
+{
+    int64_t now = env_mono_ms(r->env), next = INT64_MAX;
+    for (int i = 0; r->phase == RUNNING && i < CHILDREN; i++)
+        if (!r->children[i].pid && r->children[i].restart_ms < next)
+            next = r->children[i].restart_ms;
+    if (r->phase != RUNNING)
+        next = r->kill_ms;
+    if (r->s->watchdog_ms && r->watchdog_ms < next)
+        next = r->watchdog_ms;
+    if (next == INT64_MAX)
+        return -1;
+    int64_t left = next - now;
+    return left < 0 ? 0 : left > 60000 ? 60000 : (int)left;
+}
+
+static void feed_watchdog(struct run *r)
+{
+    struct err e;
+    int64_t now = env_mono_ms(r->env);
+    if (!r->s->watchdog_ms || now < r->watchdog_ms)
+        return;
+    tell(r, notify_watchdog(r->s->notify_socket, &e), &e);
+    r->watchdog_ms = now + r->s->watchdog_ms;
+}
+
+static bool turn(struct run *r, struct err *e)
+{
+    struct pollfd p[] = {{.fd = r->signals, .events = POLLIN}, {.fd = r->ready[0], .events = POLLIN}};
+    if (poll(p, ARRAY_LEN(p), wait_ms(r)) < 0 && errno != EINTR)
+        return err_set(e, ERR_INTERNAL, "cannot wait: %m");
+    if (r->ready[0] >= 0 && p[1].revents)
+        read_ready(r);
+    read_signals(r);
+    reap(r);
+    if (r->phase == RUNNING)
+        start_due(r);
+    else
+        go_on_stopping(r);
+    feed_watchdog(r);
+    return true;
+}
+
+bool supervise_run(const struct supervise *s, struct err *e)
+{
+    AUTO(run_clear)
+    struct run r = {.s = s, .env = s->env, .lock = -1, .signals = -1, .ready = {-1, -1}, .listeners = {-1, -1}};
+    arena_init(&r.arena, ARENA_MAX);
+    if (!take_directory(&r, e) || !open_signals(&r, e) || !prepare(&r, e))
+        return false;
+    start_due(&r);
+    bool ok = true;
+    while (ok && r.phase != STOPPED)
+        ok = turn(&r, e);
+    struct err ignored;
+    if (!file_remove(r.pid_file, &ignored))
+        LOG(s->env, WARN, "kithd", "the pid file stays", log_err(&ignored));
+    LOG(s->env, NOTICE, "kithd", "stopped");
+    return ok;
+}
