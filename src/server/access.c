@@ -35,6 +35,14 @@ static const struct sql sql_cert = {
     "SELECT subject, subject_kind, revoked_at, hold, der FROM certificate WHERE id = $1"};
 static const struct sql sql_role = {"SELECT role FROM operator WHERE name = $1 AND removed_at IS NULL"};
 
+/* A device that is told so wipes its keys. */
+static bool is_tombstone(struct app *app, const char *device)
+{
+    struct device_row dev;
+    struct err e;
+    return device_row_read(app_db(app), device, &dev, &e) && device_state_is_permanent(dev.state);
+}
+
 /* The stored certificate decides, byte for byte: no signature has to be verified for that. */
 static bool cert_party(struct app *app, struct http_request *req, struct who *w, struct err *e)
 {
@@ -62,6 +70,8 @@ static bool cert_party(struct app *app, struct http_request *req, struct who *w,
     w->cert_id = args[0].i;
     snprintf(w->subject, sizeof w->subject, "%s", rows_text(&r, 0));
     snprintf(w->name, sizeof w->name, "%s:%s", kinds[kind].prefix, w->subject);
+    if (!rows_is_null(&r, 2) && w->party == PARTY_DEVICE && is_tombstone(app, w->subject))
+        return err_set(e, ERR_TOMBSTONE, "%s is gone for good", w->name);
     if (!rows_is_null(&r, 2))
         return err_set(e, ERR_DENIED, "the certificate of %s is revoked", w->name);
     if (rows_int(&r, 3))

@@ -346,3 +346,49 @@ bool device_change_state(struct app *app, struct device_act *a, struct err *e)
     free(j);
     return ok;
 }
+
+/* ---- owner and tags ---- */
+
+struct edit_job {
+    struct job job;
+    const struct device_edit *ed;
+};
+
+static bool run_edit(struct tx *tx, struct job *job, struct err *e)
+{
+    const struct device_edit *ed = ((struct edit_job *)job)->ed;
+    uint8_t fields[4096];
+    struct event ev;
+    struct value cols[DEVICE_COLS];
+    const struct value key = value_text(ed->device);
+    AUTO(rows_close) struct rows r = {0};
+    err_clear(e);
+    if (!row_read(tx_db(tx), &table_device, &key, &r, e))
+        return e->code ? false : err_set(e, ERR_NOTFOUND, "device %s is not known", ed->device);
+    if (device_state_is_permanent((enum device_state)rows_int(&r, DEVICE_STATE)))
+        return err_set(e, ERR_TOMBSTONE, "device %s is gone for good", ed->device);
+    row_values(&r, &table_device, cols);
+    struct event_draft d = event_draft_of(ed->owner_changes ? EVENT_DEVICE_OWNER : EVENT_DEVICE_TAGS);
+    int which = ed->owner_changes ? DEVICE_OWNER : DEVICE_TAGS;
+    event_set_text(&d, "who", ed->who);
+    event_set_text(&d, "device", ed->device);
+    event_set_slice(&d, "from", cols[which].s);
+    cols[DEVICE_OWNER] = ed->owner_changes ? value_text(ed->owner) : cols[DEVICE_OWNER];
+    if (ed->tags_change)
+        cols[DEVICE_TAGS] = (struct value){.type = ed->tags.n ? VALUE_TEXT : VALUE_NULL, .s = ed->tags};
+    event_set_slice(&d, "to", cols[which].s);
+    if (ed->owner_changes)
+        event_set_text(&d, "why", ed->why ? ed->why : "");
+    cols[DEVICE_UPDATED_AT] = value_int(tx_now_ms(tx) / 1000);
+    const struct change change = {.table = &table_device, .cols = cols};
+    return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
+}
+
+bool device_edit(struct app *app, const struct device_edit *ed, struct err *e)
+{
+    struct edit_job j = {.job = {.run = run_edit}, .ed = ed};
+    if (!commit_run(app->commit, &j.job, e))
+        return false;
+    feed_hub_device(app->feed, ed->device, 0);
+    return true;
+}

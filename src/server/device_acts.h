@@ -34,6 +34,15 @@ struct device_act {
 };
 MUST_USE bool device_change_state(struct app *app, struct device_act *a, struct err *e);
 
+/* Another owner (NULL: none) or other tags (JSON; empty: none). */
+struct device_edit {
+    const char *device, *who, *why;
+    bool owner_changes, tags_change;
+    const char *owner;
+    struct slice tags;
+};
+MUST_USE bool device_edit(struct app *app, const struct device_edit *ed, struct err *e);
+
 /* One certificate, by its id. */
 MUST_USE bool cert_revoke(struct app *app, int64_t id, int reason, const char *who, uint64_t *ticket, struct err *e);
 

@@ -130,3 +130,15 @@ bool gateway_site(struct db *db, const char *gateway, char *out, size_t cap, str
     snprintf(out, cap, "%s", rows_text(&r, GATEWAY_SITE));
     return true;
 }
+
+bool topics_setting(struct db *db, char *out, size_t cap, struct err *e)
+{
+    AUTO(rows_close) struct rows r = {0};
+    const struct value key = value_text(TOPICS_SETTING);
+    err_clear(e);
+    bool found = row_read(db, &table_setting, &key, &r, e);
+    if (!found && e->code)
+        return false;
+    int n = snprintf(out, cap, "%s", found ? rows_text(&r, SETTING_VALUE) : "both kith/%i/#\n");
+    return (n >= 0 && (size_t)n < cap) || err_set(e, ERR_LIMIT, "the setting " TOPICS_SETTING " is too long");
+}

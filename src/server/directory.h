@@ -20,6 +20,11 @@ MUST_USE bool directory_read(struct db *db, const char *device, struct directory
 /* All devices of a site that may connect; "" is every site. */
 MUST_USE bool directory_send(struct db *db, const char *site, void (*send)(void *ctx, const struct feed_frame *f),
                              void *ctx, struct err *e);
+/* Which topics devices may use (the lines of doc/guide/gateway.md): the setting "topics", or the default, under which a device
+ * has kith/ID/# to itself. */
+#define TOPICS_SETTING     "topics"
+#define TOPICS_SETTING_MAX (64 * 1024)
+MUST_USE bool topics_setting(struct db *db, char *out, size_t cap, struct err *e);
 /* Errors: ERR_NOTFOUND. */
 MUST_USE bool gateway_site(struct db *db, const char *gateway, char *out, size_t cap, struct err *e);
 

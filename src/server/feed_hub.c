@@ -225,6 +225,24 @@ static void write_frame(void *ctx, const struct feed_frame *f)
     stream_write(ctx, f);
 }
 
+static void send_policy(struct feed_hub *h, struct stream *s)
+{
+    struct err e;
+    char *text = malloc(TOPICS_SETTING_MAX + 1);
+    if (text && topics_setting(app_db(h->app), text, TOPICS_SETTING_MAX + 1, &e))
+        stream_write(s, &(struct feed_frame){.kind = FEED_POLICY, .policy = slice_str(text)});
+    else
+        s->closed = true; /* a gateway without a policy allows nothing; it connects again */
+    free(text);
+}
+
+void feed_hub_policy(struct feed_hub *h, struct slice text)
+{
+    pthread_mutex_lock(&h->lock);
+    send_all(h, &(struct feed_frame){.kind = FEED_POLICY, .policy = text});
+    pthread_mutex_unlock(&h->lock);
+}
+
 void feed_hub_serve(struct feed_hub *h, struct http_request *req, const char *gateway)
 {
     struct err e = {0};
@@ -257,6 +275,7 @@ void feed_hub_serve(struct feed_hub *h, struct http_request *req, const char *ga
         return;
     }
     LOG(&h->app->env, INFO, "feed", "gateway listens", log_str("gateway", gateway));
+    send_policy(h, s);
     /* The directory is read on the worker's connection; records that change meanwhile are sent by the hub's thread. */
     if (!directory_send(app_db(h->app), s->site, write_frame, s, &e))
         LOG(&h->app->env, WARN, "feed", "directory", log_err(&e));

@@ -27,6 +27,9 @@ MUST_USE bool feed_hub_wait(struct feed_hub *h, uint64_t ticket, int timeout_ms,
 /* A device has a new certificate, or other tags: its record goes to the gateways of its site. */
 void feed_hub_device(struct feed_hub *h, const char *device, int64_t cert_id);
 
+/* The topics that devices may use changed. */
+void feed_hub_policy(struct feed_hub *h, struct slice text);
+
 /* GET /gate/v1/feed?since=SEQ&prev=HASH: takes the request over. */
 void feed_hub_serve(struct feed_hub *h, struct http_request *req, const char *gateway);
 

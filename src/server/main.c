@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/args.h"
@@ -209,7 +210,8 @@ static bool start(struct app *app, int local, struct err *e)
     struct started j = {.job = {.run = record_started}, .app = app};
     if (!read_cert(app, PATH_ROOT_CERT, &app->root_der, &app->root, e) ||
         !read_cert(app, PATH_ISSUING_CERT, &app->ca_der, &app->ca, e) || !open_store(app, e) || !open_clients(app, e) ||
-        !wait_signer(app, e) || !recover_journal(app, &found, e) || !commit_run(app->commit, &j.job, e))
+        !wait_signer(app, e) || !recover_reservations(app, e) || !recover_journal(app, &found, e) ||
+        !commit_run(app->commit, &j.job, e))
         return false;
     if (found)
         LOG(&app->env, NOTICE, "server", "entered what was signed and never answered",
@@ -258,9 +260,20 @@ static void shut_down(struct app *app)
     commit_stop(app->commit);
 }
 
+/* Each connection takes a descriptor. */
+static void raise_descriptors(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+        r.rlim_cur = r.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &r);
+    }
+}
+
 static bool run(struct app *app, const struct options *o, struct err *e)
 {
     app->crypto = &crypto_openssl;
+    raise_descriptors();
     int local; /* its file's mode is set by path, which the sandbox does not allow */
     if (!settings_read(o->config, &app->arena, &app->settings, e) || !crypto_init(e) ||
         !loop_listen_unix(app->settings.socket, 0600, &local, e) || !sandbox(app, e) || !start(app, local, e))

@@ -207,3 +207,45 @@ bool recover_journal(struct app *app, size_t *found, struct err *e)
     *found = rec.found;
     return ok;
 }
+
+static const struct sql sql_reserved = {"SELECT spki FROM reservation WHERE node = $1 LIMIT 256"};
+
+struct purge {
+    struct job job;
+    int64_t node;
+    size_t n;
+};
+
+static bool purge(struct tx *tx, struct job *job, struct err *e)
+{
+    struct purge *p = (struct purge *)job;
+    uint8_t keys[256][SHA256_SIZE];
+    const struct value args[] = {value_int(p->node)};
+    AUTO(rows_close) struct rows r = {0};
+    p->n = 0;
+    if (!db_query(tx_db(tx), &sql_reserved, args, 1, &r, e))
+        return false;
+    while (p->n < ARRAY_LEN(keys) && rows_next(&r, e)) {
+        struct slice spki = rows_blob(&r, 0);
+        if (spki.n == SHA256_SIZE)
+            memcpy(keys[p->n++], spki.p, SHA256_SIZE);
+    }
+    rows_close(&r);
+    for (size_t i = 0; !e->code && i < p->n; i++) {
+        const struct value key = value_blob(SLICE_ARRAY(keys[i]));
+        if (!tx_scratch(tx, &(struct change){.table = &table_reservation, .cols = &key, .remove = true}, e))
+            return false;
+    }
+    return e->code == ERR_NONE;
+}
+
+bool recover_reservations(struct app *app, struct err *e)
+{
+    struct purge p = {.job = {.run = purge}, .node = app->settings.node};
+    do {
+        err_clear(e);
+        if (!commit_run(app->commit, &p.job, e))
+            return false;
+    } while (p.n);
+    return true;
+}

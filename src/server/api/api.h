@@ -38,8 +38,9 @@ void api_stop(void);
 /* Adds every row of the tables below to the server. */
 MUST_USE bool api_add_routes(struct app *app, struct err *e);
 
-extern const struct api_row api_devices[], api_models[], api_certs[], api_parties[], api_ledger[], api_status[];
-extern const size_t api_devices_n, api_models_n, api_certs_n, api_parties_n, api_ledger_n, api_status_n;
+extern const struct api_row api_devices[], api_models[], api_certs[], api_parties[], api_ledger[], api_status[],
+    api_topics[];
+extern const size_t api_devices_n, api_models_n, api_certs_n, api_parties_n, api_ledger_n, api_status_n, api_topics_n;
 
 /* A member of the body, or def. */
 MUST_USE bool call_text(const struct call *c, const char *name, size_t max, const char *def, const char **out,

@@ -318,6 +318,39 @@ static bool act(struct call *c, struct err *e)
     return wait_ms == 0 || gateways_wait(c, da.ticket, (int)wait_ms, e);
 }
 
+static bool set_owner(struct call *c, struct err *e)
+{
+    struct device_row d;
+    const char *owner, *why;
+    if (!call_text(c, "owner", OWNER_NAME_MAX, NULL, &owner, e) || !call_text(c, "why", 200, "", &why, e) ||
+        !name_check("owner", slice_str(owner), OWNER_NAME_MAX, e) ||
+        !device_find(c->db, http_param(c->req, "id"), NULL, &d, e))
+        return false;
+    const struct device_edit ed = {
+        .device = d.id, .who = c->who->name, .why = why, .owner_changes = true, .owner = owner};
+    json_out_text(&c->out, "id", d.id);
+    json_out_text(&c->out, "owner", owner);
+    return device_edit(c->app, &ed, e);
+}
+
+static bool set_tags(struct call *c, struct err *e)
+{
+    struct device_row d;
+    struct arena a;
+    struct device_edit ed = {.who = c->who->name, .tags_change = true};
+    arena_init(&a, 8192);
+    bool ok = (c->in && json_has(c->in, "tags")) || err_set(e, ERR_USAGE, "\"tags\" is missing");
+    ok = ok && read_tags(c->in, &a, &ed.tags, e) && device_find(c->db, http_param(c->req, "id"), NULL, &d, e);
+    if (ok) {
+        ed.device = d.id;
+        json_out_text(&c->out, "id", d.id);
+        json_out_raw(&c->out, "tags", ed.tags);
+        ok = device_edit(c->app, &ed, e);
+    }
+    arena_clear(&a);
+    return ok;
+}
+
 const struct api_row api_devices[] = {
     {"POST", "/v1/devices", add, ACCESS_ADMIN},
     {"POST", "/v1/devices/batch", add_batch, ACCESS_ADMIN},
@@ -325,6 +358,8 @@ const struct api_row api_devices[] = {
     {"GET", "/v1/devices/{id}", show, ACCESS_OPERATOR},
     {"GET", "/v1/devices/{id}/history", history_show, ACCESS_OPERATOR},
     {"POST", "/v1/devices/{id}/token", new_claim, ACCESS_ADMIN},
+    {"POST", "/v1/devices/{id}/owner", set_owner, ACCESS_ADMIN},
+    {"POST", "/v1/devices/{id}/tags", set_tags, ACCESS_ADMIN},
     {"POST", "/v1/devices/{id}/{act}", act, ACCESS_ADMIN},
 };
 const size_t api_devices_n = ARRAY_LEN(api_devices);
