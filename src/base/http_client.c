@@ -59,12 +59,42 @@ bool http_client_new(const struct http_client_opts *opts, struct http_client **o
     return true;
 }
 
+/* OpenSSL writes without MSG_NOSIGNAL, and libcurl leaves the signal to us (CURLOPT_NOSIGNAL): a server that went away must
+ * not end the caller, neither during a call nor when kept connections are closed with a last TLS record. */
+struct quiet {
+    sigset_t pipe, before;
+    bool was_pending;
+};
+
+static void quiet_begin(struct quiet *q)
+{
+    sigset_t pending;
+    sigemptyset(&q->pipe);
+    sigaddset(&q->pipe, SIGPIPE);
+    sigpending(&pending);
+    q->was_pending = sigismember(&pending, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &q->pipe, &q->before);
+}
+
+static void quiet_end(struct quiet *q)
+{
+    struct timespec now = {0};
+    if (!q->was_pending)
+        while (sigtimedwait(&q->pipe, NULL, &now) < 0 && errno == EINTR)
+            ;
+    pthread_sigmask(SIG_SETMASK, &q->before, NULL);
+}
+
 void http_client_free(struct http_client *c)
 {
     if (!c)
         return;
-    if (c->curl)
+    if (c->curl) {
+        struct quiet q;
+        quiet_begin(&q);
         curl_easy_cleanup(c->curl);
+        quiet_end(&q);
+    }
     free(c->unix_path);
     free(c->agent);
     free(c);
@@ -329,20 +359,12 @@ static bool check_call(const struct http_client *c, const struct http_call *call
     return true;
 }
 
-/* OpenSSL writes without MSG_NOSIGNAL; a server that went away must not end the caller. */
 static CURLcode perform(CURL *h)
 {
-    sigset_t pipe, before, pending;
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
-    sigpending(&pending);
-    pthread_sigmask(SIG_BLOCK, &pipe, &before);
+    struct quiet q;
+    quiet_begin(&q);
     CURLcode code = curl_easy_perform(h);
-    struct timespec now = {0};
-    if (!sigismember(&pending, SIGPIPE))
-        while (sigtimedwait(&pipe, NULL, &now) < 0 && errno == EINTR)
-            ;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    quiet_end(&q);
     return code;
 }
 

@@ -64,8 +64,8 @@ static struct plan plan_read(void)
         size_t at;
     } numbers[] = {
 #define N(w) {#w "=", offsetof(struct plan, w)}
-        N(drop),   N(drop_every), N(forget), N(delay_ms),     N(absent),   N(sticky),   N(hidden),
-        N(weak),   N(fail_every), N(fail_rv), N(max_sessions), N(no_eddsa), N(pin_lock), N(new_pin),
+        N(drop), N(drop_every), N(forget),  N(delay_ms),     N(absent),   N(sticky),   N(hidden),
+        N(weak), N(fail_every), N(fail_rv), N(max_sessions), N(no_eddsa), N(pin_lock), N(new_pin),
 #undef N
     };
     while (f && fgets(line, sizeof line, f)) {
@@ -179,7 +179,7 @@ static bool object_in(CK_OBJECT_HANDLE h, CK_OBJECT_HANDLE *out)
     if (rv != CKR_OK)                                                                                                  \
         return rv;                                                                                                     \
     if ((rv = session_real((h), &s)) != CKR_OK)                                                                        \
-        return leave(rv)
+    return leave(rv)
 
 /* --- module, slots, tokens --- */
 
@@ -450,7 +450,8 @@ static CK_RV shim_sign_init(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_OBJECT_HAND
     return leave(object_in(key, &key) ? real->C_SignInit(s, m, key) : CKR_KEY_HANDLE_INVALID);
 }
 
-static CK_RV shim_sign(CK_SESSION_HANDLE h, unsigned char *data, unsigned long n, unsigned char *sig, unsigned long *sig_n)
+static CK_RV shim_sign(CK_SESSION_HANDLE h, unsigned char *data, unsigned long n, unsigned char *sig,
+                       unsigned long *sig_n)
 {
     ENTER_SESSION(h);
     long nth = __atomic_add_fetch(&signs, 1, __ATOMIC_RELAXED);

@@ -37,7 +37,7 @@ void raw_send(int fd, const void *p, size_t n);
 size_t raw_read(int fd, char *dst, size_t cap, const char *want, int timeout_ms);
 /* True if the peer closes within the time. */
 bool raw_closes(int fd, int timeout_ms);
-/* A TLS client; version 0: any.  NULL if the handshake fails.  SSL_free() and close(SSL_get_fd()) are the caller's. */
+/* A TLS client; version 0: any.  NULL if the handshake fails.  SIGPIPE is ignored until raw_tls_end(). */
 SSL *raw_tls(SSL_CTX *ctx, uint16_t port);
 SSL_CTX *raw_tls_ctx(const struct fixture *f, bool with_cert, int version);
 void raw_tls_end(SSL *ssl);
