@@ -41,8 +41,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         return 0;
     }
     struct reader r = reader_of(c.entries);
-    while (crl_next(&r, &a))
-        ;
+    bool there;
+    while (crl_next(&r, &a)) {
+        HOLDS(crl_find(&c, a.serial, &b, &there, &e) && there);
+        HOLDS(slice_eq(a.serial, b.serial));
+    }
+    if (crl_find(&c, SLICE_LIT("no such serial"), &b, &there, &e))
+        HOLDS(!there && reader_end(&r));
+    (void)!crl_verify(&fuzz_crypto, &c, SLICE_LIT("\x30\x03\x02\x01\x00"), &e);
     struct replay replay = {.entries = c.entries};
     struct crl_source src = {rewind_list, next_entry, &replay};
     struct signer s = {.alg = SIG_EDDSA, .sign = sign};
@@ -60,6 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     HOLDS(buf != NULL);
     HOLDS(crl_write(&t, &src, &s, buf, size, &out, &e));
     HOLDS(crl_read(out, &again, &e));
+    HOLDS(crl_verify(&fuzz_crypto, &again, (struct slice){0}, &e));
     HOLDS(again.number == c.number && slice_eq(again.idp_uri, c.idp_uri) && slice_eq(again.aki, c.aki));
     struct reader x = reader_of(c.entries), y = reader_of(again.entries);
     while (crl_next(&x, &a))

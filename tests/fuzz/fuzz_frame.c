@@ -18,12 +18,15 @@ static bool frames_of(struct slice s, size_t step, struct buf *out)
             bool have;
             ok = frame_feed(&f, &in, &frame, &have, &e);
             if (ok && have) {
-                HOLDS(frame.n >= 1 && frame.n <= LONGEST);
+                HOLDS(frame.n >= 1 && frame.n <= LONGEST && !frame_in_is_partial(&f));
+                HOLDS(!frame_put(out, frame, (uint32_t)frame.n - 1, &e));
                 HOLDS(frame_put(out, frame, LONGEST, &e));
             }
         }
     }
     HOLDS(ok || e.code == ERR_FRAME);
+    if (f.buf.n && ok)
+        HOLDS(f.ready || frame_in_is_partial(&f));
     frame_in_clear(&f);
     return ok;
 }
@@ -40,6 +43,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     HOLDS(frames_of(s, 1 + data[0] % 16, &pieces) == ok);
     HOLDS(slice_eq(buf_slice(&whole), buf_slice(&pieces)));
     HOLDS(whole.n <= s.n && (whole.n == 0 || memcmp(whole.p, s.p, whole.n) == 0));
+    struct buf narrow;
+    struct err e = {0};
+    buf_init(&narrow, 5);
+    if (n > 2)
+        HOLDS(!frame_put(&narrow, slice_of(data, n), UINT32_MAX, &e) && narrow.n == 0);
+    buf_clear(&narrow);
     buf_clear(&whole);
     buf_clear(&pieces);
     return 0;

@@ -72,6 +72,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     HOLDS(merkle_verify_consistency(&fuzz_crypto, old, &roots[old], size, &roots[size], path, &e));
     if (merkle_verify_consistency(&fuzz_crypto, old, &roots[old], size, &roots[size], rest, &e))
         HOLDS(rest.n == path.n);
+    struct merkle_hash root;
+    HOLDS(merkle_root_of(&fuzz_crypto, get, NULL, size, &root, &e));
+    HOLDS(memcmp(&root, &roots[size], sizeof root) == 0);
+    HOLDS(!merkle_prove_inclusion(&fuzz_crypto, get, NULL, size, size, &p, &e));
+    HOLDS(!merkle_prove_consistency(&fuzz_crypto, get, NULL, size + 1, size, &p, &e));
+    HOLDS(merkle_verify_consistency(&fuzz_crypto, size, &roots[size], size, &roots[size], (struct slice){0}, &e));
+    HOLDS(!merkle_verify_consistency(&fuzz_crypto, size, &roots[size], size, &roots[size - 1], (struct slice){0}, &e));
     check_frontier(rest);
     if (rest.n >= 16) { /* any sizes: ends, and reads nothing outside */
         struct reader r = reader_of(rest);

@@ -29,6 +29,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     HOLDS(revset_build(members, k, set.universe, &w, &e));
     HOLDS(writer_done(&w, &out));
     HOLDS(slice_eq(out, s));
+    w = writer_of(buf, n - 1);
+    HOLDS(!revset_build(members, k, set.universe, &w, &e));
+    w = writer_counting();
+    if (k)
+        HOLDS(!revset_build(members, k, members[k - 1], &w, &e)); /* a member beyond the universe */
     free(members);
     free(buf);
     return 0;

@@ -9,6 +9,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct slice text = slice_of(data, zero ? (size_t)(zero - data) : size), topic = {0};
     if (zero)
         topic = slice_of(zero + 1, size - text.n - 1);
+    (void)topic_matches(text, topic);
+    if (topic_name_ok(topic) && topic_covers(text, topic) != topic_matches(text, topic))
+        __builtin_trap();
     const struct topics_who who = {SLICE_LIT("dev_1"), SLICE_LIT("m"), {0}};
     struct topics *t;
     struct err e = {0};
