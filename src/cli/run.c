@@ -6,6 +6,7 @@
 #include "base/http_client.h"
 #include "base/manual.h"
 #include "cli/cli.h"
+#include "cli/client.h"
 #include "keys/crypto.h"
 
 #define AT(field) .offset = offsetof(struct cli_globals, field)
@@ -28,7 +29,9 @@ bool cli_verbs(struct arena *a, const struct verb **out, size_t *n, struct err *
         const struct verb *v;
         size_t n;
     } groups[] = {
-        {init_verbs, init_verbs_n},
+        {init_verbs, init_verbs_n},       {status_verbs, status_verbs_n}, {model_verbs, model_verbs_n},
+        {device_verbs, device_verbs_n},   {cert_verbs, cert_verbs_n},     {operator_verbs, operator_verbs_n},
+        {gateway_verbs, gateway_verbs_n}, {anchor_verbs, anchor_verbs_n}, {help_verbs, help_verbs_n},
     };
     size_t total = 0;
     for (size_t i = 0; i < ARRAY_LEN(groups); i++)
@@ -73,10 +76,17 @@ static const struct opt *global_of(const char *arg, bool *has_value)
     return opt_find(cli_global_rows, cli_global_rows_n, NULL, name);
 }
 
+/* "5" or "5s", not a device's id. */
+static bool is_seconds(const char *s)
+{
+    size_t n = strspn(s, "0123456789");
+    return n > 0 && n < 4 && (s[n] == 0 || (s[n] == 's' && s[n + 1] == 0));
+}
+
 static bool split(struct cli *cli, int argc, char *const *argv, struct split *out, struct err *e)
 {
-    out->globals = arena_array(&cli->arena, (size_t)argc + 1, sizeof(char *));
-    out->rest = arena_array(&cli->arena, (size_t)argc + 1, sizeof(char *));
+    out->globals = arena_array(&cli->arena, (size_t)argc + 2, sizeof(char *));
+    out->rest = arena_array(&cli->arena, (size_t)argc + 2, sizeof(char *));
     if (!out->globals || !out->rest)
         return arena_ok(&cli->arena, e);
     for (int i = 0; i < argc; i++) {
@@ -85,6 +95,12 @@ static bool split(struct cli *cli, int argc, char *const *argv, struct split *ou
             while (i < argc)
                 out->rest[out->rest_n++] = argv[i++];
             break;
+        }
+        /* `--wait` may have a value behind it or not. */
+        if (strcmp(argv[i], "--wait") == 0 && i + 1 < argc && is_seconds(argv[i + 1])) {
+            out->rest[out->rest_n++] = argv[i];
+            out->rest[out->rest_n++] = arena_printf(&cli->arena, "--wait-time=%s", argv[++i]);
+            continue;
         }
         const struct opt *row = global_of(argv[i], &has_value);
         if (!row) {
@@ -147,6 +163,7 @@ int cli_run(struct cli *cli, int argc, char *const *argv)
     if (!ok && e.code)
         cli_print_error(cli, &e);
     int status = cli->exit_code ? cli->exit_code : ok ? 0 : e.code ? err_exit_code(e.code) : 1;
+    cli_client_close(cli);
     arena_clear(&cli->arena);
     return status;
 }

@@ -1,0 +1,238 @@
+#include "cli/client.h"
+
+#include <openssl/pem.h>
+#include <stdlib.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/http_client.h"
+#include "cli/pki.h"
+#include "keys/secret.h"
+#include "x509/chain.h"
+
+#define CHAIN_MAX  8
+#define TIMEOUT_MS 30000
+
+/* What a connection over TLS borrows while it lives. */
+struct identity {
+    struct slice chain[CHAIN_MAX];
+    size_t n;
+    struct slice root;
+    EVP_PKEY *key;
+};
+
+static int give_passphrase(char *dst, int cap, int writing, void *ctx)
+{
+    struct secret *s = ctx;
+    (void)writing;
+    struct slice bytes = s ? secret_get0(s) : (struct slice){0};
+    if (!s || bytes.n > (size_t)cap)
+        return -1;
+    memcpy(dst, bytes.p, bytes.n);
+    return (int)bytes.n;
+}
+
+static bool read_key(struct cli *cli, EVP_PKEY **out, struct err *e)
+{
+    AUTO(secret_free_auto) struct secret *pass = NULL;
+    AUTO(buf_wipe) struct buf pem;
+    buf_init(&pem, 65536);
+    if (!file_read_private(cli->g.key, 65536, &pem, e) ||
+        (cli->g.passphrase_file && !secret_read_file(cli->g.passphrase_file, &pass, e)))
+        return false;
+    BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.n);
+    *out = bio ? PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, pass) : NULL;
+    BIO_free(bio);
+    if (*out)
+        return true;
+    err_set(e, ERR_KEY_FILE, "%s cannot be opened as a private key", cli->g.key);
+    return err_try(e, pass ? "the passphrase that it was sealed with" : "--passphrase-file FILE, if it is sealed");
+}
+
+/* All certificates of a PEM file, or the one of a DER file, copied into the arena. */
+static bool read_certs(struct cli *cli, const char *path, struct slice *out, size_t cap, size_t *n, struct err *e)
+{
+    char label[64];
+    struct slice base64;
+    AUTO(buf_clear) struct buf text;
+    buf_init(&text, 1 << 20);
+    *n = 0;
+    if (!file_read(path, text.max, &text, e))
+        return false;
+    struct slice rest = buf_slice(&text);
+    while (*n < cap && pki_pem_block(&rest, label, sizeof label, &base64)) {
+        uint8_t *der = arena_alloc(&cli->arena, base64.n);
+        size_t size;
+        if (!der)
+            return arena_ok(&cli->arena, e);
+        if (strcmp(label, "CERTIFICATE") != 0)
+            continue;
+        if (!codec_decode_lines(base64, der, base64.n, &size, e))
+            return err_ctx(e, "%s", path);
+        out[(*n)++] = slice_of(der, size);
+    }
+    if (*n == 0 && text.n && text.p[0] == 0x30)
+        out[(*n)++] = arena_dup(&cli->arena, buf_slice(&text));
+    return *n > 0 || err_set(e, ERR_CERT, "%s has no certificate in it", path);
+}
+
+static bool read_identity(struct cli *cli, struct identity *id, struct err *e)
+{
+    struct cert last;
+    size_t n;
+    if (!cli->g.cert || !cli->g.key) {
+        err_set(e, ERR_OPTION, "--url needs --cert and --key");
+        return err_try(e, "kith operator add NAME --role ROLE --out DIR, on the platform, makes both");
+    }
+    if (!read_certs(cli, cli->g.cert, id->chain, CHAIN_MAX, &id->n, e) || !read_key(cli, &id->key, e))
+        return false;
+    if (cli->g.ca)
+        return read_certs(cli, cli->g.ca, &id->root, 1, &n, e);
+    if (!cert_read(id->chain[id->n - 1], &last, e))
+        return err_ctx(e, "%s", cli->g.cert);
+    if (!cert_is_self_issued(&last)) {
+        err_set(e, ERR_OPTION, "which root does the platform have?");
+        return err_try(e, "--ca root.pem, or a --cert file that ends with the root");
+    }
+    id->root = id->chain[id->n - 1];
+    id->n -= id->n > 1;
+    return true;
+}
+
+static bool open_tls(struct cli *cli, struct err *e)
+{
+    struct identity *id = arena_alloc(&cli->arena, sizeof *id);
+    if (!id)
+        return arena_ok(&cli->arena, e);
+    if (!read_identity(cli, id, e))
+        return false;
+    struct http_client_opts o = {
+        .tls = {.root = id->root, .key = id->key, .chain = id->chain, .chain_n = id->n},
+        .user_agent = "kith/" CLI_VERSION,
+    };
+    return http_client_new(&o, &cli->client, e);
+}
+
+static bool open_local(struct cli *cli, struct err *e)
+{
+    const struct settings *s;
+    struct sockaddr_un sa;
+    if (!cli_settings(cli, &s, e))
+        return false;
+    struct http_client_opts o = {.unix_path = s->socket, .user_agent = "kith/" CLI_VERSION};
+    if (strlen(s->socket) >= sizeof sa.sun_path)
+        return err_set(e, ERR_LIMIT, "the socket's path is longer than %zu bytes: %s", sizeof sa.sun_path - 1,
+                       s->socket);
+    if (!file_exists(s->socket)) {
+        err_set(e, ERR_UNAVAILABLE, "the platform in %s is not running", s->dir);
+        err_why(e, "%s is not there", s->socket);
+        return err_try(e, "kithd --config %s/" SETTINGS_FILE, s->dir);
+    }
+    return http_client_new(&o, &cli->client, e);
+}
+
+static bool connect_once(struct cli *cli, struct err *e)
+{
+    if (cli->client)
+        return true;
+    if (cli->g.url)
+        return open_tls(cli, e);
+    if (cli->g.dir)
+        return open_local(cli, e);
+    err_set(e, ERR_OPTION, "which platform?");
+    return err_try(e, "--dir DIR on its machine, or --url URL --cert FILE --key FILE");
+}
+
+void cli_client_close(struct cli *cli)
+{
+    http_client_free(cli->client);
+    cli->client = NULL;
+}
+
+static const char *full_url(struct cli *cli, const char *path)
+{
+    if (!cli->g.url)
+        return arena_printf(&cli->arena, "http://kith%s", path);
+    size_t n = strlen(cli->g.url);
+    while (n && cli->g.url[n - 1] == '/')
+        n--;
+    return arena_printf(&cli->arena, "%.*s%s", (int)n, cli->g.url, path);
+}
+
+bool cli_call(struct cli *cli, const char *method, const char *path, const struct buf *body, int64_t wait_ms,
+              struct buf *reply, struct err *e)
+{
+    struct http_reply r = {0};
+    struct slice s;
+    if (!connect_once(cli, e) || (body && !buf_done(body, &s, e)))
+        return false;
+    struct http_call call = {.method = method,
+                             .url = full_url(cli, path),
+                             .type = body ? "application/json" : NULL,
+                             .body = body ? buf_slice(body) : (struct slice){0},
+                             .body_max = CLI_ANSWER_MAX,
+                             .timeout_ms = TIMEOUT_MS + wait_ms};
+    if (!call.url)
+        return arena_ok(&cli->arena, e);
+    bool ok = http_client_call(cli->client, &call, &r, e);
+    if (ok) {
+        buf_put(reply, buf_slice(&r.body));
+        ok = buf_done(reply, &s, e);
+    }
+    http_reply_clear(&r);
+    return ok;
+}
+
+bool cli_call_json(struct cli *cli, const char *method, const char *path, const struct buf *body, int64_t wait_ms,
+                   struct buf *reply, struct json **out, struct err *e)
+{
+    *out = NULL;
+    buf_reset(reply);
+    return cli_call(cli, method, path, body, wait_ms, reply, e) &&
+           (json_read(buf_slice(reply), CLI_ANSWER_MAX, out, e) || err_ctx(e, "answer of the server"));
+}
+
+bool cli_fetch(struct cli *cli, const char *path, bool (*on_data)(struct slice part, void *arg), void *arg,
+               struct err *e)
+{
+    struct http_reply r = {0};
+    if (!connect_once(cli, e))
+        return false;
+    struct http_call call = {
+        .url = full_url(cli, path), .on_data = on_data, .arg = arg, .timeout_ms = -1, .stall_ms = TIMEOUT_MS};
+    if (!call.url)
+        return arena_ok(&cli->arena, e);
+    bool ok = http_client_call(cli->client, &call, &r, e);
+    http_reply_clear(&r);
+    return ok;
+}
+
+/* RFC 3986 section 2.3: unreserved characters stay. */
+static void put_encoded(struct buf *b, const char *s)
+{
+    for (; *s; s++)
+        if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~", *s))
+            buf_put_char(b, *s);
+        else
+            buf_printf(b, "%%%02X", (unsigned char)*s);
+}
+
+const char *cli_path(struct cli *cli, const char *prefix, const char *segment, const char *suffix)
+{
+    AUTO(buf_clear) struct buf b;
+    buf_init(&b, 8192);
+    buf_put_str(&b, prefix);
+    put_encoded(&b, segment);
+    buf_put_str(&b, suffix);
+    const char *s = buf_ok(&b) ? arena_str(&cli->arena, buf_slice(&b)) : NULL;
+    return s ? s : "/v1/too-long";
+}
+
+void cli_put_query(struct buf *b, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    buf_printf(b, "%c%s=", memchr(b->p ? b->p : "", '?', b->n) ? '&' : '?', name);
+    put_encoded(b, value);
+}

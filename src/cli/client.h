@@ -1,0 +1,26 @@
+/* The connection to the platform: the local socket of --dir, or HTTPS with an operator's certificate.  Made at the first
+ * call, one for the whole run. */
+#ifndef KITH_CLI_CLIENT_H
+#define KITH_CLI_CLIENT_H
+
+#include "cli/cli.h"
+
+#define CLI_ANSWER_MAX (8u << 20)
+
+/* Calls PATH ("/v1/..."), with a JSON body or NULL; `reply` gets the answer's bytes.  wait_ms: how long the server may take
+ * beside the usual half minute.  Errors: unavailable (with how to start it), denied, and what the server says. */
+MUST_USE bool cli_call(struct cli *cli, const char *method, const char *path, const struct buf *body, int64_t wait_ms,
+                       struct buf *reply, struct err *e);
+/* The same with the answer read as JSON; `reply` keeps its text. */
+MUST_USE bool cli_call_json(struct cli *cli, const char *method, const char *path, const struct buf *body,
+                            int64_t wait_ms, struct buf *reply, struct json **out, struct err *e);
+/* A download piece by piece. */
+MUST_USE bool cli_fetch(struct cli *cli, const char *path, bool (*on_data)(struct slice part, void *arg), void *arg,
+                        struct err *e);
+/* "FORMAT" whose %s arguments are percent-encoded segments; in the arena. */
+const char *cli_path(struct cli *cli, const char *prefix, const char *segment, const char *suffix);
+/* Appends ?name=value or &name=value; nothing for NULL. */
+void cli_put_query(struct buf *b, const char *name, const char *value);
+void cli_client_close(struct cli *cli);
+
+#endif

@@ -1,0 +1,400 @@
+/* kith device: adding one, looking, and what is done to them.  Many at once: import.c. */
+#include <stdlib.h>
+
+#include "cli/client.h"
+#include "cli/import.h"
+#include "cli/show.h"
+#include "model/device.h"
+
+#define WAIT_S_DEFAULT 30
+
+/* ---- add ---- */
+
+struct add_opts {
+    const char *model, *serial, *owner, *from, *failures;
+    struct opt_list tags;
+    int64_t expires_s;
+    bool token;
+};
+
+#define AT(field) .offset = offsetof(struct add_opts, field)
+static const struct opt add_rows[] = {
+    {NULL, "model", OPT_TEXT, 1, MODEL_NAME_MAX, .arg = "NAME", .help = "its product type", AT(model)},
+    {NULL, "serial", OPT_TEXT, 1, DEVICE_SERIAL_MAX, .arg = "TEXT", .help = "its serial number", AT(serial)},
+    {NULL, "owner", OPT_TEXT, 1, OWNER_NAME_MAX, .arg = "NAME", .help = "whose it is", AT(owner)},
+    {NULL, "tags", OPT_LIST, .arg = "A=B,...", .help = "what topics and sites are chosen by", AT(tags)},
+    {NULL, "token", OPT_BOOL, .help = "print a one-time enrolment token", AT(token)},
+    {NULL, "expires", OPT_SECONDS, 60, 315360000, .arg = "TIME", .help = "how long the token is good (7d)",
+     AT(expires_s)},
+    {NULL, "from", OPT_PATH, .arg = "FILE",
+     .help = "many devices: CSV with a line of titles, or JSON lines; - for stdin", AT(from)},
+    {NULL, "failures", OPT_PATH, .arg = "FILE", .help = "where lines that failed are reported (FILE.failures)",
+     AT(failures)},
+};
+
+static bool put_tags(struct json_out *o, const struct opt_list *tags, struct arena *a, struct err *e)
+{
+    if (tags->n == 0)
+        return true;
+    json_out_map(o, "tags");
+    for (size_t i = 0; i < tags->n; i++) {
+        const char *eq = strchr(tags->v[i], '=');
+        if (!eq || eq == tags->v[i]) {
+            err_set(e, ERR_OPTION, "tag \"%s\" has no value", ERR_QUOTE(slice_str(tags->v[i])));
+            return err_try(e, "--tags site=berlin,line=3");
+        }
+        json_out_text(o, arena_str(a, slice_of(tags->v[i], (size_t)(eq - tags->v[i]))), eq + 1);
+    }
+    json_out_end(o);
+    return true;
+}
+
+static bool add_many(struct cli *cli, const struct add_opts *o, struct err *e)
+{
+    if (o->serial)
+        return err_set(e, ERR_OPTION, "--serial and --from exclude each other");
+    const struct import_opts io = {
+        .file = o->from,
+        .model = o->model,
+        .owner = o->owner,
+        .failures = o->failures ? o->failures
+                                : arena_printf(&cli->arena, "%s.failures", strcmp(o->from, "-") ? o->from : "stdin"),
+        .token = o->token,
+        .expires_s = o->expires_s};
+    return import_devices(cli, &io, e);
+}
+
+static bool run_add(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    struct cli *cli = ctx;
+    const struct add_opts *o = opts;
+    AUTO(json_free_auto) struct json *j = NULL;
+    AUTO(buf_clear) struct buf body, reply, out;
+    const char *text;
+    buf_init(&body, 65536);
+    buf_init(&reply, CLI_ANSWER_MAX);
+    buf_init(&out, 65536);
+    (void)words;
+    if (o->from)
+        return add_many(cli, o, e);
+    if (!o->model || !o->serial) {
+        err_set(e, ERR_OPTION, "--model and --serial are needed");
+        return err_try(e, "kith device add --model NAME --serial TEXT --token");
+    }
+    struct json_out jo = json_out_of(&body);
+    json_out_map(&jo, NULL);
+    json_out_text(&jo, "model", o->model);
+    json_out_text(&jo, "serial", o->serial);
+    if (o->owner)
+        json_out_text(&jo, "owner", o->owner);
+    if (!put_tags(&jo, &o->tags, &cli->arena, e))
+        return false;
+    json_out_bool(&jo, "token", o->token);
+    if (o->expires_s)
+        json_out_int(&jo, "expires_s", o->expires_s);
+    json_out_end(&jo);
+    if (!cli_call_json(cli, "POST", "/v1/devices", &body, 0, &reply, &j, e))
+        return false;
+    if (cli->g.json)
+        return show_raw(cli, &reply, e);
+    if (!json_get_text(j, o->token ? "token" : "id", 4096, &text, e))
+        return false;
+    if (o->token) {
+        const char *id, *end;
+        if (json_get_text(j, "id", 64, &id, NULL) && json_get_text(j, "claim_expires_at", 64, &end, NULL))
+            fprintf(cli->talk,
+                    "%s; the token is good once, until %s\nnext: kith-agent enroll --dir STATE (it reads the token "
+                    "from stdin)\n",
+                    id, end);
+    }
+    buf_printf(&out, "%s\n", text);
+    return cli_write(cli, &out, e);
+}
+
+/* ---- ls, show, history ---- */
+
+struct ls_opts {
+    const char *model, *state, *serial;
+    int64_t limit;
+};
+
+#undef AT
+#define AT(field) .offset = offsetof(struct ls_opts, field)
+static const struct opt ls_rows[] = {
+    {NULL, "model", OPT_TEXT, .arg = "NAME", .help = "only of this product type", AT(model)},
+    {NULL, "state", OPT_TEXT, .arg = "STATE", .help = "only in this state", AT(state)},
+    {NULL, "serial", OPT_TEXT, .arg = "TEXT", .help = "only with this serial number", AT(serial)},
+    {NULL, "limit", OPT_INT, 1, 100000000, .arg = "N", .help = "at most so many", AT(limit)},
+};
+
+static const struct column device_columns[] = {
+    {"ID", "id"},       {"MODEL", "model"}, {"SERIAL", "serial"},
+    {"STATE", "state"}, {"OWNER", "owner"}, {"SINCE", "updated_at"},
+};
+
+/* Page by page; in JSON all pages are one list. */
+static bool run_ls(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    struct cli *cli = ctx;
+    const struct ls_opts *o = opts;
+    AUTO(buf_clear) struct buf reply, path;
+    AUTO(buf_clear) struct buf all;
+    char next[64] = "";
+    int64_t left = o->limit ? o->limit : INT64_MAX;
+    bool first = true;
+    (void)words;
+    buf_init(&reply, CLI_ANSWER_MAX);
+    buf_init(&path, 4096);
+    buf_init(&all, 1u << 30);
+    struct json_out jo = json_out_of(&all);
+    json_out_map(&jo, NULL);
+    json_out_int(&jo, "v", 1);
+    json_out_list(&jo, "devices");
+    do {
+        AUTO(json_free_auto) struct json *j = NULL;
+        const struct json *list;
+        const char *more;
+        char limit[24];
+        snprintf(limit, sizeof limit, "%lld", (long long)(left < 500 ? left : 500));
+        buf_reset(&path);
+        buf_put_str(&path, "/v1/devices");
+        cli_put_query(&path, "limit", limit);
+        cli_put_query(&path, "model", o->model);
+        cli_put_query(&path, "state", o->state);
+        cli_put_query(&path, "serial", o->serial);
+        cli_put_query(&path, "after", next[0] ? next : NULL);
+        if (!cli_call_json(cli, "GET", buf_str(&path), NULL, 0, &reply, &j, e) ||
+            !json_get_list(j, "devices", &list, e))
+            return false;
+        left -= (int64_t)json_count(list);
+        if (cli->g.json)
+            for (size_t i = 0; i < json_count(list); i++)
+                json_put(&jo, NULL, json_item(list, i));
+        else if ((first || json_count(list)) && !show_table(cli, list, device_columns, ARRAY_LEN(device_columns), e))
+            return false;
+        first = false;
+        next[0] = 0;
+        if (left > 0 && json_has(j, "next") && json_get_text(j, "next", sizeof next - 1, &more, NULL))
+            snprintf(next, sizeof next, "%s", more);
+    } while (next[0]);
+    if (!cli->g.json)
+        return true;
+    json_out_end(&jo);
+    json_out_end(&jo);
+    buf_put_char(&all, '\n');
+    return cli_write(cli, &all, e);
+}
+
+static const struct column show_columns[] = {
+    {"id", "id"},       {"model", "model"}, {"serial", "serial"},      {"state", "state"},        {"locked", "locked"},
+    {"owner", "owner"}, {"tags", "tags"},   {"created", "created_at"}, {"changed", "updated_at"},
+};
+static const struct column cert_columns[] = {
+    {"CERTIFICATE", "serial"}, {"PROFILE", "profile"},    {"FROM", "not_before"},
+    {"UNTIL", "not_after"},    {"REVOKED", "revoked_at"}, {"REASON", "reason"},
+};
+
+static bool run_show(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    struct cli *cli = ctx;
+    const struct json *certs;
+    AUTO(json_free_auto) struct json *j = NULL;
+    AUTO(buf_clear) struct buf reply;
+    buf_init(&reply, CLI_ANSWER_MAX);
+    (void)opts;
+    if (!cli_call_json(cli, "GET", cli_path(cli, "/v1/devices/", words->v[0], ""), NULL, 0, &reply, &j, e))
+        return false;
+    if (cli->g.json)
+        return show_raw(cli, &reply, e);
+    if (!show_list(cli, j, show_columns, ARRAY_LEN(show_columns), e) || !json_get_list(j, "certificates", &certs, e))
+        return false;
+    if (json_count(certs) == 0)
+        return true;
+    fputc('\n', cli->out);
+    return show_table(cli, certs, cert_columns, ARRAY_LEN(cert_columns), e);
+}
+
+static const struct column history_columns[] = {{"ENTRY", "seq"}, {"TIME", "time"}, {"WHAT", "type"}, {"", "fields"}};
+
+static bool run_history(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    struct cli *cli = ctx;
+    const struct json *list;
+    AUTO(json_free_auto) struct json *j = NULL;
+    AUTO(buf_clear) struct buf reply;
+    buf_init(&reply, CLI_ANSWER_MAX);
+    (void)opts;
+    if (!cli_call_json(cli, "GET", cli_path(cli, "/v1/devices/", words->v[0], "/history"), NULL, 0, &reply, &j, e))
+        return false;
+    if (cli->g.json)
+        return show_raw(cli, &reply, e);
+    return json_get_list(j, "entries", &list, e) &&
+           show_table(cli, list, history_columns, ARRAY_LEN(history_columns), e);
+}
+
+/* ---- acts ---- */
+
+struct act_opts {
+    const char *reason, *why;
+    int64_t wait_s;
+    bool wait;
+};
+
+#undef AT
+#define AT(field) .offset = offsetof(struct act_opts, field)
+#define WAIT_ROWS                                                                                                      \
+    {NULL, "why", OPT_TEXT, 1, 200, .arg = "TEXT", .help = "stands in the ledger", AT(why)},                           \
+        {NULL, "wait", OPT_BOOL, .help = "until every gateway knows (--wait SECONDS: no longer than so)", AT(wait)},   \
+    {                                                                                                                  \
+        NULL, "wait-time", OPT_SECONDS, 1, 60, "30", .arg = "TIME", .help = "the longest wait", AT(wait_s)             \
+    }
+static const struct opt act_rows[] = {WAIT_ROWS};
+static const struct opt revoke_rows[] = {
+    {NULL, "reason", OPT_TEXT, .arg = "REASON", .help = "of RFC 5280 section 5.3.1, such as keyCompromise", AT(reason)},
+    WAIT_ROWS,
+};
+
+/* Who has not heard of it yet; the verb is then only partly done. */
+static bool report_gateways(struct cli *cli, const struct json *j, struct err *e)
+{
+    const struct json *gateways = show_find(j, "gateways"), *silent = show_find(j, "gateways.silent");
+    int64_t acked;
+    AUTO(buf_clear) struct buf names;
+    buf_init(&names, 65536);
+    if (!gateways)
+        return true;
+    if (json_count(silent) == 0) {
+        if (json_int(show_find(j, "gateways.acknowledged"), &acked))
+            fprintf(cli->talk, "all gateways know (%lld)\n", (long long)acked);
+        return true;
+    }
+    show_put_value(&names, silent);
+    fprintf(cli->talk, "silent gateways: %s\n", buf_str(&names));
+    cli->exit_code = EXIT_PARTLY;
+    (void)e;
+    return true;
+}
+
+static bool act_on(struct cli *cli, const struct act_opts *o, const char *act, const char *device, struct err *e)
+{
+    AUTO(json_free_auto) struct json *j = NULL;
+    AUTO(buf_clear) struct buf body, reply, out;
+    const char *id, *state;
+    buf_init(&body, 4096);
+    buf_init(&reply, CLI_ANSWER_MAX);
+    buf_init(&out, 4096);
+    int64_t wait_ms = o->wait ? (o->wait_s ? o->wait_s : WAIT_S_DEFAULT) * 1000 : 0;
+    struct json_out jo = json_out_of(&body);
+    json_out_map(&jo, NULL);
+    if (o->why)
+        json_out_text(&jo, "why", o->why);
+    if (o->reason)
+        json_out_text(&jo, "reason", o->reason);
+    if (wait_ms)
+        json_out_int(&jo, "wait_ms", wait_ms);
+    json_out_end(&jo);
+    const char *path = cli_path(cli, "/v1/devices/", device, act);
+    if (!cli_call_json(cli, "POST", path, &body, wait_ms, &reply, &j, e))
+        return err_ctx(e, "%s", device);
+    if (!report_gateways(cli, j, e))
+        return false;
+    if (cli->g.json)
+        return show_raw(cli, &reply, e);
+    if (!json_get_text(j, "id", 64, &id, e) || !json_get_text(j, "state", 32, &state, e))
+        return false;
+    buf_printf(&out, "%s %s\n", id, state);
+    return cli_write(cli, &out, e);
+}
+
+/* Each device in turn; one that fails does not keep the others back. */
+static bool act_all(struct cli *cli, const struct act_opts *o, const char *act, const struct args_words *words,
+                    struct err *e)
+{
+    size_t failed = 0;
+    for (size_t i = 0; i < words->n; i++) {
+        struct err one = {0};
+        if (act_on(cli, o, act, words->v[i], &one))
+            continue;
+        *e = one;
+        if (++failed && words->n > 1)
+            cli_print_error(cli, &one);
+    }
+    if (failed == 0 || words->n == 1)
+        return failed == 0;
+    if (failed < words->n) {
+        cli->exit_code = EXIT_PARTLY;
+        return true;
+    }
+    return err_set(e, e->code, "none of the %zu devices", words->n);
+}
+
+#define ACT(verb)                                                                                                      \
+    static bool run_##verb(void *ctx, const void *opts, const struct args_words *words, struct err *e)                 \
+    {                                                                                                                  \
+        return act_all(ctx, opts, "/" #verb, words, e);                                                                \
+    }
+ACT(suspend)
+ACT(resume)
+ACT(revoke)
+ACT(retire)
+
+/* ---- token ---- */
+
+struct token_opts {
+    int64_t expires_s;
+};
+static const struct opt token_rows[] = {
+    {NULL, "expires", OPT_SECONDS, 60, 315360000, .arg = "TIME", .help = "how long it is good (7d)",
+     .offset = offsetof(struct token_opts, expires_s)},
+};
+
+static bool run_token(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    struct cli *cli = ctx;
+    const struct token_opts *o = opts;
+    AUTO(json_free_auto) struct json *j = NULL;
+    AUTO(buf_clear) struct buf body, reply, out;
+    const char *token;
+    buf_init(&body, 4096);
+    buf_init(&reply, CLI_ANSWER_MAX);
+    buf_init(&out, 8192);
+    struct json_out jo = json_out_of(&body);
+    json_out_map(&jo, NULL);
+    if (o->expires_s)
+        json_out_int(&jo, "expires_s", o->expires_s);
+    json_out_end(&jo);
+    const char *path = cli_path(cli, "/v1/devices/", words->v[0], "/token");
+    if (!cli_call_json(cli, "POST", path, &body, 0, &reply, &j, e))
+        return false;
+    if (cli->g.json)
+        return show_raw(cli, &reply, e);
+    if (!json_get_text(j, "token", 4096, &token, e))
+        return false;
+    buf_printf(&out, "%s\n", token);
+    return cli_write(cli, &out, e);
+}
+
+#define ROWS(r, type) r, ARRAY_LEN(r), sizeof(type)
+const struct verb device_verbs[] = {
+    {"device add", NULL,
+     "make a device known\n"
+     "With --token only the token goes to stdout: the device's agent enrols with it, once. With --from each new device "
+     "is a\n"
+     "line on stdout; devices that are known already are skipped, so that a broken run is simply done again.",
+     ROWS(add_rows, struct add_opts), 0, 0, run_add},
+    {"device ls", NULL, "list devices", ROWS(ls_rows, struct ls_opts), 0, 0, run_ls},
+    {"device show", "DEVICE", "one device, by id or serial number, with its certificates", NULL, 0, 1, 1, 1, run_show},
+    {"device history", "DEVICE", "everything that the ledger says about it", NULL, 0, 1, 1, 1, run_history},
+    {"device suspend", "DEVICE...", "let it in nowhere, until it is resumed", ROWS(act_rows, struct act_opts), 1, 1000,
+     run_suspend},
+    {"device resume", "DEVICE...", "let it in again", ROWS(act_rows, struct act_opts), 1, 1000, run_resume},
+    {"device revoke", "DEVICE...",
+     "take its certificates back, for good\n"
+     "Live sessions at gateways end. A revoked device can never come back under its identity.",
+     ROWS(revoke_rows, struct act_opts), 1, 1000, run_revoke},
+    {"device retire", "DEVICE...", "end its life: revoke it, have its agent wipe its keys, leave a tombstone",
+     ROWS(act_rows, struct act_opts), 1, 1000, run_retire},
+    {"device token", "DEVICE", "a new one-time enrolment token; the one before is void",
+     ROWS(token_rows, struct token_opts), 1, 1, run_token},
+};
+const size_t device_verbs_n = ARRAY_LEN(device_verbs);

@@ -1,0 +1,368 @@
+#include "cli/import.h"
+
+#include <errno.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/nearest.h"
+#include "cli/client.h"
+
+#define FILE_MAX       (512u << 20)
+#define BATCH_BYTES    (900u << 10) /* the server takes 1 MiB */
+#define BATCH_LINES    1000
+#define FIELDS_MAX     64
+#define ARENA_LINE_MAX (1u << 20)
+#define TRIES          5 /* of a batch while the server is away */
+
+/* ---- CSV ---- */
+
+static bool take_quoted(struct slice *rest, struct buf *out, struct err *e)
+{
+    size_t i = 1;
+    for (;; i++) {
+        if (i >= rest->n) {
+            err_set(e, ERR_SYNTAX, "a quoted field does not end");
+            return err_why(e, "RFC 4180 section 2");
+        }
+        if (rest->p[i] != '"') {
+            buf_put_char(out, (char)rest->p[i]);
+            continue;
+        }
+        if (i + 1 >= rest->n || rest->p[i + 1] != '"')
+            break;
+        buf_put_char(out, '"');
+        i++;
+    }
+    i++;
+    if (i < rest->n && !strchr(",\r\n", rest->p[i])) {
+        err_set(e, ERR_SYNTAX, "something stands behind a quoted field");
+        return err_why(e, "RFC 4180 section 2");
+    }
+    *rest = slice_of(rest->p + i, rest->n - i);
+    return true;
+}
+
+static void take_bare(struct slice *rest, struct buf *out)
+{
+    size_t i = 0;
+    while (i < rest->n && !strchr(",\r\n", rest->p[i]))
+        i++;
+    buf_put(out, slice_of(rest->p, i));
+    *rest = slice_of(rest->p + i, rest->n - i);
+}
+
+static bool take_field(struct slice *rest, struct arena *a, const char **out, struct err *e)
+{
+    AUTO(buf_clear) struct buf b;
+    buf_init(&b, 65536);
+    if (rest->n && rest->p[0] == '"') {
+        if (!take_quoted(rest, &b, e))
+            return false;
+    } else {
+        take_bare(rest, &b);
+    }
+    *out = buf_ok(&b) ? arena_str(a, buf_slice(&b)) : NULL;
+    return *out || err_set(e, ERR_LIMIT, "a field of more than 64 KiB");
+}
+
+bool csv_record(struct slice *rest, struct arena *a, const char **fields, size_t cap, size_t *n, struct err *e)
+{
+    *n = 0;
+    for (;;) {
+        if (*n == cap)
+            return err_set(e, ERR_LIMIT, "more than %zu fields", cap);
+        if (!take_field(rest, a, &fields[*n], e))
+            return false;
+        ++*n;
+        if (!rest->n || rest->p[0] != ',')
+            break;
+        *rest = slice_of(rest->p + 1, rest->n - 1);
+    }
+    size_t end = rest->n && rest->p[0] == '\r';
+    end += rest->n > end && rest->p[end] == '\n';
+    *rest = slice_of(rest->p + end, rest->n - end);
+    return true;
+}
+
+static void put_common(struct json_out *o, const struct import_opts *io, bool has_model, bool has_owner)
+{
+    if (io->model && !has_model)
+        json_out_text(o, "model", io->model);
+    if (io->owner && !has_owner)
+        json_out_text(o, "owner", io->owner);
+    if (io->token)
+        json_out_bool(o, "token", true);
+    if (io->token && io->expires_s)
+        json_out_int(o, "expires_s", io->expires_s);
+}
+
+bool csv_to_json(const char *const *titles, const char *const *fields, size_t n, const struct import_opts *io,
+                 struct buf *line, struct err *e)
+{
+    static const char *const plain[] = {"model", "serial", "owner", NULL};
+    bool model = false, owner = false, tags = false;
+    struct json_out o = json_out_of(line);
+    json_out_map(&o, NULL);
+    for (size_t i = 0; i < n; i++) {
+        bool is_tag = strncmp(titles[i], "tag:", 4) == 0, known = is_tag;
+        for (size_t k = 0; plain[k]; k++)
+            known = known || strcmp(plain[k], titles[i]) == 0;
+        if (!known) {
+            const char *near = nearest_in(slice_str(titles[i]), plain);
+            err_set(e, ERR_SYNTAX, "column \"%s\" is not known", ERR_QUOTE(slice_str(titles[i])));
+            return near ? err_try(e, "did you mean %s?", near) : err_try(e, "model, serial, owner, tag:NAME");
+        }
+        tags = tags || is_tag;
+        if (is_tag || !fields[i][0])
+            continue;
+        model = model || strcmp(titles[i], "model") == 0;
+        owner = owner || strcmp(titles[i], "owner") == 0;
+        json_out_text(&o, titles[i], fields[i]);
+    }
+    if (tags)
+        json_out_map(&o, "tags");
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(titles[i], "tag:", 4) == 0 && fields[i][0])
+            json_out_text(&o, titles[i] + 4, fields[i]);
+    if (tags)
+        json_out_end(&o);
+    put_common(&o, io, model, owner);
+    json_out_end(&o);
+    return true;
+}
+
+/* ---- the run ---- */
+
+struct import {
+    struct cli *cli;
+    const struct import_opts *o;
+    FILE *failures;
+    struct slice rest;
+    bool is_csv;
+    uint64_t line; /* of the file, from 1 */
+    struct arena titles_arena, arena;
+    const char *titles[FIELDS_MAX];
+    size_t titles_n;
+    struct buf batch;
+    uint64_t lines[BATCH_LINES]; /* where the batch's lines stand in the file */
+    size_t batch_n;
+    uint64_t total, done, added, existing, failed;
+};
+
+static bool report(struct import *im, uint64_t line, const char *code, const char *detail, struct err *e)
+{
+    AUTO(buf_clear) struct buf b;
+    buf_init(&b, 65536);
+    im->failed++;
+    if (!im->failures && !(im->failures = fopen(im->o->failures, "w")))
+        return err_set(e, ERR_IO, "cannot write %s: %s", im->o->failures, strerror(errno));
+    struct json_out o = json_out_of(&b);
+    json_out_map(&o, NULL);
+    json_out_int(&o, "line", (int64_t)line);
+    json_out_text(&o, "code", code);
+    json_out_text(&o, "detail", detail);
+    json_out_end(&o);
+    return fprintf(im->failures, "%s\n", buf_str(&b)) > 0 || err_set(e, ERR_IO, "cannot write %s", im->o->failures);
+}
+
+static void progress(struct import *im, bool last)
+{
+    if (!last && !isatty(fileno(im->cli->talk)))
+        return;
+    fprintf(im->cli->talk, "%s%llu of %llu: %llu added, %llu known already, %llu failed%s", last ? "" : "\r",
+            (unsigned long long)im->done, (unsigned long long)im->total, (unsigned long long)im->added,
+            (unsigned long long)im->existing, (unsigned long long)im->failed, last ? "\n" : "");
+}
+
+/* id, serial and token of each new device, one a line. */
+static bool print_added(struct import *im, const struct json *list, struct err *e)
+{
+    AUTO(buf_clear) struct buf b;
+    buf_init(&b, CLI_ANSWER_MAX);
+    for (size_t i = 0; i < json_count(list); i++) {
+        const struct json *d = json_item(list, i);
+        const char *id, *serial, *token = NULL;
+        if (im->cli->g.json) {
+            struct json_out o = json_out_of(&b);
+            json_put(&o, NULL, d);
+        } else {
+            if (!json_get_text(d, "id", 64, &id, e) || !json_get_text(d, "serial", 256, &serial, e) ||
+                (im->o->token && !json_get_text(d, "token", 4096, &token, e)))
+                return false;
+            buf_printf(&b, "%s\t%s%s%s", id, serial, token ? "\t" : "", token ? token : "");
+        }
+        buf_put_char(&b, '\n');
+    }
+    return cli_write(im->cli, &b, e);
+}
+
+static bool read_answer(struct import *im, const struct json *j, struct err *e)
+{
+    const struct json *failed, *devices;
+    int64_t added, existing, line;
+    if (!json_get_int(j, "added", 0, BATCH_LINES, &added, e) ||
+        !json_get_int(j, "existing", 0, BATCH_LINES, &existing, e) || !json_get_list(j, "failed", &failed, e) ||
+        !json_get_list(j, "devices", &devices, e))
+        return false;
+    im->added += (uint64_t)added;
+    im->existing += (uint64_t)existing;
+    for (size_t i = 0; i < json_count(failed); i++) {
+        const char *code, *detail;
+        const struct json *f = json_item(failed, i);
+        if (!json_get_int(f, "line", 1, (int64_t)im->batch_n, &line, e) || !json_get_text(f, "code", 100, &code, e) ||
+            !json_get_text(f, "detail", 1000, &detail, e) || !report(im, im->lines[line - 1], code, detail, e))
+            return false;
+    }
+    return print_added(im, devices, e);
+}
+
+static bool send_batch(struct import *im, struct err *e)
+{
+    AUTO(buf_clear) struct buf reply;
+    buf_init(&reply, CLI_ANSWER_MAX);
+    for (int try = 1;; try++) {
+        AUTO(json_free_auto) struct json *j = NULL;
+        if (cli_call_json(im->cli, "POST", "/v1/devices/batch", &im->batch, 0, &reply, &j, e)) {
+            if (!read_answer(im, j, e))
+                return false;
+            break;
+        }
+        if (err_class_of(e->code) != ERR_CLASS_UNAVAILABLE || try == TRIES) {
+            err_ctx(e, "after %llu of %llu lines", (unsigned long long)im->done, (unsigned long long)im->total);
+            return err_try(e, "the same command again: what is known already is skipped");
+        }
+        nanosleep(&(struct timespec){.tv_sec = try}, NULL);
+    }
+    im->done += im->batch_n;
+    im->batch_n = 0;
+    buf_reset(&im->batch);
+    progress(im, false);
+    return true;
+}
+
+/* A line of JSON gets what the command line says for all. */
+static bool complete_json(struct import *im, struct slice line, struct buf *out, struct err *e)
+{
+    AUTO(json_free_auto) struct json *j = NULL;
+    if (!json_read(line, ARENA_LINE_MAX, &j, e))
+        return false;
+    if (!json_is_map(j))
+        return err_set(e, ERR_JSON, "the line is no JSON map");
+    struct json_out o = json_out_of(out);
+    json_out_map(&o, NULL);
+    for (size_t i = 0; i < json_count(j); i++)
+        if (strcmp(json_key(j, i), "token") != 0 && strcmp(json_key(j, i), "expires_s") != 0)
+            json_put(&o, json_key(j, i), json_value(j, i));
+    put_common(&o, im->o, json_has(j, "model"), json_has(j, "owner"));
+    json_out_end(&o);
+    return true;
+}
+
+/* The next line of the file as JSON; *skip for an empty one.  Errors are of the line, not of the run. */
+static bool next_line(struct import *im, struct buf *out, bool *skip, struct err *e)
+{
+    const char *fields[FIELDS_MAX];
+    size_t n;
+    *skip = false;
+    im->line++;
+    if (!im->is_csv) {
+        const uint8_t *end = memchr(im->rest.p, '\n', im->rest.n);
+        struct slice line = slice_of(im->rest.p, end ? (size_t)(end - im->rest.p) : im->rest.n);
+        size_t used = line.n + (end != NULL);
+        im->rest = slice_of(im->rest.p + used, im->rest.n - used);
+        while (line.n && strchr(" \t\r", line.p[line.n - 1]))
+            line.n--;
+        *skip = line.n == 0;
+        return *skip || complete_json(im, line, out, e);
+    }
+    arena_clear(&im->arena);
+    if (!csv_record(&im->rest, &im->arena, fields, FIELDS_MAX, &n, e)) {
+        const uint8_t *end = memchr(im->rest.p, '\n', im->rest.n);
+        size_t used = end ? (size_t)(end - im->rest.p) + 1 : im->rest.n;
+        im->rest = slice_of(im->rest.p + used, im->rest.n - used);
+        return false;
+    }
+    *skip = n == 1 && !fields[0][0];
+    if (*skip)
+        return true;
+    if (n != im->titles_n)
+        return err_set(e, ERR_SYNTAX, "%zu fields, but there are %zu titles", n, im->titles_n);
+    return csv_to_json(im->titles, fields, n, im->o, out, e);
+}
+
+static bool start_csv(struct import *im, struct err *e)
+{
+    AUTO(buf_clear) struct buf probe;
+    buf_init(&probe, ARENA_LINE_MAX);
+    if (im->rest.n >= 3 && memcmp(im->rest.p, "\xef\xbb\xbf", 3) == 0) /* a spreadsheet's byte order mark */
+        im->rest = slice_of(im->rest.p + 3, im->rest.n - 3);
+    if (!csv_record(&im->rest, &im->titles_arena, im->titles, FIELDS_MAX, &im->titles_n, e))
+        return err_ctx(e, "%s: titles", im->o->file);
+    im->line = 1;
+    if (!csv_to_json(im->titles, im->titles, im->titles_n, im->o, &probe, e))
+        return err_ctx(e, "%s", im->o->file);
+    return true;
+}
+
+static bool run(struct import *im, struct err *e)
+{
+    AUTO(buf_clear) struct buf line;
+    buf_init(&line, ARENA_LINE_MAX);
+    for (size_t i = 0; i < im->rest.n; i++)
+        im->total += im->rest.p[i] == '\n';
+    im->total += im->rest.n && im->rest.p[im->rest.n - 1] != '\n';
+    im->total -= im->is_csv && im->total;
+    if (im->is_csv && !start_csv(im, e))
+        return false;
+    while (im->rest.n) {
+        struct err bad = {0};
+        bool skip;
+        buf_reset(&line);
+        if (!next_line(im, &line, &skip, &bad)) {
+            im->done++;
+            if (!report(im, im->line, err_slug(bad.code), bad.what, e))
+                return false;
+            continue;
+        }
+        if (skip) {
+            im->total -= im->total > 0;
+            continue;
+        }
+        if (im->batch.n + line.n + 1 > BATCH_BYTES && im->batch_n && !send_batch(im, e))
+            return false;
+        buf_put(&im->batch, buf_slice(&line));
+        buf_put_char(&im->batch, '\n');
+        im->lines[im->batch_n++] = im->line;
+        if (im->batch_n == BATCH_LINES && !send_batch(im, e))
+            return false;
+    }
+    return im->batch_n == 0 || send_batch(im, e);
+}
+
+bool import_devices(struct cli *cli, const struct import_opts *o, struct err *e)
+{
+    AUTO(buf_clear) struct buf file;
+    buf_init(&file, FILE_MAX);
+    if (!cli_read_input(o->file, &file, e))
+        return false;
+    struct import im = {.cli = cli, .o = o, .rest = buf_slice(&file)};
+    size_t first = strspn(buf_str(&file), " \t\r\n");
+    im.is_csv = file.n && file.p[first] != '{';
+    arena_init(&im.titles_arena, ARENA_LINE_MAX);
+    arena_init(&im.arena, ARENA_LINE_MAX);
+    buf_init(&im.batch, 1u << 20);
+    bool ok = run(&im, e);
+    if (ok)
+        progress(&im, true);
+    if (im.failures && fclose(im.failures) != 0 && ok)
+        ok = err_set(e, ERR_IO, "cannot write %s: %s", o->failures, strerror(errno));
+    if (ok && im.failed) {
+        fprintf(cli->talk, "what failed stands in %s\n", o->failures);
+        cli->exit_code = EXIT_PARTLY;
+    }
+    buf_clear(&im.batch);
+    arena_clear(&im.arena);
+    arena_clear(&im.titles_arena);
+    return ok;
+}

@@ -1,0 +1,24 @@
+/* Devices by the thousand: a CSV or JSON lines file goes to the server in batches.  What is known there is skipped, so the
+ * same file can be sent again after anything went wrong. */
+#ifndef KITH_CLI_IMPORT_H
+#define KITH_CLI_IMPORT_H
+
+#include "cli/cli.h"
+
+struct import_opts {
+    const char *file, *failures;
+    const char *model, *owner; /* for lines that do not say */
+    bool token;
+    int64_t expires_s;
+};
+
+MUST_USE bool import_devices(struct cli *cli, const struct import_opts *o, struct err *e);
+
+/* One record of a CSV file (RFC 4180): up to `cap` fields into the arena; *rest moves behind it.  Errors: syntax. */
+MUST_USE bool csv_record(struct slice *rest, struct arena *a, const char **fields, size_t cap, size_t *n,
+                         struct err *e);
+/* A record as the JSON line that the server takes.  titles: model, serial, owner, tag:NAME; unknown ones are refused. */
+MUST_USE bool csv_to_json(const char *const *titles, const char *const *fields, size_t n, const struct import_opts *o,
+                          struct buf *line, struct err *e);
+
+#endif

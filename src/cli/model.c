@@ -1,0 +1,207 @@
+/* kith model, kith cert, kith status. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "cli/client.h"
+#include "cli/show.h"
+
+/* ---- models ---- */
+
+/* profile=ldevid, renew_expired_days=30, quarantine_on_second_key=yes: numbers and truth values become such. */
+static bool put_settings(struct json_out *o, const char *const *words, size_t n, struct arena *a, struct err *e)
+{
+    json_out_map(o, "settings");
+    for (size_t i = 0; i < n; i++) {
+        const char *eq = strchr(words[i], '='), *v = eq ? eq + 1 : "";
+        char *end;
+        if (!eq || eq == words[i]) {
+            err_set(e, ERR_OPTION, "\"%s\" is no setting", ERR_QUOTE(slice_str(words[i])));
+            return err_try(e, "NAME=VALUE, such as renew_expired_days=30");
+        }
+        const char *name = arena_str(a, slice_of(words[i], (size_t)(eq - words[i])));
+        errno = 0;
+        long long number = strtoll(v, &end, 10);
+        if (*v && *end == 0 && errno == 0)
+            json_out_int(o, name, number);
+        else if (strcmp(v, "yes") == 0 || strcmp(v, "true") == 0 || strcmp(v, "no") == 0 || strcmp(v, "false") == 0)
+            json_out_bool(o, name, v[0] == 'y' || v[0] == 't');
+        else
+            json_out_text(o, name, v);
+    }
+    json_out_end(o);
+    return true;
+}
+
+static bool send_model(struct cli *cli, const char *method, const char *path, const struct args_words *words,
+                       struct err *e)
+{
+    AUTO(json_free_auto) struct json *j = NULL;
+    AUTO(buf_clear) struct buf body, reply;
+    buf_init(&body, 65536);
+    buf_init(&reply, CLI_ANSWER_MAX);
+    struct json_out o = json_out_of(&body);
+    json_out_map(&o, NULL);
+    if (strcmp(method, "POST") == 0)
+        json_out_text(&o, "name", words->v[0]);
+    if (!put_settings(&o, words->v + 1, words->n - 1, &cli->arena, e))
+        return false;
+    json_out_end(&o);
+    if (!cli_call_json(cli, method, path, &body, 0, &reply, &j, e))
+        return false;
+    return cli->g.json ? show_raw(cli, &reply, e) : show_map(cli, j, e);
+}
+
+static bool run_model_add(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    (void)opts;
+    return send_model(ctx, "POST", "/v1/models", words, e);
+}
+
+static bool run_model_set(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    (void)opts;
+    return send_model(ctx, "PUT", cli_path(ctx, "/v1/models/", words->v[0], ""), words, e);
+}
+
+static bool get(struct cli *cli, const char *path, const char *list, const struct column *columns, size_t n,
+                struct err *e)
+{
+    const struct json *l;
+    AUTO(json_free_auto) struct json *j = NULL;
+    AUTO(buf_clear) struct buf reply;
+    buf_init(&reply, CLI_ANSWER_MAX);
+    if (!cli_call_json(cli, "GET", path, NULL, 0, &reply, &j, e))
+        return false;
+    if (cli->g.json)
+        return show_raw(cli, &reply, e);
+    if (!list)
+        return columns ? show_list(cli, j, columns, n, e) : show_map(cli, j, e);
+    return json_get_list(j, list, &l, e) && show_table(cli, l, columns, n, e);
+}
+
+static const struct column model_columns[] = {{"NAME", "name"}, {"SINCE", "created_at"}, {"SETTINGS", "settings"}};
+
+static bool run_model_ls(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    (void)opts;
+    (void)words;
+    return get(ctx, "/v1/models", "models", model_columns, ARRAY_LEN(model_columns), e);
+}
+
+static bool run_model_show(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    (void)opts;
+    return get(ctx, cli_path(ctx, "/v1/models/", words->v[0], ""), NULL, NULL, 0, e);
+}
+
+#define NO_ROWS NULL, 0, 1
+const struct verb model_verbs[] = {
+    {"model add", "NAME [SETTING=VALUE...]",
+     "a product type\n"
+     "Settings: profile (ldevid), renew_expired_days, quarantine_on_second_key, topics, wait_s.",
+     NO_ROWS, 1, 20, run_model_add},
+    {"model ls", NULL, "list product types", NO_ROWS, 0, 0, run_model_ls},
+    {"model show", "NAME", "one product type", NO_ROWS, 1, 1, run_model_show},
+    {"model set", "NAME SETTING=VALUE...", "change its settings: these replace all of them", NO_ROWS, 1, 20,
+     run_model_set},
+};
+const size_t model_verbs_n = ARRAY_LEN(model_verbs);
+
+/* ---- certificates ---- */
+
+struct cert_opts {
+    const char *subject, *reason;
+    int64_t limit;
+};
+static const struct opt ls_rows[] = {
+    {NULL, "subject", OPT_TEXT, .arg = "NAME", .help = "only of this device, gateway or operator",
+     .offset = offsetof(struct cert_opts, subject)},
+    {NULL, "limit", OPT_INT, 1, 1000, "100", .arg = "N", .help = "at most so many",
+     .offset = offsetof(struct cert_opts, limit)},
+};
+static const struct opt revoke_rows[] = {
+    {NULL, "reason", OPT_TEXT, .arg = "REASON", .help = "of RFC 5280 section 5.3.1, such as keyCompromise",
+     .offset = offsetof(struct cert_opts, reason)},
+};
+static const struct column cert_columns[] = {
+    {"SERIAL", "serial"},   {"SUBJECT", "subject"},    {"PROFILE", "profile"},
+    {"UNTIL", "not_after"}, {"REVOKED", "revoked_at"}, {"REASON", "reason"},
+};
+
+static bool run_cert_ls(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    struct cli *cli = ctx;
+    const struct cert_opts *o = opts;
+    AUTO(buf_clear) struct buf path;
+    (void)words;
+    buf_init(&path, 4096);
+    buf_put_str(&path, "/v1/certs");
+    cli_put_query(&path, "limit", arena_printf(&cli->arena, "%lld", (long long)o->limit));
+    cli_put_query(&path, "subject", o->subject);
+    return get(cli, buf_str(&path), "certificates", cert_columns, ARRAY_LEN(cert_columns), e);
+}
+
+static bool run_cert_show(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    (void)opts;
+    return get(ctx, cli_path(ctx, "/v1/certs/", words->v[0], ""), NULL, NULL, 0, e);
+}
+
+static bool run_cert_revoke(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    struct cli *cli = ctx;
+    const struct cert_opts *o = opts;
+    AUTO(json_free_auto) struct json *j = NULL;
+    AUTO(buf_clear) struct buf body, reply;
+    buf_init(&body, 4096);
+    buf_init(&reply, CLI_ANSWER_MAX);
+    struct json_out jo = json_out_of(&body);
+    json_out_map(&jo, NULL);
+    if (o->reason)
+        json_out_text(&jo, "reason", o->reason);
+    json_out_end(&jo);
+    if (!cli_call_json(cli, "POST", cli_path(cli, "/v1/certs/", words->v[0], "/revoke"), &body, 0, &reply, &j, e))
+        return false;
+    return cli->g.json ? show_raw(cli, &reply, e) : show_map(cli, j, e);
+}
+
+const struct verb cert_verbs[] = {
+    {"cert ls", NULL, "list certificates", ls_rows, ARRAY_LEN(ls_rows), sizeof(struct cert_opts), 0, 0, run_cert_ls},
+    {"cert show", "SERIAL", "one certificate", NO_ROWS, 1, 1, run_cert_show},
+    {"cert revoke", "SERIAL", "take one certificate back, for good", revoke_rows, ARRAY_LEN(revoke_rows),
+     sizeof(struct cert_opts), 1, 1, run_cert_revoke},
+};
+const size_t cert_verbs_n = ARRAY_LEN(cert_verbs);
+
+/* ---- status ---- */
+
+static const struct column status_columns[] = {
+    {"platform", "name"},
+    {"version", "version"},
+    {"ready", "ready"},
+    {"url", "url"},
+    {"plain url", "plain_url"},
+    {"node", "node"},
+    {"devices", "devices"},
+    {"certificates", "certificates"},
+    {"ledger", "origin"},
+    {"entries", "ledger.size"},
+    {"checkpoint of", "ledger.checkpoint_size"},
+    {"checkpoint at", "ledger.checkpoint_at"},
+    {"feed head", "feed.seq"},
+    {"gateways", "feed.gateways"},
+    {"listening", "feed.listening"},
+    {"signers", "signers"},
+};
+
+static bool run_status(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    (void)opts;
+    (void)words;
+    return get(ctx, "/v1/status", NULL, status_columns, ARRAY_LEN(status_columns), e);
+}
+
+const struct verb status_verbs[] = {
+    {"status", NULL, "what the platform is and does", NO_ROWS, 0, 0, run_status},
+};
+const size_t status_verbs_n = ARRAY_LEN(status_verbs);

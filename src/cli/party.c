@@ -1,0 +1,354 @@
+/* Operators and gateways: their keys are made here and never leave; what goes to the platform is a request.  Each gets a
+ * directory of its own: key.pem, cert.pem (the certificate, then its issuers), for gateways gate.conf and the issuers too. */
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+#include "base/config.h"
+#include "base/file.h"
+#include "base/nearest.h"
+#include "cli/client.h"
+#include "cli/pki.h"
+#include "cli/show.h"
+#include "keys/crypto.h"
+#include "x509/name.h"
+
+#define HOSTS_MAX 16
+
+struct party_opts {
+    const char *role, *site, *out, *url;
+    struct opt_list hostnames;
+    int key_type;
+};
+
+static const char *const key_words[] = {"p256", "p384", "ed25519", "rsa2048", "rsa3072", "rsa4096", NULL};
+static const char *const role_words[] = {"admin", "security", "factory", "release", "data", "auditor", NULL};
+
+#define AT(field) .offset = offsetof(struct party_opts, field)
+#define OUT_ROW                                                                                                        \
+    {                                                                                                                  \
+        NULL, "out", OPT_PATH, .arg = "DIR", .help = "where its key and certificate go (NAME)", AT(out)                \
+    }
+#define KEY_ROW                                                                                                        \
+    {                                                                                                                  \
+        NULL, "key-type", OPT_ENUM, .def = "p256", .words = key_words, .arg = "TYPE", .help = "of its key",            \
+                                    AT(key_type)                                                                       \
+    }
+
+static const struct opt operator_rows[] = {
+    {NULL, "role", OPT_TEXT, .arg = "ROLE", .help = "admin, security, factory, release, data or auditor", AT(role),
+     .required = true},
+    OUT_ROW,
+    KEY_ROW,
+};
+static const struct opt gateway_rows[] = {
+    {NULL, "site", OPT_TEXT, .arg = "NAME", .help = "it serves devices of this site only (tag site); all if not given",
+     AT(site)},
+    {NULL, "hostnames", OPT_LIST, 0, HOSTS_MAX, .arg = "A,B", .help = "names and addresses that devices reach it by",
+     AT(hostnames)},
+    {NULL, "feed-url", OPT_TEXT, .arg = "URL", .help = "where it reaches the platform, if not by the platform's url",
+     AT(url)},
+    OUT_ROW,
+    KEY_ROW,
+};
+
+static const char *in_dir(struct cli *cli, const char *dir, const char *name)
+{
+    return arena_printf(&cli->arena, "%s/%s", dir, name);
+}
+
+/* A key that an earlier, broken try left is used again. */
+static bool open_or_make_key(struct cli *cli, const char *dir, enum key_type type, struct key **out, struct err *e)
+{
+    const struct key_env env = {0};
+    const char *ref = arena_printf(&cli->arena, "file:%s/key.pem?plain", dir);
+    if (!ref)
+        return arena_ok(&cli->arena, e);
+    return file_exists(in_dir(cli, dir, "key.pem")) ? key_open(&env, ref, out, e)
+                                                    : key_generate(&env, ref, type, out, e);
+}
+
+static bool put_csr(struct cli *cli, const char *name, const struct party_opts *o, struct key *k, struct buf *pem,
+                    struct err *e)
+{
+    uint8_t subject[NAME_DER_MAX], text[NAME_TEXT_MAX], der[CSR_MAX], addresses[HOSTS_MAX][16];
+    struct san san[HOSTS_MAX];
+    struct writer t = WRITER_ARRAY(text), s = WRITER_ARRAY(subject), w = WRITER_ARRAY(der);
+    struct signer signer = key_signer(k);
+    struct slice csr;
+    (void)cli;
+    writer_put(&t, SLICE_LIT("CN="));
+    name_escape(&t, slice_str(name));
+    if (!name_write(&s, writer_slice(&t), e))
+        return false;
+    for (size_t i = 0; i < o->hostnames.n; i++) {
+        const char *h = o->hostnames.v[i];
+        size_t n = inet_pton(AF_INET, h, addresses[i]) == 1 ? 4 : inet_pton(AF_INET6, h, addresses[i]) == 1 ? 16 : 0;
+        san[i] = n ? (struct san){.type = SAN_IP, .value = slice_of(addresses[i], n)}
+                   : (struct san){.type = SAN_DNS, .value = slice_str(h)};
+    }
+    struct csr_template tmpl = {
+        .subject = writer_slice(&s), .spki = key_get0_spki(k), .san = san, .san_n = o->hostnames.n};
+    if (!csr_write(&tmpl, &signer, &w, e) || !writer_done(&w, &csr))
+        return e->code ? false : err_set(e, ERR_INTERNAL, "request larger than its buffer");
+    pki_put_pem(pem, "CERTIFICATE REQUEST", csr);
+    return true;
+}
+
+/* Makes the key, asks for the certificate, stores both; *answer is the platform's. */
+static bool certify(struct cli *cli, const char *path, const char *name, const struct party_opts *o, const char *dir,
+                    struct buf *reply, struct json **answer, struct err *e)
+{
+    AUTO(key_free_auto) struct key *k = NULL;
+    AUTO(buf_clear) struct buf body, pem;
+    const char *cert, *chain;
+    buf_init(&body, 65536);
+    buf_init(&pem, 65536);
+    if (file_exists(in_dir(cli, dir, "cert.pem"))) {
+        err_set(e, ERR_CONFLICT, "%s has a certificate already", dir);
+        return err_try(e, "--out DIR, another one");
+    }
+    if (!file_mkdir_private(dir, e) || !open_or_make_key(cli, dir, key_type_from_name(key_words[o->key_type]), &k, e) ||
+        !put_csr(cli, name, o, k, &pem, e))
+        return false;
+    struct json_out jo = json_out_of(&body);
+    json_out_map(&jo, NULL);
+    json_out_text(&jo, "name", name);
+    if (o->role)
+        json_out_text(&jo, "role", o->role);
+    else
+        json_out_text(&jo, "site", o->site ? o->site : "");
+    json_out_text(&jo, "csr", buf_str(&pem));
+    json_out_end(&jo);
+    if (!cli_call_json(cli, "POST", path, &body, 0, reply, answer, e) ||
+        !json_get_text(*answer, "certificate", 65536, &cert, e) || !json_get_text(*answer, "chain", 65536, &chain, e))
+        return false;
+    const char *all = arena_printf(&cli->arena, "%s%s", cert, chain);
+    return all ? file_write_atomic(in_dir(cli, dir, "cert.pem"), 0644, slice_str(all), e) : arena_ok(&cli->arena, e);
+}
+
+static bool finish(struct cli *cli, const char *dir, const struct json *answer, struct err *e)
+{
+    AUTO(buf_clear) struct buf b;
+    const char *name;
+    buf_init(&b, 65536);
+    if (!json_get_text(answer, "name", 200, &name, e))
+        return false;
+    if (cli->g.json) {
+        struct json_out o = json_out_of(&b);
+        json_out_map(&o, NULL);
+        json_out_int(&o, "v", 1);
+        json_out_text(&o, "name", name);
+        json_out_text(&o, "dir", dir);
+        json_out_end(&o);
+        buf_put_char(&b, '\n');
+    } else {
+        buf_printf(&b, "%s\n", dir);
+    }
+    return cli_write(cli, &b, e);
+}
+
+static bool run_operator_add(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    struct cli *cli = ctx;
+    const struct party_opts *o = opts;
+    AUTO(json_free_auto) struct json *j = NULL;
+    AUTO(buf_clear) struct buf reply;
+    buf_init(&reply, CLI_ANSWER_MAX);
+    const char *name = words->v[0], *dir = cli_absolute(cli, o->out ? o->out : name), *near;
+    bool known = false;
+    for (size_t i = 0; role_words[i]; i++)
+        known = known || strcmp(role_words[i], o->role) == 0;
+    if (!known) {
+        near = nearest_in(slice_str(o->role), role_words);
+        err_set(e, ERR_OPTION, "there is no role \"%s\"", ERR_QUOTE(slice_str(o->role)));
+        return err_try(e, near ? "--role %s" : "admin, security, factory, release, data or auditor", near);
+    }
+    if (!certify(cli, "/v1/operators", name, o, dir, &reply, &j, e))
+        return false;
+    fprintf(cli->talk, "%s is %s; with it: kith --url URL --cert %s/cert.pem --key %s/key.pem COMMAND\n", name, o->role,
+            dir, dir);
+    return finish(cli, dir, j, e);
+}
+
+/* ---- gateways ---- */
+
+/* The chain that came along: the issuing CA first, the root last. */
+static bool write_issuers(struct cli *cli, const char *dir, const struct json *answer, struct err *e)
+{
+    const char *chain;
+    char label[64];
+    struct slice base64, rest, last = {0};
+    if (!json_get_text(answer, "chain", 65536, &chain, e))
+        return false;
+    rest = slice_str(chain);
+    for (struct slice before = rest; pki_pem_block(&rest, label, sizeof label, &base64); before = rest)
+        last = slice_of(before.p, (size_t)(rest.p - before.p));
+    while (last.n && last.p[0] == '\n')
+        last = slice_of(last.p + 1, last.n - 1);
+    if (!last.n)
+        return err_set(e, ERR_HTTP_ANSWER, "the platform sent no issuers");
+    const char *root = arena_printf(&cli->arena, "%.*s\n", (int)last.n, (const char *)last.p);
+    return root ? file_write_atomic(in_dir(cli, dir, "issuer.pem"), 0644, slice_str(chain), e) &&
+                      file_write_atomic(in_dir(cli, dir, "ca.pem"), 0644, slice_str(root), e)
+                : arena_ok(&cli->arena, e);
+}
+
+static bool write_gate_conf(struct cli *cli, const char *dir, const char *name, const char *url, const char *origin,
+                            struct err *e)
+{
+    AUTO(buf_clear) struct buf b;
+    struct slice s;
+    buf_init(&b, 16384);
+    buf_printf(&b,
+               "# Gateway %s. Paths are relative to this directory; the state of the feed is kept beside this file.\n"
+               "[gate]\n",
+               name);
+    const struct {
+        const char *key, *value;
+    } rows[] = {{"url", url},         {"issuer", "issuer.pem"}, {"ca", "ca.pem"},
+                {"cert", "cert.pem"}, {"key", "key.pem"},       {"origin", origin}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        buf_printf(&b, "%s = ", rows[i].key);
+        config_put_value(&b, slice_str(rows[i].value));
+        buf_put_char(&b, '\n');
+    }
+    buf_put_str(&b, "# Without news from the platform devices are let in for so long after the next head was due:\n"
+                    "grace = 1h\n");
+    return buf_done(&b, &s, e) && file_write_atomic(in_dir(cli, dir, "gate.conf"), 0644, s, e);
+}
+
+static bool run_gateway_add(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    struct cli *cli = ctx;
+    const struct party_opts *o = opts;
+    AUTO(json_free_auto) struct json *j = NULL, *status = NULL;
+    AUTO(buf_clear) struct buf reply;
+    buf_init(&reply, CLI_ANSWER_MAX);
+    const char *name = words->v[0], *dir = cli_absolute(cli, o->out ? o->out : name), *url, *origin;
+    if (!cli_call_json(cli, "GET", "/v1/status", NULL, 0, &reply, &status, e) ||
+        !json_get_text(status, "url", 1000, &url, e) || !json_get_text(status, "origin", 300, &origin, e) ||
+        !certify(cli, "/v1/gateways", name, o, dir, &reply, &j, e) || !write_issuers(cli, dir, j, e) ||
+        !write_gate_conf(cli, dir, name, o->url ? o->url : url, origin, e))
+        return false;
+    fprintf(cli->talk, "next: kith gateway config --gate %s > mosquitto.conf\n", dir);
+    return finish(cli, dir, j, e);
+}
+
+/* ---- ls, rm: of all three kinds of parties ---- */
+
+static bool list(struct cli *cli, const char *path, const char *name, const struct column *columns, size_t n,
+                 struct err *e)
+{
+    const struct json *l;
+    AUTO(json_free_auto) struct json *j = NULL;
+    AUTO(buf_clear) struct buf reply;
+    buf_init(&reply, CLI_ANSWER_MAX);
+    if (!cli_call_json(cli, "GET", path, NULL, 0, &reply, &j, e))
+        return false;
+    if (cli->g.json)
+        return show_raw(cli, &reply, e);
+    return json_get_list(j, name, &l, e) && show_table(cli, l, columns, n, e);
+}
+
+static bool drop(struct cli *cli, const char *path, const char *name, struct err *e)
+{
+    AUTO(buf_clear) struct buf reply;
+    buf_init(&reply, CLI_ANSWER_MAX);
+    if (!cli_call(cli, "DELETE", cli_path(cli, path, name, ""), NULL, 0, &reply, e))
+        return false;
+    return !cli->g.json || reply.n == 0 || show_raw(cli, &reply, e);
+}
+
+static const struct column operator_columns[] = {{"NAME", "name"}, {"ROLE", "role"}, {"SINCE", "added_at"}};
+static const struct column gateway_columns[] = {
+    {"NAME", "name"}, {"SITE", "site"}, {"KNOWS", "acked_seq"}, {"SAID SO", "acked_at"}};
+static const struct column anchor_columns[] = {{"NAME", "name"}, {"POLICY", "policy"}, {"SHA-256", "sha256"}};
+
+#define LIST(what, path, member, columns)                                                                              \
+    static bool run_##what##_ls(void *ctx, const void *opts, const struct args_words *words, struct err *e)            \
+    {                                                                                                                  \
+        (void)opts;                                                                                                    \
+        (void)words;                                                                                                   \
+        return list(ctx, path, member, columns, ARRAY_LEN(columns), e);                                                \
+    }                                                                                                                  \
+    static bool run_##what##_rm(void *ctx, const void *opts, const struct args_words *words, struct err *e)            \
+    {                                                                                                                  \
+        (void)opts;                                                                                                    \
+        return drop(ctx, path "/", words->v[0], e);                                                                    \
+    }
+LIST(operator, "/v1/operators", "operators", operator_columns)
+LIST(gateway, "/v1/gateways", "gateways", gateway_columns)
+LIST(anchor, "/v1/anchors", "anchors", anchor_columns)
+
+/* ---- anchors ---- */
+
+struct anchor_opts {
+    const char *model;
+    bool registered;
+};
+static const struct opt anchor_rows[] = {
+    {NULL, "model", OPT_TEXT, .arg = "NAME", .help = "it vouches for devices of this product type only",
+     .offset = offsetof(struct anchor_opts, model)},
+    {NULL, "register", OPT_BOOL, .help = "devices that are not known yet may register themselves by it",
+     .offset = offsetof(struct anchor_opts, registered)},
+};
+
+static bool run_anchor_add(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    struct cli *cli = ctx;
+    const struct anchor_opts *o = opts;
+    struct cert cert;
+    AUTO(json_free_auto) struct json *j = NULL;
+    AUTO(buf_clear) struct buf file, der, pem, body, reply;
+    buf_init(&file, 1 << 20);
+    buf_init(&der, CERT_MAX);
+    buf_init(&pem, 2 * CERT_MAX);
+    buf_init(&body, 4 * CERT_MAX);
+    buf_init(&reply, CLI_ANSWER_MAX);
+    if (!cli_read_input(words->v[1], &file, e) || !pki_from_pem(buf_slice(&file), "CERTIFICATE", &der, e) ||
+        !cert_read(buf_slice(&der), &cert, e))
+        return err_ctx(e, "%s", words->v[1]);
+    pki_put_pem(&pem, "CERTIFICATE", cert.der);
+    struct json_out jo = json_out_of(&body);
+    json_out_map(&jo, NULL);
+    json_out_text(&jo, "name", words->v[0]);
+    json_out_text(&jo, "certificate", buf_str(&pem));
+    if (o->model)
+        json_out_text(&jo, "model", o->model);
+    if (o->registered)
+        json_out_bool(&jo, "register", true);
+    json_out_end(&jo);
+    if (!cli_call_json(cli, "POST", "/v1/anchors", &body, 0, &reply, &j, e))
+        return false;
+    return cli->g.json ? show_raw(cli, &reply, e) : show_map(cli, j, e);
+}
+
+#define ROWS(r, type) r, ARRAY_LEN(r), sizeof(type)
+#define NO_ROWS       NULL, 0, 1
+const struct verb operator_verbs[] = {
+    {"operator add", "NAME",
+     "a person or service that may act: makes its key here, and its certificate\n"
+     "The directory with both is printed; the key is not sealed, so keep it where only its owner reads.",
+     ROWS(operator_rows, struct party_opts), 1, 1, run_operator_add},
+    {"operator ls", NULL, "list operators", NO_ROWS, 0, 0, run_operator_ls},
+    {"operator rm", "NAME", "remove one and revoke its certificate", NO_ROWS, 1, 1, run_operator_rm},
+};
+const size_t operator_verbs_n = ARRAY_LEN(operator_verbs);
+
+const struct verb anchor_verbs[] = {
+    {"anchor add", "NAME FILE", "trust a manufacturer's CA to vouch for devices by their IDevIDs",
+     ROWS(anchor_rows, struct anchor_opts), 2, 2, run_anchor_add},
+    {"anchor ls", NULL, "list manufacturers' trust anchors", NO_ROWS, 0, 0, run_anchor_ls},
+    {"anchor rm", "NAME", "trust it no more; devices that enrolled by it stay", NO_ROWS, 1, 1, run_anchor_rm},
+};
+const size_t anchor_verbs_n = ARRAY_LEN(anchor_verbs);
+
+const struct verb gateway_verbs[] = {
+    {"gateway add", "NAME",
+     "a gateway or broker: makes its directory with key, certificate, gate.conf and issuers\n"
+     "Carry the directory to the gateway; it is printed.",
+     ROWS(gateway_rows, struct party_opts), 1, 1, run_gateway_add},
+    {"gateway ls", NULL, "list gateways and what they know", NO_ROWS, 0, 0, run_gateway_ls},
+    {"gateway rm", "NAME", "remove one and revoke its certificate", NO_ROWS, 1, 1, run_gateway_rm},
+};
+const size_t gateway_verbs_n = ARRAY_LEN(gateway_verbs);

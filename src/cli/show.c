@@ -1,0 +1,154 @@
+#include "cli/show.h"
+
+#define COLUMNS_MAX 12
+#define CELL_MAX    1024
+
+const struct json *show_find(const struct json *j, const char *member)
+{
+    size_t n = strcspn(member, ".");
+    for (size_t i = 0; json_is_map(j) && i < json_count(j); i++) {
+        const char *key = json_key(j, i);
+        if (strlen(key) == n && memcmp(key, member, n) == 0)
+            return member[n] ? show_find(json_value(j, i), member + n + 1) : json_value(j, i);
+    }
+    return NULL;
+}
+
+/* Control characters of a stranger's text do not reach the terminal. */
+static void put_plain(struct buf *b, const char *s)
+{
+    for (; *s; s++)
+        buf_put_char(b, (unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s);
+}
+
+void show_put_value(struct buf *b, const struct json *j)
+{
+    int64_t v;
+    if (!j)
+        return;
+    if (json_text(j)) {
+        put_plain(b, json_text(j));
+    } else if (json_int(j, &v)) {
+        buf_printf(b, "%lld", (long long)v);
+    } else if (json_is_list(j)) {
+        for (size_t i = 0; i < json_count(j); i++) {
+            buf_put_str(b, i ? ", " : "");
+            show_put_value(b, json_item(j, i));
+        }
+    } else if (json_is_map(j)) {
+        for (size_t i = 0; i < json_count(j); i++) {
+            buf_printf(b, "%s", i ? " " : "");
+            put_plain(b, json_key(j, i));
+            buf_put_char(b, '=');
+            show_put_value(b, json_value(j, i));
+        }
+    } else {
+        /* true, false, null: the writer knows which. */
+        struct json_out o = json_out_of(b);
+        json_put(&o, NULL, j);
+    }
+}
+
+static size_t width_of(struct slice s)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++)
+        n += (s.p[i] & 0xc0) != 0x80;
+    return n;
+}
+
+static void put_cell(struct buf *b, const struct json *row, const char *member)
+{
+    size_t start = b->n;
+    show_put_value(b, show_find(row, member));
+    if (b->n == start)
+        buf_put_char(b, '-');
+}
+
+static void put_padding(struct buf *b, size_t start, size_t width)
+{
+    for (size_t have = width_of(slice_of(b->p + start, b->n - start)); have < width; have++)
+        buf_put_char(b, ' ');
+}
+
+bool show_table(struct cli *cli, const struct json *list, const struct column *columns, size_t n, struct err *e)
+{
+    size_t width[COLUMNS_MAX] = {0};
+    AUTO(buf_clear) struct buf b, cell;
+    buf_init(&b, 64u << 20);
+    buf_init(&cell, 1 << 20);
+    n = n < COLUMNS_MAX ? n : COLUMNS_MAX;
+    for (size_t c = 0; c < n; c++)
+        width[c] = strlen(columns[c].title);
+    for (size_t r = 0; r < json_count(list); r++)
+        for (size_t c = 0; c + 1 < n; c++) {
+            buf_reset(&cell);
+            put_cell(&cell, json_item(list, r), columns[c].member);
+            size_t w = width_of(buf_slice(&cell));
+            width[c] = w > width[c] ? w : width[c];
+        }
+    for (size_t c = 0; c + 1 < n; c++)
+        buf_printf(&b, "%-*s  ", (int)width[c], columns[c].title);
+    buf_printf(&b, "%s\n", columns[n - 1].title);
+    for (size_t r = 0; r < json_count(list); r++)
+        for (size_t c = 0; c < n; c++) {
+            size_t start = b.n;
+            put_cell(&b, json_item(list, r), columns[c].member);
+            if (c + 1 < n)
+                put_padding(&b, start, width[c] + 2);
+            else
+                buf_put_char(&b, '\n');
+        }
+    if (json_count(list) == 0) {
+        fputs("none\n", cli->talk);
+        return true;
+    }
+    return cli_write(cli, &b, e);
+}
+
+bool show_list(struct cli *cli, const struct json *map, const struct column *columns, size_t n, struct err *e)
+{
+    size_t width = 0;
+    AUTO(buf_clear) struct buf b;
+    buf_init(&b, 1 << 20);
+    for (size_t c = 0; c < n; c++)
+        if (strlen(columns[c].title) > width && show_find(map, columns[c].member))
+            width = strlen(columns[c].title);
+    for (size_t c = 0; c < n; c++) {
+        const struct json *v = show_find(map, columns[c].member);
+        if (!v)
+            continue;
+        buf_printf(&b, "%-*s  ", (int)width, columns[c].title);
+        show_put_value(&b, v);
+        buf_put_char(&b, '\n');
+    }
+    return cli_write(cli, &b, e);
+}
+
+bool show_map(struct cli *cli, const struct json *map, struct err *e)
+{
+    size_t width = 0;
+    AUTO(buf_clear) struct buf b;
+    buf_init(&b, 1 << 20);
+    for (size_t i = 0; i < json_count(map); i++)
+        if (strlen(json_key(map, i)) > width)
+            width = strlen(json_key(map, i));
+    for (size_t i = 0; i < json_count(map); i++) {
+        if (strcmp(json_key(map, i), "v") == 0)
+            continue;
+        buf_printf(&b, "%-*s  ", (int)width, json_key(map, i));
+        show_put_value(&b, json_value(map, i));
+        buf_put_char(&b, '\n');
+    }
+    return cli_write(cli, &b, e);
+}
+
+bool show_raw(struct cli *cli, const struct buf *reply, struct err *e)
+{
+    AUTO(buf_clear) struct buf b;
+    buf_init(&b, CLI_FILE_MAX);
+    buf_put(&b, buf_slice(reply));
+    if (b.n && b.p[b.n - 1] != '\n')
+        buf_put_char(&b, '\n');
+    return cli_write(cli, &b, e);
+}

@@ -1,0 +1,26 @@
+/* How answers look to people: tables and lists of what stands in the server's JSON.  With --json the answer goes out as it
+ * came. */
+#ifndef KITH_CLI_SHOW_H
+#define KITH_CLI_SHOW_H
+
+#include "cli/cli.h"
+
+struct column {
+    const char *title;  /* "STATE" in a table, "state" in a list */
+    const char *member; /* may go down: "ledger.size" */
+};
+
+/* The rows of list `name` of j, aligned, with a line of titles; "none" on stderr if there are none. */
+MUST_USE bool show_table(struct cli *cli, const struct json *list, const struct column *columns, size_t n,
+                         struct err *e);
+/* "title  value" for each column that is there. */
+MUST_USE bool show_list(struct cli *cli, const struct json *map, const struct column *columns, size_t n, struct err *e);
+/* Everything that is in the map, by name. */
+MUST_USE bool show_map(struct cli *cli, const struct json *map, struct err *e);
+/* The answer's text as it came, with a line end. */
+MUST_USE bool show_raw(struct cli *cli, const struct buf *reply, struct err *e);
+/* One value as text: lists joined by commas, maps as name=value. */
+void show_put_value(struct buf *b, const struct json *j);
+const struct json *show_find(const struct json *j, const char *member);
+
+#endif
