@@ -370,7 +370,7 @@ static CURLcode perform(CURL *h)
 
 bool http_client_call(struct http_client *c, const struct http_call *call, struct http_reply *reply, struct err *e)
 {
-    reply->status = 0;
+    *reply = (struct http_reply){0};
     buf_init(&reply->body, call->body_max ? call->body_max : BODY_MAX);
     buf_init(&reply->head, HEAD_MAX);
     if (!check_call(c, call, e))
@@ -391,6 +391,9 @@ bool http_client_call(struct http_client *c, const struct http_call *call, struc
     long status = 0;
     curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
     reply->status = (int)status;
+    curl_off_t again = 0;
+    if (curl_easy_getinfo(c->curl, CURLINFO_RETRY_AFTER, &again) == CURLE_OK && again > 0)
+        reply->retry_after_s = again;
     if (code != CURLE_OK && !run.stopped)
         ok = call_failed(&run, code, e);
     else if (status >= 400 && !call->any_status)

@@ -36,6 +36,7 @@ struct http_call {
 
 struct http_reply {
     int status;
+    int64_t retry_after_s; /* Retry-After (RFC 9110 section 10.2.3), of refusals too; 0: none */
     struct buf body;
     struct buf head; /* fields of the last answer, "name: value\n", names in lower case */
 };
@@ -48,7 +49,7 @@ void http_client_cancel(struct http_client *c);
 
 /* Errors: unavailable (not reached, time over; `try` says what to look at), tls-trust (the server's certificate), tls,
  * http-answer (not HTTP, larger than the cap); a problem+json answer becomes the error that the server sent, any other
- * status of 400 and more the nearest code.  *reply is good until http_reply_clear(). */
+ * status of 400 and more the nearest code; status and retry_after_s stay then.  *reply is good until http_reply_clear(). */
 MUST_USE bool http_client_call(struct http_client *c, const struct http_call *call, struct http_reply *reply,
                                struct err *e);
 void http_reply_clear(struct http_reply *r);

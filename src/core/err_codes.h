@@ -138,6 +138,14 @@ ERR_ROW(ERR_GATE_TOPIC, POLICY, 1126, "gate-topic", "No topic pattern of the pol
 ERR_ROW(ERR_GATE_BROKER, POLICY, 1127, "gate-broker", "The broker's configuration would let clients pass the plugin; `kith gateway config` writes one that does not.")
 /* 1200-1299: agent */
 ERR_ROW(ERR_TOKEN, SYNTAX, 1200, "token", "Not an enrolment token as `kith device add --token` prints it: cut, changed, or of another kind.")
+ERR_ROW(ERR_AGENT_STATE, INTERNAL, 1201, "agent-state", "A file in the agent's state directory is not what the agent wrote. Restore it, or enrol with a new token.")
+ERR_ROW(ERR_AGENT_ENROLLED, CONFLICT, 1202, "agent-enrolled", "The state directory belongs to another device, or has a credential that still works.")
+ERR_ROW(ERR_AGENT_NOT_ENROLLED, NOTFOUND, 1203, "agent-not-enrolled", "The state directory has neither a credential nor a claim to get one with.")
+ERR_ROW(ERR_AGENT_ROOT, CRYPTO, 1204, "agent-root", "What the platform sent as its root certificate is not the one whose fingerprint stands in the token.")
+ERR_ROW(ERR_AGENT_CERT, CRYPTO, 1205, "agent-cert", "What the platform sent as certificate is not for the key that asked, or does not lead to the root.")
+ERR_ROW(ERR_AGENT_PENDING, UNAVAILABLE, 1206, "agent-pending", "The platform took the request and has not decided yet. The same key asks again by itself.")
+ERR_ROW(ERR_AGENT_RETIRED, POLICY, 1207, "agent-retired", "The platform said that this device is gone for good, so its keys were destroyed. That is permanent.")
+ERR_ROW(ERR_AGENT_HOOK, IO, 1208, "agent-hook", "The command that is to run after a renewal could not be run, failed, or took too long.")
 /* 1300-1399: cli */
 ERR_ROW(ERR_INIT_HALF, CONFLICT, 1300, "init-half", "An init was killed before it was done, and the directory has what it made. The same command goes on from there.")
 ERR_ROW(ERR_FINDINGS, CRYPTO, 1301, "ledger-findings", "The ledger, or the state that it records, was altered or is not whole; each finding names the entry or the row.")

@@ -1,0 +1,30 @@
+/* What the agent asks of the platform, as a table of functions: agent/est.h is the real one (EST and /device/v1 over TLS),
+ * tests bring a small CA of their own. */
+#ifndef KITH_AGENT_PLATFORM_H
+#define KITH_AGENT_PLATFORM_H
+
+#include "agent/credential.h"
+
+struct platform_answer {
+    struct buf certs;      /* DER end to end; empty if the platform wants to be asked again */
+    int64_t retry_after_s; /* with or without success: when to ask again; 0: as we like */
+};
+
+struct platform_hello {
+    bool wipe;
+    int64_t renew_after; /* Unix time; 0: no hint */
+    int64_t server_time; /* 0: not said */
+};
+
+struct platform {
+    void *ctx;
+    /* The CA certificates; the root must be the one of the fingerprint.  Unauthenticated. */
+    bool (*cacerts)(void *ctx, struct platform_answer *out, struct err *e);
+    /* A certificate for a PKCS#10 request: on a claim (device id and claim), or on the credential `by`, if that is given. */
+    bool (*enroll)(void *ctx, struct slice csr, const char *device, const char *claim, const struct credential *by,
+                   struct platform_answer *out, struct err *e);
+    /* Shows that `by` works.  A device that is gone for good gets ERR_TOMBSTONE. */
+    bool (*hello)(void *ctx, const struct credential *by, struct platform_hello *out, struct err *e);
+};
+
+#endif

@@ -1,0 +1,213 @@
+/* kith-agent run: keeps the credential renewed. */
+#include "agent/hook.h"
+#include "agent/verbs.h"
+#include "base/log.h"
+#include "base/notify.h"
+
+#define TICK_MS        60000 /* the wall clock may jump; look at it that often */
+#define PROOFS_MAX     10    /* refusals of a new certificate before it is given up */
+#define HOOK_FAILS_MAX 8
+
+struct run {
+    struct program *p;
+    struct session *s;
+    struct report report;
+    struct retry obtain, hello, hook;
+    unsigned refused; /* proofs of `next` that the platform refused */
+    struct err last;  /* for --once */
+};
+
+static void note(struct run *r, const char *what, const struct err *e)
+{
+    int64_t now = env_now_s(&r->p->env);
+    if (!e) {
+        r->report.ok_at = now;
+        r->report.error = (struct err){0};
+    } else {
+        r->report.failed_at = now;
+        r->report.error = r->last = *e;
+        LOG(&r->p->env, WARN, "agent", what, log_err(e));
+    }
+    if (!agent_is_retired(&r->s->agent) || e)
+        report_write(&r->s->state, &r->p->env, &r->report);
+}
+
+/* When the current certificate is to be renewed, and how long it holds; false if there is none that can be read. */
+static bool look(const struct run *r, int64_t *renew_at, int64_t *ends_at)
+{
+    struct credential c;
+    struct err e;
+    unsigned slot = state_slot(&r->s->state, STATE_CURRENT);
+    *renew_at = *ends_at = 0;
+    if (!slot)
+        return false;
+    if (!credential_peek(&r->s->state, slot, &c, &e)) {
+        LOG(&r->p->env, ERROR, "agent", "the current certificate cannot be read; renewing", log_err(&e));
+        return true;
+    }
+    if (c.chain_n) {
+        *ends_at = c.cert.not_after;
+        *renew_at = credential_renew_at(&c, r->s->conf.at_percent);
+        /* A hint that would leave no time for trouble is none, and one from before this certificate is done with. */
+        int64_t latest = *ends_at - (*ends_at - c.received_at) / 10;
+        if (r->report.renew_after > c.received_at && r->report.renew_after < latest)
+            *renew_at = r->report.renew_after;
+    }
+    credential_clear(&c);
+    return true;
+}
+
+static void after_refusal(struct run *r, const struct err *e)
+{
+    char path[STATE_PATH_MAX];
+    struct err dropped;
+    enum err_class c = err_class_of(e->code);
+    unsigned next = state_slot(&r->s->state, STATE_NEXT);
+    if (!next || !file_exists(state_slot_path(&r->s->state, next, "cert.pem", path)) ||
+        (c != ERR_CLASS_AUTH && c != ERR_CLASS_POLICY) || ++r->refused < PROOFS_MAX)
+        return;
+    r->refused = 0;
+    LOG(&r->p->env, WARN, "agent", "the new certificate is refused; another one will be asked for");
+    if (!agent_drop_next(&r->s->agent, &dropped))
+        LOG(&r->p->env, ERROR, "agent", "it cannot be given up", log_err(&dropped));
+}
+
+static void do_obtain(struct run *r)
+{
+    struct err e = {0};
+    int64_t renew_at, ends_at, now = env_now_s(&r->p->env);
+    bool has_current = look(r, &renew_at, &ends_at);
+    if (has_current && now < renew_at && !agent_is_half_way(&r->s->agent))
+        return;
+    if (!retry_is_due(&r->obtain, &r->p->env))
+        return;
+    if (agent_obtain(&r->s->agent, &e)) {
+        retry_done(&r->obtain);
+        retry_done(&r->hook);
+        r->refused = 0;
+        r->report.renew_after = r->s->agent.hello.renew_after;
+        note(r, NULL, NULL);
+        LOG(&r->p->env, NOTICE, "agent", "a new certificate is in use", log_str("device", r->s->conf.device));
+        return;
+    }
+    after_refusal(r, &e);
+    retry_later(&r->obtain, &r->p->env, r->s->agent.retry_after_s, ends_at > now ? ends_at - now : 0);
+    note(r, "no new certificate yet", &e);
+}
+
+static void do_hello(struct run *r)
+{
+    struct err e = {0};
+    if (!state_slot(&r->s->state, STATE_CURRENT) || !retry_is_due(&r->hello, &r->p->env))
+        return;
+    if (!agent_say_hello(&r->s->agent, &e)) {
+        retry_later(&r->hello, &r->p->env, r->s->agent.retry_after_s, 0);
+        note(r, "the platform did not take our hello", &e);
+        return;
+    }
+    retry_done(&r->hello);
+    retry_later(&r->hello, &r->p->env, r->s->conf.hello_s, 0);
+    r->hello.failures = 0;
+    r->report.renew_after = r->s->agent.hello.renew_after;
+    note(r, NULL, NULL);
+}
+
+static void do_hook(struct run *r)
+{
+    struct err e = {0};
+    if (!hook_is_due(&r->s->state, &r->s->conf) || r->hook.failures >= HOOK_FAILS_MAX ||
+        !retry_is_due(&r->hook, &r->p->env))
+        return;
+    if (hook_run(&r->s->state, &r->s->conf, &e)) {
+        retry_done(&r->hook);
+        return;
+    }
+    retry_later(&r->hook, &r->p->env, 0, 0);
+    note(r, "the hook failed", &e);
+}
+
+static void do_what_is_due(struct run *r)
+{
+    do_obtain(r);
+    if (!agent_is_retired(&r->s->agent))
+        do_hook(r);
+    if (!agent_is_retired(&r->s->agent))
+        do_hello(r);
+    if (!agent_is_retired(&r->s->agent))
+        do_obtain(r); /* a hint may have made it due */
+}
+
+static bool retired(struct run *r, struct err *e)
+{
+    struct err left;
+    if (!agent_tidy(&r->s->agent, &left))
+        LOG(&r->p->env, ERROR, "agent", "not everything is wiped", log_err(&left));
+    err_set(e, ERR_AGENT_RETIRED, "%s was retired by its platform",
+            r->s->conf.device ? r->s->conf.device : r->s->state.dir);
+    return err_try(e, "a new identity needs a new --dir and a token for a new device");
+}
+
+static int64_t next_wait(const struct run *r, int64_t watchdog_ms)
+{
+    int64_t renew_at, ends_at, now = env_mono_ms(&r->p->env), wait = TICK_MS;
+    const struct retry *all[] = {&r->obtain, &r->hello, &r->hook};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        if (all[i]->at_ms > now && all[i]->at_ms - now < wait)
+            wait = all[i]->at_ms - now;
+    if (look(r, &renew_at, &ends_at)) {
+        int64_t left = renew_at * 1000 - env_now_ms(&r->p->env);
+        if (left > 0 && left < wait)
+            wait = left;
+    }
+    return watchdog_ms && watchdog_ms < wait ? watchdog_ms : wait;
+}
+
+static void notify(const struct run *r, bool (*send)(const char *, struct err *))
+{
+    struct err e;
+    if (!send(r->p->notify_socket, &e))
+        LOG(&r->p->env, WARN, "agent", "systemd is not told", log_err(&e));
+}
+
+static bool loop(struct run *r, bool once, struct err *e)
+{
+    const int64_t watchdog_ms = notify_watchdog_interval_ms(r->p->watchdog_usec);
+    notify(r, notify_ready);
+    while (!r->p->stopped()) {
+        do_what_is_due(r);
+        if (agent_is_retired(&r->s->agent))
+            return retired(r, e);
+        if (once) {
+            *e = r->last;
+            return e->code == ERR_NONE;
+        }
+        notify(r, notify_watchdog);
+        r->p->wait_ms(next_wait(r, watchdog_ms));
+    }
+    notify(r, notify_stopping);
+    LOG(&r->p->env, INFO, "agent", "stopped");
+    return true;
+}
+
+bool run_verb(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    const struct run_opts *o = opts;
+    struct session s = {.state.lock = -1};
+    struct run r = {.p = ctx, .s = &s};
+    (void)words;
+    bool ok = state_open(o->dir, false, &s.state, e) && session_read_conf(&s, e) && session_ready(&s, ctx, e);
+    if (ok && agent_is_retired(&s.agent))
+        ok = retired(&r, e);
+    else if (ok && !state_slot(&s.state, STATE_CURRENT) && !agent_is_half_way(&s.agent)) {
+        ok = err_set(e, ERR_AGENT_NOT_ENROLLED, "%s has neither a credential nor a claim", s.state.dir);
+        err_try(e, "kith-agent enroll --dir %s, with a token of `kith device add --token`", s.state.dir);
+    } else if (ok) {
+        struct err left;
+        if (!agent_tidy(&s.agent, &left))
+            LOG(&r.p->env, WARN, "agent", "leftovers of an earlier run stay", log_err(&left));
+        report_read(&s.state, &r.report);
+        ok = loop(&r, o->once, e);
+    }
+    session_close(&s);
+    return ok;
+}

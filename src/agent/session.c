@@ -1,0 +1,54 @@
+#include "agent/verbs.h"
+#include "keys/p11.h"
+#include "keys/p11_uri.h"
+
+bool session_read_conf(struct session *s, struct err *e)
+{
+    char path[STATE_PATH_MAX];
+    arena_init(&s->arena, 256 << 10);
+    return conf_read(state_path(&s->state, CONF_FILE, path), &s->arena, &s->conf, e);
+}
+
+static bool open_token(struct session *s, struct err *e)
+{
+    struct p11_uri uri;
+    const struct conf *c = &s->conf;
+    if (strcmp(c->store, "file") == 0)
+        return true;
+    if (!p11_uri_read(c->store, &uri, e))
+        return false;
+    if (!c->module || !uri.token.given) {
+        err_set(e, ERR_KEY_REF, "keys on a token need its module, and its label in the URI");
+        return err_try(e, "--module /usr/lib/....so --pin-file FILE --key 'pkcs11:token=LABEL;object=NAME'");
+    }
+    return p11_open(c->module, p11_uri_text(&uri.token), c->pin_file, NULL, &s->p11, e);
+}
+
+void session_aim(struct session *s)
+{
+    s->est.url = s->conf.url;
+    s->est.key_store = strcmp(s->conf.store, "file") == 0 ? "file" : "pkcs11";
+    if (!conf_is_enrolled(&s->conf, s->est.root_sha256))
+        s->est.url = "";
+}
+
+bool session_ready(struct session *s, const struct program *p, struct err *e)
+{
+    if (!open_token(s, e))
+        return false;
+    session_aim(s);
+    s->agent = (struct agent){.env = &p->env,
+                              .state = &s->state,
+                              .conf = &s->conf,
+                              .arena = &s->arena,
+                              .keys = {.passphrase_file = s->conf.passphrase_file, .p11 = s->p11},
+                              .platform = est_platform(&s->est)};
+    return true;
+}
+
+void session_close(struct session *s)
+{
+    p11_free(s->p11);
+    state_close(&s->state);
+    arena_clear(&s->arena);
+}

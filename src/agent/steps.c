@@ -1,0 +1,398 @@
+#include "agent/steps.h"
+
+#include <stdio.h>
+
+#include "agent/pem.h"
+#include "base/codec.h"
+#include "base/log.h"
+#include "base/rfc3339.h"
+#include "keys/crypto.h"
+#include "x509/certs_only.h"
+#include "x509/csr.h"
+#include "x509/name.h"
+
+#define CLAIM_MAX 64
+
+static void reached(struct agent *a, enum agent_step step)
+{
+    if (a->reached)
+        a->reached(a->reached_ctx, step);
+}
+
+static bool has(const struct agent *a, const char *name)
+{
+    char path[STATE_PATH_MAX];
+    return file_exists(state_path(a->state, name, path));
+}
+
+bool agent_is_retired(const struct agent *a)
+{
+    return has(a, "retired");
+}
+
+/* --- the token --- */
+
+/* A key that was made for one device never asks for another. */
+static bool forget_other_device(struct agent *a, const struct token *t, struct err *e)
+{
+    uint8_t root[SHA256_SIZE];
+    if (!conf_is_enrolled(a->conf, root) ||
+        (strcmp(a->conf->device, t->device) == 0 && slice_eq(SLICE_ARRAY(root), SLICE_ARRAY(t->root_sha256))))
+        return true;
+    if (state_slot(a->state, STATE_CURRENT)) {
+        err_set(e, ERR_AGENT_ENROLLED, "%s is enrolled as %s, and the token is for %s", a->state->dir, a->conf->device,
+                t->device);
+        return err_try(e, "use another --dir, or remove this one if the device has a new identity");
+    }
+    unsigned next = state_slot(a->state, STATE_NEXT);
+    return (!next || (state_unlink(a->state, STATE_NEXT, e) && credential_destroy(a->state, &a->keys, next, e)));
+}
+
+bool agent_take_token(struct agent *a, const struct token *t, struct err *e)
+{
+    char path[STATE_PATH_MAX], hex[2 * SHA256_SIZE + 1];
+    if (!forget_other_device(a, t, e))
+        return false;
+    if (!codec_encode(CODEC_HEX, SLICE_ARRAY(t->root_sha256), hex, sizeof hex))
+        return err_set(e, ERR_INTERNAL, "a fingerprint");
+    a->conf->url = arena_str(a->arena, slice_str(t->url));
+    a->conf->device = arena_str(a->arena, slice_str(t->device));
+    a->conf->root_sha256 = arena_str(a->arena, slice_str(hex));
+    if (!arena_ok(a->arena, e))
+        return false;
+    /* The claim goes first: without it agent.conf alone would look like a device whose claim was used. */
+    if (!file_write_atomic(state_path(a->state, "claim", path), 0600, slice_str(t->claim), e))
+        return false;
+    reached(a, STEP_CLAIM);
+    if (!conf_write(state_path(a->state, CONF_FILE, path), a->conf, e))
+        return false;
+    reached(a, STEP_CONF);
+    return true;
+}
+
+/* --- the root --- */
+
+static bool write_root(struct agent *a, struct slice der, struct err *e)
+{
+    char path[STATE_PATH_MAX];
+    struct buf pem;
+    buf_init(&pem, STATE_CERT_MAX);
+    pem_put_cert(&pem, der);
+    bool ok = file_write_atomic(state_path(a->state, "root.pem", path), 0644, buf_slice(&pem), e) &&
+              file_write_atomic(state_path(a->state, "root.cer", path), 0644, der, e);
+    buf_clear(&pem);
+    if (ok)
+        reached(a, STEP_ROOT);
+    return ok;
+}
+
+/* Finds the root by its fingerprint among the platform's CA certificates; *certs keeps them all. */
+static bool fetch_root(struct agent *a, struct platform_answer *cas, struct slice *root, struct err *e)
+{
+    uint8_t want[SHA256_SIZE], got[SHA256_SIZE];
+    struct slice one, left;
+    *root = (struct slice){0};
+    if (!conf_is_enrolled(a->conf, want))
+        return err_set(e, ERR_AGENT_NOT_ENROLLED, "%s names no platform and device", a->state->dir);
+    bool ok = a->platform.cacerts(a->platform.ctx, cas, e);
+    a->retry_after_s = cas->retry_after_s;
+    if (!ok)
+        return false;
+    left = buf_slice(&cas->certs);
+    while (!root->n && certs_only_next(&left, &one)) {
+        sha256(one, got);
+        if (slice_eq(SLICE_ARRAY(got), SLICE_ARRAY(want)))
+            *root = one;
+    }
+    if (!root->n) {
+        err_set(e, ERR_AGENT_ROOT, "no CA certificate of %s has the fingerprint %s", a->conf->url,
+                a->conf->root_sha256);
+        return err_try(e, "compare with `kith ca ls` there; a new token is needed if the platform was made anew");
+    }
+    return has(a, "root.cer") && has(a, "root.pem") ? true : write_root(a, *root, e);
+}
+
+/* --- one credential --- */
+
+/* The reference of the slot's key: that of the current key if it is to be kept. */
+static bool next_ref(struct agent *a, unsigned slot, struct buf *ref, bool *found, struct err *e)
+{
+    unsigned current = state_slot(a->state, STATE_CURRENT);
+    struct key *k;
+    *found = false;
+    if (current && !a->conf->rekey && strcmp(a->conf->store, "file") != 0)
+        return state_slot_ref(a->state, current, ref, found, e);
+    if (!credential_ref(a->state, a->conf, slot, ref, e))
+        return false;
+    /* A key on a token that was there before us belongs to whoever made it. */
+    if (strncmp(buf_str(ref), "file:", 5) != 0) {
+        struct err ignored;
+        *found = key_open(&a->keys, buf_str(ref), &k, &ignored);
+        if (*found)
+            key_free(k);
+        else if (err_class_of(ignored.code) != ERR_CLASS_NOTFOUND) {
+            *e = ignored;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A key in a file that is kept is copied, before `next` points to the slot: destroying the old one overwrites its file. */
+static bool keep_key(struct agent *a, unsigned slot, struct err *e)
+{
+    char path[STATE_PATH_MAX];
+    struct buf key;
+    unsigned current = state_slot(a->state, STATE_CURRENT);
+    if (!current || a->conf->rekey || strcmp(a->conf->store, "file") != 0)
+        return true;
+    buf_init(&key, STATE_CERT_MAX);
+    bool ok = file_read_private(state_slot_path(a->state, current, "key.pem", path), STATE_CERT_MAX, &key, e) &&
+              file_write_atomic(state_slot_path(a->state, slot, "key.pem", path), 0600, buf_slice(&key), e);
+    buf_wipe(&key);
+    return ok;
+}
+
+static bool make_slot(struct agent *a, unsigned *slot, struct err *e)
+{
+    struct buf ref;
+    bool found = false;
+    *slot = state_slot_fresh(a->state);
+    buf_init(&ref, STATE_PATH_MAX);
+    bool ok = next_ref(a, *slot, &ref, &found, e) && state_slot_make(a->state, *slot, buf_str(&ref), found, e) &&
+              keep_key(a, *slot, e);
+    buf_clear(&ref);
+    if (!ok)
+        return false;
+    reached(a, STEP_SLOT);
+    if (!state_link(a->state, STATE_NEXT, *slot, e))
+        return false;
+    reached(a, STEP_NEXT);
+    return true;
+}
+
+static bool make_csr(struct agent *a, const struct credential *next, struct writer *w, struct err *e)
+{
+    char text[64];
+    uint8_t name[NAME_DER_MAX];
+    struct writer subject = WRITER_ARRAY(name);
+    snprintf(text, sizeof text, "CN=%s", a->conf->device);
+    struct csr_template t = {.spki = key_get0_spki(next->key)};
+    const struct signer s = key_signer(next->key);
+    if (!name_write(&subject, slice_str(text), e))
+        return false;
+    t.subject = writer_slice(&subject);
+    return csr_write(&t, &s, w, e);
+}
+
+static bool read_claim(struct agent *a, struct buf *claim, struct err *e)
+{
+    char path[STATE_PATH_MAX];
+    state_path(a->state, "claim", path);
+    return !file_exists(path) || file_read_private(path, CLAIM_MAX, claim, e);
+}
+
+/* Asks with the claim, or with the current credential. */
+static bool ask_by(struct agent *a, struct slice csr, struct platform_answer *answer, struct err *e)
+{
+    struct buf claim;
+    struct credential current;
+    unsigned slot = state_slot(a->state, STATE_CURRENT);
+    credential_init(&current);
+    buf_init(&claim, CLAIM_MAX);
+    bool ok = read_claim(a, &claim, e);
+    if (ok && claim.n) {
+        ok = a->platform.enroll(a->platform.ctx, csr, a->conf->device, buf_str(&claim), NULL, answer, e);
+    } else if (ok && slot) {
+        ok = credential_open_key(a->state, &a->keys, slot, &current, e) &&
+             credential_read_cert(a->state, &current, e) &&
+             a->platform.enroll(a->platform.ctx, csr, a->conf->device, NULL, &current, answer, e);
+    } else if (ok) {
+        ok = err_set(e, ERR_AGENT_NOT_ENROLLED, "%s has neither a credential nor a claim", a->state->dir);
+        err_try(e, "kith-agent enroll --dir %s, with a token of `kith device add --token`", a->state->dir);
+    }
+    buf_wipe(&claim);
+    credential_clear(&current);
+    return ok;
+}
+
+static bool ask(struct agent *a, struct credential *next, struct err *e)
+{
+    uint8_t der[CSR_MAX];
+    struct writer w = WRITER_ARRAY(der);
+    struct platform_answer cas = {0}, answer = {0};
+    struct slice root;
+    buf_init(&cas.certs, STATE_CERT_MAX);
+    buf_init(&answer.certs, STATE_CERT_MAX);
+    bool ok = fetch_root(a, &cas, &root, e) && make_csr(a, next, &w, e);
+    if (ok) {
+        ok = ask_by(a, writer_slice(&w), &answer, e);
+        a->retry_after_s = answer.retry_after_s;
+    }
+    if (ok)
+        reached(a, STEP_ASKED);
+    if (ok && answer.certs.n == 0) {
+        ok = err_set(e, ERR_AGENT_PENDING, "the platform has not decided about %s yet", a->conf->device);
+        err_why(e, "RFC 7030 section 4.2.3: answer 202");
+        err_try(e, "approve it there; the agent asks again by itself");
+    }
+    ok = ok && credential_store_cert(a->state, next, buf_slice(&answer.certs), buf_slice(&cas.certs), root,
+                                     env_now_s(a->env), e);
+    buf_clear(&cas.certs);
+    buf_clear(&answer.certs);
+    if (!ok || !credential_read_cert(a->state, next, e))
+        return false;
+    reached(a, STEP_CERT);
+    return true;
+}
+
+/* A device that is gone for good destroys its keys, whoever was asking. */
+static bool judge(struct agent *a, struct err *e)
+{
+    struct err wiped;
+    if (e->code != ERR_TOMBSTONE)
+        return false;
+    if (!agent_wipe(a, e->what, &wiped))
+        LOG(a->env, ERROR, "agent", "the keys could not be wiped", log_err(&wiped));
+    return false;
+}
+
+static bool prove(struct agent *a, const struct credential *c, struct err *e)
+{
+    if (!a->platform.hello(a->platform.ctx, c, &a->hello, e))
+        return false;
+    return !a->hello.wipe || err_set(e, ERR_TOMBSTONE, "the platform says that %s is gone for good", a->conf->device);
+}
+
+/* Installs what has proven itself.  Repeats of any part do no harm. */
+static bool install(struct agent *a, unsigned next, struct err *e)
+{
+    char path[STATE_PATH_MAX];
+    if (!state_link(a->state, STATE_CURRENT, next, e))
+        return false;
+    reached(a, STEP_CURRENT);
+    if (!file_remove(state_path(a->state, "claim", path), e))
+        return false;
+    reached(a, STEP_CLAIM_GONE);
+    if (!state_unlink(a->state, STATE_NEXT, e))
+        return false;
+    reached(a, STEP_NEXT_GONE);
+    /* The new credential counts, whatever becomes of the old one; the next start tries again. */
+    struct err old;
+    if (!agent_tidy(a, &old))
+        LOG(a->env, WARN, "agent", "the old credential is not destroyed yet", log_err(&old));
+    return true;
+}
+
+static bool obtain(struct agent *a, struct credential *next, unsigned slot, struct err *e)
+{
+    if (!credential_make_key(a->state, &a->keys, slot, conf_key_type(a->conf), next, e))
+        return err_ctx(e, "the new key");
+    reached(a, STEP_KEY);
+    if (!credential_read_cert(a->state, next, e))
+        return false;
+    bool stale = next->chain_n && credential_is_expired(next, env_now_s(a->env));
+    if ((!next->chain_n || stale) && !ask(a, next, e))
+        return false;
+    if (!prove(a, next, e))
+        return false;
+    reached(a, STEP_PROVEN);
+    return install(a, slot, e);
+}
+
+bool agent_is_half_way(const struct agent *a)
+{
+    return has(a, "claim") || state_slot(a->state, STATE_NEXT);
+}
+
+bool agent_obtain(struct agent *a, struct err *e)
+{
+    struct credential next;
+    unsigned slot = state_slot(a->state, STATE_NEXT);
+    a->retry_after_s = 0;
+    credential_init(&next);
+    if (agent_is_retired(a)) {
+        err_set(e, ERR_AGENT_RETIRED, "%s was retired", a->state->dir);
+        return err_try(e, "a new identity needs a new --dir and a token for a new device");
+    }
+    if (slot && slot == state_slot(a->state, STATE_CURRENT)) /* stopped within install() */
+        return install(a, slot, e);
+    bool ok = (slot || make_slot(a, &slot, e)) && obtain(a, &next, slot, e);
+    credential_clear(&next);
+    return ok || judge(a, e);
+}
+
+bool agent_say_hello(struct agent *a, struct err *e)
+{
+    struct credential current;
+    unsigned slot = state_slot(a->state, STATE_CURRENT);
+    a->retry_after_s = 0;
+    if (!slot)
+        return err_set(e, ERR_AGENT_NOT_ENROLLED, "%s has no credential", a->state->dir);
+    credential_init(&current);
+    bool ok = credential_open_key(a->state, &a->keys, slot, &current, e) &&
+              credential_read_cert(a->state, &current, e) && prove(a, &current, e);
+    credential_clear(&current);
+    return ok || judge(a, e);
+}
+
+bool agent_drop_next(struct agent *a, struct err *e)
+{
+    if (has(a, "claim") || !state_slot(a->state, STATE_CURRENT))
+        return true;
+    return state_unlink(a->state, STATE_NEXT, e) && agent_tidy(a, e);
+}
+
+/* --- tidying and wiping --- */
+
+/* With a kept key on a token, the slot that goes names the key that stays. */
+static bool shares_key(const struct agent *a, unsigned slot)
+{
+    static const char *const links[] = {STATE_CURRENT, STATE_NEXT};
+    struct buf mine, other;
+    bool found, same = false;
+    struct err ignored;
+    buf_init(&mine, STATE_PATH_MAX);
+    buf_init(&other, STATE_PATH_MAX);
+    if (state_slot_ref(a->state, slot, &mine, &found, &ignored) && strncmp(buf_str(&mine), "file:", 5) != 0)
+        for (size_t i = 0; i < ARRAY_LEN(links) && !same; i++) {
+            unsigned n = state_slot(a->state, links[i]);
+            buf_reset(&other);
+            same = n && n != slot && state_slot_ref(a->state, n, &other, &found, &ignored) &&
+                   slice_eq(buf_slice(&mine), buf_slice(&other));
+        }
+    buf_clear(&mine);
+    buf_clear(&other);
+    return same;
+}
+
+static bool drop_slot(void *ctx, unsigned slot, struct err *e)
+{
+    struct agent *a = ctx;
+    bool ok =
+        shares_key(a, slot) ? state_slot_remove(a->state, slot, e) : credential_destroy(a->state, &a->keys, slot, e);
+    if (ok)
+        reached(a, agent_is_retired(a) ? STEP_WIPED : STEP_OLD_GONE);
+    return ok;
+}
+
+bool agent_tidy(struct agent *a, struct err *e)
+{
+    char path[STATE_PATH_MAX];
+    if (agent_is_retired(a) && (!file_remove(state_path(a->state, "claim", path), e) ||
+                                !state_unlink(a->state, STATE_NEXT, e) || !state_unlink(a->state, STATE_CURRENT, e)))
+        return false;
+    return state_each_unused(a->state, drop_slot, a, e);
+}
+
+bool agent_wipe(struct agent *a, const char *why, struct err *e)
+{
+    char path[STATE_PATH_MAX], text[ERR_WHAT_MAX + 64];
+    int n = snprintf(text, sizeof text, "%s %s\n", RFC3339(env_now_s(a->env)), why);
+    if (n < 0 || !file_write_atomic(state_path(a->state, "retired", path), 0600, slice_of(text, (size_t)n), e))
+        return false;
+    reached(a, STEP_RETIRED);
+    LOG(a->env, WARN, "agent", "the platform says this device is gone for good: keys are wiped",
+        log_str("device", a->conf->device));
+    return agent_tidy(a, e);
+}

@@ -1,0 +1,428 @@
+#!/usr/bin/python3
+"""kith-agent against a small EST server with faults at will, made of Python's own ssl and cryptography.
+
+    run.py KITH_AGENT
+
+The server listens on loopback only; every process is ended by its id."""
+import base64
+import datetime
+import hashlib
+import http.server
+import ipaddress
+import json
+import os
+import shutil
+import signal
+import socketserver
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import pkcs7
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+AGENT = os.path.abspath(sys.argv[1])
+DEVICE = "dev_01jdabcdefghjkmnpqrstvwxyz"
+CLAIM = "abcdefghijklmnopqrstuvwxyz234567"
+PEM, DER = serialization.Encoding.PEM, serialization.Encoding.DER
+
+
+def now():
+    return datetime.datetime.utcnow()
+
+
+def name(cn):
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, cn)])
+
+
+def builder(subject, key, issuer, days=30, backdate=86400, seconds=None):
+    life = datetime.timedelta(seconds=seconds) if seconds is not None else datetime.timedelta(days=days)
+    return (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key)
+            .serial_number(x509.random_serial_number()).not_valid_before(now() - datetime.timedelta(seconds=backdate))
+            .not_valid_after(now() + life))
+
+
+def ca(cn, issuer_cert=None, issuer_key=None):
+    key = ec.generate_private_key(ec.SECP256R1())
+    b = builder(name(cn), key.public_key(), issuer_cert.subject if issuer_cert else name(cn))
+    b = b.add_extension(x509.BasicConstraints(True, None), True).add_extension(
+        x509.KeyUsage(False, False, False, False, False, True, True, False, False), True)
+    return b.sign(issuer_key or key, hashes.SHA256()), key
+
+
+class Platform:
+    """What the server knows and does; tests set the fields."""
+
+    def __init__(self):
+        self.root, self.root_key = ca("Test Root")
+        self.issuing, self.issuing_key = ca("Test Issuing", self.root, self.root_key)
+        self.life_s = 3600
+        self.reset()
+
+    def reset(self):
+        self.pending = self.unavailable = 0  # how many enrolments get 202, or 503
+        self.other_key = self.other_ca = self.tombstone = self.hello_denied = False
+        self.hint = None
+        self.asked, self.hellos, self.by = [], 0, []
+        self.claims = {DEVICE: CLAIM}
+        self.issued = {}
+
+    def issue(self, csr, expired=False):
+        spki = csr.public_key().public_bytes(DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        self.asked.append(hashlib.sha256(spki).hexdigest())
+        if self.asked[-1] in self.issued and not expired:
+            return self.issued[self.asked[-1]]
+        key = ec.generate_private_key(ec.SECP256R1()).public_key() if self.other_key else csr.public_key()
+        issuer, issuer_key = ca("Other CA") if self.other_ca else (self.issuing, self.issuing_key)
+        b = builder(csr.subject, key, issuer.subject, seconds=self.life_s)
+        b = b.add_extension(x509.KeyUsage(True, False, False, False, False, False, False, False, False), True)
+        b = b.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False)
+        cert = b.sign(issuer_key, hashes.SHA256())
+        if not self.other_key and not self.other_ca:
+            self.issued[self.asked[-1]] = cert
+        return cert
+
+
+PLATFORM = Platform()
+
+
+class Est(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def answer(self, status, kind="text/plain", body=b"", **headers):
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        for k, v in headers.items():
+            self.send_header(k.replace("_", "-"), v)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def problem(self, status, code, detail, **headers):
+        self.answer(status, "application/problem+json",
+                    json.dumps({"code": code, "detail": detail, "status": status}).encode(), **headers)
+
+    def certs(self, certs):
+        body = base64.b64encode(pkcs7.serialize_certificates(certs, DER))
+        self.answer(200, "application/pkcs7-mime; smime-type=certs-only", body)
+
+    def do_GET(self):
+        if self.path == "/.well-known/est/cacerts":
+            return self.certs([PLATFORM.issuing, PLATFORM.root])
+        self.answer(404)
+
+    def peer(self):
+        der = self.connection.getpeercert(True)
+        return x509.load_der_x509_certificate(der) if der else None
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        peer = self.peer()
+        if PLATFORM.tombstone:
+            return self.problem(403, "tombstone", "device %s is retired" % DEVICE)
+        if self.path == "/device/v1/hello":
+            PLATFORM.hellos += 1
+            if not peer or PLATFORM.hello_denied:
+                return self.problem(401, "denied", "not known")
+            told = {"v": 1, "server_time": now().strftime("%Y-%m-%dT%H:%M:%SZ")}
+            if PLATFORM.hint:
+                told["renew_after"] = PLATFORM.hint
+            return self.answer(200, "application/json", json.dumps(told).encode())
+        if self.path.endswith("/simpleenroll"):
+            want = "Basic " + base64.b64encode(("%s:%s" % (DEVICE, PLATFORM.claims.get(DEVICE))).encode()).decode()
+            if self.headers.get("Authorization") != want:
+                return self.problem(401, "claim", "no such claim", WWW_Authenticate='Basic realm="t"')
+        elif not self.path.endswith("/simplereenroll") or not peer:
+            return self.problem(401, "denied", "nothing shows who asks")
+        assert b"\n" not in body and self.headers["Content-Type"] == "application/pkcs10"
+        csr = x509.load_der_x509_csr(base64.b64decode(body, validate=True))
+        assert csr.is_signature_valid
+        PLATFORM.by.append(self.path.rsplit("/", 1)[1])
+        if PLATFORM.unavailable:
+            PLATFORM.unavailable -= 1
+            return self.problem(503, "unavailable", "later", Retry_After="1")
+        if PLATFORM.pending:
+            PLATFORM.pending -= 1
+            return self.answer(202, Retry_After="1")
+        self.certs([PLATFORM.issue(csr)])
+
+
+class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        pass
+
+
+def serve(work):
+    key = ec.generate_private_key(ec.SECP256R1())
+    b = builder(name("localhost"), key.public_key(), PLATFORM.issuing.subject)
+    b = b.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
+    cert = b.sign(PLATFORM.issuing_key, hashes.SHA256())
+    chain = os.path.join(work, "server.pem")
+    with open(chain, "wb") as f:
+        f.write(key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+        for c in (cert, PLATFORM.issuing, PLATFORM.root):
+            f.write(c.public_bytes(PEM))
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ctx.load_cert_chain(chain)
+    roots = os.path.join(work, "roots.pem")
+    with open(roots, "wb") as f:
+        f.write(PLATFORM.root.public_bytes(PEM))
+    ctx.load_verify_locations(roots)
+    ctx.verify_mode = ssl.CERT_OPTIONAL
+    server = Server(("127.0.0.1", 0), Est)
+    server.socket = ctx.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, "https://localhost:%d" % server.server_address[1]
+
+
+def cbor_text(s):
+    head = bytes([0x60 + len(s)]) if len(s) < 24 else bytes([0x78, len(s)])
+    return head + s.encode()
+
+
+def token(url, root=None, claim=CLAIM, device=DEVICE):
+    root = root or PLATFORM.root.fingerprint(hashes.SHA256())
+    body = b"\x85\x01" + cbor_text(url) + b"\x58\x20" + root + cbor_text(device) + cbor_text(claim)
+    return "kith1_" + base64.urlsafe_b64encode(body).rstrip(b"=").decode() + "\n"
+
+
+def agent(*args, stdin="", want=0):
+    p = subprocess.run([AGENT] + list(args), input=stdin, capture_output=True, text=True, timeout=60)
+    assert p.returncode == want, "%s: exit %d, not %d\n%s%s" % (args, p.returncode, want, p.stdout, p.stderr)
+    assert CLAIM not in p.stderr + p.stdout, "the claim was printed"
+    return p
+
+
+def public(x):
+    return x.public_key().public_bytes(DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def status(state):
+    return json.loads(agent("status", "--dir", state, "--json").stdout)
+
+
+def pair(state):
+    """The credential in use: its key must be the certificate's."""
+    key = serialization.load_pem_private_key(open(state + "/current/key.pem", "rb").read(), None)
+    cert = x509.load_pem_x509_certificate(open(state + "/current/cert.pem", "rb").read())
+    assert public(key) == public(cert), "key and certificate do not belong together"
+    return cert
+
+
+def conf(state, section, line):
+    path = state + "/agent.conf"
+    text = open(path).read()
+    word = line.split(" = ")[0]
+    kept = [l for l in text.split("\n") if not l.startswith(word + " = ")]
+    kept.insert(kept.index("[%s]" % section) + 1, line)
+    with open(path, "w") as f:
+        f.write("\n".join(kept))
+
+
+def enrols_with_a_token_on_standard_input(url, state):
+    p = agent("enroll", "--dir", state, stdin=token(url))
+    assert p.stdout.strip() == DEVICE
+    s = status(state)
+    assert s["state"] == "enrolled" and s["device"] == DEVICE and s["v"] == 1, s
+    pair(state)
+    assert not os.path.exists(state + "/claim") and not os.path.lexists(state + "/next")
+    assert open(state + "/root.cer", "rb").read() == PLATFORM.root.public_bytes(DER)
+    # The chain that lies there is what OpenSSL wants.
+    check = subprocess.run(["openssl", "verify", "-CAfile", state + "/root.pem", "-untrusted",
+                            state + "/current/cert.pem", state + "/current/cert.pem"], capture_output=True)
+    assert check.returncode == 0, check.stderr
+    # Once more does nothing.
+    asked = len(PLATFORM.asked)
+    agent("enroll", "--dir", state, stdin=token(url))
+    assert len(PLATFORM.asked) == asked and PLATFORM.hellos == 1
+    for dirpath, dirs, files in os.walk(state):
+        for f in dirs + files:
+            path = os.path.join(dirpath, f)
+            mode = os.lstat(path).st_mode & 0o077
+            assert os.path.islink(path) or f in ("root.cer", "root.pem") or mode == 0, "%s is open" % path
+
+
+def makes_keys_of_each_type(url, state):
+    for kind in ("p384", "ed25519", "rsa2048"):
+        agent("enroll", "--dir", state + kind, "--key-type", kind, stdin=token(url))
+        assert status(state + kind)["certificate"]["key_type"] == kind
+        pair(state + kind)
+
+
+def waits_while_the_platform_has_not_decided(url, state):
+    PLATFORM.pending = PLATFORM.unavailable = 1
+    agent("enroll", "--dir", state, "--wait", "30s", stdin=token(url))
+    assert len(PLATFORM.by) == 3 and len(set(PLATFORM.asked)) == 1
+    pair(state)
+
+
+def keeps_its_key_when_told_to_come_back(url, state):
+    PLATFORM.pending = 1
+    p = agent("enroll", "--dir", state, "--wait", "0", stdin=token(url), want=7)
+    assert "error[agent-pending]" in p.stderr
+    assert status(state)["state"] == "enrolling"
+    before = open(state + "/next/key.pem").read()
+    agent("run", "--dir", state, "--once")  # the claim lies there
+    assert open(state + "/current/key.pem").read() == before
+    pair(state)
+
+
+def refuses_a_platform_with_another_root(url, state):
+    p = agent("enroll", "--dir", state, stdin=token(url, root=b"\1" * 32), want=6)
+    assert "error[tls-trust]" in p.stderr or "error[tls]" in p.stderr, p.stderr
+    assert not PLATFORM.asked
+
+
+def refuses_certificates_that_are_not_its_own(url, state):
+    for fault, word in (("other_key", "agent-cert"), ("other_ca", "chain")):
+        setattr(PLATFORM, fault, True)
+        p = agent("enroll", "--dir", state, stdin=token(url), want=6)
+        assert word in p.stderr, p.stderr
+        assert not os.path.exists(state + "/next/cert.pem")
+        setattr(PLATFORM, fault, False)
+    agent("enroll", "--dir", state, stdin="")  # goes on with what it has
+    assert len(set(PLATFORM.asked)) == 1
+
+
+def says_what_is_wrong(url, state):
+    assert "error[token]" in agent("enroll", "--dir", state, stdin="hello\n", want=6).stderr
+    assert "error[token]" in agent("enroll", "--dir", state, stdin="", want=6).stderr
+    assert "error[claim]" in agent("enroll", "--dir", state, stdin=token(url, claim="b" * 32), want=4).stderr
+    assert "error[unavailable]" in agent("enroll", "--dir", state, "--wait", "0",
+                                         stdin=token("https://localhost:1"), want=7).stderr
+    assert "error[not-found]" in agent("status", "--dir", state + "x", want=3).stderr
+    assert "error[agent-not-enrolled]" in agent("run", "--dir", mkstate(state + "y"), want=3).stderr
+    agent("enrol", want=2)
+    agent(want=2)
+    agent("--help")
+    agent("enroll", "--help")
+
+
+def mkstate(path):
+    os.mkdir(path, 0o700)
+    return path
+
+
+def a_token_for_another_device_does_not_replace_it(url, state):
+    agent("enroll", "--dir", state, stdin=token(url))
+    other = token(url, device="dev_01jdabcdefghjkmnpqrstvwxy0")
+    assert "error[agent-enrolled]" in agent("enroll", "--dir", state, "--again", stdin=other, want=5).stderr
+    pair(state)
+
+
+def renews_with_a_new_key_and_runs_the_hook(url, state):
+    PLATFORM.life_s = 10
+    agent("enroll", "--dir", state, stdin=token(url))
+    first = pair(state)
+    hook = os.path.join(state, "hook.sh")
+    with open(hook, "w") as f:
+        f.write("#!/bin/sh\n[ $1 = word ] && cat $KITH_CERT $KITH_KEY $KITH_ROOT >/dev/null && env >%s/ran\n" % state)
+    os.chmod(hook, 0o700)
+    conf(state, "hook", "command = %s word" % hook)
+    time.sleep(7)
+    agent("run", "--dir", state, "--once")
+    second = pair(state)
+    assert public(first) != public(second) and PLATFORM.by[-1] == "simplereenroll"
+    env = open(state + "/ran").read()
+    assert "KITH_DEVICE=" + DEVICE in env and "HOME=" not in env, env
+    assert len(os.listdir(state + "/credentials")) == 1
+    os.unlink(state + "/ran")
+    conf(state, "renew", "rekey = no")
+    time.sleep(7)
+    PLATFORM.issued = {}
+    agent("run", "--dir", state, "--once")
+    third = pair(state)
+    assert public(third) == public(second) and third != second and os.path.exists(state + "/ran")
+
+
+def keeps_the_old_credential_until_the_new_one_was_used(url, state):
+    PLATFORM.life_s = 6
+    agent("enroll", "--dir", state, stdin=token(url))
+    first = pair(state)
+    time.sleep(4.5)
+    PLATFORM.hello_denied = True
+    agent("run", "--dir", state, "--once", want=4)
+    assert pair(state) == first
+    asked = len(PLATFORM.asked)
+    PLATFORM.hello_denied = False
+    agent("run", "--dir", state, "--once")
+    assert pair(state) != first and len(PLATFORM.asked) == asked, "asked twice"
+
+
+def renews_by_itself_and_stops_when_told(url, state):
+    PLATFORM.life_s = 5
+    agent("enroll", "--dir", state, stdin=token(url))
+    seen = {pair(state).serial_number}
+    p = subprocess.Popen([AGENT, "run", "--dir", state], stderr=subprocess.PIPE, text=True)
+    try:
+        while open(state + "/lock").read().strip() != str(p.pid):
+            time.sleep(0.05)
+        assert "error[locked]" in agent("run", "--dir", state, want=5).stderr
+        end = time.time() + 20
+        while len(seen) < 3 and time.time() < end:
+            time.sleep(0.2)
+            try:
+                seen.add(pair(state).serial_number)
+            except (OSError, AssertionError):  # between two reads of ours
+                pass
+        assert len(seen) >= 3, seen
+    finally:
+        p.send_signal(signal.SIGTERM)
+    assert p.wait(10) == 0, p.stderr.read()
+
+
+def follows_the_platforms_hint(url, state):
+    agent("enroll", "--dir", state, stdin=token(url))
+    first = pair(state)
+    time.sleep(1.1)
+    PLATFORM.hint = now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    agent("run", "--dir", state, "--once")
+    assert pair(state) != first
+
+
+def wipes_its_keys_when_the_device_is_retired(url, state):
+    agent("enroll", "--dir", state, stdin=token(url))
+    PLATFORM.tombstone = True
+    assert "error[agent-retired]" in agent("run", "--dir", state, "--once", want=6).stderr
+    assert status(state)["state"] == "retired"
+    assert os.listdir(state + "/credentials") == [] and not os.path.lexists(state + "/current")
+    PLATFORM.tombstone = False
+    assert "error[agent-retired]" in agent("enroll", "--dir", state, stdin=token(url), want=6).stderr
+
+
+def main():
+    work = tempfile.mkdtemp(prefix="kith-agent-")
+    server, url = serve(work)
+    failed = 0
+    tests = [v for k, v in list(globals().items())
+             if callable(v) and getattr(v, "__code__", None) and v.__code__.co_varnames[:2] == ("url", "state")]
+    only = sys.argv[2:]
+    for i, test in enumerate(tests):
+        if only and test.__name__ not in only:
+            continue
+        PLATFORM.reset()
+        PLATFORM.life_s = 3600
+        try:
+            test(url, os.path.join(work, "state%d" % i))
+            print("ok   %s" % test.__name__, flush=True)
+        except Exception as e:
+            failed += 1
+            print("FAIL %s: %s %s" % (test.__name__, type(e).__name__, e), flush=True)
+    server.shutdown()
+    shutil.rmtree(work, ignore_errors=True)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
