@@ -15,6 +15,8 @@
 #include "store/tables.h"
 #include "x509/cert.h"
 
+#define KITH_VERSION "0.1.0"
+
 struct issuer;
 struct feed_hub;
 struct notary;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/id.h"
+#include "base/log.h"
 #include "core/cbor.h"
 #include "keys/crypto.h"
 #include "store/row.h"
@@ -345,6 +346,38 @@ bool device_change_state(struct app *app, struct device_act *a, struct err *e)
     }
     free(j);
     return ok;
+}
+
+struct quarantine_job {
+    struct state_job state;
+    struct app *app;
+    struct device_act act;
+    char device[DEVICE_ID_SIZE + 1], why[128];
+};
+
+static void quarantined(struct job *job, const struct err *e)
+{
+    struct quarantine_job *q = (struct quarantine_job *)job;
+    if (e) {
+        LOG(&q->app->env, WARN, "device", "no quarantine", log_str("device", q->device), log_err(e));
+    } else {
+        feed_hub_mark(q->app->feed, q->state.marks.v, q->state.marks.n);
+        feed_hub_device(q->app->feed, q->device, 0);
+    }
+    free(q);
+}
+
+void device_quarantine(struct app *app, const char *device, const char *why)
+{
+    struct quarantine_job *q = calloc(1, sizeof *q);
+    if (!q)
+        return;
+    q->app = app;
+    snprintf(q->device, sizeof q->device, "%s", device);
+    snprintf(q->why, sizeof q->why, "%s", why);
+    q->act = (struct device_act){.device = q->device, .who = "system:rule", .why = q->why, .to = DEVICE_QUARANTINED};
+    q->state = (struct state_job){.job = {.run = run_state, .done = quarantined}, .act = &q->act};
+    commit_submit(app->commit, &q->state.job);
 }
 
 /* ---- owner and tags ---- */

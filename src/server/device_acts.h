@@ -34,6 +34,9 @@ struct device_act {
 };
 MUST_USE bool device_change_state(struct app *app, struct device_act *a, struct err *e);
 
+/* Into quarantine on behalf of a rule; from any thread, does not wait. */
+void device_quarantine(struct app *app, const char *device, const char *why);
+
 /* Another owner (NULL: none) or other tags (JSON; empty: none). */
 struct device_edit {
     const char *device, *who, *why;

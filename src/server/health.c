@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "server/notary.h"
+#include "server/signers.h"
 
 #define CHECKPOINT_LATE_S 10
 #define DAY_S             86400
@@ -18,6 +19,18 @@ static bool check_ledger(struct app *app, struct health_finding *f)
 {
     bool ok = client_is_connected(app->ledger);
     snprintf(f->detail, sizeof f->detail, "%s", ok ? "answers" : "does not answer");
+    return ok;
+}
+
+static bool check_token(struct app *app, struct health_finding *f)
+{
+    struct signer_state s[SIGNERS];
+    (void)app;
+    signers_state(s);
+    const char *token = s[SIGNER_ISSUING].token;
+    bool ok = strcmp(token, "down") != 0 && strcmp(token, "degraded") != 0;
+    snprintf(f->detail, sizeof f->detail, "%s%s%s", token[0] ? token : "not asked yet", ok ? "" : ": ",
+             ok ? "" : s[SIGNER_ISSUING].fault);
     return ok;
 }
 
@@ -57,6 +70,7 @@ static const struct {
 } checks[] = {
     {"signer-issuing", "look at the log of kithd: token, PIN file, passphrase file", check_issuing, true},
     {"signer-ledger", "look at the log of kithd: passphrase file, disk", check_ledger, true},
+    {"token", "look at the token; Kith logs in again by itself once it is back", check_token, true},
     {"checkpoint", "look at the log: the signers say why they do not sign", check_checkpoint, false},
     {"feed", "look at the log: the issuing signer makes the heads", check_feed, true},
     {"ca-expiry", "make a new issuing CA before it ends", check_ca, false},

@@ -78,6 +78,10 @@ static bool check_claim(struct tx *tx, struct issuance *is, struct err *e)
             return false;
         if (is->repeated)
             return true;
+        char rule[8];
+        if (!model_setting_text(tx_db(tx), is->model, "quarantine_on_second_key", "no", rule, sizeof rule, e))
+            return false;
+        is->quarantine = strcmp(rule, "yes") == 0;
         err_set(e, same_key ? ERR_CLAIM_USED : ERR_CLAIM_OTHER_KEY, "the claim of device %s was used %s", is->subject,
                 same_key ? "more than a day ago" : "with another key");
         return err_try(e, "kith device add --token makes a new claim for the device");

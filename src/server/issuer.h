@@ -40,7 +40,8 @@ struct issuance {
     uint8_t nonce[CLAIM_NONCE_SIZE];
     int64_t claim_expires_at;
     char model[MODEL_NAME_MAX + 1], serial[DEVICE_SERIAL_MAX + 1], owner[OWNER_NAME_MAX + 1];
-    bool repeated; /* der is what the same request got before */
+    bool quarantine; /* the model wants it if the claim comes with a second key */
+    bool repeated;   /* der is what the same request got before */
     int64_t started_ms;
     struct err voided; /* set: signed, but the state had changed; recorded as revoked, never delivered */
 

@@ -13,6 +13,7 @@
 #include "keys/crypto.h"
 #include "keys/secret.h"
 #include "server/api/api.h"
+#include "server/birth.h"
 #include "server/doors/device.h"
 #include "server/feed_hub.h"
 #include "server/gateways.h"
@@ -21,6 +22,7 @@
 #include "server/notary.h"
 #include "server/recover.h"
 #include "server/refusals.h"
+#include "server/signers.h"
 
 #define SIGNER_WAIT_MS   30000
 #define IDENTITY_EVERY_S 43200
@@ -198,7 +200,7 @@ static bool record_started(struct tx *tx, struct job *job, struct err *e)
     struct app *app = ((struct started *)job)->app;
     struct event_draft d = event_draft_of(EVENT_PLATFORM_STARTED);
     event_set_text(&d, "who", "system:server");
-    event_set_text(&d, "version", "0.1.0");
+    event_set_text(&d, "version", KITH_VERSION);
     event_set_int(&d, "node", app->settings.node);
     return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, NULL, 0, NULL, e);
 }
@@ -211,7 +213,7 @@ static bool start(struct app *app, int local, struct err *e)
     if (!read_cert(app, PATH_ROOT_CERT, &app->root_der, &app->root, e) ||
         !read_cert(app, PATH_ISSUING_CERT, &app->ca_der, &app->ca, e) || !open_store(app, e) || !open_clients(app, e) ||
         !wait_signer(app, e) || !recover_reservations(app, e) || !recover_journal(app, &found, e) ||
-        !commit_run(app->commit, &j.job, e))
+        !birth_record(app, e) || !commit_run(app->commit, &j.job, e))
         return false;
     if (found)
         LOG(&app->env, NOTICE, "server", "entered what was signed and never answered",
@@ -287,6 +289,7 @@ static bool run(struct app *app, const struct options *o, struct err *e)
         struct err ignored;
         usleep(TICK_MS * 1000);
         refusals_flush(app, false);
+        signers_poll(app);
         if (app_now(app) - identity_at < IDENTITY_EVERY_S)
             continue;
         if (identity_renew(app, &ignored))

@@ -9,6 +9,7 @@
 #include "signer/snapshot.h"
 
 #define SNAPSHOT_EVERY (16u << 20) /* bytes of journal */
+#define TOKEN_CHECK_MS 5000
 #define ARENA_MAX      (1u << 20)
 
 static const char *path_of(struct domain *d, const char *file)
@@ -73,7 +74,7 @@ static bool open_issuing(struct domain *d, const struct key_env *keys, struct er
 bool domain_open(struct domain *d, const char *name, const struct settings *s, const struct key_env *keys,
                  const struct env *env, const struct crypto *crypto, volatile bool *stop, struct err *e)
 {
-    *d = (struct domain){.name = name, .settings = s, .env = env, .crypto = crypto, .stop = stop};
+    *d = (struct domain){.name = name, .settings = s, .env = env, .crypto = crypto, .stop = stop, .token = keys->p11};
     arena_init(&d->arena, ARENA_MAX);
     buf_init(&d->pending, 64u << 20);
     cover_init(&d->cover, crypto);
@@ -145,9 +146,22 @@ bool domain_sync(struct domain *d, struct err *e)
     return ok;
 }
 
+/* A sign of life keeps the token's sessions, and finds a lost token before a request does. */
+static void check_token(struct domain *d)
+{
+    struct err e;
+    int64_t now = env_mono_ms(d->env);
+    if (!d->token || now - d->token_checked_ms < TOKEN_CHECK_MS)
+        return;
+    d->token_checked_ms = now;
+    if (!p11_check(d->token, &e))
+        LOG(d->env, WARN, "signer", "the token does not answer", log_err(&e));
+}
+
 void domain_idle(struct domain *d)
 {
     struct err e;
+    check_token(d);
     if (journal_end(d->journal).at - d->snapshot_at.at < SNAPSHOT_EVERY)
         return;
     if (!domain_snapshot(d, &e))

@@ -10,6 +10,7 @@
 #include "ca/request.h"
 #include "ca/roster.h"
 #include "keys/key.h"
+#include "keys/p11.h"
 #include "model/settings.h"
 #include "signer/cover.h"
 #include "signer/journal.h"
@@ -26,6 +27,8 @@ struct domain {
     const struct crypto *crypto;
     struct arena arena; /* lives as long as the process */
 
+    struct p11 *token; /* NULL: keys are files */
+    int64_t token_checked_ms;
     struct key *vouch_key; /* Ed25519: signs (ledger) or cosigns (issuing) checkpoints */
     struct cover cover;
     struct journal *journal;

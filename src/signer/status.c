@@ -8,9 +8,12 @@ bool signer_status(struct domain *d, uint64_t id, struct reader *r, size_t n, st
 {
     uint8_t answer[4096];
     struct writer a = WRITER_ARRAY(answer);
+    struct p11_health token = {0};
+    if (d->token)
+        p11_health(d->token, &token);
     if (n != 0 || !reader_end(r))
         return err_set(e, ERR_SIGNER_PROTOCOL, "a request for the status that is malformed");
-    answer_put(&a, id, 9);
+    answer_put(&a, id, 11);
     cbor_put_text(&a, d->name);
     cbor_put_uint(&a, d->cover.tree.size);
     cbor_put_uint(&a, d->cover.open_n);
@@ -20,6 +23,8 @@ bool signer_status(struct domain *d, uint64_t id, struct reader *r, size_t n, st
     cbor_put_uint(&a, d->issued);
     cbor_put_uint(&a, d->refused);
     cbor_put_int(&a, d->last_time);
+    cbor_put_text(&a, d->token ? p11_state_name(token.state) : "none");
+    cbor_put_text(&a, token.last_fault);
     buf_put(out, writer_slice(&a));
     return writer_ok(&a) || err_set(e, ERR_INTERNAL, "status");
 }

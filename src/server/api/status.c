@@ -1,8 +1,7 @@
 /* How the platform is: for people (status), for doctor, and in short for load balancers (public.c). */
 #include "server/health.h"
 #include "server/notary.h"
-
-#define VERSION "0.1.0"
+#include "server/signers.h"
 
 static const struct sql sql_devices = {"SELECT COUNT(*) FROM device"};
 static const struct sql sql_certs = {"SELECT COUNT(*) FROM certificate"};
@@ -15,6 +14,23 @@ static bool put_count(struct call *c, const char *key, const struct sql *q, stru
         return false;
     json_out_int(&c->out, key, rows_int(&r, 0));
     return true;
+}
+
+static void put_signers(struct call *c)
+{
+    struct signer_state s[SIGNERS];
+    signers_state(s);
+    json_out_list(&c->out, "signers");
+    for (int i = 0; i < SIGNERS; i++) {
+        json_out_map(&c->out, NULL);
+        json_out_text(&c->out, "domain", signer_name(i));
+        json_out_bool(&c->out, "connected", s[i].answers);
+        json_out_text(&c->out, "token", s[i].token);
+        json_out_int(&c->out, "issued", (int64_t)s[i].issued);
+        json_out_int(&c->out, "refused", (int64_t)s[i].refused);
+        json_out_end(&c->out);
+    }
+    json_out_end(&c->out);
 }
 
 static bool status(struct call *c, struct err *e)
@@ -32,7 +48,7 @@ static bool status(struct call *c, struct err *e)
     json_out_text(&c->out, "origin", s->origin);
     json_out_text(&c->out, "url", s->url);
     json_out_text(&c->out, "plain_url", s->plain_url);
-    json_out_text(&c->out, "version", VERSION);
+    json_out_text(&c->out, "version", KITH_VERSION);
     json_out_int(&c->out, "node", s->node);
     json_out_bool(&c->out, "ready", h.ready);
     if (!put_count(c, "devices", &sql_devices, e) || !put_count(c, "certificates", &sql_certs, e))
@@ -50,16 +66,7 @@ static bool status(struct call *c, struct err *e)
     if (!put_count(c, "gateways", &sql_gateways, e))
         return false;
     json_out_end(&c->out);
-    json_out_list(&c->out, "signers");
-    json_out_map(&c->out, NULL);
-    json_out_text(&c->out, "domain", "issuing");
-    json_out_bool(&c->out, "connected", client_is_connected(c->app->issuing));
-    json_out_end(&c->out);
-    json_out_map(&c->out, NULL);
-    json_out_text(&c->out, "domain", "ledger");
-    json_out_bool(&c->out, "connected", client_is_connected(c->app->ledger));
-    json_out_end(&c->out);
-    json_out_end(&c->out);
+    put_signers(c);
     return true;
 }
 

@@ -8,6 +8,7 @@
 #include "base/tls.h"
 #include "keys/crypto.h"
 #include "server/app.h"
+#include "server/device_acts.h"
 #include "server/doors/idevid.h"
 #include "server/issuer.h"
 #include "server/records.h"
@@ -84,6 +85,8 @@ static void done(struct issuance *is, const struct err *e)
         answer_certs(en->req, &cert, 1);
     } else if (e->code == ERR_CLAIM_OTHER_KEY || e->code == ERR_CLAIM_USED) {
         refusal_note_claim(is->app, is->subject, "est", http_peer(en->req), e, is->spki_hash);
+        if (e->code == ERR_CLAIM_OTHER_KEY && is->quarantine)
+            device_quarantine(is->app, is->subject, "its claim was shown with a second key");
         http_error(en->req, e);
     } else if (e->code == ERR_IN_PROGRESS || e->code == ERR_SIGNER_GONE) {
         static const struct http_field again = {"Retry-After", "2"};

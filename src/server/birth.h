@@ -1,0 +1,10 @@
+/* The first entries of a platform's ledger: who it is, with which keys and profiles it begins. */
+#ifndef KITH_SERVER_BIRTH_H
+#define KITH_SERVER_BIRTH_H
+
+#include "server/app.h"
+
+/* Does nothing if the ledger has entries. */
+MUST_USE bool birth_record(struct app *app, struct err *e);
+
+#endif

@@ -1,0 +1,96 @@
+#include "server/signers.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "core/cbor.h"
+
+static struct {
+    pthread_mutex_t lock;
+    struct signer_state state[SIGNERS];
+    bool told[SIGNERS]; /* what the ledger was told last: it answers */
+} all = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+const char *signer_name(int i)
+{
+    return i == SIGNER_ISSUING ? "issuing" : "ledger";
+}
+
+static void copy_text(char *dst, size_t cap, struct slice s)
+{
+    snprintf(dst, cap, "%.*s", (int)s.n, (const char *)s.p);
+}
+
+static bool ask(struct client *c, struct signer_state *out, struct err *e)
+{
+    AUTO(buf_clear) struct buf b;
+    size_t n;
+    buf_init(&b, 8192);
+    *out = (struct signer_state){0};
+    if (!client_call(c, REQUEST_STATUS, (struct slice){0}, 0, &b, &n, e))
+        return false;
+    struct reader r = reader_of(buf_slice(&b));
+    cbor_get_tstr(&r); /* domain */
+    cbor_get_uint(&r); /* leaves */
+    out->uncovered = cbor_get_uint(&r);
+    cbor_get_uint(&r); /* journal */
+    cbor_get_bstr(&r); /* its key */
+    cbor_get_uint(&r); /* head */
+    out->issued = cbor_get_uint(&r);
+    out->refused = cbor_get_uint(&r);
+    cbor_get_int(&r); /* its time */
+    copy_text(out->token, sizeof out->token, cbor_get_tstr(&r));
+    copy_text(out->fault, sizeof out->fault, cbor_get_tstr(&r));
+    out->answers = true;
+    return answer_end(&r, e);
+}
+
+struct tell_job {
+    struct job job;
+    const char *domain;
+    bool answers;
+    char why[200];
+};
+
+static bool run_tell(struct tx *tx, struct job *job, struct err *e)
+{
+    const struct tell_job *j = (const struct tell_job *)job;
+    uint8_t fields[512];
+    struct event ev;
+    struct event_draft d = event_draft_of(j->answers ? EVENT_SIGNER_STARTED : EVENT_SIGNER_LOST);
+    event_set_text(&d, "who", "system:server");
+    event_set_text(&d, "domain", j->domain);
+    event_set_text(&d, j->answers ? "version" : "why", j->answers ? KITH_VERSION : j->why);
+    return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, NULL, 0, NULL, e);
+}
+
+void signers_poll(struct app *app)
+{
+    struct client *clients[SIGNERS] = {app->issuing, app->ledger};
+    for (int i = 0; i < SIGNERS; i++) {
+        struct err e = {0};
+        struct signer_state s;
+        struct tell_job j = {.job = {.run = run_tell}, .domain = signer_name(i)};
+        bool down;
+        j.answers = ask(clients[i], &s, &e);
+        down = strcmp(s.token, "down") == 0;
+        snprintf(j.why, sizeof j.why, "%.199s", down ? s.fault : e.what);
+        j.answers = j.answers && !down;
+        pthread_mutex_lock(&all.lock);
+        all.state[i] = s;
+        bool news = all.told[i] != j.answers;
+        all.told[i] = j.answers;
+        pthread_mutex_unlock(&all.lock);
+        if (news && !commit_run(app->commit, &j.job, &e))
+            LOG(&app->env, WARN, "signers", "not entered", log_err(&e));
+    }
+}
+
+void signers_state(struct signer_state out[SIGNERS])
+{
+    pthread_mutex_lock(&all.lock);
+    memcpy(out, all.state, sizeof all.state);
+    pthread_mutex_unlock(&all.lock);
+}
