@@ -110,8 +110,8 @@ EVENT_ROW(CERT_DELIVERED, 87, "cert.delivered", "An unanswered certificate was g
           OPT_T(subject), I(cert), B(serial))
 EVENT_ROW(CRL_ISSUED, 90, "crl.issued", "A revocation list was signed.", T(who), T(issuer), I(node), I(shard),
           I(number), OPT_I(entries), I(this_update), OPT_I(next_update), B(digest))
-EVENT_ROW(FEED_HEAD, 91, "feed.head", "A head of the revocation feed was signed.", T(who), I(seq), OPT_I(revoked), OPT_I(held),
-          I(time_at), OPT_I(next_at), B(digest), OPT_I(latency_ms))
+EVENT_ROW(FEED_HEAD, 91, "feed.head", "A head of the revocation feed was signed.", T(who), I(seq), OPT_I(revoked),
+          OPT_I(held), I(time_at), OPT_I(next_at), B(digest), OPT_I(latency_ms))
 EVENT_ROW(FEED_ACKNOWLEDGED, 92, "feed.acknowledged", "All gateways, or all but the silent, act on a head.", T(who),
           I(seq), I(gateways), I(silent), OPT_I(latency_ms))
 EVENT_ROW(SERVER_TLS_ISSUED, 95, "server-tls.issued", "The server's own TLS key was certified for a day.", T(who),
