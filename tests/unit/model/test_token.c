@@ -70,7 +70,7 @@ static void refuses_other_texts_and_never_quotes_them(void **state)
 {
     (void)state;
     static const char *const rows[] = {
-        "", "kith1_", "kith2_hQE", "kith1_hQE", "kith1_====", "kith1_" CLAIM, "kith1_gA", "kith1_hQJhYWBgYGA",
+        "", "kith1_", "kith2_hQE", "kith1_hQE", "kith1_====", ("kith1_" CLAIM), "kith1_gA", "kith1_hQJhYWBgYGA",
     };
     struct err e = {0};
     struct token t;
