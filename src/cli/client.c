@@ -160,22 +160,22 @@ static const char *full_url(struct cli *cli, const char *path)
     return arena_printf(&cli->arena, "%.*s%s", (int)n, cli->g.url, path);
 }
 
-bool cli_call(struct cli *cli, const char *method, const char *path, const struct buf *body, int64_t wait_ms,
-              struct buf *reply, struct err *e)
+static bool call(struct cli *cli, const char *method, const char *path, const char *type, const struct buf *body,
+                 int64_t wait_ms, struct buf *reply, struct err *e)
 {
     struct http_reply r = {0};
     struct slice s;
     if (!connect_once(cli, e) || (body && !buf_done(body, &s, e)))
         return false;
-    struct http_call call = {.method = method,
-                             .url = full_url(cli, path),
-                             .type = body ? "application/json" : NULL,
-                             .body = body ? buf_slice(body) : (struct slice){0},
-                             .body_max = CLI_ANSWER_MAX,
-                             .timeout_ms = TIMEOUT_MS + wait_ms};
-    if (!call.url)
+    struct http_call hc = {.method = method,
+                           .url = full_url(cli, path),
+                           .type = body ? type : NULL,
+                           .body = body ? buf_slice(body) : (struct slice){0},
+                           .body_max = CLI_ANSWER_MAX,
+                           .timeout_ms = TIMEOUT_MS + wait_ms};
+    if (!hc.url)
         return arena_ok(&cli->arena, e);
-    bool ok = http_client_call(cli->client, &call, &r, e);
+    bool ok = http_client_call(cli->client, &hc, &r, e);
     if (ok) {
         buf_put(reply, buf_slice(&r.body));
         ok = buf_done(reply, &s, e);
@@ -184,13 +184,31 @@ bool cli_call(struct cli *cli, const char *method, const char *path, const struc
     return ok;
 }
 
+static bool read_json(struct buf *reply, struct json **out, struct err *e)
+{
+    return json_read(buf_slice(reply), CLI_ANSWER_MAX, out, e) || err_ctx(e, "answer of the server");
+}
+
+bool cli_call(struct cli *cli, const char *method, const char *path, const struct buf *body, int64_t wait_ms,
+              struct buf *reply, struct err *e)
+{
+    return call(cli, method, path, "application/json", body, wait_ms, reply, e);
+}
+
 bool cli_call_json(struct cli *cli, const char *method, const char *path, const struct buf *body, int64_t wait_ms,
                    struct buf *reply, struct json **out, struct err *e)
 {
     *out = NULL;
     buf_reset(reply);
-    return cli_call(cli, method, path, body, wait_ms, reply, e) &&
-           (json_read(buf_slice(reply), CLI_ANSWER_MAX, out, e) || err_ctx(e, "answer of the server"));
+    return cli_call(cli, method, path, body, wait_ms, reply, e) && read_json(reply, out, e);
+}
+
+bool cli_call_lines(struct cli *cli, const char *path, const struct buf *lines, struct buf *reply, struct json **out,
+                    struct err *e)
+{
+    *out = NULL;
+    buf_reset(reply);
+    return call(cli, "POST", path, "application/jsonl", lines, 0, reply, e) && read_json(reply, out, e);
 }
 
 bool cli_fetch(struct cli *cli, const char *path, bool (*on_data)(struct slice part, void *arg), void *arg,
@@ -199,11 +217,11 @@ bool cli_fetch(struct cli *cli, const char *path, bool (*on_data)(struct slice p
     struct http_reply r = {0};
     if (!connect_once(cli, e))
         return false;
-    struct http_call call = {
+    struct http_call hc = {
         .url = full_url(cli, path), .on_data = on_data, .arg = arg, .timeout_ms = -1, .stall_ms = TIMEOUT_MS};
-    if (!call.url)
+    if (!hc.url)
         return arena_ok(&cli->arena, e);
-    bool ok = http_client_call(cli->client, &call, &r, e);
+    bool ok = http_client_call(cli->client, &hc, &r, e);
     http_reply_clear(&r);
     return ok;
 }

@@ -14,10 +14,13 @@ MUST_USE bool cli_call(struct cli *cli, const char *method, const char *path, co
 /* The same with the answer read as JSON; `reply` keeps its text. */
 MUST_USE bool cli_call_json(struct cli *cli, const char *method, const char *path, const struct buf *body,
                             int64_t wait_ms, struct buf *reply, struct json **out, struct err *e);
+/* The same with a body of JSON lines. */
+MUST_USE bool cli_call_lines(struct cli *cli, const char *path, const struct buf *lines, struct buf *reply,
+                             struct json **out, struct err *e);
 /* A download piece by piece. */
 MUST_USE bool cli_fetch(struct cli *cli, const char *path, bool (*on_data)(struct slice part, void *arg), void *arg,
                         struct err *e);
-/* "FORMAT" whose %s arguments are percent-encoded segments; in the arena. */
+/* prefix, the segment percent-encoded, suffix; in the arena. */
 const char *cli_path(struct cli *cli, const char *prefix, const char *segment, const char *suffix);
 /* Appends ?name=value or &name=value; nothing for NULL. */
 void cli_put_query(struct buf *b, const char *name, const char *value);

@@ -127,7 +127,7 @@ static const struct opt ls_rows[] = {
     {NULL, "limit", OPT_INT, 1, 100000000, .arg = "N", .help = "at most so many", AT(limit)},
 };
 
-static const struct column device_columns[] = {
+static const struct show_column device_columns[] = {
     {"ID", "id"},       {"MODEL", "model"}, {"SERIAL", "serial"},
     {"STATE", "state"}, {"OWNER", "owner"}, {"SINCE", "updated_at"},
 };
@@ -185,11 +185,11 @@ static bool run_ls(void *ctx, const void *opts, const struct args_words *words, 
     return cli_write(cli, &all, e);
 }
 
-static const struct column show_columns[] = {
+static const struct show_column show_columns[] = {
     {"id", "id"},       {"model", "model"}, {"serial", "serial"},      {"state", "state"},        {"locked", "locked"},
     {"owner", "owner"}, {"tags", "tags"},   {"created", "created_at"}, {"changed", "updated_at"},
 };
-static const struct column cert_columns[] = {
+static const struct show_column cert_columns[] = {
     {"CERTIFICATE", "serial"}, {"PROFILE", "profile"},    {"FROM", "not_before"},
     {"UNTIL", "not_after"},    {"REVOKED", "revoked_at"}, {"REASON", "reason"},
 };
@@ -214,7 +214,8 @@ static bool run_show(void *ctx, const void *opts, const struct args_words *words
     return show_table(cli, certs, cert_columns, ARRAY_LEN(cert_columns), e);
 }
 
-static const struct column history_columns[] = {{"ENTRY", "seq"}, {"TIME", "time"}, {"WHAT", "type"}, {"", "fields"}};
+static const struct show_column history_columns[] = {
+    {"ENTRY", "seq"}, {"TIME", "time"}, {"WHAT", "type"}, {"", "fields"}};
 
 static bool run_history(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {

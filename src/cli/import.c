@@ -223,7 +223,7 @@ static bool send_batch(struct import *im, struct err *e)
     buf_init(&reply, CLI_ANSWER_MAX);
     for (int try = 1;; try++) {
         AUTO(json_free_auto) struct json *j = NULL;
-        if (cli_call_json(im->cli, "POST", "/v1/devices/batch", &im->batch, 0, &reply, &j, e)) {
+        if (cli_call_lines(im->cli, "/v1/devices/batch", &im->batch, &reply, &j, e)) {
             if (!read_answer(im, j, e))
                 return false;
             break;

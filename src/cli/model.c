@@ -63,7 +63,7 @@ static bool run_model_set(void *ctx, const void *opts, const struct args_words *
     return send_model(ctx, "PUT", cli_path(ctx, "/v1/models/", words->v[0], ""), words, e);
 }
 
-static bool get(struct cli *cli, const char *path, const char *list, const struct column *columns, size_t n,
+static bool get(struct cli *cli, const char *path, const char *list, const struct show_column *columns, size_t n,
                 struct err *e)
 {
     const struct json *l;
@@ -79,7 +79,7 @@ static bool get(struct cli *cli, const char *path, const char *list, const struc
     return json_get_list(j, list, &l, e) && show_table(cli, l, columns, n, e);
 }
 
-static const struct column model_columns[] = {{"NAME", "name"}, {"SINCE", "created_at"}, {"SETTINGS", "settings"}};
+static const struct show_column model_columns[] = {{"NAME", "name"}, {"SINCE", "created_at"}, {"SETTINGS", "settings"}};
 
 static bool run_model_ls(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
@@ -123,7 +123,7 @@ static const struct opt revoke_rows[] = {
     {NULL, "reason", OPT_TEXT, .arg = "REASON", .help = "of RFC 5280 section 5.3.1, such as keyCompromise",
      .offset = offsetof(struct cert_opts, reason)},
 };
-static const struct column cert_columns[] = {
+static const struct show_column cert_columns[] = {
     {"SERIAL", "serial"},   {"SUBJECT", "subject"},    {"PROFILE", "profile"},
     {"UNTIL", "not_after"}, {"REVOKED", "revoked_at"}, {"REASON", "reason"},
 };
@@ -175,7 +175,7 @@ const size_t cert_verbs_n = ARRAY_LEN(cert_verbs);
 
 /* ---- status ---- */
 
-static const struct column status_columns[] = {
+static const struct show_column status_columns[] = {
     {"platform", "name"},
     {"version", "version"},
     {"ready", "ready"},

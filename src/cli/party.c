@@ -236,7 +236,7 @@ static bool run_gateway_add(void *ctx, const void *opts, const struct args_words
 
 /* ---- ls, rm: of all three kinds of parties ---- */
 
-static bool list(struct cli *cli, const char *path, const char *name, const struct column *columns, size_t n,
+static bool list(struct cli *cli, const char *path, const char *name, const struct show_column *columns, size_t n,
                  struct err *e)
 {
     const struct json *l;
@@ -259,10 +259,10 @@ static bool drop(struct cli *cli, const char *path, const char *name, struct err
     return !cli->g.json || reply.n == 0 || show_raw(cli, &reply, e);
 }
 
-static const struct column operator_columns[] = {{"NAME", "name"}, {"ROLE", "role"}, {"SINCE", "added_at"}};
-static const struct column gateway_columns[] = {
+static const struct show_column operator_columns[] = {{"NAME", "name"}, {"ROLE", "role"}, {"SINCE", "added_at"}};
+static const struct show_column gateway_columns[] = {
     {"NAME", "name"}, {"SITE", "site"}, {"KNOWS", "acked_seq"}, {"SAID SO", "acked_at"}};
-static const struct column anchor_columns[] = {{"NAME", "name"}, {"POLICY", "policy"}, {"SHA-256", "sha256"}};
+static const struct show_column anchor_columns[] = {{"NAME", "name"}, {"POLICY", "policy"}, {"SHA-256", "sha256"}};
 
 #define LIST(what, path, member, columns)                                                                              \
     static bool run_##what##_ls(void *ctx, const void *opts, const struct args_words *words, struct err *e)            \

@@ -43,9 +43,12 @@ void show_put_value(struct buf *b, const struct json *j)
             show_put_value(b, json_value(j, i));
         }
     } else {
-        /* true, false, null: the writer knows which. */
+        /* true, false, null: the writer knows which; null is nothing. */
+        size_t start = b->n;
         struct json_out o = json_out_of(b);
         json_put(&o, NULL, j);
+        if (b->n - start == 4 && memcmp(b->p + start, "null", 4) == 0)
+            buf_cut(b, start);
     }
 }
 
@@ -71,7 +74,7 @@ static void put_padding(struct buf *b, size_t start, size_t width)
         buf_put_char(b, ' ');
 }
 
-bool show_table(struct cli *cli, const struct json *list, const struct column *columns, size_t n, struct err *e)
+bool show_table(struct cli *cli, const struct json *list, const struct show_column *columns, size_t n, struct err *e)
 {
     size_t width[COLUMNS_MAX] = {0};
     AUTO(buf_clear) struct buf b, cell;
@@ -106,7 +109,7 @@ bool show_table(struct cli *cli, const struct json *list, const struct column *c
     return cli_write(cli, &b, e);
 }
 
-bool show_list(struct cli *cli, const struct json *map, const struct column *columns, size_t n, struct err *e)
+bool show_list(struct cli *cli, const struct json *map, const struct show_column *columns, size_t n, struct err *e)
 {
     size_t width = 0;
     AUTO(buf_clear) struct buf b;

@@ -5,16 +5,17 @@
 
 #include "cli/cli.h"
 
-struct column {
+struct show_column {
     const char *title;  /* "STATE" in a table, "state" in a list */
     const char *member; /* may go down: "ledger.size" */
 };
 
 /* The rows of list `name` of j, aligned, with a line of titles; "none" on stderr if there are none. */
-MUST_USE bool show_table(struct cli *cli, const struct json *list, const struct column *columns, size_t n,
+MUST_USE bool show_table(struct cli *cli, const struct json *list, const struct show_column *columns, size_t n,
                          struct err *e);
 /* "title  value" for each column that is there. */
-MUST_USE bool show_list(struct cli *cli, const struct json *map, const struct column *columns, size_t n, struct err *e);
+MUST_USE bool show_list(struct cli *cli, const struct json *map, const struct show_column *columns, size_t n,
+                        struct err *e);
 /* Everything that is in the map, by name. */
 MUST_USE bool show_map(struct cli *cli, const struct json *map, struct err *e);
 /* The answer's text as it came, with a line end. */
