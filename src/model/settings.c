@@ -48,7 +48,7 @@ const struct opt settings_rows[] = {
      AT(crl_refresh_s)},
     {"signer", "rate_per_minute", OPT_INT, 1, 100000000, "600000", .help = "certificates a minute at most",
      AT(rate_per_minute)},
-    {"feed", "interval", OPT_SECONDS, 1, 86400, "10s", .help = "a new head at the latest after", AT(feed_interval_s)},
+    {"feed", "interval", OPT_SECONDS, 1, 86400, "1m", .help = "a new head at the latest after", AT(feed_interval_s)},
     {"feed", "valid", OPT_SECONDS, 5, 2592000, "1h", .help = "how long a head holds", AT(feed_valid_s)},
     {"limits", "connections", OPT_INT, 1, 1000000, "10000", .help = "connections in all", AT(connections_max)},
     {"limits", "connections_per_address", OPT_INT, 1, 1000000, "1000", .help = "connections for each address",

@@ -280,6 +280,7 @@ static bool run(struct app *app, const struct options *o, struct err *e)
     if (!settings_read(o->config, &app->arena, &app->settings, e) || !crypto_init(e) ||
         !loop_listen_unix(app->settings.socket, 0600, &local, e) || !sandbox(app, e) || !start(app, local, e))
         return false;
+    signers_poll(app);
     LOG(&app->env, INFO, "server", "ready", log_str("url", app->settings.url),
         log_int("entries", (int64_t)tree_size(app->tree)));
     if (o->ready_fd && write((int)o->ready_fd, "ready\n", 6) != 6)
