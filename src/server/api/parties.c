@@ -47,10 +47,13 @@ static bool certify(struct call *c, enum cert_subject kind, const char *profile,
         !pem_get(slice_str(pem), "CERTIFICATE REQUEST", der, sizeof der, &n, e) ||
         !csr_read(slice_of(der, n), &csr, e) || !csr_verify(c->app->crypto, &csr, e))
         return false;
-    if (csr.spki.n > sizeof is->spki)
-        return err_set(e, ERR_LIMIT, "a key of %zu bytes", csr.spki.n);
+    if (csr.spki.n > sizeof is->spki || csr.san.n > sizeof is->san)
+        return err_set(e, ERR_LIMIT, "a key of %zu bytes, names of %zu", csr.spki.n, csr.san.n);
     memcpy(is->spki, csr.spki.p, csr.spki.n);
     is->spki_n = csr.spki.n;
+    if (csr.san.n)
+        memcpy(is->san, csr.san.p, csr.san.n);
+    is->san_n = csr.san.n;
     is->authority = AUTHORITY_OPERATOR;
     is->kind = kind;
     is->via = "api";
