@@ -8,7 +8,7 @@
 
 struct init_opts {
     const char *name, *origin, *plain_url, *listen, *plain_listen, *hostnames, *secrets, *database, *profiles;
-    const char *hsm, *token, *pin_file, *hsm_label;
+    const char *hsm, *token, *pin_file, *hsm_label, *hsm_paths;
     int key_type;
     bool offline_root;
 };
@@ -23,6 +23,8 @@ static const struct opt init_rows[] = {
     {NULL, "pin-file", OPT_PATH, .arg = "FILE", .help = "file with the token's PIN, mode 0600", AT(pin_file)},
     {NULL, "hsm-label", OPT_TEXT, 1, 40, "kith", .arg = "NAME", .help = "what labels of keys in the token begin with",
      AT(hsm_label)},
+    {NULL, "hsm-paths", OPT_TEXT, .arg = "PATH,...",
+     .help = "what the module reads and writes, if not /etc/softhsm and /var/lib/softhsm", AT(hsm_paths)},
     {NULL, "key-type", OPT_ENUM, .def = "p256", .words = key_words, .arg = "TYPE", .help = "of root and issuing CA",
      AT(key_type)},
     {NULL, "offline-root", OPT_BOOL, .help = "no root key here: writes a request for the machine that has it",
@@ -120,6 +122,7 @@ static bool make_plan(struct cli *cli, const struct init_opts *o, struct platfor
         .hsm_token = o->token,
         .hsm_pin_file = cli_absolute(cli, o->pin_file),
         .hsm_label = o->hsm_label,
+        .hsm_paths = o->hsm_paths,
         .key_type = key_type_from_name(key_words[o->key_type]),
         .offline_root = o->offline_root,
     };

@@ -111,6 +111,7 @@ static void put_conf(struct making *m, struct buf *b)
     put_row(b, "hsm_module", p->hsm_module);
     put_row(b, "hsm_token", p->hsm_token);
     put_row(b, "hsm_pin_file", p->hsm_pin_file);
+    put_row(b, "hsm_paths", p->hsm_paths);
     put_section(b, "ca", "Which key does what: file:PATH or pkcs11:...");
     for (size_t i = 0; i < KEYS; i++)
         if (m->conf_ref[i])

@@ -51,12 +51,13 @@ static bool sandbox(const struct settings *s, const char *domain, const struct e
         LOG(env, WARN, "signer", "the sandbox is off by configuration", log_str("domain", domain));
         return true;
     }
-    struct sandbox_path paths[] = {
+    struct sandbox_path paths[2 + SETTINGS_HSM_PATHS_MAX] = {
         {arena_printf(a, "%s/" PATH_SIGNERS "/%s", s->dir, domain), SANDBOX_READ | SANDBOX_WRITE},
-        {"/var/lib/softhsm", SANDBOX_READ | SANDBOX_WRITE},
         {"/dev/urandom", SANDBOX_READ},
     };
-    struct sandbox_policy policy = {.paths = paths, .paths_n = ARRAY_LEN(paths)};
+    struct sandbox_policy policy = {.paths = paths, .paths_n = 2};
+    for (size_t i = 0; s->hsm_module && i < s->hsm_paths.n; i++)
+        paths[policy.paths_n++] = (struct sandbox_path){s->hsm_paths.v[i], SANDBOX_READ | SANDBOX_WRITE};
     struct sandbox_report report;
     return sandbox_enter(&policy, &report, e);
 }
