@@ -1,0 +1,114 @@
+#!/usr/bin/python3
+"""The life of a device, short: a platform is made, a device enrols with curl, speaks to a broker, is revoked while it does,
+is cut off and stays out; the ledger has it all and shows a byte that somebody changed.
+
+    first_slice.py [hsm|postgres]      on keys in a token; on PostgreSQL"""
+import re
+import sys
+import time
+
+from kithtest import Broker, Kith, Mqtt, World, flip, run, say, wait_for
+
+CUT_S = 3  # held to one second on a quiet machine; the figure is printed
+
+
+def init_words(w, variant):
+    if variant == "hsm":
+        return w.softhsm()
+    if variant == "postgres":
+        return ["--database", w.postgres()]
+    return []
+
+
+def tells_what_it_made(k, variant):
+    assert re.fullmatch("[0-9a-f]{64}", k.made["root_sha256"]), k.made
+    digest = run("openssl", "x509", "-in", k.root_pem, "-noout", "-fingerprint", "-sha256").stdout.split("=")[1]
+    assert digest.strip().replace(":", "").lower() == k.made["root_sha256"]
+    status = k.must("GET", "/v1/status")
+    assert status["ready"] and status["url"] == k.url, status
+    assert all(s["connected"] for s in status["signers"]), status
+
+
+def certificate_is_good(k, device, pem):
+    run("openssl", "x509", "-inform", "DER", "-in", k.dir + "/ca/issuing.cer", "-out", k.w.path("issuing.pem"))
+    run("openssl", "verify", "-CAfile", k.root_pem, "-untrusted", k.w.path("issuing.pem"), "-purpose", "sslclient", pem)
+    shown = k.must("GET", "/v1/devices/" + device["id"])
+    assert shown["state"] == "active" and len(shown["certificates"]) == 1, shown
+    text = run("openssl", "x509", "-in", pem, "-noout", "-serial").stdout
+    assert text.strip().split("=")[1].lower().lstrip("0") == shown["certificates"][0]["serial"].lstrip("0"), text
+
+
+def is_cut_off(k, broker, device, key, pem, others):
+    session = Mqtt(broker, device["id"], key, pem)
+    session.subscribe(f"kith/{device['id']}/#")
+    session.publish(f"kith/{device['id']}/temperature", b"21.5")
+    at = time.monotonic()
+    answer = k.must("POST", f"/v1/devices/{device['serial']}/revoke", {"reason": "keyCompromise", "wait_ms": 5000})
+    answered = time.monotonic()
+    wait_for(lambda: session.ended_at, "the end of the live session", CUT_S)
+    say(f"revoked to session gone: {1000 * (session.ended_at - at):.0f} ms; "
+        f"to all gateways having acknowledged: {1000 * (answered - at):.0f} ms")
+    assert session.ended_at - at < CUT_S
+    assert answer["gateways"] == {"silent": [], "acknowledged": 1}, answer
+    cannot_return(k, broker, device, key, pem)
+    assert all(o.ended_at is None for o in others), "another device was cut off too"
+
+
+def cannot_return(k, broker, device, key, pem):
+    for _ in range(2):
+        assert not broker.publish(device["id"], key, pem), "it came back"
+    hello = k.https("POST", "/device/v1/hello", b"{}", {"Content-Type": "application/json"}, pem, key)
+    assert hello.status in (401, 403), hello
+    with open(k.w.path("unit1.csr"), "rb") as f:
+        csr = f.read()
+    again = k.enrol(csr, device["id"], device["claim"])
+    assert again.status == 403 and again.code == "tombstone", again
+    again = k.enrol(csr, verb="simplereenroll", cert=pem, key=key)
+    assert again.status in (401, 403), again
+    new_claim = k.api("POST", f"/v1/devices/{device['id']}/token", {})
+    assert new_claim.status in (403, 409), new_claim
+
+
+def ledger_holds(k, device):
+    names = [e["type"] for e in k.history(device["id"])]
+    for wanted in ("device.added", "cert.issued", "device.state", "cert.revoked"):
+        assert wanted in names, f"{wanted} not in {names}"
+    path = k.export()
+    code, ours, theirs = k.check_export(path)
+    assert code == 0, ours + theirs
+    say(theirs.strip())
+    with open(path, "rb") as f:
+        data = f.read()
+    # A letter of the device's own name, in the payload of the entry that added it.
+    at = data.index(device["serial"].encode())
+    code, ours, theirs = k.check_export(flip(path, path + ".flipped", at))
+    assert code == 6, ours + theirs
+    named = re.search(r"entry (\d+)", theirs).group(1)
+    assert re.search(rf"\bentry {named}\b", ours), f"ours does not name entry {named}:\n{ours}"
+    say(f"one bit turned in byte {at}: found in entry {named}")
+
+
+def main():
+    variant = sys.argv[1] if len(sys.argv) > 1 else "file"
+    with World("first-" + variant) as w:
+        k = Kith(w, *init_words(w, variant))
+        k.start()
+        tells_what_it_made(k, variant)
+        k.add_model("pump")
+        device, other = k.add_device("SN-0001"), k.add_device("SN-0002")
+        key, pem = k.curl_enrol("unit1", device)
+        other_key, other_pem = k.curl_enrol("unit2", other)
+        certificate_is_good(k, device, pem)
+        broker = Broker(k)
+        assert broker.publish(device["id"], key, pem), "mosquitto_pub is refused"
+        assert not broker.publish(device["id"], key, pem, topic=f"kith/{other['id']}/x"), "it publishes as another"
+        with_other = Mqtt(broker, other["id"], other_key, other_pem)
+        is_cut_off(k, broker, device, key, pem, [with_other])
+        assert broker.publish(other["id"] + "/b", other_key, other_pem, topic=f"kith/{other['id']}/x")
+        ledger_holds(k, device)
+        with_other.close()
+        k.stop()
+        say("ok")
+
+
+main()
