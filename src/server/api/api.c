@@ -37,7 +37,7 @@ static void run(const struct work *w)
     buf_init(&c.text, API_OUT_MAX);
     c.out = json_out_of(&c.text);
     bool ok = c.db || err_set(&e, ERR_UNAVAILABLE, "the database cannot be opened");
-    ok = ok && read_body(&c, &e);
+    ok = ok && ((w->row->auth & API_LINES) || read_body(&c, &e));
     if (ok) {
         json_out_map(&c.out, NULL);
         json_out_int(&c.out, "v", 1);
@@ -116,8 +116,11 @@ static bool add_rows(struct app *app, const struct api_row *rows, size_t n, stru
         return err_set(e, ERR_NOMEM, "routes");
     for (size_t i = 0; i < n; i++) {
         work[i] = (struct work){.app = app, .row = &rows[i]};
-        routes[i] = (struct http_route){
-            .method = rows[i].method, .path = rows[i].path, .handler = dispatch, .arg = &work[i], .auth = rows[i].auth};
+        routes[i] = (struct http_route){.method = rows[i].method,
+                                        .path = rows[i].path,
+                                        .handler = dispatch,
+                                        .arg = &work[i],
+                                        .auth = rows[i].auth & ~(unsigned)API_LINES};
     }
     return http_server_add(app->http, routes, n, e);
 }

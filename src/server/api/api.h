@@ -29,8 +29,9 @@ typedef bool call_handler(struct call *c, struct err *e);
 struct api_row {
     const char *method, *path;
     call_handler *handler;
-    unsigned auth;
+    unsigned auth; /* and API_LINES */
 };
+#define API_LINES 0x1000 /* the body is not one JSON text: the handler reads it */
 
 /* Threads for the handlers. */
 MUST_USE bool api_start(struct app *app, struct err *e);

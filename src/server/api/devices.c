@@ -353,7 +353,7 @@ static bool set_tags(struct call *c, struct err *e)
 
 const struct api_row api_devices[] = {
     {"POST", "/v1/devices", add, ACCESS_ADMIN},
-    {"POST", "/v1/devices/batch", add_batch, ACCESS_ADMIN},
+    {"POST", "/v1/devices/batch", add_batch, ACCESS_ADMIN | API_LINES},
     {"GET", "/v1/devices", list, ACCESS_OPERATOR},
     {"GET", "/v1/devices/{id}", show, ACCESS_OPERATOR},
     {"GET", "/v1/devices/{id}/history", history_show, ACCESS_OPERATOR},
