@@ -8,6 +8,7 @@
 #include "core/cbor.h"
 #include "ledger/note.h"
 #include "server/issuer.h"
+#include "server/recover.h"
 #include "store/row.h"
 
 #define INTERVAL_MS    800 /* so that what is answered is covered within a second */
@@ -156,6 +157,21 @@ static bool make_note(struct notary *n, struct buf *note, uint64_t *size, uint64
            cosign(app->issuing, writer_slice(&w), note, journal_at, e);
 }
 
+/* A signer that died between its journal and its answer leaves something that nobody entered.  While all are held nothing is
+ * under way, so whatever the journal has beyond the ledger is such. */
+static bool make_covered_note(struct notary *n, struct buf *note, uint64_t *size, uint64_t *journal_at, struct err *e)
+{
+    size_t found;
+    if (make_note(n, note, size, journal_at, e))
+        return true;
+    if (e->code != ERR_UNCOVERED || !recover_journal(n->app, &found, e))
+        return false;
+    LOG(&n->app->env, NOTICE, "notary", "entered from the signer's journal what was never answered",
+        log_int("records", (int64_t)found));
+    buf_reset(note);
+    return make_note(n, note, size, journal_at, e);
+}
+
 static bool checkpoint(struct notary *n, struct err *e)
 {
     struct app *app = n->app;
@@ -167,7 +183,7 @@ static bool checkpoint(struct notary *n, struct err *e)
         !stream_leaves(n, app->ledger, tree_size(app->tree), e))
         return false;
     bool ok = issuer_hold(app->issuer, HOLD_MS) || err_set(e, ERR_UNAVAILABLE, "signatures are still under way");
-    ok = ok && make_note(n, &note, &size, &journal_at, e);
+    ok = ok && make_covered_note(n, &note, &size, &journal_at, e);
     issuer_release(app->issuer);
     struct note_job j = {
         .job = {.run = store_note}, .app = app, .size = size, .journal_at = journal_at, .note = buf_slice(&note)};
