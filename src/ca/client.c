@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -37,7 +38,8 @@ struct client {
     struct waiting *waiting; /* by id modulo WAITING_MAX */
     size_t waiting_n;
     uint64_t last_id;
-    bool stop, connected;
+    bool connected;
+    atomic_bool stop;
     /* the thread's own */
     int fd;
     struct frame_in in;
@@ -158,6 +160,9 @@ static bool write_some(struct client *c)
     ssize_t n = send(c->fd, c->writing.p, c->writing.n, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n > 0)
         buf_drop(&c->writing, (size_t)n);
+    /* What was put meanwhile has given its word already: nobody would wake us for it. */
+    if (n > 0 && c->writing.n == 0)
+        return write_some(c);
     return n >= 0 || errno == EAGAIN || errno == EINTR;
 }
 
@@ -197,6 +202,8 @@ bool client_new(const char *socket_path, const struct env *env, void (*on_connec
                 struct client **out, struct err *e)
 {
     *out = NULL;
+    if (strlen(socket_path) >= sizeof((struct client *)0)->path)
+        return err_set(e, ERR_USAGE, "\"%s\" is too long for a socket", ERR_QUOTE(slice_str(socket_path)));
     struct client *c = calloc(1, sizeof *c);
     if (!c || !(c->waiting = calloc(WAITING_MAX, sizeof *c->waiting))) {
         free(c);
@@ -212,6 +219,8 @@ bool client_new(const char *socket_path, const struct env *env, void (*on_connec
     buf_init(&c->out, OUT_MAX);
     buf_init(&c->writing, OUT_MAX);
     if (c->wake < 0 || pthread_create(&c->thread, NULL, client_thread, c) != 0) {
+        if (c->wake >= 0)
+            close(c->wake);
         free(c->waiting);
         free(c);
         return err_set(e, ERR_IO, "thread: %s", strerror(errno));
@@ -232,9 +241,7 @@ void client_free(struct client *c)
 {
     if (!c)
         return;
-    pthread_mutex_lock(&c->lock);
     c->stop = true;
-    pthread_mutex_unlock(&c->lock);
     wake(c);
     pthread_join(c->thread, NULL);
     close(c->wake);
@@ -249,8 +256,11 @@ bool client_send(struct client *c, enum request_type type, struct slice fields, 
 {
     uint8_t head[32], length[FRAME_HEADER];
     struct writer w = WRITER_ARRAY(head), l = WRITER_ARRAY(length);
+    if (fields.n > REQUEST_FRAME_MAX - sizeof head)
+        return err_set(e, ERR_LIMIT, "a request of %zu bytes to the signer", fields.n);
     pthread_mutex_lock(&c->lock);
     uint64_t id = c->last_id + 1;
+    size_t before = c->out.n;
     struct waiting *slot = &c->waiting[id % WAITING_MAX];
     bool ok = c->connected && !c->stop;
     if (!ok) {
@@ -264,8 +274,12 @@ bool client_send(struct client *c, enum request_type type, struct slice fields, 
         buf_put(&c->out, writer_slice(&w));
         buf_put(&c->out, fields);
         ok = buf_ok(&c->out) || err_set(e, ERR_NOMEM, "requests to the signer");
+        if (!ok) { /* no half of a frame stays */
+            c->out.bad = false;
+            buf_cut(&c->out, before);
+        }
     }
-    bool was_empty = ok && c->out.n == FRAME_HEADER + w.n + fields.n;
+    bool was_empty = ok && before == 0;
     if (ok) {
         c->last_id = id;
         c->waiting_n++;

@@ -23,6 +23,8 @@ static bool read_profile(struct reading *rd, const struct config_line *line, str
     struct roster *r = rd->r;
     if (r->profiles_n == ROSTER_PROFILES_MAX)
         return err_set(e, ERR_ROSTER, "more than %d profiles", ROSTER_PROFILES_MAX);
+    if (roster_profile(r, line->key))
+        return err_set(e, ERR_ROSTER, "profile \"%s\" comes twice", ERR_QUOTE(line->key));
     if (!codec_decode(CODEC_HEX, line->value, want, sizeof want, &n, e) || n != sizeof want)
         return err_set(e, ERR_ROSTER, "\"%s\" is no SHA-256", ERR_QUOTE(line->value));
     snprintf(path, sizeof path, "%s/%.*s.profile", rd->dir, (int)line->key.n, (const char *)line->key.p);
@@ -51,6 +53,8 @@ static bool read_line(void *ctx, const struct config_line *line, struct err *e)
         return true;
     if (strcmp(line->section, "profiles") == 0)
         return read_profile(rd, line, e);
+    if (line->section[0])
+        return err_set(e, ERR_ROSTER, "a roster has no section [%s]", line->section);
     if (slice_eq(line->key, SLICE_LIT("version")))
         number = &rd->r->version;
     else if (slice_eq(line->key, SLICE_LIT("rate_per_minute")))
