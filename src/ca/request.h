@@ -96,6 +96,7 @@ enum journal_kind {
     JOURNAL_HEAD,     /* seq, SHA-256 of the head's payload */
     JOURNAL_CRL,      /* node, shard, number, SHA-256 of the CRL */
     JOURNAL_COSIGN,   /* size, root */
+    JOURNAL_SETUP,    /* the first record: digest of the roster, zeros where there is none */
 };
 
 #endif

@@ -1,5 +1,6 @@
 #include "signer/crl.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/cbor.h"
@@ -37,10 +38,12 @@ void crl_build_free(struct crl_build *b)
 static bool add(struct crl_build *b, struct reader *r, struct err *e)
 {
     struct serial s;
+    int64_t now = env_now_s(b->d->env);
     cbor_get_array_n(r, 3);
     struct slice bytes = cbor_get_bstr(r);
     int64_t at = cbor_get_int(r), reason = cbor_get_int(r);
-    if (!reader_ok(r) || reason < 0 || reason > 10 || !revocation_reason_name((int)reason))
+    if (!reader_ok(r) || at < 0 || reason < 0 || reason == 8 /* delta lists only */ || reason > 10 ||
+        !revocation_reason_name((int)reason))
         return err_set(e, ERR_SIGNER_PROTOCOL, "an entry of a CRL that is malformed");
     if (!serial_get(bytes, ISSUER_ISSUING, &s, e))
         return false;
@@ -58,7 +61,8 @@ static bool add(struct crl_build *b, struct reader *r, struct err *e)
         b->v = v;
         b->cap = cap;
     }
-    b->v[b->n++] = (struct item){.index = s.index, .reason = (uint8_t)reason, .at = at};
+    /* A date to come would mean that it is still good. */
+    b->v[b->n++] = (struct item){.index = s.index, .reason = (uint8_t)reason, .at = at > now ? now : at};
     return true;
 }
 
@@ -143,11 +147,28 @@ static bool sign_list(struct domain *d, uint64_t id, struct crl_build *b, struct
     return ok;
 }
 
+/* A list says by its URL what it is complete for: under another's it would clear what that one has. */
+static bool check_place(const struct domain *d, uint8_t node, uint16_t number, struct slice url, struct err *e)
+{
+    char own[URL_MAX + 1];
+    snprintf(own, sizeof own, "%s/crl/issuing-%02x-%04x.crl", d->settings->plain_url, node, number);
+    if (!shards_find(&d->shards, node, number) && (node != d->settings->node || shard_end(number) < env_now_s(d->env) ||
+                                                   (number != SHARD_NEVER && number > shard_of(d->ca.not_after))))
+        return err_set(e, ERR_POLICY, "node %u has no shard %04x", node, number);
+    if (slice_eq(slice_str(own), url))
+        return true;
+    err_set(e, ERR_POLICY, "\"%s\" is not where the list of shard %04x is", ERR_QUOTE(url), number);
+    return err_why(e, "RFC 5280 section 5.2.5: it would be a list of another scope");
+}
+
 static bool begin(struct domain *d, uint8_t node, uint16_t number, struct slice url, struct err *e)
 {
     if (d->crl && d->crl->node == node && d->crl->number == number && slice_eq(slice_str(d->crl->url), url))
         return true;
     crl_build_free(d->crl);
+    d->crl = NULL;
+    if (!check_place(d, node, number, url, e))
+        return false;
     d->crl = calloc(1, sizeof *d->crl);
     if (!d->crl)
         return err_set(e, ERR_NOMEM, "CRL");

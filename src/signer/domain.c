@@ -6,11 +6,14 @@
 #include "base/log.h"
 #include "core/cbor.h"
 #include "keys/crypto.h"
+#include "signer/crl.h"
 #include "signer/snapshot.h"
 
-#define SNAPSHOT_EVERY (16u << 20) /* bytes of journal */
-#define TOKEN_CHECK_MS 5000
-#define ARENA_MAX      (1u << 20)
+#define SNAPSHOT_EVERY  (16u << 20) /* bytes of journal */
+#define SNAPSHOT_LEAVES 200000      /* are read again at most after a crash */
+#define TOKEN_CHECK_MS  5000
+#define ARENA_MAX       (1u << 20)
+#define STEPS_MAX       (128u << 20)
 
 static const char *path_of(struct domain *d, const char *file)
 {
@@ -71,20 +74,45 @@ static bool open_issuing(struct domain *d, const struct key_env *keys, struct er
            derive(derive_key, "serial", d->serial_key, e) && read_issuer(d, e);
 }
 
-bool domain_open(struct domain *d, const char *name, const struct settings *s, const struct key_env *keys,
-                 const struct env *env, const struct crypto *crypto, volatile bool *stop, struct err *e)
+/* A journal begins with the roster that it was set up with, so that no other passes, with a snapshot or without. */
+static bool set_up(struct domain *d, struct err *e)
 {
-    *d = (struct domain){.name = name, .settings = s, .env = env, .crypto = crypto, .stop = stop, .token = keys->p11};
+    uint8_t record[64];
+    struct writer w = WRITER_ARRAY(record);
+    if (journal_end(d->journal).at)
+        return true;
+    cbor_put_array(&w, 3);
+    cbor_put_uint(&w, JOURNAL_SETUP);
+    cbor_put_int(&w, domain_now(d));
+    cbor_put_bstr(&w, SLICE_ARRAY(d->roster_digest));
+    return journal_append(d->journal, writer_slice(&w), e) && journal_sync(d->journal, e);
+}
+
+static bool make_names(struct domain *d, bool issuing, struct err *e)
+{
+    const char *origin = d->settings->origin;
+    d->state_path = path_of(d, "state");
+    d->vouch_name = issuing ? arena_printf(&d->arena, "%s/%s", origin, d->name) : origin;
+    return arena_ok(&d->arena, e);
+}
+
+bool domain_open(struct domain *d, const char *name, const struct settings *s, const struct key_env *keys,
+                 const struct env *env, const struct crypto *crypto, struct err *e)
+{
+    *d = (struct domain){.name = name, .settings = s, .env = env, .crypto = crypto, .token = keys->p11};
     arena_init(&d->arena, ARENA_MAX);
-    buf_init(&d->pending, 64u << 20);
+    buf_init(&d->pending, STEPS_MAX);
+    buf_init(&d->steps, STEPS_MAX);
     cover_init(&d->cover, crypto);
     bool found, issuing = strcmp(name, "issuing") == 0;
     uint64_t torn;
     if (!issuing && strcmp(name, "ledger") != 0)
         return err_set(e, ERR_USAGE, "\"%s\" is no domain of keys: issuing or ledger", name);
     bool ok = issuing ? open_issuing(d, keys, e) : key_open(keys, s->ledger_key, &d->vouch_key, e);
-    ok = ok && snapshot_read(d, path_of(d, "state"), &found, e) &&
-         journal_open(path_of(d, "journal"), crypto, &d->snapshot_at, snapshot_replay, d, &d->journal, &torn, e);
+    ok = ok && make_names(d, issuing, e) && snapshot_read(d, d->state_path, &found, e) &&
+         journal_open(path_of(d, "journal"), crypto, &d->snapshot_at, snapshot_replay, d, &d->journal, &torn, e) &&
+         set_up(d, e);
+    d->snapshot_leaves = d->cover.tree.size;
     if (ok && key_type_of(d->vouch_key) != KEY_ED25519)
         ok = err_set(e, ERR_POLICY, "keys that sign checkpoints have to be Ed25519");
     if (ok && torn)
@@ -107,15 +135,21 @@ void domain_close(struct domain *d)
     roster_clear(&d->roster);
     journal_free(d->journal);
     buf_clear(&d->pending);
+    buf_clear(&d->steps);
+    crl_build_free(d->crl);
     arena_clear(&d->arena);
     explicit_bzero(d, sizeof *d);
 }
 
 bool domain_snapshot(struct domain *d, struct err *e)
 {
-    if (!snapshot_write(d, path_of(d, "state"), e))
+    /* A tree that forked is not what anything was signed for: the next start reads the right one. */
+    if (d->cover.forked)
+        return err_set(e, ERR_PROOF, "the leaves that came are not those of the tree that was vouched for");
+    if (!snapshot_write(d, d->state_path, e))
         return false;
     d->snapshot_at = journal_end(d->journal);
+    d->snapshot_leaves = d->cover.tree.size;
     return true;
 }
 
@@ -131,18 +165,71 @@ bool domain_record(struct domain *d, struct slice record, const uint8_t *ref, st
     return buf_ok(&d->pending) || err_set(e, ERR_NOMEM, "batch");
 }
 
+bool domain_step(struct domain *d, const struct domain_step *step, struct err *e)
+{
+    /* A list that is being streamed was checked against what was revoked before. */
+    crl_build_free(d->crl);
+    d->crl = NULL;
+    buf_put(&d->steps, slice_of(step, sizeof *step));
+    return buf_ok(&d->steps) || err_set(e, ERR_NOMEM, "batch");
+}
+
+static void undo_step(struct domain *d, const struct domain_step *step)
+{
+    bool ok = true; /* the bit had its place before */
+    if (step->kind == JOURNAL_HEAD) {
+        d->head_seq = step->seq;
+        memcpy(d->head_prev, step->prev, SHA256_SIZE);
+        for (size_t i = 0; i < d->shards.n; i++) /* the next head says it all again */
+            d->shards.v[i].head_universe = 0;
+        return;
+    }
+    struct shard *s = shards_find(&d->shards, step->node, step->shard);
+    if (!s)
+        return;
+    s->stale = true;
+    if (step->kind == JOURNAL_REVOKE)
+        bits_unset(&s->revoked, step->index);
+    else if (step->kind == JOURNAL_HOLD)
+        bits_unset(&s->held, step->index);
+    else
+        bits_set(&s->held, step->index, &ok);
+}
+
+/* Takes back all that was done since there were so many digests and steps. */
+static void undo(struct domain *d, size_t refs, size_t steps)
+{
+    struct slice r = buf_slice(&d->pending);
+    for (size_t i = refs; i + SHA256_SIZE <= r.n; i += SHA256_SIZE)
+        cover_remove(&d->cover, r.p + i);
+    for (size_t end = d->steps.n; end >= steps + sizeof(struct domain_step); end -= sizeof(struct domain_step)) {
+        struct domain_step s;
+        memcpy(&s, d->steps.p + end - sizeof s, sizeof s);
+        undo_step(d, &s);
+    }
+    buf_cut(&d->pending, refs);
+    buf_cut(&d->steps, steps);
+}
+
+bool domain_handle(struct domain *d, request_handler *handler, uint64_t id, struct reader *r, size_t n, struct buf *out,
+                   struct err *e)
+{
+    size_t refs = d->pending.n, steps = d->steps.n, batch = journal_batch(d->journal);
+    struct slice answer;
+    if (handler(d, id, r, n, out, e) && buf_done(out, &answer, e))
+        return true;
+    undo(d, refs, steps);
+    journal_cut(d->journal, batch);
+    return false;
+}
+
 bool domain_sync(struct domain *d, struct err *e)
 {
-    struct slice refs = buf_slice(&d->pending);
     bool ok = journal_sync(d->journal, e);
-    /* What could not be recorded was never given away. */
-    for (size_t i = 0; !ok && i < refs.n; i += SHA256_SIZE)
-        cover_remove(&d->cover, refs.p + i);
+    if (!ok) /* what could not be recorded was never given away */
+        undo(d, 0, 0);
     buf_reset(&d->pending);
-    /* Sets and heads in memory are now ahead of the journal: start again from what is durable. */
-    if (!ok && d->marked)
-        *d->stop = true;
-    d->marked = false;
+    buf_reset(&d->steps);
     return ok;
 }
 
@@ -162,10 +249,13 @@ void domain_idle(struct domain *d)
 {
     struct err e;
     check_token(d);
-    if (journal_end(d->journal).at - d->snapshot_at.at < SNAPSHOT_EVERY)
+    if (journal_end(d->journal).at - d->snapshot_at.at < SNAPSHOT_EVERY &&
+        d->cover.tree.size - d->snapshot_leaves < SNAPSHOT_LEAVES)
         return;
-    if (!domain_snapshot(d, &e))
-        LOG(d->env, WARN, "signer", "no snapshot; the next start reads more of the journal", log_err(&e));
+    if (domain_snapshot(d, &e))
+        return;
+    LOG(d->env, WARN, "signer", "no snapshot; the next start reads more of the journal", log_err(&e));
+    d->snapshot_leaves = d->cover.tree.size; /* not again at once */
 }
 
 int64_t domain_now(struct domain *d)

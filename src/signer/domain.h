@@ -34,11 +34,11 @@ struct domain {
     struct journal *journal;
     struct journal_mark snapshot_at; /* the state on disk covers the journal up to here */
     uint8_t roster_digest[SHA256_SIZE];
-    int64_t last_time;  /* of anything that was signed; never goes back */
-    struct buf pending; /* digests of what this batch signed: taken back if it cannot be recorded */
-
-    bool marked; /* this batch changed what is revoked or held */
-    volatile bool *stop;
+    int64_t last_time; /* of anything that was signed; never goes back */
+    uint64_t snapshot_leaves;
+    const char *state_path, *vouch_name;
+    /* What this batch did, to be taken back if it cannot be recorded: digests of what was signed, struct domain_step. */
+    struct buf pending, steps;
 
     /* issuing only */
     struct key *ca_key;
@@ -51,26 +51,41 @@ struct domain {
     uint64_t head_seq;
     uint8_t head_prev[SHA256_SIZE];
     uint64_t root_crl_number;
-    int64_t rate_window; /* minute */
+    int64_t rate_window; /* minute of the monotonic clock */
     int64_t rate_count;
     struct crl_build *crl;    /* one that is being streamed, or NULL */
     uint64_t issued, refused; /* since the start */
 };
 
+/* One change of what is revoked or held, or of the chain of heads. */
+struct domain_step {
+    enum journal_kind kind;
+    uint8_t node;
+    uint16_t shard;
+    uint32_t index;
+    uint64_t seq; /* JOURNAL_HEAD: what stood before */
+    uint8_t prev[SHA256_SIZE];
+};
+
 /* Opens keys, roster, state and journal of a domain.  Errors: whatever is missing or wrong; nothing is signed then. */
 MUST_USE bool domain_open(struct domain *d, const char *name, const struct settings *s, const struct key_env *keys,
-                          const struct env *env, const struct crypto *crypto, volatile bool *stop, struct err *e);
+                          const struct env *env, const struct crypto *crypto, struct err *e);
 void domain_close(struct domain *d);
 /* Writes the snapshot; harmless to leave out, the journal has it all. */
 MUST_USE bool domain_snapshot(struct domain *d, struct err *e);
-/* For struct serve. */
+/* For struct serve.  A request that fails, and a batch that cannot be made durable, leave nothing behind. */
+bool domain_handle(struct domain *d, request_handler *handler, uint64_t id, struct reader *r, size_t n, struct buf *out,
+                   struct err *e);
 bool domain_sync(struct domain *d, struct err *e);
 void domain_idle(struct domain *d);
 
-/* The signer's clock: never before what it signed last. */
+/* The time of heads, lists and checkpoints: never before what was signed last. */
 int64_t domain_now(struct domain *d);
 /* Journals a record (from the next sync on it is durable) and, if ref is not NULL, expects a ledger entry that names it. */
 MUST_USE bool domain_record(struct domain *d, struct slice record, const uint8_t *ref, struct err *e);
+
+/* To be told before each change. */
+MUST_USE bool domain_step(struct domain *d, const struct domain_step *step, struct err *e);
 
 bool serial_is_ours(const struct domain *d, const struct serial *s);
 void serial_fill_tail(const struct domain *d, struct serial *s);

@@ -4,6 +4,7 @@
 #include "keys/crypto.h"
 #include "signer/domain.h"
 #include "x509/name.h"
+#include "x509/san.h"
 
 #define CERT_DER_MAX 4096
 
@@ -43,33 +44,68 @@ static bool check_claim(struct domain *d, const struct issue_request *r, struct 
     if (a->nonce.n != CLAIM_NONCE_SIZE || a->claim.n != CLAIM_TEXT_SIZE || !slice_eq_ct(slice_str(text), a->claim))
         return err_set(e, ERR_AUTHORITY, "the claim is not one that this signer gave to \"%s\"",
                        ERR_QUOTE(fact(r, "id")));
-    if (domain_now(d) > a->expires_at)
+    if (env_now_s(d->env) > a->expires_at)
         return err_set(e, ERR_AUTHORITY, "the claim has expired");
     return true;
 }
 
-/* The certificate that is renewed is ours and speaks of the same subject. */
-static bool check_renewal(struct domain *d, const struct issue_request *r, struct err *e)
+/* The certificate that is renewed is ours, good, and not too old for the profile. */
+static bool check_renewal(struct domain *d, const struct profile *p, const struct issue_request *r, struct cert *old,
+                          struct err *e)
 {
-    struct cert old;
     struct serial s;
-    if (!cert_read(r->authority.certificate, &old, e) || !cert_verify(d->crypto, &old, d->ca.spki, e) ||
-        !serial_get(old.serial, ISSUER_ISSUING, &s, e))
+    if (!cert_read(r->authority.certificate, old, e) || !cert_verify(d->crypto, old, d->ca.spki, e) ||
+        !serial_get(old->serial, ISSUER_ISSUING, &s, e))
         return err_ctx(e, "renewal");
     const struct shard *shard = shards_find(&d->shards, s.node, s.shard);
-    if (!serial_is_ours(d, &s))
+    if (!shard || s.index >= shard->universe || !serial_is_ours(d, &s))
         return err_set(e, ERR_AUTHORITY, "renewal: a serial number that was never given out");
-    if (shard && (bits_has(&shard->revoked, s.index) || bits_has(&shard->held, s.index)))
+    if (bits_has(&shard->revoked, s.index) || bits_has(&shard->held, s.index))
         return err_set(e, ERR_AUTHORITY, "renewal: the certificate is revoked or on hold");
-    struct slice id = fact(r, "id"), name = fact(r, "name"), cn = name_get0_cn(old.subject);
-    if (!slice_eq(cn, id.n ? id : name))
-        return err_set(e, ERR_AUTHORITY, "renewal: the certificate is \"%s\"'s, not \"%s\"'s", ERR_QUOTE(cn),
-                       ERR_QUOTE(id.n ? id : name));
+    if (env_now_s(d->env) - old->not_after > (int64_t)p->renew_expired_days * 86400)
+        return err_set(e, ERR_AUTHORITY, "renewal: the certificate expired more than %u days ago",
+                       p->renew_expired_days);
     return true;
 }
 
-static bool check_authority(struct domain *d, const struct profile *p, const struct issue_request *r, struct err *e)
+static bool has_san(const struct san *v, size_t n, const struct san *s)
 {
+    for (size_t i = 0; i < n; i++)
+        if (san_eq(&v[i], s))
+            return true;
+    return false;
+}
+
+/* A renewal is of the same subject and gives no right that the old certificate had not: the profile's own name for the kind
+ * of subject (urn:kith:...) is among the names, so that a device's certificate does not become an operator's. */
+static bool check_same(const struct cert *old, const struct cert_template *t, struct err *e)
+{
+    struct san had[SAN_COUNT_MAX];
+    size_t n = 0;
+    if (!slice_eq(old->subject, t->subject)) {
+        err_set(e, ERR_AUTHORITY, "renewal: the certificate is \"%s\"'s, not \"%s\"'s", NAME_QUOTE(old->subject),
+                NAME_QUOTE(t->subject));
+        return err_why(e, "RFC 7030 section 4.2.2: subject and alternative names stay what they were");
+    }
+    if (old->san.n && !san_read(old->san, had, SAN_COUNT_MAX, &n, e))
+        return err_ctx(e, "renewal");
+    for (size_t i = 0; i < t->san_n; i++) {
+        if (has_san(had, n, &t->san[i]))
+            continue;
+        err_set(e, ERR_AUTHORITY, "renewal: the certificate has no name \"%s\"", ERR_QUOTE(t->san[i].value));
+        return err_why(e, "RFC 7030 section 4.2.2: subject and alternative names stay what they were");
+    }
+    return (t->eku & ~old->eku) == 0 ||
+           err_set(e, ERR_AUTHORITY, "renewal: the certificate has fewer extended key usages");
+}
+
+static bool check_authority(struct domain *d, const struct profile *p, const struct issue_request *r, struct cert *old,
+                            struct err *e)
+{
+    if (p->is_ca || p->key_usage & (KU_KEY_CERT_SIGN | KU_CRL_SIGN)) {
+        err_set(e, ERR_AUTHORITY, "profile %s makes a CA", p->name);
+        return err_why(e, "nobody but the root makes a CA as long as the signer cannot check itself who approved it");
+    }
     uint32_t by = authority_bits(r->authority.kind);
     if (!(p->by & by)) {
         err_set(e, ERR_AUTHORITY, "profile %s is not given on this authority", p->name);
@@ -79,7 +115,7 @@ static bool check_authority(struct domain *d, const struct profile *p, const str
     case AUTHORITY_CLAIM:
         return check_claim(d, r, e);
     case AUTHORITY_RENEWAL:
-        return check_renewal(d, r, e);
+        return check_renewal(d, p, r, old, e);
     case AUTHORITY_IDEVID:
     case AUTHORITY_OPERATOR:
     case AUTHORITY_SERVER:
@@ -90,7 +126,7 @@ static bool check_authority(struct domain *d, const struct profile *p, const str
 
 static bool check_rate(struct domain *d, struct err *e)
 {
-    int64_t minute = domain_now(d) / 60;
+    int64_t minute = env_mono_ms(d->env) / 60000;
     if (minute != d->rate_window) {
         d->rate_window = minute;
         d->rate_count = 0;
@@ -153,7 +189,8 @@ static bool issue(struct domain *d, const struct issue_request *r, struct writer
     const struct profile *p = roster_profile(&d->roster, r->profile);
     if (!p)
         return err_set(e, ERR_PROFILE_UNKNOWN, "profile \"%s\"", ERR_QUOTE(r->profile));
-    if (!check_authority(d, p, r, e) || !check_rate(d, e))
+    struct cert old;
+    if (!check_authority(d, p, r, &old, e) || !check_rate(d, e))
         return false;
     struct profile_facts f;
     struct profile_tag tags[FACTS_MAX];
@@ -161,7 +198,8 @@ static bool issue(struct domain *d, const struct issue_request *r, struct writer
     struct cert_template t;
     uint8_t serial[SERIAL_SIZE];
     facts_of(r, &f, tags);
-    if (!profile_apply(p, &f, r->spki, &d->issuer, domain_now(d), &t, &work, e) || !allocate_serial(d, &t, serial, e))
+    if (!profile_apply(p, &f, r->spki, &d->issuer, env_now_s(d->env), &t, &work, e) ||
+        (r->authority.kind == AUTHORITY_RENEWAL && !check_same(&old, &t, e)) || !allocate_serial(d, &t, serial, e))
         return false;
     struct signer signer = key_signer(d->ca_key);
     return cert_issue(&t, d->crypto, &signer, der, e) && record_cert(d, r, writer_slice(der), e);

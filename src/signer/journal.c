@@ -64,6 +64,21 @@ static uint32_t head_check(const struct journal *j, const uint8_t before[SHA256_
 
 enum found { FOUND_BATCH, FOUND_END, FOUND_TORN, FOUND_CHANGED, FOUND_ERROR };
 
+/* A file system may lengthen a file before it has the bytes: then all that follows is zeros. */
+static bool zeros_to_the_end(struct journal *j, uint64_t at, uint8_t *buf, struct err *e)
+{
+    size_t got;
+    do {
+        if (!read_fully(j, buf, FRAME_MAX, at, &got, e))
+            return false;
+        for (size_t i = 0; i < got; i++)
+            if (buf[i])
+                return false;
+        at += got;
+    } while (got);
+    return true;
+}
+
 /* Looks at the batch at `mark`; *records is borrowed from buf, which holds FRAME_MAX. */
 static enum found look(struct journal *j, struct journal_mark *mark, uint64_t size, bool check, uint8_t *buf,
                        struct slice *records, struct err *e)
@@ -76,8 +91,14 @@ static enum found look(struct journal *j, struct journal_mark *mark, uint64_t si
         return FOUND_ERROR;
     struct reader r = reader_of(slice_of(head, got));
     uint32_t n = reader_u32(&r), sum = reader_u32(&r);
-    if (!reader_ok(&r) || (n == 0 && sum == 0)) /* a file system may lengthen a file before it has the bytes */
+    if (!reader_ok(&r))
         return FOUND_TORN;
+    if (n == 0 && sum == 0) {
+        err_clear(e);
+        if (zeros_to_the_end(j, mark->at, buf, e))
+            return FOUND_TORN;
+        return e->code ? FOUND_ERROR : FOUND_CHANGED;
+    }
     if (n == 0 || n > JOURNAL_BATCH_MAX || (check && sum != head_check(j, mark->digest, n)))
         return FOUND_CHANGED;
     if (size - mark->at < HEAD_SIZE + (uint64_t)n + SHA256_SIZE)
@@ -196,6 +217,16 @@ void journal_free(struct journal *j)
 void journal_drop(struct journal *j)
 {
     j->w = writer_of(j->batch + HEAD_SIZE, JOURNAL_BATCH_MAX);
+}
+
+size_t journal_batch(const struct journal *j)
+{
+    return j->w.n;
+}
+
+void journal_cut(struct journal *j, size_t size)
+{
+    j->w.n = size;
 }
 
 bool journal_append(struct journal *j, struct slice record, struct err *e)

@@ -35,7 +35,9 @@ AUTO_FREE_FN(struct journal *, journal_free);
 MUST_USE bool journal_append(struct journal *j, struct slice record, struct err *e);
 /* Makes the batch durable.  After an error nothing of it counts: it is dropped, and the file is as before. */
 MUST_USE bool journal_sync(struct journal *j, struct err *e);
-void journal_drop(struct journal *j); /* forgets the batch in memory */
+void journal_drop(struct journal *j);             /* forgets the batch in memory */
+size_t journal_batch(const struct journal *j);    /* its size */
+void journal_cut(struct journal *j, size_t size); /* takes it back to one that it had */
 
 struct journal_mark journal_end(const struct journal *j);
 /* Reads batches again from a mark's place, until `each` says stop or the durable end. */

@@ -72,14 +72,14 @@ static bool run(const struct options *o, const struct env *env, struct err *e)
     if (!settings_read(o->config, &arena, &s, e) || !crypto_init(e) || !open_token(&s, &token, e))
         return false;
     struct key_env keys = {.passphrase_file = s.passphrase_file, .p11 = token};
-    if (!domain_open(&d, o->domain, &s, &keys, env, &crypto_openssl, &stop, e) ||
-        !sandbox(&s, o->domain, env, &arena, e))
+    if (!domain_open(&d, o->domain, &s, &keys, env, &crypto_openssl, e) || !sandbox(&s, o->domain, env, &arena, e))
         return false;
     struct serve serve = {.env = env,
                           .listener = (int)o->fd,
                           .allowed_uid = getuid(),
                           .domain = &d,
                           .handlers = d.ca_key ? issuing_handlers : ledger_handlers,
+                          .handle = domain_handle,
                           .sync = domain_sync,
                           .idle = domain_idle,
                           .stop = &stop};

@@ -60,6 +60,21 @@ static struct shard *find_shard(struct domain *d, struct slice bytes, struct ser
     return NULL;
 }
 
+static bool change(struct domain *d, enum journal_kind kind, struct shard *shard, const struct serial *s,
+                   struct marks *m, struct err *e)
+{
+    const struct domain_step step = {.kind = kind, .node = s->node, .shard = s->shard, .index = s->index};
+    bool ok = true;
+    if (!domain_step(d, &step, e) || !marks_add(m, s, kind, e))
+        return false;
+    shard->stale = true;
+    if (kind == JOURNAL_RELEASE)
+        bits_unset(&shard->held, s->index);
+    else
+        bits_set(kind == JOURNAL_REVOKE ? &shard->revoked : &shard->held, s->index, &ok);
+    return ok || err_set(e, ERR_NOMEM, "revocation bits");
+}
+
 /* Sets or takes off one mark; what is so already changes nothing. */
 static bool mark(struct domain *d, enum journal_kind kind, struct slice bytes, int reason, struct marks *m,
                  struct err *e)
@@ -68,22 +83,12 @@ static bool mark(struct domain *d, enum journal_kind kind, struct slice bytes, i
     struct shard *shard = find_shard(d, bytes, &s, e);
     if (!shard)
         return false;
-    bool ok = true, changed;
-    if (kind == JOURNAL_REVOKE) {
-        changed = bits_set(&shard->revoked, s.index, &ok);
-        if (changed && bits_unset(&shard->held, s.index))
-            ok = marks_add(m, &s, JOURNAL_RELEASE, e);
-    } else if (kind == JOURNAL_HOLD) {
-        changed = !bits_has(&shard->revoked, s.index) && bits_set(&shard->held, s.index, &ok);
-    } else {
-        changed = bits_unset(&shard->held, s.index);
-    }
-    if (!ok)
-        return err_set(e, ERR_NOMEM, "revocation bits");
-    if (!changed)
+    bool revoked = bits_has(&shard->revoked, s.index), held = bits_has(&shard->held, s.index);
+    if (kind == JOURNAL_REVOKE ? revoked : kind == JOURNAL_HOLD ? revoked || held : !held)
         return true;
-    shard->stale = d->marked = true;
-    return marks_add(m, &s, kind, e) && record_mark(d, kind, bytes, reason, e);
+    if (kind == JOURNAL_REVOKE && held && !change(d, JOURNAL_RELEASE, shard, &s, m, e))
+        return false;
+    return change(d, kind, shard, &s, m, e) && record_mark(d, kind, bytes, reason, e);
 }
 
 static int by_place(const void *a, const void *b)
@@ -123,7 +128,7 @@ static struct feed_key key_of(const struct shard *s)
     return (struct feed_key){.issuer = ISSUER_ISSUING, .node = s->node, .shard = s->number};
 }
 
-/* A row for each shard with a mark, or with more certificates than the last head said. */
+/* A row for each live shard with a mark, or with more certificates than the last head said. */
 static size_t put_delta_rows(const struct domain *d, const struct marks *m, uint32_t *v, struct writer *w)
 {
     size_t rows = 0;
@@ -131,7 +136,7 @@ static size_t put_delta_rows(const struct domain *d, const struct marks *m, uint
     for (size_t i = 0; i < d->shards.n; i++) {
         const struct shard *s = &d->shards.v[i];
         r = run_of(m, r.to, key_of(s));
-        if (r.from == r.to && s->universe == s->head_universe)
+        if (!shard_is_live(s, d->last_time) || (r.from == r.to && s->universe == s->head_universe))
             continue;
         rows++;
         if (w)
@@ -177,7 +182,6 @@ static bool record_head(struct domain *d, uint64_t seq, const uint8_t hash[SHA25
         cbor_put_uint(&w, s->universe);
         s->head_universe = s->universe;
     }
-    d->marked = true; /* from here on only the journal knows what holds */
     if (!writer_ok(&w))
         return err_set(e, ERR_LIMIT, "%zu shards grew since the last head", grown);
     return domain_record(d, writer_slice(&w), hash, e);
@@ -185,8 +189,7 @@ static bool record_head(struct domain *d, uint64_t seq, const uint8_t hash[SHA25
 
 static bool put_head(struct domain *d, struct writer *w, struct err *e)
 {
-    int64_t now = domain_now(d);
-    shards_drop_expired(&d->shards, now);
+    int64_t now = d->last_time;
     struct feed_head h = {.origin = slice_str(d->settings->origin),
                           .seq = d->head_seq + 1,
                           .time_at = now,
@@ -196,21 +199,25 @@ static bool put_head(struct domain *d, struct writer *w, struct err *e)
     struct feed_row *rows = calloc(d->shards.n + 1, sizeof *rows);
     uint8_t *scratch = malloc(scratch_n), hash[SHA256_SIZE];
     bool ok = (rows && scratch) || err_set(e, ERR_NOMEM, "head");
+    size_t n = 0;
     for (size_t i = 0; ok && i < d->shards.n; i++) {
         struct shard *s = &d->shards.v[i];
+        if (!shard_is_live(s, now))
+            continue;
         ok = shard_refresh(s, d->crypto, e);
-        rows[i] = (struct feed_row){
+        struct feed_row *row = &rows[n++];
+        *row = (struct feed_row){
             .key = key_of(s), .universe = s->universe, .revoked_n = s->revoked.count, .held_n = s->held.count};
-        memcpy(rows[i].revoked_hash, s->revoked_digest, SHA256_SIZE);
-        memcpy(rows[i].held_hash, s->held_digest, SHA256_SIZE);
+        memcpy(row->revoked_hash, s->revoked_digest, SHA256_SIZE);
+        memcpy(row->held_hash, s->held_digest, SHA256_SIZE);
     }
     struct signer signer = key_signer(d->ca_key);
-    ok = ok && feed_head_write(w, &signer, d->crypto, &h, rows, d->shards.n, scratch, scratch_n, hash, e);
+    ok = ok && feed_head_write(w, &signer, d->crypto, &h, rows, n, scratch, scratch_n, hash, e);
     free(rows);
     free(scratch);
-    if (!ok)
-        return false;
-    if (!record_head(d, h.seq, hash, e))
+    struct domain_step step = {.kind = JOURNAL_HEAD, .seq = d->head_seq};
+    memcpy(step.prev, d->head_prev, SHA256_SIZE);
+    if (!ok || !domain_step(d, &step, e) || !record_head(d, h.seq, hash, e))
         return false;
     d->head_seq = h.seq;
     memcpy(d->head_prev, hash, SHA256_SIZE);
@@ -223,6 +230,7 @@ static bool answer_head(struct domain *d, uint64_t id, struct marks *m, struct b
     uint8_t *delta = malloc(DOMAIN_HEAD_MAX + 16 * m->n), *head = malloc(DOMAIN_HEAD_MAX);
     struct writer wd = writer_of(delta, DOMAIN_HEAD_MAX + 16 * m->n), wh = writer_of(head, DOMAIN_HEAD_MAX);
     bool ok = (delta && head) || err_set(e, ERR_NOMEM, "head");
+    domain_now(d); /* delta and head are of one time: the same shards live in both */
     ok = ok && put_delta(d, m, &wd, e) && put_head(d, &wh, e);
     if (ok && (!writer_ok(&wd) || !writer_ok(&wh)))
         ok = err_set(e, ERR_LIMIT, "head or delta is too large");
@@ -248,46 +256,42 @@ static bool malformed(struct err *e)
     return err_set(e, ERR_SIGNER_PROTOCOL, "a list of serial numbers that is malformed");
 }
 
-/* Goes through one list of a request: [serial, reason] pairs for revocations, serials else.  With m NULL it only looks
- * whether each can be done, so that a request is done whole or not at all. */
+/* A revocation is for good: its reason is not that of a hold, nor of an entry that a delta list takes away. */
+static bool is_reason(enum journal_kind kind, int64_t reason)
+{
+    return kind != JOURNAL_REVOKE ||
+           (reason >= 0 && reason <= 10 && reason != 6 && reason != 8 && revocation_reason_name((int)reason));
+}
+
+/* One list of a request: [serial, reason] pairs for revocations, serials else. */
 static bool mark_list(struct domain *d, struct reader *r, enum journal_kind kind, struct marks *m, struct err *e)
 {
     size_t count = cbor_get_array(r);
     if (count > BATCH_MAX)
         return malformed(e);
     for (size_t i = 0; i < count; i++) {
-        struct serial s;
         if (kind == JOURNAL_REVOKE)
             cbor_get_array_n(r, 2);
         struct slice serial = cbor_get_bstr(r);
         int64_t reason = kind == JOURNAL_REVOKE ? cbor_get_int(r) : 0;
-        if (!reader_ok(r) || reason < 0 || reason > 10 || !revocation_reason_name((int)reason))
+        if (!reader_ok(r) || !is_reason(kind, reason))
             return malformed(e);
-        if (m ? !mark(d, kind, serial, (int)reason, m, e) : !find_shard(d, serial, &s, e))
+        if (!mark(d, kind, serial, (int)reason, m, e))
             return false;
     }
     return true;
 }
 
-static bool mark_lists(struct domain *d, struct reader r, const enum journal_kind *kinds, size_t n, struct marks *m,
-                       struct err *e)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!mark_list(d, &r, kinds[i], m, e))
-            return false;
-    return reader_end(&r) || malformed(e);
-}
-
-static bool revoke_or_hold(struct domain *d, uint64_t id, const struct reader *r, const enum journal_kind *kinds,
-                           size_t n, struct buf *out, struct err *e)
+/* Done whole or not at all: domain_handle() takes back what was done before an error. */
+static bool revoke_or_hold(struct domain *d, uint64_t id, struct reader *r, const enum journal_kind *kinds, size_t n,
+                           struct buf *out, struct err *e)
 {
     struct marks m = {0};
-    if (!mark_lists(d, *r, kinds, n, NULL, e))
-        return false;
-    bool ok = mark_lists(d, *r, kinds, n, &m, e) && answer_head(d, id, &m, out, e);
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++)
+        ok = mark_list(d, r, kinds[i], &m, e);
+    ok = ok && (reader_end(r) || malformed(e)) && answer_head(d, id, &m, out, e);
     free(m.v);
-    if (!ok) /* without memory, halfway: only the journal knows what holds */
-        *d->stop = true;
     return ok;
 }
 
@@ -330,6 +334,8 @@ bool signer_sets(struct domain *d, uint64_t id, struct reader *r, size_t n, stru
     uint8_t small[64];
     uint8_t *head = malloc(DOMAIN_HEAD_MAX);
     struct writer a = WRITER_ARRAY(small), wh = writer_of(head, DOMAIN_HEAD_MAX);
+    size_t live = 0;
+    domain_now(d);
     if (n != 0 || !reader_end(r) || !head || !put_head(d, &wh, e)) {
         free(head);
         return e->code ? false : malformed(e);
@@ -340,10 +346,14 @@ bool signer_sets(struct domain *d, uint64_t id, struct reader *r, size_t n, stru
     buf_put(out, writer_slice(&wh));
     free(head);
     a = WRITER_ARRAY(small);
-    cbor_put_array(&a, d->shards.n);
+    for (size_t i = 0; i < d->shards.n; i++)
+        live += shard_is_live(&d->shards.v[i], d->last_time);
+    cbor_put_array(&a, live);
     buf_put(out, writer_slice(&a));
     for (size_t i = 0; i < d->shards.n; i++) {
         const struct shard *s = &d->shards.v[i];
+        if (!shard_is_live(s, d->last_time))
+            continue;
         a = WRITER_ARRAY(small);
         cbor_put_array(&a, 5);
         cbor_put_uint(&a, ISSUER_ISSUING);

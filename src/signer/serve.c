@@ -54,7 +54,7 @@ static void accept_all(struct loop *l)
         struct frame_peer peer;
         if (!frame_accept(l->s->listener, l->s->allowed_uid, &fd, &peer, &e)) {
             LOG(env, WARN, "signer", "connection refused", log_err(&e));
-            continue;
+            return; /* out of descriptors it would be the same again; poll tells if more wait */
         }
         if (fd < 0)
             return;
@@ -96,7 +96,7 @@ static void handle(struct loop *l, struct connection *c, struct slice frame)
     bool ok = request_get(&r, &id, &type, &n, &e);
     if (ok && !l->s->handlers[type])
         ok = err_set(&e, ERR_POLICY, "this signer does not do that (request type %d)", (int)type);
-    ok = ok && l->s->handlers[type](l->s->domain, id, &r, n, &l->answer, &e);
+    ok = ok && l->s->handle(l->s->domain, l->s->handlers[type], id, &r, n, &l->answer, &e);
     c->ids[c->ids_n++] = id;
     struct slice answer;
     if (ok && buf_done(&l->answer, &answer, &e) && frame_put(&c->held, answer, REQUEST_FRAME_MAX, &e))
@@ -165,6 +165,7 @@ static void finish_batch(struct loop *l)
     }
     if (!ok)
         LOG(l->s->env, ERROR, "signer", "a batch was not recorded, so none of it counts", log_err(&e));
+    l->s->idle(l->s->domain);
 }
 
 static void write_some(struct connection *c)

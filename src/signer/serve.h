@@ -20,9 +20,12 @@ struct serve {
     uid_t allowed_uid;
     struct domain *domain;
     request_handler *const *handlers; /* by request_type; NULL: not in this domain */
+    /* Lets a handler do its work; what it did before it failed is taken back. */
+    bool (*handle)(struct domain *d, request_handler *handler, uint64_t id, struct reader *r, size_t n, struct buf *out,
+                   struct err *e);
     /* Makes durable what the batch signed; false refuses all of it.  Called after each batch. */
     bool (*sync)(struct domain *d, struct err *e);
-    void (*idle)(struct domain *d); /* now and then, when nothing waits */
+    void (*idle)(struct domain *d); /* after each batch, and now and then */
     volatile bool *stop;
 };
 

@@ -59,18 +59,9 @@ struct shard *shards_need(struct shards *s, uint8_t node, uint16_t number)
     return &s->v[i];
 }
 
-void shards_drop_expired(struct shards *s, int64_t now)
+bool shard_is_live(const struct shard *s, int64_t now)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < s->n; i++) {
-        if (shard_end(s->v[i].number) >= now) {
-            s->v[kept++] = s->v[i];
-            continue;
-        }
-        free(s->v[i].revoked.words);
-        free(s->v[i].held.words);
-    }
-    s->n = kept;
+    return s->universe && shard_end(s->number) >= now;
 }
 
 bool bits_has(const struct bits *b, uint32_t i)

@@ -34,8 +34,9 @@ void shards_clear(struct shards *s);
 struct shard *shards_find(const struct shards *s, uint8_t node, uint16_t number);
 /* Finds or adds; NULL only without memory.  Pointers to other shards are invalid after it. */
 struct shard *shards_need(struct shards *s, uint8_t node, uint16_t number);
-/* Forgets shards that ended before `now`. */
-void shards_drop_expired(struct shards *s, int64_t now);
+/* Does it stand in heads: it has certificates, and not all of them have expired.  No shard is ever forgotten: a clock that
+ * ran ahead once must not make what was revoked good again, nor an index come twice. */
+bool shard_is_live(const struct shard *s, int64_t now);
 
 bool bits_has(const struct bits *b, uint32_t i);
 /* Both return whether the bit changed; *ok becomes false without memory. */

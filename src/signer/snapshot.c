@@ -6,7 +6,7 @@
 #include "core/cbor.h"
 #include "x509/cert.h"
 
-#define SNAPSHOT_VERSION 1
+#define SNAPSHOT_VERSION 2
 #define SNAPSHOT_FIELDS  10
 #define SNAPSHOT_MAX     (1u << 30)
 
@@ -67,12 +67,14 @@ bool snapshot_write(const struct domain *d, const char *path, struct err *e)
 {
     struct writer count = writer_counting();
     put(&count, d);
-    uint8_t *bytes = malloc(count.n);
+    uint8_t *bytes = malloc(count.n + SHA256_SIZE), digest[SHA256_SIZE];
     if (!bytes)
         return err_set(e, ERR_NOMEM, "snapshot of %zu bytes", count.n);
-    struct writer w = writer_of(bytes, count.n);
+    struct writer w = writer_of(bytes, count.n + SHA256_SIZE);
     put(&w, d);
-    struct slice s;
+    struct slice s = writer_slice(&w);
+    d->crypto->sha256(&s, 1, digest);
+    writer_put(&w, SLICE_ARRAY(digest));
     bool ok = writer_done(&w, &s) ? file_write_atomic(path, 0600, s, e) : err_set(e, ERR_INTERNAL, "snapshot");
     free(bytes);
     return ok;
@@ -97,6 +99,12 @@ static bool get_shards(struct domain *d, struct reader *r)
     return reader_end(r);
 }
 
+static bool other_roster(const struct domain *d, struct err *e)
+{
+    err_set(e, ERR_ROSTER, "the %s signer's roster is not the one that it was set up with", d->name);
+    return err_try(e, "put the roster and profiles back as `kith init` wrote them");
+}
+
 static bool get(struct domain *d, struct slice bytes, struct err *e)
 {
     struct reader r = reader_of(bytes);
@@ -108,10 +116,8 @@ static bool get(struct domain *d, struct slice bytes, struct err *e)
     if (!reader_ok(&r) || version != SNAPSHOT_VERSION)
         return err_set(e, ERR_JOURNAL, "the signer's snapshot is malformed");
     memcpy(d->snapshot_at.digest, digest.p, SHA256_SIZE);
-    if (!slice_eq(roster, SLICE_ARRAY(d->roster_digest))) {
-        err_set(e, ERR_ROSTER, "the %s signer's roster is not the one that it was set up with", d->name);
-        return err_try(e, "put the roster and profiles back as `kith init` wrote them");
-    }
+    if (!slice_eq(roster, SLICE_ARRAY(d->roster_digest)))
+        return other_roster(d, e);
     if (!cover_get(&r, &d->cover, e))
         return false;
     d->head_seq = cbor_get_uint(&r);
@@ -123,14 +129,29 @@ static bool get(struct domain *d, struct slice bytes, struct err *e)
     return true;
 }
 
+/* The digest at the end: a disk that changed a bit must not make a revoked certificate good. */
+static bool checked(const struct domain *d, struct slice file, struct slice *state, struct err *e)
+{
+    uint8_t digest[SHA256_SIZE];
+    if (file.n < sizeof digest)
+        return err_set(e, ERR_JOURNAL, "the signer's snapshot is malformed");
+    *state = slice_of(file.p, file.n - sizeof digest);
+    d->crypto->sha256(state, 1, digest);
+    if (memcmp(digest, file.p + state->n, sizeof digest) == 0)
+        return true;
+    err_set(e, ERR_JOURNAL, "the signer's snapshot was changed or damaged");
+    return err_try(e, "move it away: the journal has everything that it says");
+}
+
 bool snapshot_read(struct domain *d, const char *path, bool *found, struct err *e)
 {
     *found = file_exists(path);
     if (!*found)
         return true;
+    struct slice state;
     AUTO(buf_clear) struct buf b;
     buf_init(&b, SNAPSHOT_MAX);
-    if (!file_read_private(path, SNAPSHOT_MAX, &b, e) || !get(d, buf_slice(&b), e))
+    if (!file_read_private(path, SNAPSHOT_MAX, &b, e) || !checked(d, buf_slice(&b), &state, e) || !get(d, state, e))
         return err_ctx(e, "%s", path);
     return true;
 }
@@ -222,7 +243,7 @@ bool snapshot_replay(void *ctx, struct slice record, const struct journal_mark *
     struct domain *d = ctx;
     struct reader r = reader_of(record);
     cbor_get_array(&r);
-    enum journal_kind kind = (enum journal_kind)cbor_get_uint_max(&r, JOURNAL_COSIGN);
+    enum journal_kind kind = (enum journal_kind)cbor_get_uint_max(&r, JOURNAL_SETUP);
     int64_t at = cbor_get_int(&r);
     if (!reader_ok(&r))
         return err_set(e, ERR_JOURNAL, "a record of no known kind");
@@ -248,6 +269,12 @@ bool snapshot_replay(void *ctx, struct slice record, const struct journal_mark *
         memcpy(root.b, s.p, SHA256_SIZE);
         cover_vouched(&d->cover, size, &root);
         return true;
+    }
+    case JOURNAL_SETUP: {
+        struct slice roster = cbor_get_bstr_n(&r, SHA256_SIZE);
+        if (!reader_end(&r))
+            break;
+        return slice_eq(roster, SLICE_ARRAY(d->roster_digest)) || other_roster(d, e);
     }
     }
     return err_set(e, ERR_JOURNAL, "a record of no known kind (%d)", (int)kind);

@@ -58,13 +58,11 @@ bool signer_cosign(struct domain *d, uint64_t id, struct reader *r, size_t n, st
     if (!cover_check(&d->cover, c.size, &c.root, e))
         return false;
     bool is_log = d->ca_key == NULL;
-    const char *name = is_log ? d->settings->origin : arena_printf(&d->arena, "%s/%s", d->settings->origin, d->name);
     uint8_t line[VOUCH_LINE_MAX], answer[VOUCH_LINE_MAX + 32];
     struct writer w = WRITER_ARRAY(line), a = WRITER_ARRAY(answer);
     struct signer signer = key_signer(d->vouch_key);
-    if (!name ||
-        !note_key_make(d->crypto, name, is_log ? NOTE_ED25519 : NOTE_COSIGNATURE, key_get0_spki(d->vouch_key), &key,
-                       e) ||
+    if (!note_key_make(d->crypto, d->vouch_name, is_log ? NOTE_ED25519 : NOTE_COSIGNATURE, key_get0_spki(d->vouch_key),
+                       &key, e) ||
         !note_sign(&key, &signer, text, domain_now(d), &w, e) || !record_vouch(d, &c, e))
         return false;
     cover_vouched(&d->cover, c.size, &c.root);
