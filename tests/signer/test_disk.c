@@ -1,0 +1,242 @@
+/* What a signer does when its files were changed, when its disk is full, and when more is asked for than it may sign.
+ * argv: kith, kith-signer. */
+#include "rig.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "core/cbor.h"
+
+#define DEV "dev_01arz3ndektsv4rrffq69g5fav"
+
+static const char *kith, *signer;
+
+static void issue_some(struct rig *r, int n)
+{
+    for (int i = 0; i < n; i++) {
+        struct buf der;
+        rig_device_cert(r, DEV, &der);
+        buf_clear(&der);
+    }
+}
+
+static void refused_with(struct rig *r, const char *slug)
+{
+    char log[8192];
+    int code = rig_start_refused(r, RIG_ISSUING, log, sizeof log);
+    if (code == 0 || !strstr(log, slug))
+        fail_msg("exit %d, no \"%s\" in: %s", code, slug, log);
+}
+
+static void flip(const char *path, off_t at)
+{
+    uint8_t b;
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &b, 1, at), 1);
+    b ^= 1;
+    assert_int_equal(pwrite(fd, &b, 1, at), 1);
+    close(fd);
+}
+
+static void append(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_APPEND);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+}
+
+static void cut(const char *path, size_t n)
+{
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(truncate(path, st.st_size - (off_t)n), 0);
+}
+
+static void starts_with_no_other_roster_or_profile(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_make(&r, kith, signer, 0, NULL);
+    rig_start(&r, RIG_ISSUING);
+    rig_kill(&r, RIG_ISSUING, SIGKILL); /* no snapshot yet: the journal pins it */
+    append(rig_path(&r, "profiles/ldevid.profile"), "# one more line\n");
+    refused_with(&r, "roster");
+    cut(rig_path(&r, "profiles/ldevid.profile"), 16);
+    for (int i = 0; i < 2; i++) {
+        append(rig_path(&r, "signers/issuing/roster"), "# one more line\n");
+        refused_with(&r, "roster");
+        cut(rig_path(&r, "signers/issuing/roster"), 16);
+        rig_start(&r, RIG_ISSUING);
+        rig_kill(&r, RIG_ISSUING, SIGTERM); /* and with a snapshot */
+    }
+    assert_int_equal(unlink(rig_path(&r, "profiles/ldevid.profile")), 0);
+    refused_with(&r, "ldevid.profile");
+    rig_remove(&r);
+}
+
+static void starts_with_no_changed_journal_or_snapshot(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct stat st;
+    struct err e;
+    AUTO(buf_clear) struct buf whole;
+    buf_init(&whole, 1u << 20);
+    rig_make(&r, kith, signer, 0, NULL);
+    const char *journal = rig_path(&r, "signers/issuing/journal"), *snapshot = rig_path(&r, "signers/issuing/state");
+    rig_start(&r, RIG_ISSUING);
+    issue_some(&r, 5);
+    rig_kill(&r, RIG_ISSUING, SIGKILL);
+    assert_int_equal(stat(journal, &st), 0);
+    static const int thousandths[] = {0, 1, 5, 100, 300, 500, 700};
+    for (size_t i = 0; i < ARRAY_LEN(thousandths); i++) {
+        off_t at = st.st_size * thousandths[i] / 1000;
+        flip(journal, at);
+        refused_with(&r, "journal");
+        flip(journal, at);
+    }
+    /* Zeros over the head of a batch in the middle are no torn end. */
+    assert_ok(file_read(journal, 1u << 20, &whole, &e), e);
+    int fd = open(journal, O_RDWR);
+    static const uint8_t zeros[8];
+    assert_int_equal(pwrite(fd, zeros, sizeof zeros, 0), 8);
+    refused_with(&r, "journal");
+    assert_int_equal(pwrite(fd, whole.p, sizeof zeros, 0), 8);
+    close(fd);
+    rig_start(&r, RIG_ISSUING);
+    rig_kill(&r, RIG_ISSUING, SIGTERM);
+    /* Shorter than what the snapshot covers; gone. */
+    assert_int_equal(truncate(journal, st.st_size / 2), 0);
+    refused_with(&r, "journal");
+    assert_int_equal(unlink(journal), 0);
+    refused_with(&r, "journal");
+    assert_ok(file_write_atomic(journal, 0600, buf_slice(&whole), &e), e);
+    assert_int_equal(stat(snapshot, &st), 0);
+    for (off_t at = 0; at < st.st_size; at += 97) {
+        flip(snapshot, at);
+        refused_with(&r, "journal");
+        flip(snapshot, at);
+    }
+    /* Without the snapshot the journal has it all. */
+    assert_int_equal(unlink(snapshot), 0);
+    rig_start(&r, RIG_ISSUING);
+    struct rig_head h;
+    assert_ok(rig_head(&r, &h, &e), e);
+    assert_int_equal(h.universe, 5);
+    rig_remove(&r);
+}
+
+static bool try_issue(struct rig *r, struct key *k, struct err *e)
+{
+    struct issue_request q = {.profile = SLICE_LIT("ldevid"),
+                              .spki = key_get0_spki(k),
+                              .authority = {.kind = AUTHORITY_OPERATOR, .who = SLICE_LIT("rig")},
+                              .facts = {{SLICE_LIT("id"), SLICE_LIT(DEV)}, {SLICE_LIT("serial"), SLICE_LIT("S1")}},
+                              .facts_n = 2};
+    return rig_issue(r, &q, NULL, e);
+}
+
+static void set_fsize(pid_t pid, rlim_t n)
+{
+    struct rlimit lim;
+    assert_int_equal(prlimit(pid, RLIMIT_FSIZE, NULL, &lim), 0);
+    lim.rlim_cur = n;
+    assert_int_equal(prlimit(pid, RLIMIT_FSIZE, &lim, NULL), 0);
+}
+
+/* The limit on a file's size is the disk that is full: writes beyond it fail. */
+static void signs_nothing_while_the_disk_is_full_and_goes_on_after(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct err e;
+    struct rig_head a, b;
+    struct stat st;
+    rig_make(&r, kith, signer, 0, NULL);
+    r.fsize = 1 << 30;
+    rig_start(&r, RIG_ISSUING);
+    struct key *k = rig_key(&r, KEY_P256);
+    struct buf der;
+    rig_device_cert(&r, DEV, &der);
+    struct rig_serial s = rig_serial_of(buf_slice(&der));
+    buf_clear(&der);
+    assert_ok(rig_head(&r, &a, &e), e);
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(stat(rig_path(&r, "signers/issuing/journal"), &st), 0);
+        set_fsize(r.pid[RIG_ISSUING], (rlim_t)(st.st_size + 20 * round));
+        size_t open_n = r.open_n;
+        for (int i = 0; i < 3; i++) {
+            assert_err(try_issue(&r, k, &e), e, ERR_JOURNAL);
+            assert_err(rig_revoke(&r, &s, 1, 1, NULL, &e), e, ERR_JOURNAL);
+            assert_err(rig_hold(&r, &s, 1, NULL, 0, NULL, &e), e, ERR_JOURNAL);
+            assert_err(rig_head(&r, NULL, &e), e, ERR_JOURNAL);
+        }
+        assert_int_equal(r.open_n, open_n);
+        set_fsize(r.pid[RIG_ISSUING], 1 << 30);
+        /* The chain goes on where it stood: nothing of what failed is in it. */
+        assert_ok(rig_head(&r, &b, &e), e);
+        assert_int_equal(b.seq, a.seq + 1);
+        assert_memory_equal(b.prev, a.hash, SHA256_SIZE);
+        assert_int_equal(b.revoked, 0);
+        assert_int_equal(b.held, 0);
+        assert_ok(try_issue(&r, k, &e), e);
+        a = b;
+        rig_kill(&r, RIG_ISSUING, round ? SIGKILL : SIGTERM);
+        rig_start(&r, RIG_ISSUING);
+    }
+    assert_ok(rig_revoke(&r, &s, 1, 1, &b, &e), e);
+    assert_int_equal(b.seq, a.seq + 1);
+    assert_int_equal(b.revoked, 1);
+    /* Nothing that was given up counts as signed. */
+    rig_enter_all(&r);
+    assert_ok(rig_stream(&r, RIG_ISSUING, &e), e);
+    assert_ok(rig_cosign(&r, RIG_ISSUING, RIG_ORIGIN, &e), e);
+    key_free(k);
+    rig_remove(&r);
+}
+
+static void signs_no_more_a_minute_than_the_roster_says(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct err e;
+    rig_make(&r, kith, signer, 5, NULL);
+    rig_start(&r, RIG_ISSUING);
+    struct key *k = rig_key(&r, KEY_P256);
+    int given = 0;
+    bool limited = false;
+    for (int i = 0; i < 12; i++) { /* a minute may end between */
+        bool ok = try_issue(&r, k, &e);
+        given += ok;
+        limited = limited || (!ok && e.code == ERR_RATE);
+    }
+    assert_true(limited);
+    assert_in_range(given, 5, 10);
+    /* A revocation never waits for it. */
+    assert_ok(rig_head(&r, NULL, &e), e);
+    key_free(k);
+    rig_remove(&r);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(starts_with_no_other_roster_or_profile),
+        cmocka_unit_test(starts_with_no_changed_journal_or_snapshot),
+        cmocka_unit_test(signs_nothing_while_the_disk_is_full_and_goes_on_after),
+        cmocka_unit_test(signs_no_more_a_minute_than_the_roster_says),
+    };
+    if (argc != 3)
+        return 2;
+    kith = argv[1];
+    signer = argv[2];
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
