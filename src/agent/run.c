@@ -13,6 +13,7 @@ struct run {
     struct session *s;
     struct report report;
     struct retry obtain, hello, hook;
+    bool force;       /* renew now, whatever the time */
     unsigned refused; /* proofs of `next` that the platform refused */
     struct err last;  /* for --once */
 };
@@ -77,13 +78,14 @@ static void do_obtain(struct run *r)
     struct err e = {0};
     int64_t renew_at, ends_at, now = env_now_s(&r->p->env);
     bool has_current = look(r, &renew_at, &ends_at);
-    if (has_current && now < renew_at && !agent_is_half_way(&r->s->agent))
+    if (has_current && now < renew_at && !r->force && !agent_is_half_way(&r->s->agent))
         return;
     if (!retry_is_due(&r->obtain, &r->p->env))
         return;
     if (agent_obtain(&r->s->agent, &e)) {
         retry_done(&r->obtain);
         retry_done(&r->hook);
+        r->force = false;
         r->refused = 0;
         r->report.renew_after = r->s->agent.hello.renew_after;
         note(r, NULL, NULL);
@@ -193,7 +195,7 @@ bool run_verb(void *ctx, const void *opts, const struct args_words *words, struc
 {
     const struct run_opts *o = opts;
     struct session s = {.state.lock = -1};
-    struct run r = {.p = ctx, .s = &s};
+    struct run r = {.p = ctx, .s = &s, .force = o->renew};
     (void)words;
     bool ok = state_open(o->dir, false, &s.state, e) && session_read_conf(&s, e) && session_ready(&s, ctx, e);
     if (ok && agent_is_retired(&s.agent))

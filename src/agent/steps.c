@@ -60,13 +60,13 @@ bool agent_take_token(struct agent *a, const struct token *t, struct err *e)
     a->conf->root_sha256 = arena_str(a->arena, slice_str(hex));
     if (!arena_ok(a->arena, e))
         return false;
-    /* The claim goes first: without it agent.conf alone would look like a device whose claim was used. */
-    if (!file_write_atomic(state_path(a->state, "claim", path), 0600, slice_str(t->claim), e))
-        return false;
-    reached(a, STEP_CLAIM);
     if (!conf_write(state_path(a->state, CONF_FILE, path), a->conf, e))
         return false;
     reached(a, STEP_CONF);
+    /* Last, so that a claim is never there without the platform that it is for. */
+    if (!file_write_atomic(state_path(a->state, "claim", path), 0600, slice_str(t->claim), e))
+        return false;
+    reached(a, STEP_CLAIM);
     return true;
 }
 

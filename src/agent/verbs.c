@@ -33,6 +33,7 @@ static const struct opt enroll_rows[] = {
 static const struct opt run_rows[] = {
     DIR_ROW(run_opts),
     {NULL, "once", OPT_BOOL, .help = "do what is due now, and end", .offset = offsetof(struct run_opts, once)},
+    {NULL, "renew", OPT_BOOL, .help = "renew at once, whatever the time", .offset = offsetof(struct run_opts, renew)},
 };
 
 static const struct opt status_rows[] = {

@@ -42,7 +42,7 @@ struct enroll_opts {
 };
 struct run_opts {
     const char *dir;
-    bool once;
+    bool once, renew;
 };
 struct status_opts {
     const char *dir;
