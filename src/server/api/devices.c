@@ -357,6 +357,7 @@ const struct api_row api_devices[] = {
     {"GET", "/v1/devices", list, ACCESS_OPERATOR},
     {"GET", "/v1/devices/{id}", show, ACCESS_OPERATOR},
     {"GET", "/v1/devices/{id}/history", history_show, ACCESS_OPERATOR},
+    {"GET", "/v1/devices/{id}/statement", statement_show, ACCESS_OPERATOR},
     {"POST", "/v1/devices/{id}/token", new_claim, ACCESS_ADMIN},
     {"POST", "/v1/devices/{id}/owner", set_owner, ACCESS_ADMIN},
     {"POST", "/v1/devices/{id}/tags", set_tags, ACCESS_ADMIN},
