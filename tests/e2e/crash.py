@@ -153,6 +153,8 @@ def check(k, load):
     code, ours, theirs = k.check_export(k.export())
     assert code == 0, ours + theirs
     say(theirs.strip())
+    code, said = k.check_database()
+    assert code == 0, said
     return sum(1 for revoked, _ in stored.values() if revoked)
 
 

@@ -26,7 +26,7 @@ def tells_what_it_made(k, variant):
     assert digest.strip().replace(":", "").lower() == k.made["root_sha256"]
     status = k.must("GET", "/v1/status")
     assert status["ready"] and status["url"] == k.url, status
-    assert all(s["connected"] for s in status["signers"]), status
+    wait_for(lambda: all(s["connected"] for s in k.must("GET", "/v1/status")["signers"]), "both signers in the status")
 
 
 def certificate_is_good(k, device, pem):
@@ -88,6 +88,15 @@ def ledger_holds(k, device):
     say(f"one bit turned in byte {at}: found in entry {named}")
 
 
+def finds_an_edited_row(k, variant, device):
+    code, said = k.check_database()
+    assert code == 0, said
+    k.sql(f"UPDATE device SET owner = 'thief' WHERE id = '{device['id']}'")
+    code, said = k.check_database()
+    assert code == 6 and device["id"] in said, f"an edited row is not named: {said}"
+    say("edited row: " + next(line for line in said.split("\n") if device["id"] in line))
+
+
 def main():
     variant = sys.argv[1] if len(sys.argv) > 1 else "file"
     with World("first-" + variant) as w:
@@ -106,6 +115,7 @@ def main():
         is_cut_off(k, broker, device, key, pem, [with_other])
         assert broker.publish(other["id"] + "/b", other_key, other_pem, topic=f"kith/{other['id']}/x")
         ledger_holds(k, device)
+        finds_an_edited_row(k, variant, other)
         with_other.close()
         k.stop()
         say("ok")
