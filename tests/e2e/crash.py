@@ -205,4 +205,5 @@ def main():
         say("ok")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -272,6 +272,11 @@ def enrols_by_the_idevid_of_a_registered_maker(k, d):
     assert entry["fields"]["auth"] == "idevid", entry
     for name in ("stranger", "unknown", "expired"):
         refused(ask(name), (400, 401, 403, 404))
+    k.must("POST", f"/v1/devices/{dev['id']}/retire", {"why": "sold"})
+    refused(ask("good"), 403, "tombstone")
+    last = d.device()
+    key, pem = maker.idevid(last["serial"])
+    files["good"] = d.files("idevid-last", key, pem)
     k.must("DELETE", "/v1/anchors/pumps")
     refused(ask("good"), (401, 403))
 

@@ -3,11 +3,12 @@
 is cut off and stays out; the ledger has it all and shows a byte that somebody changed.
 
     first_slice.py [hsm|postgres]      on keys in a token; on PostgreSQL"""
+import os
 import re
 import sys
 import time
 
-from kithtest import Broker, Kith, Mqtt, World, flip, run, say, wait_for
+from kithtest import BIN, Broker, Kith, Mqtt, World, flip, run, say, wait_for
 
 CUT_S = 3  # held to one second on a quiet machine; the figure is printed
 
@@ -88,6 +89,19 @@ def ledger_holds(k, device):
     say(f"one bit turned in byte {at}: found in entry {named}")
 
 
+def enrols_by_one_token(k, broker):
+    """What the quick start says: the token that one command prints is what the other reads."""
+    token = k.kith("device", "add", "--model", "pump", "--serial", "SN-0003", "--token").stdout
+    assert re.fullmatch(r"kith1_[A-Za-z0-9_-]+\n", token), token
+    state = k.w.path("agent")
+    run(os.path.join(BIN, "kith-agent"), "enroll", "--dir", state, input=token)
+    device = k.kith_json("device", "show", "SN-0003")
+    assert device["state"] == "active", device
+    assert broker.publish(device["id"], state + "/current/key.pem", state + "/current/cert.pem")
+    again = run(os.path.join(BIN, "kith-agent"), "enroll", "--dir", state + "2", "--wait", "0", input=token, ok=False)
+    assert again.returncode == 6 and "claim" in again.stderr, again.stderr
+
+
 def finds_an_edited_row(k, variant, device):
     code, said = k.check_database()
     assert code == 0, said
@@ -114,6 +128,7 @@ def main():
         with_other = Mqtt(broker, other["id"], other_key, other_pem)
         is_cut_off(k, broker, device, key, pem, [with_other])
         assert broker.publish(other["id"] + "/b", other_key, other_pem, topic=f"kith/{other['id']}/x")
+        enrols_by_one_token(k, broker)
         ledger_holds(k, device)
         finds_an_edited_row(k, variant, other)
         with_other.close()

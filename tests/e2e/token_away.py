@@ -1,0 +1,48 @@
+#!/usr/bin/python3
+"""The token goes away while devices enrol and comes back: nothing is restarted, nobody's request is lost, and what was answered
+is in the ledger."""
+import os
+import sys
+import time
+
+from crash import Load, check, work_still
+from kithtest import Kith, World, say, wait_for
+
+AWAY_S = 3
+
+
+def main():
+    with World("token") as w:
+        k = Kith(w, *w.softhsm())
+        k.start()
+        k.add_model("pump")
+        load = Load(k)
+        load.fill(2000)
+        before = k.pids()
+        for t in load.threads:
+            t.start()
+        for _ in range(2):
+            n = len(load.answered)
+            wait_for(lambda: len(load.answered) > n + 50, "enrolments", 30)
+            os.rename(w.path("tokens"), w.path("away"))
+            time.sleep(AWAY_S)
+            os.rename(w.path("away"), w.path("tokens"))
+            back = time.monotonic()
+            n = len(load.answered)
+            wait_for(lambda: len(load.answered) > n + 20, "enrolments after the token came back", 40)
+            say(f"token back: {time.monotonic() - back:.1f} s until 20 more had enrolled")
+        load.stopping = True
+        for t in load.threads:
+            t.join(70)
+        assert not load.odd, load.odd[:5]
+        assert k.pids() == before, "something was restarted"
+        say(f"{len(load.answered)} certificates, {load.retries} retries")
+        wait_for(lambda: k.api("GET", "/readyz").status == 200, "readiness", 30, 0.1)
+        check(k, load)
+        work_still(k, load)
+        k.stop()
+        say("ok")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
