@@ -3,6 +3,7 @@
 #include "base/codec.h"
 #include "base/config.h"
 #include "base/file.h"
+#include "model/token.h"
 
 #define AT(field) .offset = offsetof(struct conf, field)
 #define FILE_MAX  (64 * 1024)
@@ -33,6 +34,8 @@ const size_t conf_rows_n = ARRAY_LEN(conf_rows);
 
 static bool check(const struct conf *c, const char *path, struct err *e)
 {
+    if (c->url && !token_check_url(slice_str(c->url), e))
+        return err_ctx(e, "%s: [platform] url", path);
     if (strcmp(c->store, "file") != 0 && strncmp(c->store, "pkcs11:", 7) != 0) {
         err_set(e, ERR_CONFIG, "%s: [key] store is \"%s\"", path, ERR_QUOTE(slice_str(c->store)));
         return err_try(e, "write file, or a URI such as pkcs11:token=LABEL;object=NAME");

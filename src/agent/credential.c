@@ -1,5 +1,6 @@
 #include "agent/credential.h"
 
+#include <ctype.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 
@@ -82,7 +83,10 @@ bool credential_make_key(const struct state *s, const struct key_env *env, unsig
 static void put_escaped(struct buf *b, const struct p11_uri_value *v)
 {
     for (size_t i = 0; i < v->n; i++)
-        buf_printf(b, "%%%02x", v->bytes[i]);
+        if (isalnum(v->bytes[i]) || (v->bytes[i] && strchr("-._~", v->bytes[i])))
+            buf_put_char(b, (char)v->bytes[i]);
+        else
+            buf_printf(b, "%%%02x", v->bytes[i]);
 }
 
 bool credential_ref(const struct state *s, const struct conf *conf, unsigned slot, struct buf *out, struct err *e)

@@ -51,6 +51,21 @@ static void PRINTF_LIKE(2, 3) put(struct words *w, const char *fmt, ...)
     w->n++;
 }
 
+/* A path, or the URI of the key that is in use now. */
+static void put_key(struct words *w, const struct state *s)
+{
+    struct buf ref;
+    struct err ignored;
+    bool found;
+    buf_init(&ref, STATE_PATH_MAX);
+    if (state_slot_ref(s, state_slot(s, STATE_CURRENT), &ref, &found, &ignored) &&
+        strncmp(buf_str(&ref), "pkcs11:", 7) == 0)
+        put(w, "KITH_KEY=%s", buf_str(&ref));
+    else
+        put(w, "KITH_KEY=%s/" STATE_CURRENT "/key.pem", s->dir);
+    buf_clear(&ref);
+}
+
 static void fill(struct words *w, const struct state *s, const struct conf *c)
 {
     *w = (struct words){0};
@@ -58,10 +73,7 @@ static void fill(struct words *w, const struct state *s, const struct conf *c)
     put(w, "KITH_DEVICE=%s", c->device ? c->device : "");
     put(w, "KITH_STATE=%s", s->dir);
     put(w, "KITH_CERT=%s/" STATE_CURRENT "/cert.pem", s->dir);
-    if (strcmp(c->store, "file") == 0)
-        put(w, "KITH_KEY=%s/" STATE_CURRENT "/key.pem", s->dir);
-    else
-        put(w, "KITH_KEY=%s", c->store);
+    put_key(w, s);
     put(w, "KITH_ROOT=%s/root.pem", s->dir);
 }
 

