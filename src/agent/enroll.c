@@ -80,12 +80,12 @@ static bool merge(struct session *s, const struct enroll_opts *o, struct err *e)
     return true;
 }
 
-/* A credential that holds, with nothing half-way. */
+/* A credential that holds, and no claim for another one. */
 static bool works_already(struct session *s, const struct program *p)
 {
     struct credential c;
     unsigned slot = state_slot(&s->state, STATE_CURRENT);
-    bool ok = slot && !agent_is_half_way(&s->agent) && credential_peek(&s->state, slot, &c, NULL);
+    bool ok = slot && !agent_has_claim(&s->agent) && credential_peek(&s->state, slot, &c, NULL);
     if (!ok)
         return false;
     ok = c.chain_n && !credential_is_expired(&c, env_now_s(&p->env));
@@ -131,7 +131,7 @@ static bool enroll(struct session *s, struct program *p, const struct enroll_opt
         return agent_obtain(&s->agent, e); /* says so */
     bool works = works_already(s, p);
     bool ok = agent_tidy(&s->agent, e) &&
-              read_token(o, !agent_is_half_way(&s->agent) && (!works || o->again), &token, &given, e);
+              read_token(o, !agent_has_claim(&s->agent) && (!works || o->again), &token, &given, e);
     if (ok && works && !o->again && (!given || strcmp(token.device, s->conf.device ? s->conf.device : "") == 0)) {
         explicit_bzero(&token, sizeof token);
         tell(s, "enrolled already");

@@ -7,6 +7,7 @@
 #define TICK_MS        60000 /* the wall clock may jump; look at it that often */
 #define PROOFS_MAX     10    /* refusals of a new certificate before it is given up */
 #define HOOK_FAILS_MAX 8
+#define CLOCK_OFF_S    300
 
 struct run {
     struct program *p;
@@ -97,6 +98,14 @@ static void do_obtain(struct run *r)
     note(r, "no new certificate yet", &e);
 }
 
+/* A clock that is wrong makes certificates look expired, or not valid yet. */
+static void look_at_clock(const struct run *r)
+{
+    int64_t theirs = r->s->agent.hello.server_time, ours = env_now_s(&r->p->env);
+    if (theirs && (theirs > ours + CLOCK_OFF_S || theirs < ours - CLOCK_OFF_S))
+        LOG(&r->p->env, WARN, "agent", "this device's clock is off", log_int("seconds", ours - theirs));
+}
+
 static void do_hello(struct run *r)
 {
     struct err e = {0};
@@ -110,6 +119,7 @@ static void do_hello(struct run *r)
     retry_done(&r->hello);
     retry_later(&r->hello, &r->p->env, r->s->conf.hello_s, 0);
     r->hello.failures = 0;
+    look_at_clock(r);
     r->report.renew_after = r->s->agent.hello.renew_after;
     note(r, NULL, NULL);
 }
@@ -200,7 +210,7 @@ bool run_verb(void *ctx, const void *opts, const struct args_words *words, struc
     bool ok = state_open(o->dir, false, &s.state, e) && session_read_conf(&s, e) && session_ready(&s, ctx, e);
     if (ok && agent_is_retired(&s.agent))
         ok = retired(&r, e);
-    else if (ok && !state_slot(&s.state, STATE_CURRENT) && !agent_is_half_way(&s.agent)) {
+    else if (ok && !state_slot(&s.state, STATE_CURRENT) && !agent_has_claim(&s.agent)) {
         ok = err_set(e, ERR_AGENT_NOT_ENROLLED, "%s has neither a credential nor a claim", s.state.dir);
         err_try(e, "kith-agent enroll --dir %s, with a token of `kith device add --token`", s.state.dir);
     } else if (ok) {

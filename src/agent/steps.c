@@ -246,10 +246,15 @@ static bool ask(struct agent *a, struct credential *next, struct err *e)
     return true;
 }
 
-/* A device that is gone for good destroys its keys, whoever was asking. */
+/* A device that is gone for good destroys its keys, whoever was asking; a dead claim would stand in the way of a new one,
+ * and of renewal by the credential that works. */
 static bool judge(struct agent *a, struct err *e)
 {
+    char path[STATE_PATH_MAX];
     struct err wiped;
+    bool dead_claim = e->code == ERR_CLAIM || e->code == ERR_CLAIM_USED || e->code == ERR_CLAIM_OTHER_KEY;
+    if (dead_claim && !file_remove(state_path(a->state, "claim", path), &wiped))
+        LOG(a->env, WARN, "agent", "the claim is not removed", log_err(&wiped));
     if (e->code != ERR_TOMBSTONE)
         return false;
     if (!agent_wipe(a, e->what, &wiped))
@@ -300,9 +305,14 @@ static bool obtain(struct agent *a, struct credential *next, unsigned slot, stru
     return install(a, slot, e);
 }
 
+bool agent_has_claim(const struct agent *a)
+{
+    return has(a, "claim");
+}
+
 bool agent_is_half_way(const struct agent *a)
 {
-    return has(a, "claim") || state_slot(a->state, STATE_NEXT);
+    return agent_has_claim(a) || state_slot(a->state, STATE_NEXT);
 }
 
 bool agent_obtain(struct agent *a, struct err *e)

@@ -48,11 +48,13 @@ struct agent {
 
 /* Takes a token into the state.  Errors: ERR_AGENT_ENROLLED if it is for another device than the one that is enrolled. */
 MUST_USE bool agent_take_token(struct agent *a, const struct token *t, struct err *e);
+/* True if there is a claim that has not paid for a credential yet. */
+bool agent_has_claim(const struct agent *a);
 /* True if there is a new credential to be got or a half-got one to go on with, whatever the time. */
 bool agent_is_half_way(const struct agent *a);
 /* Gets, proves and installs a credential: by the claim if there is one, else by renewal of the current one.
  * Errors: ERR_AGENT_NOT_ENROLLED, ERR_AGENT_PENDING (ask again in a->retry_after_s), what the platform says; with
- * ERR_TOMBSTONE the state was wiped. */
+ * ERR_TOMBSTONE the state was wiped; a claim that was refused for good is removed. */
 MUST_USE bool agent_obtain(struct agent *a, struct err *e);
 /* Shows the current credential to the platform; a->hello has the answer. */
 MUST_USE bool agent_say_hello(struct agent *a, struct err *e);

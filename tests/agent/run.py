@@ -299,6 +299,7 @@ def says_what_is_wrong(url, state):
     assert "error[token]" in agent("enroll", "--dir", state, stdin="hello\n", want=6).stderr
     assert "error[token]" in agent("enroll", "--dir", state, stdin="", want=6).stderr
     assert "error[claim]" in agent("enroll", "--dir", state, stdin=token(url, claim="b" * 32), want=4).stderr
+    assert "error[token]" in agent("enroll", "--dir", state, stdin="", want=6).stderr  # the dead claim is gone
     assert "error[unavailable]" in agent("enroll", "--dir", state, "--wait", "0",
                                          stdin=token("https://localhost:1"), want=7).stderr
     assert "error[not-found]" in agent("status", "--dir", state + "x", want=3).stderr

@@ -297,6 +297,7 @@ static void refuses_a_token_for_another_device(void **state)
     t.device[29] = '0';
     assert_ok(agent_take_token(&b.agent, &t, &e), e);
     assert_err(agent_obtain(&b.agent, &e), e, ERR_CLAIM); /* a key was made for the other device */
+    assert_false(agent_has_claim(&b.agent));
     t = ca_token(&ca);
     assert_ok(agent_take_token(&b.agent, &t, &e), e);
     assert_int_equal(state_slot(&b.state, STATE_NEXT), 0);
