@@ -16,6 +16,7 @@
 #define MARKS_A_HEAD 20000
 #define DEVICES_MAX  65536 /* records that wait to be sent */
 #define RETRY_MS     500
+#define HEAD_GAP_MS  20 /* a burst shares heads: each is a signature, an entry, and work for every gateway */
 
 struct stream {
     struct http_request *req;
@@ -378,6 +379,7 @@ static void *hub_thread(void *arg)
             pause_ms(RETRY_MS);
         } else if (due) {
             marks_done(h, n);
+            pause_ms(HEAD_GAP_MS);
         }
         free(m);
     }
