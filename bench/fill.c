@@ -1,0 +1,201 @@
+/* Fills a database with devices that are active, each with a key and a certificate, as enrolments would have left them: rows
+ * and entries through the store, tiles through the ledger.  What stands in place of the certificate is random bytes of a
+ * certificate's size, and its serial is another node's, so that the signer's own numbers stay free.
+ *
+ *     fill WHERE ORIGIN N      the platform was started once (model "m" is there) and does not run */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "keys/crypto.h"
+#include "kit.h"
+#include "ledger/tree.h"
+#include "model/device.h"
+#include "model/event.h"
+#include "model/serial.h"
+#include "store/commit.h"
+#include "store/tables.h"
+
+#define BATCH    2048
+#define INFLIGHT (2 * BATCH)
+#define DER_SIZE 553
+#define NODE     2 /* of the serials */
+#define LIFE_S   (90 * 86400)
+
+struct fill_job {
+    struct job job;
+    struct fill *f;
+    uint64_t n;
+};
+
+struct fill {
+    struct commit *c;
+    uint64_t next, end, finished; /* touched in the commit thread only, once it runs */
+    bool over;
+    struct fill_job jobs[INFLIGHT];
+    uint8_t random[8192];
+};
+
+static int64_t now_ms(void *ctx)
+{
+    (void)ctx;
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
+}
+
+static bool give_random(void *ctx, void *p, size_t n)
+{
+    (void)ctx;
+    return random_bytes(p, n, NULL);
+}
+
+/* Ids ascend as the real ones do, whose first half is the time. */
+static void name_device(uint64_t n, char id[64], char serial[32], uint8_t spki[32])
+{
+    static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
+    sha256(slice_of(&n, sizeof n), spki);
+    memcpy(id, "dev_01k", 7);
+    for (int i = 0; i < 8; i++)
+        id[7 + i] = digits[n >> (35 - 5 * i) & 31];
+    for (int i = 0; i < 15; i++)
+        id[15 + i] = digits[spki[i] & 31];
+    id[30] = 0;
+    snprintf(serial, 32, "million-%08llu", (unsigned long long)n);
+}
+
+static bool add_device(struct tx *tx, const char *id, const char *serial, int64_t now, struct err *e)
+{
+    uint8_t fields[512];
+    struct writer w = WRITER_ARRAY(fields);
+    struct event_draft d = event_draft_of(EVENT_DEVICE_ADDED);
+    event_set_text(&d, "who", "local:0");
+    event_set_text(&d, "device", id);
+    event_set_text(&d, "model", "m");
+    event_set_text(&d, "serial", serial);
+    event_set_text(&d, "state", "claimed");
+    const struct value cols[DEVICE_COLS] = {
+        [DEVICE_ID] = value_text(id),         [DEVICE_MODEL] = value_text("m"),
+        [DEVICE_SERIAL] = value_text(serial), [DEVICE_STATE] = value_int(DEVICE_ACTIVE),
+        [DEVICE_CREATED_AT] = value_int(now), [DEVICE_UPDATED_AT] = value_int(now),
+    };
+    const struct change c = {.table = &table_device, .cols = cols};
+    if (!event_write(&d, &w, e))
+        return false;
+    const struct event ev = {.type = EVENT_DEVICE_ADDED, .fields = writer_slice(&w)};
+    return tx_record(tx, &ev, &c, 1, NULL, e);
+}
+
+static bool add_cert(struct tx *tx, struct fill_job *j, const char *id, const uint8_t *spki, int64_t now, struct err *e)
+{
+    struct serial s = {
+        .issuer = ISSUER_ISSUING, .node = NODE, .shard = shard_of(now + LIFE_S), .index = (uint32_t)j->n};
+    uint8_t serial[SERIAL_SIZE], fields[1024], digest[32];
+    struct writer w = WRITER_ARRAY(fields);
+    struct slice der = slice_of(j->f->random + j->n % 4096, DER_SIZE);
+    serial_put(&s, serial);
+    sha256(der, digest);
+    struct event_draft d = event_draft_of(EVENT_CERT_ISSUED);
+    event_set_text(&d, "who", id);
+    event_set_text(&d, "via", "est");
+    event_set_text(&d, "auth", "claim");
+    event_set_text(&d, "subject", id);
+    event_set_text(&d, "subject_kind", "device");
+    event_set_text(&d, "profile", "ldevid");
+    event_set_int(&d, "cert", serial_cert_id(&s));
+    event_set_bytes(&d, "serial", SLICE_ARRAY(serial));
+    event_set_bytes(&d, "spki", slice_of(spki, 32));
+    event_set_bytes(&d, "digest", SLICE_ARRAY(digest));
+    event_set_text(&d, "algorithm", "p256");
+    event_set_text(&d, "storage", "unknown");
+    event_set_text(&d, "evidence", "none");
+    event_set_int(&d, "not_before", now);
+    event_set_int(&d, "not_after", now + LIFE_S);
+    const struct value cert[CERTIFICATE_COLS] = {
+        [CERTIFICATE_ID] = value_int(serial_cert_id(&s)),
+        [CERTIFICATE_SERIAL] = value_blob(SLICE_ARRAY(serial)),
+        [CERTIFICATE_SUBJECT] = value_text(id),
+        [CERTIFICATE_SUBJECT_KIND] = value_int(CERT_DEVICE),
+        [CERTIFICATE_PROFILE] = value_text("ldevid"),
+        [CERTIFICATE_SPKI] = value_blob(slice_of(spki, 32)),
+        [CERTIFICATE_SPKI64] = value_int(spki64_of(spki)),
+        [CERTIFICATE_NOT_BEFORE] = value_int(now),
+        [CERTIFICATE_NOT_AFTER] = value_int(now + LIFE_S),
+        [CERTIFICATE_HOLD] = value_int(0),
+        [CERTIFICATE_DER] = value_blob(der),
+        [CERTIFICATE_ISSUED_AT] = value_int(now),
+    };
+    const struct value key[DEVKEY_COLS] = {value_blob(slice_of(spki, 32)), value_text(id), value_int(now)};
+    const struct change c[] = {{.table = &table_certificate, .cols = cert}, {.table = &table_devkey, .cols = key}};
+    if (!event_write(&d, &w, e))
+        return false;
+    const struct event ev = {.type = EVENT_CERT_ISSUED, .fields = writer_slice(&w), .ref = digest};
+    return tx_record(tx, &ev, c, ARRAY_LEN(c), NULL, e);
+}
+
+static bool fill_run(struct tx *tx, struct job *job, struct err *e)
+{
+    struct fill_job *j = (struct fill_job *)job;
+    char id[64], serial[32];
+    uint8_t spki[32];
+    int64_t now = tx_now_ms(tx) / 1000;
+    name_device(j->n, id, serial, spki);
+    return add_device(tx, id, serial, now, e) && add_cert(tx, j, id, spki, now, e);
+}
+
+static void fill_done(struct job *job, const struct err *e)
+{
+    struct fill_job *j = (struct fill_job *)job;
+    struct fill *f = j->f;
+    if (e) {
+        fprintf(stderr, "fill: %s (%s)\n", e->what, e->why);
+        exit(1);
+    }
+    f->finished++;
+    if (f->next < f->end) {
+        j->n = f->next++;
+        commit_submit(f->c, job);
+    } else if (f->finished == f->end) {
+        __atomic_store_n(&f->over, true, __ATOMIC_RELEASE);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static struct fill f;
+    struct err e = {0};
+    struct tree *tree;
+    if (argc < 4) {
+        fprintf(stderr, "usage: fill WHERE ORIGIN N\n");
+        return 2;
+    }
+    f.end = strtoull(argv[3], NULL, 10);
+    if (!crypto_init(&e) || !random_bytes(f.random, sizeof f.random, &e) || !tree_new(&crypto_openssl, 1, &tree, &e))
+        kit_die("start");
+    struct commit_config cfg = {.where = argv[1],
+                                .node = 1,
+                                .origin = argv[2],
+                                .batch_max = BATCH,
+                                .crypto = &crypto_openssl,
+                                .now_ms = now_ms,
+                                .random = give_random,
+                                .hooks = tree_hooks(tree)};
+    if (!commit_start(&cfg, &f.c, &e)) {
+        fprintf(stderr, "fill: %s (%s)\n", e.what, e.why);
+        return 1;
+    }
+    double start = kit_now_s();
+    size_t first = f.end < INFLIGHT ? (size_t)f.end : INFLIGHT;
+    f.next = first;
+    for (size_t i = 0; i < first; i++) {
+        f.jobs[i] = (struct fill_job){.job = {.run = fill_run, .done = fill_done}, .f = &f, .n = i};
+        commit_submit(f.c, &f.jobs[i].job);
+    }
+    while (!__atomic_load_n(&f.over, __ATOMIC_ACQUIRE))
+        usleep(1000);
+    fprintf(stderr, "  filled with %.0f devices a second\n", (double)f.end / (kit_now_s() - start));
+    commit_stop(f.c);
+    tree_free(tree);
+    return 0;
+}
