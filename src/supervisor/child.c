@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -45,24 +44,20 @@ static bool is_passed(const char *assignment)
     return false;
 }
 
-char **child_environment(char *const *ours)
+char **child_environment(char *const *ours, struct arena *a)
 {
-    size_t n = 0;
+    size_t n = 0, k = 0;
     while (ours && ours[n])
         n++;
-    char **out = calloc(n + ARRAY_LEN(fixed) + 1, sizeof *out);
+    char **out = arena_array(a, n + ARRAY_LEN(fixed) + 1, sizeof *out);
     if (!out)
         return NULL;
-    size_t k = 0;
     for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
-        out[k++] = strdup(fixed[i]);
+        out[k++] = arena_str(a, slice_str(fixed[i]));
     for (size_t i = 0; i < n; i++)
         if (is_passed(ours[i]))
-            out[k++] = strdup(ours[i]);
-    for (size_t i = 0; i < k; i++)
-        if (!out[i])
-            return NULL;
-    return out;
+            out[k++] = arena_str(a, slice_str(ours[i]));
+    return a->bad ? NULL : out;
 }
 
 static void __attribute__((noreturn)) give_up(const char *doing)

@@ -5,7 +5,7 @@
 
 #include <sys/types.h>
 
-#include "core/err.h"
+#include "base/arena.h"
 
 #define CHILD_ARGS_MAX     8
 #define CHILD_BACKOFF_MS   100
@@ -32,7 +32,7 @@ void child_ended(struct child *c, int64_t now_ms);
 void child_signal(const struct child *c, int sig); /* the process */
 void child_kill(const struct child *c);            /* SIGKILL to its whole group */
 /* The environment of every child: a fixed PATH and locale, and of ours only the variables that a part below reads.
- * Allocated once, kept until the end of the process.  NULL without memory. */
-char **child_environment(char *const *ours);
+ * In the arena; NULL if it is full. */
+char **child_environment(char *const *ours, struct arena *a);
 
 #endif

@@ -126,7 +126,7 @@ static bool prepare(struct run *r, struct err *e)
         if (!arena_ok(&r->arena, e) || !listen_patiently(r, path, &r->listeners[i], e))
             return false;
     }
-    char **envp = child_environment(r->s->environ);
+    char **envp = child_environment(r->s->environ, &r->arena);
     if (!envp)
         return err_set(e, ERR_NOMEM, "no memory for the environment");
     set_signer(r, CHILD_ISSUING, "signer issuing", "issuing", envp);

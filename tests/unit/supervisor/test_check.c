@@ -1,0 +1,132 @@
+#include "fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* One thing is broken in a whole installation; kithd -t must name it and say what to do. */
+struct row {
+    const char *name;
+    enum { REMOVE, MODE, TEXT } how;
+    const char *file;
+    mode_t mode;
+    const char *text;
+    int exit;
+    const char *says, *also;
+};
+
+#define MINIMAL                                                                                                        \
+    "[platform]\nname = A\norigin = k.test/l\nurl = https://h\nplain_url = http://h\n[ca]\nissuing_key = "             \
+    "file:keys/issuing.key\nledger_key = file:keys/ledger.key\ncosign_key = file:keys/cosign.key\n"
+
+static const struct row rows[] = {
+    {"key gone", REMOVE, "keys/ledger.key", 0, NULL, 3, "error[setup]: [ca] ledger_key", "try: restore it"},
+    {"key open", MODE, "keys/issuing.key", 0644, NULL, 6, "error[file-mode]: [ca] issuing_key", "try: chmod 0600"},
+    {"passphrase gone", REMOVE, "passphrase", 0, NULL, 3, "error[setup]: [keys] passphrase_file", "try: put it back"},
+    {"passphrase open", MODE, "passphrase", 0640, NULL, 6, "error[file-mode]: [keys] passphrase_file", "why: "},
+    {"root gone", REMOVE, "ca/root.cer", 0, NULL, 3, "error[setup]: root certificate", "try: kith init"},
+    {"root writable", MODE, "ca/root.cer", 0666, NULL, 6, "error[file-mode]: root certificate", "try: chmod go-w"},
+    {"roster gone", REMOVE, "signers/issuing/roster", 0, NULL, 3, "error[setup]: roster", NULL},
+    {"signer's directory open", MODE, "signers/ledger", 0755, NULL, 6, "error[file-mode]: signer ledger", "chmod 0700"},
+    {"profiles empty", REMOVE, "profiles/ldevid.profile", 0, NULL, 3, "has no *.profile", "try: copy"},
+    {"profile writable", MODE, "profiles/ldevid.profile", 0622, NULL, 6, "error[file-mode]: profile", NULL},
+    {"keys of the log gone", REMOVE, "ledger.vkeys", 0, NULL, 3, "error[setup]: verifier keys", NULL},
+    {"offline root", REMOVE, "ca/issuing.cer", 0, NULL, 0, "warning[setup]: issuing certificate", "kith ca install"},
+    {"configuration gone", REMOVE, "kith.conf", 0, NULL, 3, "error[not-found]", NULL},
+    {"configuration writable", MODE, "kith.conf", 0666, NULL, 6, "error[file-mode]: configuration", NULL},
+    {"unknown word", TEXT, "kith.conf", 0600, "[platform]\nnmae = x\n", 2, "error[config]", "name"},
+    {"database open", TEXT, "kith.db", 0644, "x", 6, "error[file-mode]: [store] database", NULL},
+    {"server gone", REMOVE, "libexec/kith-server", 0, NULL, 3, "kith-server", NULL},
+    {"signer gone", REMOVE, "libexec/kith-signer", 0, NULL, 3, "kith-signer", NULL},
+    {"key of an unknown kind", TEXT, "kith.conf", 0600, MINIMAL "derive_key = nowhere\n", 2, "[ca] derive_key",
+     "why: "},
+    {"token without a module", TEXT, "kith.conf", 0600, MINIMAL "derive_key = pkcs11:object=a\n", 2,
+     "no PKCS#11 module", "try: set hsm_module"},
+    {"password in an open file", TEXT, "kith.conf", 0644,
+     MINIMAL "derive_key = file:keys/derive.key\n[store]\ndatabase = postgresql://u:p@h/d\n", 6,
+     "error[file-mode]: configuration", "chmod 0600"},
+    {"unknown database", TEXT, "kith.conf", 0600,
+     MINIMAL "derive_key = file:keys/derive.key\n[store]\ndatabase = mysql://h\n", 2, "[store] database", "why: "},
+    {"credential by hand", TEXT, "kith.conf", 0600,
+     MINIMAL "derive_key = file:keys/derive.key\n[keys]\npassphrase_file = credential:kith\n", 0,
+     "warning[setup]: [keys] passphrase_file", "LoadCredential"},
+};
+
+static void break_one(const struct fixture *f, const struct row *row)
+{
+    switch (row->how) {
+    case REMOVE:
+        assert_int_equal(unlink(fixture_path(f, row->file)), 0);
+        break;
+    case MODE:
+        assert_int_equal(chmod(fixture_path(f, row->file), row->mode), 0);
+        break;
+    case TEXT:
+        fixture_write(f, row->file, row->mode, row->text);
+    }
+}
+
+static void names_what_is_broken(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct fixture f;
+        fixture_init(&f);
+        break_one(&f, &rows[i]);
+        int status = fixture_wait(fixture_spawn(&f, NULL, "-t", NULL), 8000);
+        const char *log = fixture_read(&f, "log");
+        if (status != rows[i].exit || !strstr(log, rows[i].says) || (rows[i].also && !strstr(log, rows[i].also)))
+            fail_msg("%s: exit %d, not %d: %s", rows[i].name, status, rows[i].exit, log);
+        fixture_clear(&f);
+    }
+}
+
+static void a_whole_installation_is_fine_and_stays_as_it_is(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f);
+    assert_int_equal(fixture_wait(fixture_spawn(&f, NULL, "-t", NULL), 8000), 0);
+    assert_string_equal(fixture_read(&f, "log"), "");
+    assert_int_equal(access(fixture_path(&f, "run"), F_OK), -1);
+    assert_int_equal(fixture_count(&f, "start", "server"), 0);
+    fixture_clear(&f);
+}
+
+static void does_not_start_without_its_programs(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_init(&f);
+    assert_int_equal(chmod(fixture_path(&f, "libexec"), 0700), 0);
+    assert_int_equal(unlink(fixture_path(&f, "libexec/kith-server")), 0);
+    assert_int_equal(fixture_wait(fixture_spawn(&f, NULL, NULL, NULL), 8000), 3);
+    assert_int_equal(fixture_count(&f, "start", "issuing"), 0);
+    fixture_clear(&f);
+}
+
+static void refuses_words_and_unknown_options(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"now", "--daemon", "--stop=x"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        struct fixture f;
+        fixture_init(&f);
+        assert_int_equal(fixture_wait(fixture_spawn(&f, NULL, bad[i], NULL), 8000), 2);
+        fixture_clear(&f);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    fixture_programs(argc, argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_what_is_broken),
+        cmocka_unit_test(a_whole_installation_is_fine_and_stays_as_it_is),
+        cmocka_unit_test(does_not_start_without_its_programs),
+        cmocka_unit_test(refuses_words_and_unknown_options),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
