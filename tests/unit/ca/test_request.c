@@ -1,0 +1,182 @@
+/* The words between server and signer, and the connection that carries them. */
+#include "../test.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "../mutate.h"
+#include "base/frame.h"
+#include "ca/client.h"
+#include "core/cbor.h"
+
+static void sample(struct writer *w)
+{
+    const struct issue_request q = {
+        .profile = SLICE_LIT("ldevid"),
+        .spki = SLICE_LIT("key"),
+        .csr_san = SLICE_LIT("\x30\x00"),
+        .authority = {.kind = AUTHORITY_CLAIM,
+                      .nonce = SLICE_LIT("0123456789abcdef"),
+                      .expires_at = -1,
+                      .claim = SLICE_LIT("claim"),
+                      .who = SLICE_LIT("who")},
+        .facts = {{SLICE_LIT("id"), SLICE_LIT("x")}, {SLICE_LIT("tag:site"), SLICE_LIT("north")}},
+        .facts_n = 2,
+    };
+    issue_request_put(w, &q);
+}
+
+static size_t taken;
+
+/* Whatever is read is written again byte for byte, or refused. */
+static void read_variant(struct slice v, void *ctx)
+{
+    (void)ctx;
+    struct issue_request q;
+    uint8_t again[512];
+    struct reader r = reader_of(v);
+    struct writer w = WRITER_ARRAY(again);
+    issue_request_get(&r, &q);
+    if (!reader_end(&r))
+        return;
+    issue_request_put(&w, &q);
+    assert_slice(writer_slice(&w), v);
+    taken++;
+}
+
+static void reads_requests_back_and_nothing_else(void **state)
+{
+    (void)state;
+    uint8_t bytes[512];
+    struct writer w = WRITER_ARRAY(bytes);
+    sample(&w);
+    assert_true(writer_ok(&w));
+    read_variant(writer_slice(&w), NULL);
+    assert_int_equal(taken, 1);
+    mutate_each(writer_slice(&w), read_variant, NULL);
+    assert_true(taken > 1);
+}
+
+static void read_answer(struct slice v, void *ctx)
+{
+    (void)ctx;
+    struct err e;
+    size_t n;
+    struct reader r = reader_of(v);
+    if (!answer_get(&r, &n, &e))
+        assert_true(e.code != ERR_NONE);
+}
+
+static void carries_an_error_whole_and_survives_spoilt_ones(void **state)
+{
+    (void)state;
+    struct err e, got;
+    size_t n;
+    uint8_t bytes[2048];
+    struct writer w = WRITER_ARRAY(bytes);
+    (void)err_set(&e, ERR_RATE, "what \"it\" was");
+    (void)err_why(&e, "a reason");
+    (void)err_try(&e, "a way");
+    answer_put_error(&w, 7, &e);
+    struct reader r = reader_of(writer_slice(&w));
+    assert_err(answer_get(&r, &n, &got), got, ERR_RATE);
+    assert_string_equal(got.what, e.what);
+    assert_string_equal(got.why, e.why);
+    assert_string_equal(got.hint, e.hint);
+    mutate_each(writer_slice(&w), read_answer, NULL);
+}
+
+struct waits {
+    struct client *c;
+    struct err e;
+    bool ok;
+    pthread_t thread;
+};
+
+static void *call(void *arg)
+{
+    struct waits *w = arg;
+    struct buf out;
+    size_t n;
+    buf_init(&out, 1024);
+    w->ok = client_call(w->c, REQUEST_STATUS, (struct slice){0}, 0, &out, &n, &w->e);
+    buf_clear(&out);
+    return NULL;
+}
+
+static int accept_one(int listener)
+{
+    int fd = -1;
+    struct err e;
+    struct frame_peer peer;
+    for (int i = 0; fd < 0 && i < 500; i++) {
+        assert_ok(frame_accept(listener, (uid_t)-1, &fd, &peer, &e), e);
+        usleep(fd < 0 ? 10000 : 0);
+    }
+    assert_true(fd >= 0);
+    return fd;
+}
+
+static void fails_what_waits_when_the_signer_goes_and_connects_again(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/kith-client-XXXXXX", path[64];
+    struct env env;
+    struct err e;
+    int listener;
+    struct waits w = {0};
+    bool closed;
+    struct buf frame;
+    buf_init(&frame, 1024);
+    env_init_real(&env, NULL);
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/s", dir);
+    assert_ok(frame_listen(path, &listener, &e), e);
+    assert_ok(client_new(path, &env, NULL, NULL, &w.c, &e), e);
+    for (int round = 0; round < 3; round++) {
+        int fd = accept_one(listener);
+        for (int i = 0; i < 500 && !client_is_connected(w.c); i++)
+            usleep(10000);
+        pthread_create(&w.thread, NULL, call, &w);
+        assert_ok(frame_read(fd, &env, 5000, &frame, &closed, &e), e);
+        if (round == 1) { /* one round with an answer */
+            uint8_t bytes[32];
+            struct writer a = WRITER_ARRAY(bytes);
+            struct reader r = reader_of(buf_slice(&frame));
+            cbor_get_array(&r);
+            answer_put(&a, cbor_get_uint(&r), 0);
+            assert_ok(frame_write(fd, &env, 5000, writer_slice(&a), &e), e);
+            pthread_join(w.thread, NULL);
+            assert_true(w.ok);
+            close(fd);
+            continue;
+        }
+        close(fd);
+        pthread_join(w.thread, NULL);
+        assert_false(w.ok);
+        assert_int_equal(w.e.code, ERR_SIGNER_GONE);
+    }
+    static const uint8_t some[16];
+    assert_err(client_send(w.c, REQUEST_STATUS, slice_of(some, REQUEST_FRAME_MAX), 1, NULL, NULL, &e), e, ERR_LIMIT);
+    client_free(w.c);
+    close(listener);
+    unlink(path);
+    rmdir(dir);
+    buf_clear(&frame);
+    char longer[200];
+    memset(longer, 'x', sizeof longer);
+    longer[199] = 0;
+    assert_err(client_new(longer, &env, NULL, NULL, &w.c, &e), e, ERR_USAGE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_requests_back_and_nothing_else),
+        cmocka_unit_test(carries_an_error_whole_and_survives_spoilt_ones),
+        cmocka_unit_test(fails_what_waits_when_the_signer_goes_and_connects_again),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
