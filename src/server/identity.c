@@ -1,7 +1,6 @@
 #include "server/identity.h"
 
 #include <arpa/inet.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,25 +13,6 @@
 #include "x509/san.h"
 
 #define HOSTS_MAX 16
-
-struct waiting {
-    struct issuance is;
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    bool finished;
-    struct err e;
-};
-
-static void finished(struct issuance *is, const struct err *e)
-{
-    struct waiting *w = is->arg;
-    pthread_mutex_lock(&w->lock);
-    if (e)
-        w->e = *e;
-    w->finished = true;
-    pthread_cond_signal(&w->cond);
-    pthread_mutex_unlock(&w->lock);
-}
 
 /* The host of a URL: "https://host:port/..." or "https://[v6]:port/...". */
 static struct slice host_of(const char *url)
@@ -66,9 +46,8 @@ static void add_name(struct names *names, struct slice host)
         *s = (struct san){.type = SAN_DNS, .value = host};
 }
 
-static bool fill(struct app *app, EVP_PKEY *key, struct waiting *w, struct err *e)
+static bool fill(struct app *app, EVP_PKEY *key, struct issuance *is, struct err *e)
 {
-    struct issuance *is = &w->is;
     struct names names = {0};
     uint8_t *p = is->spki;
     int n = i2d_PUBKEY(key, NULL);
@@ -94,36 +73,25 @@ static bool fill(struct app *app, EVP_PKEY *key, struct waiting *w, struct err *
     return true;
 }
 
-static bool certify(struct app *app, EVP_PKEY *key, struct waiting *w, struct err *e)
+static bool certify(struct app *app, EVP_PKEY *key, struct issuance *is, struct err *e)
 {
-    if (!fill(app, key, w, e))
+    if (!fill(app, key, is, e))
         return false;
-    w->is.done = finished;
-    w->is.arg = w;
-    pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->cond, NULL);
-    issuer_submit(app->issuer, &w->is);
-    pthread_mutex_lock(&w->lock);
-    while (!w->finished)
-        pthread_cond_wait(&w->cond, &w->lock);
-    pthread_mutex_unlock(&w->lock);
-    if (w->e.code && e)
-        *e = w->e;
-    return w->e.code == ERR_NONE;
+    return issuer_wait(app->issuer, is, e);
 }
 
 bool identity_renew(struct app *app, struct err *e)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
-    struct waiting *w = calloc(1, sizeof *w);
-    bool ok = (key && w) || err_set(e, ERR_NOMEM, "the server's key");
-    ok = ok && certify(app, key, w, e);
+    struct issuance *is = calloc(1, sizeof *is);
+    bool ok = (key && is) || err_set(e, ERR_NOMEM, "the server's key");
+    ok = ok && certify(app, key, is, e);
     if (ok) {
-        const struct slice chain[] = {slice_of(w->is.der, w->is.der_n), app->ca_der, app->root_der};
+        const struct slice chain[] = {slice_of(is->der, is->der_n), app->ca_der, app->root_der};
         ok = app->tls ? tls_server_replace(app->tls, key, chain, ARRAY_LEN(chain), e)
                       : tls_server_new(key, chain, ARRAY_LEN(chain), &app->tls, e);
     }
     EVP_PKEY_free(key);
-    free(w);
+    free(is);
     return ok;
 }

@@ -265,3 +265,36 @@ void issuer_submit(struct issuer *i, struct issuance *is)
     is->job = (struct job){.run = run_reserve, .done = reserved};
     commit_submit(i->app->commit, &is->job);
 }
+
+struct waiting {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    bool finished;
+    struct err e;
+};
+
+static void finished(struct issuance *is, const struct err *e)
+{
+    struct waiting *w = is->arg;
+    pthread_mutex_lock(&w->lock);
+    if (e)
+        w->e = *e;
+    w->finished = true;
+    pthread_cond_signal(&w->cond);
+    pthread_mutex_unlock(&w->lock);
+}
+
+bool issuer_wait(struct issuer *i, struct issuance *is, struct err *e)
+{
+    struct waiting w = {.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER};
+    is->done = finished;
+    is->arg = &w;
+    issuer_submit(i, is);
+    pthread_mutex_lock(&w.lock);
+    while (!w.finished)
+        pthread_cond_wait(&w.cond, &w.lock);
+    pthread_mutex_unlock(&w.lock);
+    if (w.e.code && e)
+        *e = w.e;
+    return w.e.code == ERR_NONE;
+}

@@ -57,6 +57,8 @@ struct issuance {
 MUST_USE bool issuer_new(struct app *app, struct issuer **out, struct err *e);
 void issuer_free(struct issuer *i);
 void issuer_submit(struct issuer *i, struct issuance *is);
+/* The same, waited for; sets is->done and is->arg.  Not from a worker of the loop or the commit thread. */
+MUST_USE bool issuer_wait(struct issuer *i, struct issuance *is, struct err *e);
 
 /* For the notary: no signature is asked for until issuer_release(); returns when none is under way.  False: not in time. */
 MUST_USE bool issuer_hold(struct issuer *i, int timeout_ms);

@@ -1,5 +1,4 @@
 /* Operators, gateways and manufacturers' anchors. */
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,33 +15,13 @@
 
 /* ---- a certificate for one of them ---- */
 
-struct waiting {
-    struct issuance is;
-    pthread_mutex_t lock;
-    pthread_cond_t cond;
-    bool finished;
-    struct err e;
-};
-
-static void finished(struct issuance *is, const struct err *e)
-{
-    struct waiting *w = is->arg;
-    pthread_mutex_lock(&w->lock);
-    if (e)
-        w->e = *e;
-    w->finished = true;
-    pthread_cond_signal(&w->cond);
-    pthread_mutex_unlock(&w->lock);
-}
-
-static bool certify(struct call *c, enum cert_subject kind, const char *profile, const char *name, struct waiting *w,
+static bool certify(struct call *c, enum cert_subject kind, const char *profile, const char *name, struct issuance *is,
                     struct err *e)
 {
     const char *pem;
     uint8_t der[CSR_DER_MAX];
     size_t n;
     struct csr csr;
-    struct issuance *is = &w->is;
     if (!call_text(c, "csr", 16384, NULL, &pem, e) ||
         !pem_get(slice_str(pem), "CERTIFICATE REQUEST", der, sizeof der, &n, e) ||
         !csr_read(slice_of(der, n), &csr, e) || !csr_verify(c->app->crypto, &csr, e))
@@ -57,21 +36,10 @@ static bool certify(struct call *c, enum cert_subject kind, const char *profile,
     is->authority = AUTHORITY_OPERATOR;
     is->kind = kind;
     is->via = "api";
-    is->done = finished;
-    is->arg = w;
     snprintf(is->who, sizeof is->who, "%s", c->who->name);
     snprintf(is->profile, sizeof is->profile, "%s", profile);
     snprintf(is->subject, sizeof is->subject, "%s", name);
-    pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->cond, NULL);
-    issuer_submit(c->app->issuer, is);
-    pthread_mutex_lock(&w->lock);
-    while (!w->finished)
-        pthread_cond_wait(&w->cond, &w->lock);
-    pthread_mutex_unlock(&w->lock);
-    if (w->e.code && e)
-        *e = w->e;
-    return w->e.code == ERR_NONE;
+    return issuer_wait(c->app->issuer, is, e);
 }
 
 static void put_certificate(struct call *c, const struct issuance *is)
@@ -155,20 +123,20 @@ static bool remove_party(struct call *c, const struct table *t, enum cert_subjec
 static bool gateway_add(struct call *c, struct err *e)
 {
     const char *name, *site;
-    struct waiting *w = calloc(1, sizeof *w);
+    struct issuance *is = calloc(1, sizeof *is);
     struct event_draft d = event_draft_of(EVENT_GATEWAY_ADDED);
-    bool ok = w || err_set(e, ERR_NOMEM, "gateway");
+    bool ok = is || err_set(e, ERR_NOMEM, "gateway");
     ok = ok && call_text(c, "name", NAME_MAX_, NULL, &name, e) && call_text(c, "site", TAG_MAX, "", &site, e) &&
-         name_check("gateway", slice_str(name), NAME_MAX_, e) && certify(c, CERT_GATEWAY, "gateway", name, w, e);
+         name_check("gateway", slice_str(name), NAME_MAX_, e) && certify(c, CERT_GATEWAY, "gateway", name, is, e);
     if (ok) {
         event_set_text(&d, "who", c->who->name);
         event_set_text(&d, "gateway", name);
         event_set_text(&d, "site", site);
-        event_set_int(&d, "cert", w->is.cert_id);
+        event_set_int(&d, "cert", is->cert_id);
         const struct value cols[GATEWAY_COLS] = {
             [GATEWAY_NAME] = value_text(name),
             [GATEWAY_SITE] = value_text(site),
-            [GATEWAY_CERT_ID] = value_int(w->is.cert_id),
+            [GATEWAY_CERT_ID] = value_int(is->cert_id),
             [GATEWAY_ADDED_AT] = value_int(app_now(c->app)),
         };
         ok = add_party(c, &table_gateway, cols, name, d, e);
@@ -177,9 +145,9 @@ static bool gateway_add(struct call *c, struct err *e)
         c->status = 201;
         json_out_text(&c->out, "name", name);
         json_out_text(&c->out, "origin", c->app->settings.origin);
-        put_certificate(c, &w->is);
+        put_certificate(c, is);
     }
-    free(w);
+    free(is);
     return ok;
 }
 
@@ -220,9 +188,9 @@ static bool operator_add(struct call *c, struct err *e)
     static const char *const roles[] = {"admin", "security", "factory", "release", "data", "auditor"};
     const char *name, *role;
     bool known = false;
-    struct waiting *w = calloc(1, sizeof *w);
+    struct issuance *is = calloc(1, sizeof *is);
     struct event_draft d = event_draft_of(EVENT_OPERATOR_ADDED);
-    bool ok = w || err_set(e, ERR_NOMEM, "operator");
+    bool ok = is || err_set(e, ERR_NOMEM, "operator");
     ok = ok && call_text(c, "name", NAME_MAX_, NULL, &name, e) && call_text(c, "role", 16, NULL, &role, e) &&
          name_check("operator", slice_str(name), NAME_MAX_, e);
     for (size_t i = 0; ok && i < ARRAY_LEN(roles); i++)
@@ -230,19 +198,19 @@ static bool operator_add(struct call *c, struct err *e)
     if (ok && !known)
         ok = err_set(e, ERR_USAGE, "\"%s\" is no role", ERR_QUOTE(slice_str(role))) ||
              err_try(e, "one of admin, security, factory, release, data, auditor");
-    ok = ok && certify(c, CERT_OPERATOR, "operator", name, w, e);
+    ok = ok && certify(c, CERT_OPERATOR, "operator", name, is, e);
     if (ok) {
         event_set_text(&d, "who", c->who->name);
         event_set_text(&d, "operator", name);
         event_set_text(&d, "role", role);
         event_set_text(&d, "auth", "certificate");
-        event_set_bytes(&d, "spki", SLICE_ARRAY(w->is.spki_hash));
-        event_set_int(&d, "cert", w->is.cert_id);
+        event_set_bytes(&d, "spki", SLICE_ARRAY(is->spki_hash));
+        event_set_int(&d, "cert", is->cert_id);
         const struct value cols[OPERATOR_COLS] = {
             [OPERATOR_NAME] = value_text(name),
             [OPERATOR_ROLE] = value_text(role),
-            [OPERATOR_SPKI] = value_blob(SLICE_ARRAY(w->is.spki_hash)),
-            [OPERATOR_CERT_ID] = value_int(w->is.cert_id),
+            [OPERATOR_SPKI] = value_blob(SLICE_ARRAY(is->spki_hash)),
+            [OPERATOR_CERT_ID] = value_int(is->cert_id),
             [OPERATOR_ADDED_AT] = value_int(app_now(c->app)),
         };
         ok = add_party(c, &table_operator, cols, name, d, e);
@@ -251,9 +219,9 @@ static bool operator_add(struct call *c, struct err *e)
         c->status = 201;
         json_out_text(&c->out, "name", name);
         json_out_text(&c->out, "role", role);
-        put_certificate(c, &w->is);
+        put_certificate(c, is);
     }
-    free(w);
+    free(is);
     return ok;
 }
 
