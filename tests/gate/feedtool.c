@@ -8,7 +8,7 @@
 #include "kit.h"
 
 #include "base/file.h"
-#include "gate/config_write.h"
+#include "model/config_write.h"
 
 #include <openssl/pem.h>
 #include <stdio.h>

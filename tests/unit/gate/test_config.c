@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "gate/config_write.h"
 #include "gate/sessions.h"
+#include "model/config_write.h"
 
 static void what_is_written_has_no_traps(void **state)
 {

@@ -1,6 +1,6 @@
 /* mosquitto.conf without the broker's known traps (mosquitto 2.0.11), and what is wrong with an existing one. */
-#ifndef KITH_GATE_CONFIG_WRITE_H
-#define KITH_GATE_CONFIG_WRITE_H
+#ifndef KITH_MODEL_CONFIG_WRITE_H
+#define KITH_MODEL_CONFIG_WRITE_H
 
 #include "base/buf.h"
 

@@ -1,4 +1,4 @@
-#include "gate/config_write.h"
+#include "model/config_write.h"
 
 static bool path_ok(const char *what, const char *path, struct err *e)
 {
