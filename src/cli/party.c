@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/nearest.h"
 #include "cli/client.h"
+#include "cli/gateway_config.h"
 #include "cli/pki.h"
 #include "cli/show.h"
 #include "keys/crypto.h"
@@ -348,6 +349,8 @@ const struct verb gateway_verbs[] = {
      "a gateway or broker: makes its directory with key, certificate, gate.conf and issuers\n"
      "Carry the directory to the gateway; it is printed.",
      ROWS(gateway_rows, struct party_opts), 1, 1, run_gateway_add},
+    {"gateway config", NULL, "mosquitto.conf for a gateway, without the broker's known traps; or check one",
+     ROWS(gateway_config_rows, struct gateway_config_opts), 0, 0, gateway_config_run},
     {"gateway ls", NULL, "list gateways and what they know", NO_ROWS, 0, 0, run_gateway_ls},
     {"gateway rm", "NAME", "remove one and revoke its certificate", NO_ROWS, 1, 1, run_gateway_rm},
 };
