@@ -1,0 +1,141 @@
+/* Each check of doctor, and the thing that it checks broken. */
+#include "fixture.h"
+
+#include <arpa/inet.h>
+#include <sys/socket.h>
+
+static int installed_up(void **state)
+{
+    if (fixture_up(state) != 0)
+        return -1;
+    struct ran r = run("init", "--dir", at("d"), "--listen", "127.0.0.1:0", "--plain-listen", "127.0.0.1:0", NULL);
+    int status = r.status;
+    ran_clear(&r);
+    return status;
+}
+
+static void says_nothing_is_wrong(void **state)
+{
+    (void)state;
+    assert_run(0, "--dir", at("d"), "doctor", "clock", "entropy", "crypto", "disk", "permissions", "passphrase",
+               "token", "keys", "roster", "root", "issuing", "root-crl", "database", "ports", "server");
+}
+
+struct breaking {
+    const char *check, *command, *says;
+};
+
+static void finds_what_was_broken(void **state)
+{
+    (void)state;
+    static const struct breaking rows[] = {
+        {"permissions", "chmod 644 d/keys/issuing.key", "chmod 0600"},
+        {"permissions", "chmod 755 d/signers", "chmod 0700"},
+        {"passphrase", "chmod 644 d-secrets/passphrase", "passphrase"},
+        {"passphrase", "rm d-secrets/passphrase", "restore it"},
+        {"passphrase", "mv d-secrets/passphrase d/p && sed -i 's#/d-secrets/passphrase#/d/p#' d/kith.conf",
+         "beside the keys"},
+        {"keys", "head -c 20 /dev/zero | tr '\\0' x > d-secrets/passphrase", "passphrase"},
+        {"keys", "rm d/keys/cosign.key", "cosign.key"},
+        {"keys", "cp d/keys/ledger.key d/keys/issuing.key; sed -i 's/A/B/' d/keys/issuing.key", "issuing.key"},
+        {"roster", "echo '# x' >> d/profiles/ldevid.profile", "not the file that the roster names"},
+        {"roster", "rm d/signers/issuing/roster", "roster"},
+        {"root", "rm d/ca/root.cer", "root.cer"},
+        {"issuing", "head -c 100 d/ca/root.cer > d/ca/issuing.cer", "try:"},
+        {"root-crl", "rm d/ca/root.crl", "ca crl"},
+        {"root-crl", "tr '\\001' '\\002' < d/ca/root.crl > x && mv x d/ca/root.crl", "try:"},
+        {"database", "echo nonsense > d/kith.db", "try:"},
+        {"ports", "sed -i 's/^listen = .*/listen = 192.0.2.1:1/' d/kith.conf", "192.0.2.1:1"},
+        {"sandbox", "sed -i 's/^listen = /sandbox = no\\nlisten = /' d/kith.conf", "off by configuration"},
+        {"server", "touch d/run/kith.sock", "try:"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_true(shell("rm -rf keep && mkdir keep && cp -a d d-secrets keep"));
+        assert_true(shell(rows[i].command));
+        assert_says(1, rows[i].says, "--dir", at("d"), "doctor", rows[i].check);
+        assert_true(shell("rm -rf d d-secrets && cp -a keep/d keep/d-secrets ."));
+    }
+}
+
+static void sees_time_run_out(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *check, *says;
+        int64_t days;
+    } rows[] = {
+        {"root", "it begins only at", -30},         {"root", "it ends in", 20 * 365 - 100},
+        {"root", "it ended at", 21 * 366},          {"issuing", "it ends in", 10 * 365 - 30},
+        {"issuing", "it ended at", 11 * 366},       {"root-crl", "before", 350},
+        {"root-crl", "was due to be renewed", 400},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        fixture_shift_s = rows[i].days * 86400;
+        assert_says(1, rows[i].says, "--dir", at("d"), "doctor", rows[i].check);
+    }
+}
+
+static void sees_a_port_that_is_taken(void **state)
+{
+    (void)state;
+    char cmd[200];
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof a;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &n), 0);
+    snprintf(cmd, sizeof cmd, "sed -i 's/^listen = .*/listen = 127.0.0.1:%d/' d/kith.conf", ntohs(a.sin_port));
+    assert_true(shell(cmd));
+    assert_says(1, "in use", "--dir", at("d"), "doctor", "ports");
+    close(fd);
+    assert_run(0, "--dir", at("d"), "doctor", "ports");
+}
+
+static bool no_random(void *ctx, void *dst, size_t n, struct err *e)
+{
+    (void)ctx;
+    (void)dst;
+    (void)n;
+    return err_set(e, ERR_UNAVAILABLE, "the kernel has no randomness");
+}
+
+static void sees_that_there_is_no_randomness(void **state)
+{
+    (void)state;
+    char *const argv[] = {"--dir", (char *)(uintptr_t)at("d"), "doctor", "entropy", NULL};
+    char *out = NULL;
+    size_t n;
+    struct cli cli = {.out = open_memstream(&out, &n), .program = "kith"};
+    cli.talk = cli.out;
+    env_init_real(&cli.env, NULL);
+    cli.env.random = no_random;
+    assert_int_equal(cli_run(&cli, 4, argv), 1);
+    fclose(cli.out);
+    assert_non_null(strstr(out, "FAIL  entropy"));
+    free(out);
+}
+
+static void knows_its_checks(void **state)
+{
+    (void)state;
+    assert_says(2, "try: clock", "--dir", at("d"), "doctor", "clok");
+    assert_says(0, "root-crl", "doctor", "--list");
+    assert_says(0, "{\"v\":1,\"ok\":true,\"checks\":[{\"name\":\"roster\",\"ok\":true", "--json", "--dir", at("d"),
+                "doctor", "roster");
+    assert_says(3, "kith init", "--dir", at("nowhere"), "doctor");
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, installed_up, fixture_down)
+    const struct CMUnitTest tests[] = {
+        T(says_nothing_is_wrong),
+        T(finds_what_was_broken),
+        T(sees_time_run_out),
+        T(sees_a_port_that_is_taken),
+        T(sees_that_there_is_no_randomness),
+        T(knows_its_checks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,174 @@
+/* kith init and the offline root: what is made, checked by openssl; what is refused; going on after a kill. */
+#include "fixture.h"
+
+#include "ca/roster.h"
+#include "keys/crypto.h"
+
+/* openssl verify takes PEM only. */
+static bool chain_is_good(const char *root, const char *issuing)
+{
+    char cmd[400];
+    snprintf(cmd, sizeof cmd,
+             "openssl x509 -inform der -in %s -out vr.pem && openssl x509 -inform der -in %s -out vi.pem && "
+             "openssl verify -x509_strict -CAfile vr.pem vi.pem",
+             root, issuing);
+    return shell(cmd);
+}
+
+static void makes_a_chain_that_openssl_verifies(void **state)
+{
+    (void)state;
+    assert_says(0, "root SHA-256", "init", "--dir", at("d"), "--name", "Acme, Inc.");
+    assert_true(shell("openssl x509 -inform der -in d/ca/root.cer -out r.pem"));
+    assert_true(shell("openssl x509 -inform der -in d/ca/issuing.cer -out i.pem"));
+    assert_true(shell("openssl verify -x509_strict -CAfile r.pem i.pem"));
+    assert_true(shell("openssl crl -inform der -in d/ca/root.crl -CAfile r.pem -noout 2>&1 | grep -q 'verify OK'"));
+    assert_true(shell("openssl x509 -in i.pem -noout -ext basicConstraints | grep -q 'pathlen:0'"));
+    /* OpenSSL opens the sealed keys with the passphrase, and each belongs to its certificate. */
+    assert_true(shell("openssl pkey -in d/keys/issuing.key -passin file:d-secrets/passphrase -pubout > a &&"
+                      "openssl x509 -in i.pem -noout -pubkey > b && cmp a b"));
+}
+
+static void secrets_are_outside_and_closed(void **state)
+{
+    (void)state;
+    assert_run(0, "init", "--dir", at("d"), "--secrets", at("s"));
+    assert_true(shell("test $(stat -c %a s/passphrase) = 600 && test $(stat -c %a d) = 700"));
+    assert_true(shell("! grep -rqf s/passphrase d"));
+    assert_true(shell("test $(find d/keys -name '*.key' -perm 600 | wc -l) = 5"));
+}
+
+static void what_is_there_is_never_touched(void **state)
+{
+    (void)state;
+    assert_run(0, "init", "--dir", at("d"));
+    assert_true(shell("find d -type f | sort | xargs sha256sum > before"));
+    assert_says(5, "installation already", "init", "--dir", at("d"));
+    assert_true(shell("find d -type f | sort | xargs sha256sum > after && cmp before after"));
+    assert_true(shell("mkdir -m 700 e && echo x > e/mine"));
+    assert_says(5, "has something in it", "init", "--dir", at("e"));
+}
+
+static void the_roster_is_one_that_a_signer_reads(void **state)
+{
+    (void)state;
+    struct roster r;
+    struct err e;
+    assert_run(0, "init", "--dir", at("d"));
+    assert_ok(roster_read(at("d/signers/issuing/roster"), at("d/profiles"), &crypto_openssl, &r, &e), e);
+    assert_non_null(roster_profile(&r, SLICE_LIT("ldevid")));
+    assert_non_null(roster_profile(&r, SLICE_LIT("gateway")));
+    roster_clear(&r);
+}
+
+/* Every file but the first may be missing or there when init is killed: the next one goes on and keeps what was made. */
+static void a_killed_init_goes_on(void **state)
+{
+    (void)state;
+    static const char *const left[] = {
+        "rm -f d/ca/* d/keys/* d/profiles/* d/ledger.vkeys d/signers/issuing/roster d-secrets/passphrase",
+        "rm -f d/ca/* d/profiles/* d/keys/ledger.key d/keys/cosign.key d/keys/derive.key d/ledger.vkeys",
+        "rm -f d/ca/* d/ledger.vkeys",
+        "rm -f d/ca/issuing.cer d/ca/root.crl",
+        "rm -f d/ca/issuing.cer",
+        "true",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(left); i++) {
+        assert_run(0, "init", "--dir", at("d"), "--name", "Acme");
+        assert_true(
+            shell("mv d/kith.conf d/kith.conf.part && ls d/keys | sed \"s#^#file:$PWD/d/keys/#\" > d/init.keys"));
+        assert_true(shell(left[i]));
+        assert_true(shell("find d -name '*.key' -o -name '*.cer' | sort | xargs -r sha256sum > kept"));
+        assert_says(5, "other options", "init", "--dir", at("d"), "--name", "Another");
+        assert_says(0, "went on", "init", "--dir", at("d"), "--name", "Acme");
+        assert_true(shell("test ! -s kept || sha256sum --quiet -c kept"));
+        assert_true(chain_is_good("d/ca/root.cer", "d/ca/issuing.cer") && shell("test ! -e d/init.keys"));
+        assert_true(shell("rm -rf d d-secrets"));
+    }
+}
+
+static void refuses_options_that_do_not_fit(void **state)
+{
+    (void)state;
+    assert_says(2, "--dir is missing", "init");
+    assert_says(2, "--token", "init", "--dir", at("d"), "--hsm", "/x.so");
+    assert_says(2, "https://", "init", "--dir", at("d"), "--url", "http://x");
+    assert_says(2, "did you mean --name?", "init", "--dir", at("d"), "--nmae", "x");
+    assert_says(3, "no profiles", "init", "--dir", at("d"), "--profiles", at("nowhere"));
+}
+
+static void the_ca_lives_in_a_token(void **state)
+{
+    (void)state;
+    if (access(SOFTHSM, R_OK) != 0)
+        skip();
+    assert_true(shell("mkdir t && printf 'directories.tokendir = %s/t\\nobjectstore.backend = file\\n' \"$PWD\" > c"));
+    setenv("SOFTHSM2_CONF", at("c"), 1);
+    assert_true(shell("softhsm2-util --init-token --free --label lab --pin 1234 --so-pin 5678"));
+    write_file("pin", SLICE_LIT("1234\n"), 0600);
+    assert_run(0, "init", "--dir", at("d"), "--hsm", SOFTHSM, "--token", "lab", "--pin-file", at("pin"));
+    assert_true(shell("grep -q 'issuing_key = \"\\?pkcs11:token=lab;object=kith-issuing' d/kith.conf"));
+    assert_true(shell("test ! -e d/keys/issuing.key && test ! -e d/keys/root.key"));
+    assert_true(chain_is_good("d/ca/root.cer", "d/ca/issuing.cer"));
+    /* A second installation must not take the first one's keys. */
+    assert_says(5, "did not make", "init", "--dir", at("e"), "--hsm", SOFTHSM, "--token", "lab", "--pin-file",
+                at("pin"));
+    assert_false(file_exists(at("e")));
+    write_file("pin", SLICE_LIT("9999\n"), 0600);
+    assert_says(1, "CKR_PIN_INCORRECT", "--dir", at("d"), "doctor", "token", "keys");
+}
+
+static void the_offline_root_signs_and_takes_back(void **state)
+{
+    (void)state;
+    assert_run(0, "ca", "init-root", "--dir", at("r"), "--name", "Acme");
+    assert_run(0, "init", "--dir", at("d"), "--offline-root", "--plain-url", "http://pki.test");
+    assert_false(file_exists(at("d/keys/root.key")));
+    assert_says(1, "ca install", "--dir", at("d"), "doctor", "issuing");
+    assert_run(0, "ca", "sign-request", at("d/ca/issuing.csr"), "--root-dir", at("r"), "--out", at("s.pem"));
+    assert_run(0, "--dir", at("d"), "ca", "install", at("s.pem"));
+    assert_true(chain_is_good("r/root.cer", "d/ca/issuing.cer"));
+    assert_true(
+        shell("openssl x509 -inform der -in d/ca/issuing.cer -noout -text | grep -q http://pki.test/crl/root.crl"));
+    assert_run(0, "ca", "crl", "--root-dir", at("r"), "--revoke", "0102", "--out", at("c.pem"));
+    assert_run(0, "--dir", at("d"), "ca", "install", at("c.pem"));
+    assert_says(5, "older", "--dir", at("d"), "ca", "install", at("s.pem"));
+}
+
+static void installs_nothing_of_another_root_or_key(void **state)
+{
+    (void)state;
+    assert_run(0, "ca", "init-root", "--dir", at("r"), "--name", "Acme");
+    assert_run(0, "ca", "init-root", "--dir", at("r2"), "--name", "Acme");
+    assert_run(0, "init", "--dir", at("d"), "--offline-root");
+    assert_run(0, "init", "--dir", at("e"), "--offline-root");
+    assert_run(0, "ca", "sign-request", at("e/ca/issuing.csr"), "--root-dir", at("r"), "--out", at("e.pem"));
+    assert_says(6, "not for this platform", "--dir", at("d"), "ca", "install", at("e.pem"));
+    assert_false(file_exists(at("d/ca/root.cer")));
+    assert_run(0, "ca", "sign-request", at("d/ca/issuing.csr"), "--root-dir", at("r"), "--out", at("d.pem"));
+    assert_says(6, "SHA-256", "--dir", at("d"), "ca", "install", at("d.pem"), "--root-sha256",
+                "0000000000000000000000000000000000000000000000000000000000000000");
+    assert_run(0, "--dir", at("d"), "ca", "install", at("d.pem"));
+    assert_run(0, "ca", "sign-request", at("d/ca/issuing.csr"), "--root-dir", at("r2"), "--out", at("d2.pem"));
+    assert_says(5, "another root", "--dir", at("d"), "ca", "install", at("d2.pem"));
+    /* One bit of the request: proof of possession fails. */
+    assert_true(shell("openssl req -in d/ca/issuing.csr -outform der | sed 's/Issuing/Issuinh/' > bad.csr"));
+    assert_run(6, "ca", "sign-request", at("bad.csr"), "--root-dir", at("r"));
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, fixture_up, fixture_down)
+    const struct CMUnitTest tests[] = {
+        T(makes_a_chain_that_openssl_verifies),
+        T(secrets_are_outside_and_closed),
+        T(what_is_there_is_never_touched),
+        T(the_roster_is_one_that_a_signer_reads),
+        T(a_killed_init_goes_on),
+        T(refuses_options_that_do_not_fit),
+        T(the_offline_root_signs_and_takes_back),
+        T(installs_nothing_of_another_root_or_key),
+        T(the_ca_lives_in_a_token), /* last: a process keeps its module */
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

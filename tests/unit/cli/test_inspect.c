@@ -1,0 +1,185 @@
+/* kith inspect and explain, help and manual, tables of devices. */
+#include "fixture.h"
+
+#include "cli/import.h"
+#include "core/cbor.h"
+#include "core/revset.h"
+#include "core/writer.h"
+#include "model/token.h"
+
+static void names_what_it_sees(void **state)
+{
+    (void)state;
+    assert_run(0, "init", "--dir", at("d"), "--name", "Acme");
+    assert_true(shell("openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k.pem -subj /CN=x "
+                      "-addext subjectAltName=DNS:host.test -out r.pem && cat r.pem k.pem > two.pem"));
+    assert_says(0, "certificate\nsubject        CN=Acme Root CA, O=Acme", "inspect", at("d/ca/root.cer"));
+    assert_says(0, "self-signature good", "inspect", at("d/ca/root.cer"));
+    assert_says(0, "certificate revocation list", "inspect", at("d/ca/root.crl"));
+    assert_says(0, "possession     good", "inspect", at("r.pem"));
+    assert_says(0, "dns:host.test", "inspect", at("r.pem"));
+    assert_says(0, "private key (not looked into)", "inspect", at("two.pem"));
+    assert_says(0, "\"not_after\":\"2046-", "inspect", at("d/ca/root.cer"), "--json");
+    assert_says(0, "private key", "inspect", at("d/keys/root.key"));
+}
+
+static void shows_cbor_as_diagnostic_notation(void **state)
+{
+    (void)state;
+    uint8_t bytes[64];
+    struct writer w = WRITER_ARRAY(bytes);
+    cbor_put_array(&w, 4);
+    cbor_put_int(&w, -3);
+    cbor_put_text(&w, "a\n");
+    cbor_put_map(&w, 1);
+    cbor_put_uint(&w, 1);
+    cbor_put_bstr(&w, SLICE_LIT("\x01\xff"));
+    cbor_put_null(&w);
+    write_file("c", writer_slice(&w), 0644);
+    assert_says(0, "[-3, \"a\\n\", {1: h'01ff'}, null]", "inspect", at("c"));
+}
+
+static void knows_sets_and_tokens(void **state)
+{
+    (void)state;
+    uint8_t bytes[256], root[SHA256_SIZE] = {1};
+    char token[TOKEN_MAX];
+    struct err e;
+    struct writer w = WRITER_ARRAY(bytes);
+    const uint32_t members[] = {3, 17, 400};
+    assert_ok(revset_build(members, 3, 1000, &w, &e), e);
+    write_file("s", writer_slice(&w), 0644);
+    assert_says(0, "3, 17, 400", "inspect", at("s"));
+    assert_ok(token_format("https://k.test", root, "dev_01m846fkfwd0rpat0t8pr8bcew", "knguagiblzj4ukdng423aqrifvhd5e3g",
+                           token, sizeof token, &e),
+              e);
+    write_file("t", slice_str(token), 0600);
+    assert_says(0, "dev_01m846fkfwd0rpat0t8pr8bcew", "inspect", at("t"));
+    struct ran r = run("inspect", at("t"), NULL);
+    assert_null(strstr(r.out, "knguagib"));
+    ran_clear(&r);
+}
+
+static void looks_at_damaged_files_without_harm(void **state)
+{
+    (void)state;
+    AUTO(buf_clear) struct buf der;
+    struct err e;
+    buf_init(&der, 65536);
+    assert_run(0, "init", "--dir", at("d"));
+    assert_ok(file_read(at("d/ca/issuing.cer"), 65536, &der, &e), e);
+    for (size_t i = 0; i < der.n; i += 3) {
+        der.p[i] ^= 0x41;
+        write_file("x", buf_slice(&der), 0644);
+        struct ran r = run("inspect", at("x"), NULL);
+        assert_true(r.status == 0 || r.status == 6);
+        ran_clear(&r);
+        der.p[i] ^= 0x41;
+    }
+    for (size_t n = 0; n < der.n; n += 7) {
+        write_file("x", slice_of(der.p, n), 0644);
+        assert_run(6, "inspect", at("x"));
+    }
+    assert_run(3, "inspect", at("nothing"));
+}
+
+static void explains_every_code(void **state)
+{
+    (void)state;
+#define ERR_ROW(id, class, number, slug, explain) assert_says(0, slug "\n", "explain", slug);
+#include "core/err_codes.h"
+#undef ERR_ROW
+    assert_says(3, "try: kith explain claim", "explain", "clam");
+}
+
+static void the_manual_is_the_one_in_doc(void **state)
+{
+    (void)state;
+    AUTO(buf_clear) struct buf file;
+    struct err e;
+    buf_init(&file, 1 << 20);
+    struct ran r = run("manual", NULL);
+    assert_ok(file_read(MANUAL, 1 << 20, &file, &e), e);
+    if (strcmp(r.out, buf_str(&file)) != 0)
+        fail_msg("kith manual > doc/man/kith.1");
+    ran_clear(&r);
+}
+
+static void options_stand_anywhere_and_help_is_there(void **state)
+{
+    (void)state;
+    assert_says(0, "usage: kith device revoke", "device", "revoke", "--help");
+    assert_says(0, "commands:", "--help");
+    assert_says(2, "did you mean \"device ls\"", "device", "lx");
+    assert_run(0, "init", "--dir", at("d"));
+    assert_says(7, "not running", "status", "--dir", at("d"));
+    assert_says(0, "complete", "completion", "bash");
+}
+
+static void csv_is_read_as_rfc_4180_has_it(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *csv;
+        size_t n;
+        const char *fields[3];
+    } rows[] = {
+        {"a,b\n", 2, {"a", "b"}},
+        {"\"a\",b\r\nnext", 2, {"a", "b"}},
+        {"\"a\"\"b\",\"c,\nd\",\n", 3, {"a\"b", "c,\nd", ""}},
+        {"\n", 1, {""}},
+        {"a", 1, {"a"}},
+        {"\"open\n", 0, {NULL}},
+        {"\"a\"b,c\n", 0, {NULL}},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct arena a;
+        struct err e;
+        const char *f[4];
+        size_t n;
+        struct slice rest = slice_str(rows[i].csv);
+        arena_init(&a, 1 << 16);
+        bool ok = csv_record(&rest, &a, f, 4, &n, &e);
+        assert_int_equal(ok, rows[i].n > 0);
+        for (size_t k = 0; ok && k < rows[i].n; k++)
+            assert_string_equal(f[k], rows[i].fields[k]);
+        if (ok)
+            assert_int_equal(n, rows[i].n);
+        arena_clear(&a);
+    }
+}
+
+static void a_record_becomes_the_line_that_the_server_takes(void **state)
+{
+    (void)state;
+    static const char *const titles[] = {"serial", "tag:site", "owner"}, *const fields[] = {"1\"2", "berlin", ""};
+    static const char *const wrong[] = {"seriel"};
+    const struct import_opts o = {.model = "meter", .owner = "Acme", .token = true};
+    struct buf b;
+    struct err e;
+    buf_init(&b, 4096);
+    assert_ok(csv_to_json(titles, fields, 3, &o, &b, &e), e);
+    assert_string_equal(buf_str(&b), "{\"serial\":\"1\\\"2\",\"tags\":{\"site\":\"berlin\"},\"model\":\"meter\","
+                                     "\"owner\":\"Acme\",\"token\":true}");
+    buf_reset(&b);
+    assert_err(csv_to_json(wrong, fields, 1, &o, &b, &e), e, ERR_SYNTAX);
+    assert_string_equal(e.hint, "did you mean serial?");
+    buf_clear(&b);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, fixture_up, fixture_down)
+    const struct CMUnitTest tests[] = {
+        T(names_what_it_sees),
+        T(shows_cbor_as_diagnostic_notation),
+        T(knows_sets_and_tokens),
+        T(looks_at_damaged_files_without_harm),
+        T(explains_every_code),
+        T(the_manual_is_the_one_in_doc),
+        T(options_stand_anywhere_and_help_is_there),
+        T(csv_is_read_as_rfc_4180_has_it),
+        T(a_record_becomes_the_line_that_the_server_takes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
