@@ -10,12 +10,11 @@
 #include "base/env.h"
 #include "core/err.h"
 #include "model/device.h"
+#include "model/topics.h"
 
 struct gate;
 
 #define GATE_CLIENT_MAX 128
-
-enum gate_right { GATE_PUBLISH, GATE_SUBSCRIBE, GATE_READ }; /* topic, topic filter, topic */
 
 /* Who a certificate speaks for.  Plain bytes: copy it, keep it, ask again with gate_still(). */
 struct gate_peer {

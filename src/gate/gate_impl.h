@@ -14,9 +14,9 @@
 #include "core/revset.h"
 #include "gate/gate.h"
 #include "gate/identity.h"
-#include "gate/topics.h"
 #include "model/feed.h"
 #include "model/serial.h"
+#include "model/topics.h"
 
 #define GATE_STATE_MAX  (256u << 20)
 #define GATE_SKEW_S     300

@@ -1,7 +1,7 @@
 /* A policy text, a zero byte, a filter: whoever may subscribe to a filter may receive what it matches. */
 #include "fuzz.h"
 
-#include "gate/topics.h"
+#include "model/topics.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

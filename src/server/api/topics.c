@@ -1,6 +1,7 @@
 /* The topics that devices may use at brokers: one text for the platform, sent to every gateway. */
 #include <stdlib.h>
 
+#include "model/topics.h"
 #include "server/api/api.h"
 #include "server/directory.h"
 #include "server/feed_hub.h"
@@ -44,7 +45,12 @@ static bool show(struct call *c, struct err *e)
 static bool set(struct call *c, struct err *e)
 {
     struct topics_job j = {.job = {.run = run}, .who = c->who->name};
-    if (!call_text(c, "text", TOPICS_SETTING_MAX, NULL, &j.text, e) || !commit_run(c->app->commit, &j.job, e))
+    struct topics *parsed;
+    /* Gateways would refuse what is not a policy, and go on with the one before. */
+    if (!call_text(c, "text", TOPICS_SETTING_MAX, NULL, &j.text, e) || !topics_read(slice_str(j.text), &parsed, e))
+        return false;
+    topics_free(parsed);
+    if (!commit_run(c->app->commit, &j.job, e))
         return false;
     feed_hub_policy(c->app->feed, slice_str(j.text));
     json_out_text(&c->out, "text", j.text);

@@ -1,4 +1,4 @@
-#include "gate/topics.h"
+#include "model/topics.h"
 
 #include "model/feed.h"
 

@@ -10,10 +10,13 @@
  * too.  A subscription filter must be covered: each topic that it could match must be matched by one pattern.  Wildcards
  * do not reach into topics that begin with '$', and a shared subscription needs a pattern that begins with "$share/".
  * Nothing is allowed by default. */
-#ifndef KITH_GATE_TOPICS_H
-#define KITH_GATE_TOPICS_H
+#ifndef KITH_MODEL_TOPICS_H
+#define KITH_MODEL_TOPICS_H
 
-#include "gate/gate.h"
+#include "core/err.h"
+#include "core/slice.h"
+
+enum gate_right { GATE_PUBLISH, GATE_SUBSCRIBE, GATE_READ }; /* topic, topic filter, topic */
 
 #define TOPICS_TEXT_MAX (256u << 10)
 #define TOPICS_LINES    256

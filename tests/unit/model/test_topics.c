@@ -1,7 +1,7 @@
 #include "../test.h"
 
-#include "gate/topics.h"
 #include "model/feed.h"
+#include "model/topics.h"
 
 static void patterns_match_topics_as_mqtt_says(void **state)
 {
