@@ -125,6 +125,8 @@ def main():
         broker = Broker(k)
         assert broker.publish(device["id"], key, pem), "mosquitto_pub is refused"
         assert not broker.publish(device["id"], key, pem, topic=f"kith/{other['id']}/x"), "it publishes as another"
+        typo = k.api("PUT", "/v1/topics", {"text": "publsh kith/%i/#\n"})
+        assert typo.status == 400 and "publsh" in typo.json["detail"], typo
         with_other = Mqtt(broker, other["id"], other_key, other_pem)
         is_cut_off(k, broker, device, key, pem, [with_other])
         assert broker.publish(other["id"] + "/b", other_key, other_pem, topic=f"kith/{other['id']}/x")

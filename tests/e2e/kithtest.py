@@ -400,7 +400,7 @@ class Broker:
         self.port, = free_ports(1)
         site_words = ["--site", site] if site else []
         kith.kith("gateway", "add", name, "--hostnames", "localhost", "--out", self.dir, *site_words)
-        text = self.config()
+        text = kith.kith("gateway", "config", "--gate", self.dir, "--port", str(self.port), "--bind", "127.0.0.1").stdout
         more = f"log_type all\nlog_dest file {w.path(name + '.log')}\n"
         if os.getuid() == 0:
             more += "user root\n"
@@ -410,15 +410,6 @@ class Broker:
         self.process = w.start(["/usr/sbin/mosquitto", "-c", w.path(name + ".conf")], name + ".out")
         acked = lambda: self.state(name).get("acked_seq") is not None
         wait_for(acked, "the broker to have the feed", 20, 0.05)
-
-    def config(self):
-        p = self.kith.kith("gateway", "config", "--gate", self.dir, "--port", str(self.port), "--bind", "127.0.0.1",
-                           ok=False)
-        if p.returncode == 0:
-            return p.stdout
-        return (f"listener {self.port} 127.0.0.1\ncafile {self.dir}/issuer.pem\ncertfile {self.dir}/cert.pem\n"
-                f"keyfile {self.dir}/key.pem\ntls_version tlsv1.2\nrequire_certificate true\nallow_anonymous false\n"
-                f"set_tcp_nodelay true\nplugin {BIN}/kith_mosquitto.so\nplugin_opt_dir {self.dir}\n")
 
     def state(self, name):
         return next(g for g in self.kith.must("GET", "/v1/gateways")["gateways"] if g["name"] == name)
