@@ -38,7 +38,7 @@ static const struct opt init_rows[] = {
     {NULL, "origin", OPT_TEXT, 1, 100, .arg = "NAME", .help = "the ledger's own name, for good", AT(origin)},
     {NULL, "secrets", OPT_PATH, .arg = "DIR", .help = "where the passphrase goes; DIR-secrets if not given",
      AT(secrets)},
-    {NULL, "database", OPT_TEXT, .def = "sqlite:kith.db", .arg = "WHERE", .help = "sqlite:FILE or postgresql://...",
+    {NULL, "database", OPT_TEXT, .def = "sqlite:data/kith.db", .arg = "WHERE", .help = "sqlite:FILE or postgresql://...",
      AT(database)},
     {NULL, "profiles", OPT_PATH, .arg = "DIR", .help = "certificate profiles to be copied; those shipped if not given",
      AT(profiles)},

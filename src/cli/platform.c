@@ -44,8 +44,8 @@ static const char *path(struct making *m, const char *name)
 
 bool platform_dirs(const char *dir, struct arena *a, struct err *e)
 {
-    static const char *const parts[] = {"",     "/ca",      "/profiles",        "/keys",
-                                        "/run", "/signers", "/signers/issuing", "/signers/ledger"};
+    static const char *const parts[] = {"",      "/ca",      "/profiles",        "/keys",          "/run",
+                                        "/data", "/signers", "/signers/issuing", "/signers/ledger"};
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         const char *p = arena_printf(a, "%s%s", dir, parts[i]);
         if (!p || !file_mkdir_private(p, e))

@@ -59,6 +59,7 @@ const char *settings_path(const struct settings *s, struct arena *a, const char 
 #define PATH_PROFILES     "profiles"
 #define PATH_SIGNERS      "signers"      /* DOMAIN/{journal,state,roster} */
 #define PATH_VKEYS        "ledger.vkeys" /* verifier keys of the log and its cosigners, one a line */
+#define PATH_DATA         "data"         /* the database, if it is SQLite */
 #define PATH_RUN          "run"          /* sockets */
 
 #endif

@@ -222,21 +222,47 @@ static bool start(struct app *app, int local, struct err *e)
            identity_renew(app, e) && api_start(app, e) && open_http(app, e) && listen_all(app, local, e);
 }
 
+/* The directory of a file, or of "sqlite:FILE"; NULL if it is neither. */
+static const char *dir_of(struct app *app, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash && slash > path ? arena_str(&app->arena, slice_of(path, (size_t)(slash - path))) : NULL;
+}
+
+/* Its own data and sockets, the public certificates, and the two ports that it listens on: not the keys, not what the signers
+ * keep.  Where the database is another server, that has to be reached too. */
 static bool sandbox(struct app *app, struct err *e)
 {
     const struct settings *s = &app->settings;
+    struct arena *a = &app->arena;
+    char host[128];
+    uint16_t ports[2];
     if (!s->sandbox) {
         LOG(&app->env, WARN, "server", "the sandbox is off by configuration");
         return true;
     }
+    if (!split_listen(s->listen, host, sizeof host, &ports[0], e) ||
+        !split_listen(s->plain_listen, host, sizeof host, &ports[1], e))
+        return false;
+    bool sqlite = strncmp(s->database, "sqlite:", 7) == 0;
+    const char *data = sqlite ? dir_of(app, s->database + 7) : NULL;
     const struct sandbox_path paths[] = {
-        {s->dir, SANDBOX_READ | SANDBOX_WRITE}, {"/etc", SANDBOX_READ}, {"/usr", SANDBOX_READ}, {"/lib", SANDBOX_READ},
+        {settings_path(s, a, PATH_RUN), SANDBOX_READ | SANDBOX_WRITE},
+        {settings_path(s, a, "ca"), SANDBOX_READ},
+        {settings_path(s, a, PATH_PROFILES), SANDBOX_READ},
+        {settings_path(s, a, PATH_SIGNERS "/issuing/roster"), SANDBOX_READ},
+        {settings_path(s, a, PATH_VKEYS), SANDBOX_READ},
+        {"/etc", SANDBOX_READ},
+        {"/usr", SANDBOX_READ},
+        {"/lib", SANDBOX_READ},
         {"/dev/urandom", SANDBOX_READ},
+        {data ? data : "/dev/null", SANDBOX_READ | SANDBOX_WRITE},
     };
     const struct sandbox_policy policy = {.paths = paths,
                                           .paths_n = ARRAY_LEN(paths),
-                                          .any_connect = true,
-                                          .any_bind = true,
+                                          .bind_ports = ports,
+                                          .bind_n = ARRAY_LEN(ports),
+                                          .any_connect = !sqlite,
                                           .inet = true,
                                           .local = true};
     struct sandbox_report report;

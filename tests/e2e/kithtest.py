@@ -371,12 +371,12 @@ class Kith:
         if self.database:
             run("psql", "-q", "-v", "ON_ERROR_STOP=1", "-c", statement, self.database)
         else:
-            run("sqlite3", "-cmd", ".timeout 10000", self.dir + "/kith.db", statement)
+            run("sqlite3", "-cmd", ".timeout 10000", self.dir + "/data/kith.db", statement)
 
     def rows(self, sql):
         """SQLite only."""
         import sqlite3
-        db = sqlite3.connect(f"file:{self.dir}/kith.db?mode=ro", uri=True, timeout=10)
+        db = sqlite3.connect(f"file:{self.dir}/data/kith.db?mode=ro", uri=True, timeout=10)
         try:
             return db.execute(sql).fetchall()
         finally:
