@@ -44,7 +44,7 @@ static void finds_what_was_broken(void **state)
         {"issuing", "head -c 100 d/ca/root.cer > d/ca/issuing.cer", "try:"},
         {"root-crl", "rm d/ca/root.crl", "ca crl"},
         {"root-crl", "tr '\\001' '\\002' < d/ca/root.crl > x && mv x d/ca/root.crl", "try:"},
-        {"database", "echo nonsense > d/kith.db", "try:"},
+        {"database", "echo nonsense > d/data/kith.db", "try:"},
         {"ports", "sed -i 's/^listen = .*/listen = 192.0.2.1:1/' d/kith.conf", "192.0.2.1:1"},
         {"sandbox", "sed -i 's/^listen = /sandbox = no\\nlisten = /' d/kith.conf", "off by configuration"},
         {"server", "touch d/run/kith.sock", "try:"},
