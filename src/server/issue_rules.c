@@ -11,7 +11,6 @@
 #include "x509/name.h"
 
 #define REPEAT_S        86400 /* the same request gets the same answer for a day */
-#define RESERVATION_MS  60000 /* then it is taken for a lost one */
 #define DEFAULT_PROFILE "ldevid"
 
 static const struct sql sql_repeat = {"SELECT der FROM certificate WHERE spki64 = $1 AND spki = $2 AND subject = $3 "
@@ -91,35 +90,15 @@ static bool check_claim(struct tx *tx, struct issuance *is, struct err *e)
     return true;
 }
 
-/* One key, one device; a key that somebody else asks for just now counts too. */
-static bool check_key(struct tx *tx, struct issuance *is, struct err *e)
+/* One key, one device. */
+static bool check_key(struct tx *tx, const struct issuance *is, struct err *e)
 {
     char other[72];
     if (!devkey_owner(tx_db(tx), is->spki_hash, other, sizeof other, e))
         return false;
     if (other[0] && strcmp(other, is->subject) != 0)
         return err_set(e, ERR_KEY_TAKEN, "this key belongs to another device");
-    AUTO(rows_close) struct rows r = {0};
-    const struct value key = value_blob(SLICE_ARRAY(is->spki_hash));
-    if (!row_read(tx_db(tx), &table_reservation, &key, &r, e))
-        return e->code == ERR_NONE;
-    if (tx_now_ms(tx) - rows_int(&r, RESERVATION_CREATED_MS) > RESERVATION_MS)
-        return true;
-    if (strcmp(rows_text(&r, RESERVATION_DEVICE), is->subject) != 0)
-        return err_set(e, ERR_KEY_TAKEN, "this key belongs to another device");
-    return err_set(e, ERR_IN_PROGRESS, "the same request is being answered already");
-}
-
-/* A claim that two ask with at once serves one: the other's key is reserved under the same device. */
-static const struct sql sql_reserved = {"SELECT spki FROM reservation WHERE device = $1 AND created_ms > $2"};
-
-static bool check_reserved(struct tx *tx, struct issuance *is, struct err *e)
-{
-    const struct value args[] = {value_text(is->subject), value_int(tx_now_ms(tx) - RESERVATION_MS)};
-    AUTO(rows_close) struct rows r = {0};
-    if (!db_query_row(tx_db(tx), &sql_reserved, args, ARRAY_LEN(args), &r, e))
-        return e->code == ERR_NONE;
-    return err_set(e, ERR_IN_PROGRESS, "another request of %s is being answered", is->subject);
+    return true;
 }
 
 bool issue_reserve(struct tx *tx, struct issuance *is, struct err *e)
@@ -133,23 +112,10 @@ bool issue_reserve(struct tx *tx, struct issuance *is, struct err *e)
             return false;
         if (is->repeated)
             return true;
-        if (!check_key(tx, is, e) || !check_reserved(tx, is, e))
-            return false;
+        return check_key(tx, is, e) && reservations_take(issuer_get0_reservations(is->app->issuer), &is->reservation,
+                                                         is->subject, is->spki_hash, e);
     }
-    const struct value cols[RESERVATION_COLS] = {
-        [RESERVATION_SPKI] = value_blob(SLICE_ARRAY(is->spki_hash)),
-        [RESERVATION_DEVICE] = value_text(is->subject),
-        [RESERVATION_KIND] = value_int(is->kind),
-        [RESERVATION_CREATED_MS] = value_int(tx_now_ms(tx)),
-        [RESERVATION_NODE] = value_int(is->app->settings.node),
-    };
-    return tx_scratch(tx, &(struct change){.table = &table_reservation, .cols = cols}, e);
-}
-
-bool issue_release(struct tx *tx, struct issuance *is, struct err *e)
-{
-    const struct value key = value_blob(SLICE_ARRAY(is->spki_hash));
-    return tx_scratch(tx, &(struct change){.table = &table_reservation, .cols = &key, .remove = true}, e);
+    return true;
 }
 
 static const char *authority_name(enum authority_kind k)
@@ -248,6 +214,8 @@ static bool device_values(struct tx *tx, const struct issuance *is, enum device_
                           struct storing *s, struct err *e)
 {
     const struct value key = value_text(is->subject);
+    if (!check_key(tx, is, e))
+        return false;
     s->devkey[DEVKEY_SPKI] = value_blob(SLICE_ARRAY(is->spki_hash));
     s->devkey[DEVKEY_DEVICE] = key;
     s->devkey[DEVKEY_FIRST_AT] = value_int(now);
@@ -255,6 +223,8 @@ static bool device_values(struct tx *tx, const struct issuance *is, enum device_
     if (is_claim(is)) {
         if (!row_read(tx_db(tx), &table_claim, &key, &s->claim_rows, e))
             return e->code ? false : err_set(e, ERR_CLAIM, "the claim was withdrawn");
+        if (!rows_is_null(&s->claim_rows, CLAIM_USED_AT))
+            return err_set(e, ERR_CLAIM_USED, "the claim of device %s was used meanwhile", is->subject);
         row_values(&s->claim_rows, &table_claim, s->claim);
         s->claim[CLAIM_USED_AT] = value_int(now);
         s->claim[CLAIM_USED_SPKI] = value_blob(SLICE_ARRAY(is->spki_hash));
@@ -279,7 +249,7 @@ bool issue_store(struct tx *tx, struct issuance *is, struct err *e)
     uint8_t digest[SHA256_SIZE], fields[1024];
     AUTO(storing_close) struct storing s = {0};
     struct slice der = slice_of(is->der, is->der_n);
-    if (!cert_read(der, &c, e) || !serial_get(c.serial, ISSUER_ISSUING, &serial, e) || !issue_release(tx, is, e))
+    if (!cert_read(der, &c, e) || !serial_get(c.serial, ISSUER_ISSUING, &serial, e))
         return false;
     sha256(der, digest);
     int64_t now = tx_now_ms(tx) / 1000, id = serial_cert_id(&serial);

@@ -16,6 +16,7 @@ struct issuer {
     bool held;
     unsigned under_way;
     struct issuance *waiting, **waiting_end; /* while held */
+    struct reservations reservations;
 };
 
 bool issuer_new(struct app *app, struct issuer **out, struct err *e)
@@ -29,12 +30,18 @@ bool issuer_new(struct app *app, struct issuer **out, struct err *e)
     pthread_cond_init(&i->idle, NULL);
     pthread_cond_init(&i->released, NULL);
     i->waiting_end = &i->waiting;
+    reservations_init(&i->reservations);
     return true;
 }
 
 void issuer_free(struct issuer *i)
 {
     free(i);
+}
+
+struct reservations *issuer_get0_reservations(struct issuer *i)
+{
+    return &i->reservations;
 }
 
 bool issuer_try_enter(struct issuer *i)
@@ -121,6 +128,7 @@ static bool enter_or_wait(struct issuer *i, struct issuance *is)
 
 static void finish(struct issuance *is, const struct err *e)
 {
+    reservations_drop(&is->app->issuer->reservations, &is->reservation);
     issuer_leave(is->app->issuer);
     is->done(is, e);
 }
@@ -154,49 +162,18 @@ static bool run_store(struct tx *tx, struct job *job, struct err *e)
     return issue_store(tx, (struct issuance *)job, e);
 }
 
-/* The reservation goes; the signer's error is what the caller gets. */
-struct refusal {
-    struct job job;
-    struct issuance *is;
-    struct err e;
-};
-
-static bool run_release(struct tx *tx, struct job *job, struct err *e)
-{
-    return issue_release(tx, ((struct refusal *)job)->is, e);
-}
-
-static void released(struct job *job, const struct err *e)
-{
-    (void)e; /* a reservation that stays is taken off at the next start */
-    struct refusal *r = (struct refusal *)job;
-    finish(r->is, &r->e);
-    free(r);
-}
-
-static void refuse(struct issuance *is, const struct err *e)
-{
-    struct refusal *r = calloc(1, sizeof *r);
-    if (!r) {
-        finish(is, e);
-        return;
-    }
-    *r = (struct refusal){.job = {.run = run_release, .done = released}, .is = is, .e = *e};
-    commit_submit(is->app->commit, &r->job);
-}
-
 static void signed_(void *arg, struct reader *fields, size_t n, const struct err *e)
 {
     struct issuance *is = arg;
     struct err bad;
     if (e) {
-        refuse(is, e);
+        finish(is, e);
         return;
     }
     struct slice der = cbor_get_bstr(fields);
     if (n != 1 || !answer_end(fields, &bad) || der.n > sizeof is->der) {
         err_set(&bad, ERR_SIGNER_PROTOCOL, "no certificate in the signer's answer");
-        refuse(is, &bad);
+        finish(is, &bad);
         return;
     }
     memcpy(is->der, der.p, der.n);
@@ -237,9 +214,9 @@ static void sign(struct issuance *is)
     struct slice bytes;
     if (!writer_done(&w, &bytes)) {
         err_set(&e, ERR_LIMIT, "a request of more than %d bytes", REQUEST_SMALL_MAX);
-        refuse(is, &e);
+        finish(is, &e);
     } else if (!client_send(is->app->issuing, REQUEST_ISSUE, bytes, 5, signed_, is, &e)) {
-        refuse(is, &e);
+        finish(is, &e);
     }
 }
 
@@ -251,10 +228,12 @@ static bool run_reserve(struct tx *tx, struct job *job, struct err *e)
 static void reserved(struct job *job, const struct err *e)
 {
     struct issuance *is = (struct issuance *)job;
-    if (e || is->repeated)
+    if (e || is->repeated) {
+        reservations_drop(&is->app->issuer->reservations, &is->reservation);
         is->done(is, e);
-    else if (enter_or_wait(is->app->issuer, is))
+    } else if (enter_or_wait(is->app->issuer, is)) {
         sign(is);
+    }
 }
 
 void issuer_submit(struct issuer *i, struct issuance *is)

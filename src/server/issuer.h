@@ -9,6 +9,7 @@
 #include "ca/request.h"
 #include "model/device.h"
 #include "server/app.h"
+#include "server/reservations.h"
 
 #define ISSUANCE_DER_MAX  4096
 #define ISSUANCE_SPKI_MAX 640
@@ -36,6 +37,7 @@ struct issuance {
     char hostnames[512]; /* server: space-separated, for the SAN */
 
     /* found while reserving */
+    struct reservation reservation;
     uint8_t spki_hash[SHA256_SIZE];
     uint8_t nonce[CLAIM_NONCE_SIZE];
     int64_t claim_expires_at;
@@ -68,9 +70,10 @@ void issuer_enter(struct issuer *i); /* waits while held */
 bool issuer_try_enter(struct issuer *i);
 void issuer_leave(struct issuer *i);
 
+struct reservations *issuer_get0_reservations(struct issuer *i);
+
 /* The database's rules of the two transactions, in issue_rules.c. */
 bool issue_reserve(struct tx *tx, struct issuance *is, struct err *e);
 bool issue_store(struct tx *tx, struct issuance *is, struct err *e);
-bool issue_release(struct tx *tx, struct issuance *is, struct err *e); /* the signer refused: the reservation goes */
 
 #endif

@@ -212,8 +212,8 @@ static bool start(struct app *app, int local, struct err *e)
     struct started j = {.job = {.run = record_started}, .app = app};
     if (!read_cert(app, PATH_ROOT_CERT, &app->root_der, &app->root, e) ||
         !read_cert(app, PATH_ISSUING_CERT, &app->ca_der, &app->ca, e) || !open_store(app, e) || !open_clients(app, e) ||
-        !wait_signer(app, e) || !recover_reservations(app, e) || !recover_journal(app, &found, e) ||
-        !birth_record(app, e) || !commit_run(app->commit, &j.job, e))
+        !wait_signer(app, e) || !recover_journal(app, &found, e) || !birth_record(app, e) ||
+        !commit_run(app->commit, &j.job, e))
         return false;
     if (found)
         LOG(&app->env, NOTICE, "server", "entered what was signed and never answered",

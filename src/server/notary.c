@@ -141,61 +141,91 @@ static bool store_note(struct tx *tx, struct job *job, struct err *e)
 }
 
 /* Signs a checkpoint of the log as it is; both signers have nothing that it does not name. */
-static bool make_note(struct notary *n, struct buf *note, uint64_t *size, uint64_t *journal_at, struct err *e)
+/* A checkpoint on its way to being a note. */
+struct making {
+    uint8_t text[512];
+    struct writer w; /* over text */
+    uint64_t size, journal_at;
+    struct buf issuing, ledger; /* signature lines */
+};
+
+static bool cosign_issuing(struct notary *n, struct making *m, struct err *e)
 {
     struct app *app = n->app;
     struct checkpoint c = {.origin = slice_str(app->settings.origin)};
-    uint8_t text[512];
-    struct writer w = WRITER_ARRAY(text);
     tree_root(app->tree, &c.size, &c.root);
-    checkpoint_write(&w, &c);
-    *size = c.size;
-    buf_put(note, writer_slice(&w));
-    buf_put_char(note, '\n');
-    return stream_leaves(n, app->issuing, c.size, e) && stream_leaves(n, app->ledger, c.size, e) &&
-           cosign(app->ledger, writer_slice(&w), note, journal_at, e) &&
-           cosign(app->issuing, writer_slice(&w), note, journal_at, e);
+    m->w = WRITER_ARRAY(m->text);
+    m->size = c.size;
+    checkpoint_write(&m->w, &c);
+    buf_reset(&m->issuing);
+    return stream_leaves(n, app->issuing, c.size, e) &&
+           cosign(app->issuing, writer_slice(&m->w), &m->issuing, &m->journal_at, e);
 }
 
 /* A signer that died between its journal and its answer leaves something that nobody entered.  While all are held nothing is
  * under way, so whatever the journal has beyond the ledger is such. */
-static bool make_covered_note(struct notary *n, struct buf *note, uint64_t *size, uint64_t *journal_at, struct err *e)
+static bool cosign_covered(struct notary *n, struct making *m, struct err *e)
 {
     size_t found;
-    if (make_note(n, note, size, journal_at, e))
+    if (cosign_issuing(n, m, e))
         return true;
     if (e->code != ERR_UNCOVERED || !recover_journal(n->app, &found, e))
         return false;
     LOG(&n->app->env, NOTICE, "notary", "entered from the signer's journal what was never answered",
         log_int("records", (int64_t)found));
-    buf_reset(note);
-    return make_note(n, note, size, journal_at, e);
+    return cosign_issuing(n, m, e);
+}
+
+/* Only the issuing signer has something to wait for, so only its part is made while all are held. */
+static bool sign_text(struct notary *n, struct making *m, struct err *e)
+{
+    struct app *app = n->app;
+    uint64_t unused;
+    /* Most leaves go before the hold, so that it is short. */
+    if (!stream_leaves(n, app->issuing, tree_size(app->tree), e))
+        return false;
+    bool ok = issuer_hold(app->issuer, HOLD_MS) || err_set(e, ERR_UNAVAILABLE, "signatures are still under way");
+    ok = ok && cosign_covered(n, m, e);
+    issuer_release(app->issuer);
+    return ok && stream_leaves(n, app->ledger, m->size, e) &&
+           cosign(app->ledger, writer_slice(&m->w), &m->ledger, &unused, e);
+}
+
+static bool publish(struct notary *n, const struct making *m, struct err *e)
+{
+    AUTO(buf_clear) struct buf note;
+    buf_init(&note, NOTARY_NOTE_MAX - 1);
+    buf_put(&note, writer_slice(&m->w));
+    buf_put_char(&note, '\n');
+    buf_put(&note, buf_slice(&m->ledger));
+    buf_put(&note, buf_slice(&m->issuing));
+    struct note_job j = {.job = {.run = store_note},
+                         .app = n->app,
+                         .size = m->size,
+                         .journal_at = m->journal_at,
+                         .note = buf_slice(&note)};
+    if (!buf_ok(&note))
+        return err_set(e, ERR_LIMIT, "a note of more than %d bytes", NOTARY_NOTE_MAX);
+    if (!commit_run(n->app->commit, &j.job, e))
+        return false;
+    pthread_mutex_lock(&n->lock);
+    memcpy(n->note, buf_str(&note), note.n + 1);
+    n->size = m->size;
+    n->at = app_now(n->app);
+    pthread_cond_broadcast(&n->made);
+    pthread_mutex_unlock(&n->lock);
+    return true;
 }
 
 static bool checkpoint(struct notary *n, struct err *e)
 {
-    struct app *app = n->app;
-    AUTO(buf_clear) struct buf note;
-    uint64_t size = 0, journal_at = 0;
-    buf_init(&note, NOTARY_NOTE_MAX - 1);
-    /* Most leaves go before the hold, so that it is short. */
-    if (!stream_leaves(n, app->issuing, tree_size(app->tree), e) ||
-        !stream_leaves(n, app->ledger, tree_size(app->tree), e))
-        return false;
-    bool ok = issuer_hold(app->issuer, HOLD_MS) || err_set(e, ERR_UNAVAILABLE, "signatures are still under way");
-    ok = ok && make_covered_note(n, &note, &size, &journal_at, e);
-    issuer_release(app->issuer);
-    struct note_job j = {
-        .job = {.run = store_note}, .app = app, .size = size, .journal_at = journal_at, .note = buf_slice(&note)};
-    if (!ok || !buf_ok(&note) || !commit_run(app->commit, &j.job, e))
-        return false;
-    pthread_mutex_lock(&n->lock);
-    memcpy(n->note, buf_str(&note), note.n + 1);
-    n->size = size;
-    n->at = app_now(app);
-    pthread_cond_broadcast(&n->made);
-    pthread_mutex_unlock(&n->lock);
-    return true;
+    struct making m = {0};
+    buf_init(&m.issuing, NOTARY_NOTE_MAX);
+    buf_init(&m.ledger, NOTARY_NOTE_MAX);
+    bool ok = sign_text(n, &m, e) && publish(n, &m, e);
+    buf_clear(&m.issuing);
+    buf_clear(&m.ledger);
+    return ok;
 }
 
 static void sleep_until_due(struct notary *n, int ms)

@@ -8,7 +8,4 @@
 /* Before anything else is signed.  *found: how many things were entered. */
 MUST_USE bool recover_journal(struct app *app, size_t *found, struct err *e);
 
-/* Takes off the reservations that this node left when it ended. */
-MUST_USE bool recover_reservations(struct app *app, struct err *e);
-
 #endif

@@ -6,7 +6,7 @@
  * back and its jobs run again one by one, so `run` must be able to run twice.
  *
  * No change of state without its ledger entry: tables marked `ledgered` change only through tx_record(), which writes the
- * rows and the entry with their salted hashes together.  Scratch tables (reservations, acknowledgements) have tx_scratch().
+ * rows and the entry with their salted hashes together.  Scratch tables (acknowledgements, marks) have tx_scratch().
  * The tables are in store/tables.h, the canonical form of a row and its hashes in store/row.h.
  *
  * If the connection is lost during a commit, the thread connects again and looks whether its entries are there.  While it

@@ -80,10 +80,6 @@ const struct table table_setting = {9, "setting", COLUMNS(
     [SETTING_KEY] = TEXT("key"), [SETTING_VALUE] = TEXT("value"),
 ), SETTING_COLS, 1, true};
 
-const struct table table_reservation = {32, "reservation", COLUMNS(
-    [RESERVATION_SPKI] = BLOB("spki"), [RESERVATION_DEVICE] = TEXT_NULL("device"), [RESERVATION_KIND] = INT("kind"),
-    [RESERVATION_CREATED_MS] = INT("created_ms"), [RESERVATION_NODE] = INT("node"),
-), RESERVATION_COLS, 1, false};
 
 const struct table table_gateway_ack = {33, "gateway_ack", COLUMNS(
     [GATEWAY_ACK_GATEWAY] = TEXT("gateway"), [GATEWAY_ACK_SEQ] = INT("seq"), [GATEWAY_ACK_AT] = INT("acked_at"),
@@ -117,9 +113,9 @@ const struct table table_log = {50, "log", COLUMNS(
 /* clang-format on */
 
 const struct table *const tables_all[] = {
-    &table_model,      &table_device, &table_certificate, &table_claim,       &table_devkey,      &table_operator,
-    &table_gateway,    &table_anchor, &table_setting,     &table_reservation, &table_gateway_ack, &table_journal_mark,
-    &table_checkpoint, &table_note,   &table_entry,       &table_tile,        &table_log,
+    &table_model,   &table_device, &table_certificate, &table_claim,       &table_devkey,       &table_operator,
+    &table_gateway, &table_anchor, &table_setting,     &table_gateway_ack, &table_journal_mark, &table_checkpoint,
+    &table_note,    &table_entry,  &table_tile,        &table_log,
 };
 const size_t tables_n = ARRAY_LEN(tables_all);
 
@@ -178,8 +174,6 @@ static const char *const migrations[] = {
     " PRIMARY KEY (name));"
     "CREATE TABLE setting (key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (key)) WITHOUT ROWID;"
 
-    "CREATE TABLE reservation (spki BLOB NOT NULL, device TEXT, kind BIGINT NOT NULL, created_ms BIGINT NOT NULL,"
-    " node BIGINT NOT NULL, PRIMARY KEY (spki)) WITHOUT ROWID;"
     "CREATE TABLE gateway_ack (gateway TEXT NOT NULL, seq BIGINT NOT NULL, acked_at BIGINT NOT NULL,"
     " PRIMARY KEY (gateway)) WITHOUT ROWID;"
     "CREATE TABLE journal_mark (signer TEXT NOT NULL, place BIGINT NOT NULL, PRIMARY KEY (signer)) WITHOUT ROWID;"

@@ -11,7 +11,7 @@
 extern const struct table table_model, table_device, table_certificate, table_claim, table_devkey, table_operator,
     table_gateway, table_anchor, table_setting;
 /* Scratch: tx_scratch(). */
-extern const struct table table_reservation, table_gateway_ack, table_journal_mark, table_checkpoint, table_note;
+extern const struct table table_gateway_ack, table_journal_mark, table_checkpoint, table_note;
 /* The store's own: nobody writes them but commit.c and tx_tile_put(). */
 extern const struct table table_entry, table_tile, table_log;
 
@@ -69,14 +69,6 @@ enum { GATEWAY_NAME, GATEWAY_SITE, GATEWAY_CERT_ID, GATEWAY_ADDED_AT, GATEWAY_PO
 enum { ANCHOR_NAME, ANCHOR_DER, ANCHOR_ADDED_AT, ANCHOR_POLICY /* JSON: what it may vouch for */, ANCHOR_COLS };
 enum { SETTING_KEY, SETTING_VALUE, SETTING_COLS };
 
-enum {
-    RESERVATION_SPKI,
-    RESERVATION_DEVICE,
-    RESERVATION_KIND,
-    RESERVATION_CREATED_MS,
-    RESERVATION_NODE,
-    RESERVATION_COLS
-};
 enum { GATEWAY_ACK_GATEWAY, GATEWAY_ACK_SEQ, GATEWAY_ACK_AT, GATEWAY_ACK_COLS };
 enum { JOURNAL_MARK_SIGNER, JOURNAL_MARK_POSITION, JOURNAL_MARK_COLS };
 enum { CHECKPOINT_NODE, CHECKPOINT_SIZE, CHECKPOINT_NOTE, CHECKPOINT_AT, CHECKPOINT_COLS };
