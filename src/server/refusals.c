@@ -142,9 +142,10 @@ void refusal_note(struct app *app, const struct http_request *req, const char *v
     commit_submit(app->commit, &j->job);
 }
 
-static bool first_this_minute(const char *device, int64_t minute)
+/* An alarm is told even if something lesser was told of the device just now. */
+static bool first_this_minute(const char *device, bool alarm, int64_t minute)
 {
-    uint32_t h = 2166136261u;
+    uint32_t h = alarm ? 2166136261u : 84696351u;
     for (const char *p = device; *p; p++)
         h = (h ^ (uint8_t)*p) * 16777619u;
     pthread_mutex_lock(&counts.lock);
@@ -160,7 +161,7 @@ void refusal_note_claim(struct app *app, const char *device, const char *via, co
                         const uint8_t spki_hash[SHA256_SIZE])
 {
     struct note_job *j;
-    if (!first_this_minute(device, app_now(app) / 60) ||
+    if (!first_this_minute(device, e->code == ERR_CLAIM_OTHER_KEY, app_now(app) / 60) ||
         !(j = note_new(app, EVENT_CLAIM_REFUSED, "system:server", via, err_slug(e->code))))
         return;
     snprintf(j->what, sizeof j->what, "%s", device);

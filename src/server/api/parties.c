@@ -253,8 +253,9 @@ static bool anchor_add(struct call *c, struct err *e)
 {
     const char *name, *pem, *model;
     uint8_t der[CERT_MAX], digest[SHA256_SIZE];
-    char policy[128];
+    char policy[160];
     size_t n;
+    bool registers = false;
     struct cert cert;
     struct event_draft d = event_draft_of(EVENT_ANCHOR_ADDED);
     if (!call_text(c, "name", NAME_MAX_, NULL, &name, e) || !call_text(c, "certificate", 32768, NULL, &pem, e) ||
@@ -264,7 +265,12 @@ static bool anchor_add(struct call *c, struct err *e)
         return false;
     if (!cert.is_ca)
         return err_set(e, ERR_POLICY, "the certificate is no CA's");
-    snprintf(policy, sizeof policy, model[0] ? "{\"model\":\"%s\"}" : "{}", model);
+    if (json_has(c->in, "register") && !json_get_bool(c->in, "register", &registers, e))
+        return false;
+    if (registers && !model[0])
+        return err_set(e, ERR_USAGE, "\"register\" needs a \"model\" for the devices that are added");
+    snprintf(policy, sizeof policy, model[0] ? "{\"model\":\"%s\",\"register\":%s}" : "{}", model,
+             registers ? "true" : "false");
     sha256(cert.der, digest);
     event_set_text(&d, "who", c->who->name);
     event_set_text(&d, "anchor", name);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "server/device_acts.h"
 #include "server/records.h"
 #include "store/row.h"
 #include "x509/chain.h"
@@ -16,12 +17,14 @@ struct anchors {
     size_t used, n;
     struct cert cert[ANCHORS_MAX];
     char model[ANCHORS_MAX][MODEL_NAME_MAX + 1];
+    bool registers[ANCHORS_MAX]; /* devices that are not known yet are added */
 };
 
 static bool take_anchor(struct anchors *a, struct slice der, const char *policy, struct err *e)
 {
     AUTO(json_free_auto) struct json *j = NULL;
     const char *model = "";
+    bool registers = false;
     if (a->n == ANCHORS_MAX || der.n > sizeof a->bytes - a->used)
         return err_set(e, ERR_LIMIT, "more than %d anchors", ANCHORS_MAX);
     memcpy(a->bytes + a->used, der.p, der.n);
@@ -31,7 +34,10 @@ static bool take_anchor(struct anchors *a, struct slice der, const char *policy,
     if (policy[0] && (!json_read(slice_str(policy), DERS_MAX, &j, e) ||
                       (json_has(j, "model") && !json_get_text(j, "model", MODEL_NAME_MAX, &model, e))))
         return false;
+    if (j && json_has(j, "register") && !json_get_bool(j, "register", &registers, e))
+        return false;
     snprintf(a->model[a->n], sizeof a->model[0], "%s", model);
+    a->registers[a->n] = registers && model[0];
     a->n++;
     return true;
 }
@@ -50,6 +56,19 @@ static bool read_anchors(struct db *db, struct anchors *a, struct err *e)
     return e->code == ERR_NONE;
 }
 
+/* A device that its manufacturer's word is enough for. */
+static bool register_device(struct app *app, const char *model, const char *serial, struct device_row *out,
+                            struct err *e)
+{
+    struct device_new d = {.model = model, .serial = serial};
+    struct err each = {0};
+    if (!device_prepare(app, &d, e) || !device_add(app, &d, 1, "system:anchor", &each, e))
+        return false;
+    if (each.code && each.code != ERR_CONFLICT) /* somebody else has just added it */
+        return err_set(e, each.code, "%s", each.what);
+    return device_find(app_db(app), serial, model, out, e);
+}
+
 bool est_by_idevid(struct app *app, struct issuance *is, struct slice der, struct err *e)
 {
     static _Thread_local struct anchors a;
@@ -63,6 +82,7 @@ bool est_by_idevid(struct app *app, struct issuance *is, struct slice der, struc
     if (!cert_read(der, &leaf, e) || !read_anchors(app_db(app), &a, e))
         return false;
     if (!chain_verify(app->crypto, &leaf, NULL, 0, a.cert, a.n, &rules, &path, e)) {
+        e->code = ERR_DENIED;
         err_ctx(e, "the client certificate");
         return err_try(e, "kith anchor add NAME FILE, if its manufacturer is to be trusted");
     }
@@ -71,7 +91,9 @@ bool est_by_idevid(struct app *app, struct issuance *is, struct slice der, struc
         return err_set(e, ERR_DENIED, "an IDevID without serialNumber in its subject");
     memcpy(serial, sn.p, sn.n);
     size_t which = (size_t)(path.path[path.n - 1] - a.cert);
-    if (!device_find(app_db(app), serial, a.model[which][0] ? a.model[which] : NULL, &dev, e))
+    const char *model = a.model[which][0] ? a.model[which] : NULL;
+    if (!device_find(app_db(app), serial, model, &dev, e) &&
+        (e->code != ERR_NOTFOUND || !a.registers[which] || !register_device(app, model, serial, &dev, e)))
         return false;
     memcpy(is->old_der, der.p, der.n);
     is->old_der_n = der.n;
