@@ -7,17 +7,19 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/frame.h"
 #include "base/log.h"
 #include "core/cbor.h"
 
-#define WAITING_MAX  65536
-#define READ_SIZE    (256 * 1024)
-#define OUT_MAX      (256u << 20)
-#define RETRY_MIN_MS 20
-#define RETRY_MAX_MS 1000
+#define WAITING_MAX    65536
+#define READ_SIZE      (256 * 1024)
+#define OUT_MAX        (256u << 20)
+#define RETRY_MIN_MS   20
+#define CALL_TIMEOUT_S 10
+#define RETRY_MAX_MS   1000
 
 struct waiting {
     uint64_t id; /* 0: free */
@@ -291,45 +293,81 @@ bool client_send(struct client *c, enum request_type type, struct slice fields, 
     return ok;
 }
 
+/* Shared by who waits and the connection's thread; whoever comes last frees it. */
 struct sync_call {
     pthread_mutex_t lock;
     pthread_cond_t cond;
-    bool done, ok;
+    bool done, abandoned, ok;
     struct buf *out;
-    size_t *n;
-    struct err *e;
+    size_t n;
+    struct err e;
 };
+
+static void sync_free(struct sync_call *s)
+{
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->cond);
+    free(s);
+}
 
 static void sync_answer(void *arg, struct reader *fields, size_t n, const struct err *e)
 {
     struct sync_call *s = arg;
     pthread_mutex_lock(&s->lock);
+    bool abandoned = s->abandoned;
     s->ok = e == NULL;
-    if (e && s->e)
-        *s->e = *e;
-    if (!e) {
+    if (e)
+        s->e = *e;
+    if (!e && !abandoned) {
         buf_put(s->out, reader_rest(fields));
-        *s->n = n;
-        s->ok = buf_ok(s->out) || err_set(s->e, ERR_NOMEM, "answer");
+        s->n = n;
+        s->ok = buf_ok(s->out) || err_set(&s->e, ERR_NOMEM, "answer");
     }
     s->done = true;
     pthread_cond_signal(&s->cond);
     pthread_mutex_unlock(&s->lock);
+    if (abandoned)
+        sync_free(s);
+}
+
+/* A signer that hangs must not hang who asks. */
+static bool sync_wait(struct sync_call *s)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until); /* banned: a wait's end, nothing that is recorded */
+    until.tv_sec += CALL_TIMEOUT_S;
+    int rc = 0;
+    pthread_mutex_lock(&s->lock);
+    while (!s->done && rc == 0)
+        rc = pthread_cond_timedwait(&s->cond, &s->lock, &until);
+    bool done = s->done;
+    s->abandoned = !done;
+    pthread_mutex_unlock(&s->lock);
+    return done;
 }
 
 bool client_call(struct client *c, enum request_type type, struct slice fields, size_t n, struct buf *out,
                  size_t *out_n, struct err *e)
 {
-    struct sync_call s = {
-        .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER, .out = out, .n = out_n, .e = e};
     *out_n = 0;
-    if (!client_send(c, type, fields, n, sync_answer, &s, e))
+    struct sync_call *s = calloc(1, sizeof *s);
+    if (!s)
+        return err_set(e, ERR_NOMEM, "request");
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->cond, NULL);
+    s->out = out;
+    if (!client_send(c, type, fields, n, sync_answer, s, e)) {
+        sync_free(s);
         return false;
-    pthread_mutex_lock(&s.lock);
-    while (!s.done)
-        pthread_cond_wait(&s.cond, &s.lock);
-    pthread_mutex_unlock(&s.lock);
-    return s.ok;
+    }
+    if (!sync_wait(s))
+        return gone(e);
+    bool ok = s->ok;
+    *out_n = s->n;
+    if (!ok && e)
+        *e = s->e;
+    sync_free(s);
+    return ok;
 }
 
 bool client_is_connected(struct client *c)

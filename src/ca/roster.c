@@ -28,7 +28,7 @@ static bool read_profile(struct reading *rd, const struct config_line *line, str
     if (!codec_decode(CODEC_HEX, line->value, want, sizeof want, &n, e) || n != sizeof want)
         return err_set(e, ERR_ROSTER, "\"%s\" is no SHA-256", ERR_QUOTE(line->value));
     snprintf(path, sizeof path, "%s/%.*s.profile", rd->dir, (int)line->key.n, (const char *)line->key.p);
-    AUTO(buf_clear) struct buf text;
+    AUTO(buf_clear) struct buf text = {0};
     buf_init(&text, PROFILE_FILE_MAX);
     if (!file_read(path, PROFILE_FILE_MAX, &text, e))
         return false;
@@ -74,7 +74,7 @@ bool roster_read(const char *path, const char *profiles_dir, const struct crypto
                  struct err *e)
 {
     *out = (struct roster){0};
-    AUTO(buf_clear) struct buf text;
+    AUTO(buf_clear) struct buf text = {0};
     buf_init(&text, ROSTER_MAX);
     if (!file_read(path, ROSTER_MAX, &text, e))
         return false;

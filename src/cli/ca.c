@@ -87,7 +87,7 @@ static const char *in(struct cli *cli, const char *dir, const char *name)
 /* DIR/root.conf of init-root; an installation with an online root serves as well. */
 static bool root_conf_read(struct cli *cli, struct root *r, const char **cert, struct err *e)
 {
-    AUTO(buf_clear) struct buf text;
+    AUTO(buf_clear) struct buf text = {0};
     struct settings s;
     buf_init(&text, CONFIG_MAX);
     const char *path = in(cli, r->dir, ROOT_CONF), *kith = in(cli, r->dir, SETTINGS_FILE);
@@ -152,7 +152,7 @@ static bool make_root(struct cli *cli, const struct ca_opts *o, const char *dir,
     struct opened k = {0};
     struct cert cert;
     struct slice s;
-    AUTO(buf_clear) struct buf der, crl, conf;
+    AUTO(buf_clear) struct buf der = {0}, crl = {0}, conf = {0};
     buf_init(&der, CERT_MAX);
     buf_init(&crl, CERT_MAX);
     buf_init(&conf, CONFIG_MAX);
@@ -184,7 +184,7 @@ static bool run_init_root(void *ctx, const void *opts, const struct args_words *
     struct cli *cli = ctx;
     const struct ca_opts *o = opts;
     uint8_t digest[SHA256_SIZE];
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     (void)words;
     buf_init(&b, 65536);
     if (!cli->g.dir || (o->hsm && (!o->token || !o->pin_file))) {
@@ -270,7 +270,7 @@ static bool sign_request(struct cli *cli, const struct ca_opts *o, struct root *
 {
     struct cert cert;
     char hex[2 * CERT_SERIAL_MAX + 1];
-    AUTO(buf_clear) struct buf der, pem, crl;
+    AUTO(buf_clear) struct buf der = {0}, pem = {0}, crl = {0};
     buf_init(&der, CERT_MAX);
     buf_init(&pem, CRL_FILE_MAX);
     buf_init(&crl, CRL_FILE_MAX);
@@ -301,7 +301,7 @@ static bool run_sign_request(void *ctx, const void *opts, const struct args_word
     struct root r;
     struct csr csr;
     uint8_t digest[SHA256_SIZE];
-    AUTO(buf_clear) struct buf text, der, print;
+    AUTO(buf_clear) struct buf text = {0}, der = {0}, print = {0};
     buf_init(&text, 1 << 20);
     buf_init(&der, CSR_MAX);
     buf_init(&print, 256);
@@ -355,7 +355,7 @@ static bool make_crl(struct cli *cli, const struct ca_opts *o, struct root *r, s
 {
     struct crl old;
     size_t n;
-    AUTO(buf_clear) struct buf before, der, pem;
+    AUTO(buf_clear) struct buf before = {0}, der = {0}, pem = {0};
     buf_init(&before, CRL_FILE_MAX);
     buf_init(&der, CRL_FILE_MAX);
     buf_init(&pem, CRL_FILE_MAX);
@@ -419,7 +419,7 @@ static bool take_file(struct cli *cli, const char *file, struct arrival *a, stru
     char label[64];
     struct slice base64;
     size_t n, found = 0;
-    AUTO(buf_clear) struct buf text;
+    AUTO(buf_clear) struct buf text = {0};
     buf_init(&text, CRL_FILE_MAX);
     if (!cli_read_input(file, &text, e))
         return false;
@@ -437,7 +437,7 @@ static bool take_file(struct cli *cli, const char *file, struct arrival *a, stru
 
 static bool load(struct cli *cli, const char *path, size_t max, struct slice *der, struct err *e)
 {
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, max);
     if (!file_exists(path))
         return true;
@@ -529,7 +529,7 @@ static bool run_install(void *ctx, const void *opts, const struct args_words *wo
     struct cli *cli = ctx;
     const struct settings *s;
     struct arrival a = {0};
-    AUTO(buf_clear) struct buf print, b;
+    AUTO(buf_clear) struct buf print = {0}, b = {0};
     buf_init(&print, 256);
     buf_init(&b, 4096);
     if (!cli_settings(cli, &s, e))
@@ -568,7 +568,7 @@ static bool run_ls(void *ctx, const void *opts, const struct args_words *words, 
     };
     struct cli *cli = ctx;
     AUTO(json_free_auto) struct json *j = NULL;
-    AUTO(buf_clear) struct buf reply;
+    AUTO(buf_clear) struct buf reply = {0};
     buf_init(&reply, CLI_ANSWER_MAX);
     (void)opts;
     (void)words;
@@ -583,7 +583,7 @@ static bool run_export(void *ctx, const void *opts, const struct args_words *wor
     struct cli *cli = ctx;
     const struct ca_opts *o = opts;
     const struct settings *s;
-    AUTO(buf_clear) struct buf der, pem;
+    AUTO(buf_clear) struct buf der = {0}, pem = {0};
     buf_init(&der, CRL_FILE_MAX);
     buf_init(&pem, CRL_FILE_MAX);
     const char *which = words->n ? words->v[0] : "root";

@@ -36,7 +36,7 @@ static int give_passphrase(char *dst, int cap, int writing, void *ctx)
 static bool read_key(struct cli *cli, EVP_PKEY **out, struct err *e)
 {
     AUTO(secret_free_auto) struct secret *pass = NULL;
-    AUTO(buf_wipe) struct buf pem;
+    AUTO(buf_wipe) struct buf pem = {0};
     buf_init(&pem, 65536);
     if (!file_read_private(cli->g.key, 65536, &pem, e) ||
         (cli->g.passphrase_file && !secret_read_file(cli->g.passphrase_file, &pass, e)))
@@ -55,7 +55,7 @@ static bool read_certs(struct cli *cli, const char *path, struct slice *out, siz
 {
     char label[64];
     struct slice base64;
-    AUTO(buf_clear) struct buf text;
+    AUTO(buf_clear) struct buf text = {0};
     buf_init(&text, 1 << 20);
     *n = 0;
     if (!file_read(path, text.max, &text, e))
@@ -238,7 +238,7 @@ static void put_encoded(struct buf *b, const char *s)
 
 const char *cli_path(struct cli *cli, const char *prefix, const char *segment, const char *suffix)
 {
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, 8192);
     buf_put_str(&b, prefix);
     put_encoded(&b, segment);

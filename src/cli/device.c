@@ -69,7 +69,7 @@ static bool run_add(void *ctx, const void *opts, const struct args_words *words,
     struct cli *cli = ctx;
     const struct add_opts *o = opts;
     AUTO(json_free_auto) struct json *j = NULL;
-    AUTO(buf_clear) struct buf body, reply, out;
+    AUTO(buf_clear) struct buf body = {0}, reply = {0}, out = {0};
     const char *text;
     buf_init(&body, 65536);
     buf_init(&reply, CLI_ANSWER_MAX);
@@ -137,8 +137,8 @@ static bool run_ls(void *ctx, const void *opts, const struct args_words *words, 
 {
     struct cli *cli = ctx;
     const struct ls_opts *o = opts;
-    AUTO(buf_clear) struct buf reply, path;
-    AUTO(buf_clear) struct buf all;
+    AUTO(buf_clear) struct buf reply = {0}, path = {0};
+    AUTO(buf_clear) struct buf all = {0};
     char next[64] = "";
     int64_t left = o->limit ? o->limit : INT64_MAX;
     bool first = true;
@@ -199,7 +199,7 @@ static bool run_show(void *ctx, const void *opts, const struct args_words *words
     struct cli *cli = ctx;
     const struct json *certs;
     AUTO(json_free_auto) struct json *j = NULL;
-    AUTO(buf_clear) struct buf reply;
+    AUTO(buf_clear) struct buf reply = {0};
     buf_init(&reply, CLI_ANSWER_MAX);
     (void)opts;
     if (!cli_call_json(cli, "GET", cli_path(cli, "/v1/devices/", words->v[0], ""), NULL, 0, &reply, &j, e))
@@ -222,7 +222,7 @@ static bool run_history(void *ctx, const void *opts, const struct args_words *wo
     struct cli *cli = ctx;
     const struct json *list;
     AUTO(json_free_auto) struct json *j = NULL;
-    AUTO(buf_clear) struct buf reply;
+    AUTO(buf_clear) struct buf reply = {0};
     buf_init(&reply, CLI_ANSWER_MAX);
     (void)opts;
     if (!cli_call_json(cli, "GET", cli_path(cli, "/v1/devices/", words->v[0], "/history"), NULL, 0, &reply, &j, e))
@@ -260,7 +260,7 @@ static bool report_gateways(struct cli *cli, const struct json *j, struct err *e
 {
     const struct json *gateways = show_find(j, "gateways"), *silent = show_find(j, "gateways.silent");
     int64_t acked;
-    AUTO(buf_clear) struct buf names;
+    AUTO(buf_clear) struct buf names = {0};
     buf_init(&names, 65536);
     if (!gateways)
         return true;
@@ -279,7 +279,7 @@ static bool report_gateways(struct cli *cli, const struct json *j, struct err *e
 static bool act_on(struct cli *cli, const struct act_opts *o, const char *act, const char *device, struct err *e)
 {
     AUTO(json_free_auto) struct json *j = NULL;
-    AUTO(buf_clear) struct buf body, reply, out;
+    AUTO(buf_clear) struct buf body = {0}, reply = {0}, out = {0};
     const char *id, *state;
     buf_init(&body, 4096);
     buf_init(&reply, CLI_ANSWER_MAX);
@@ -354,7 +354,7 @@ static bool run_token(void *ctx, const void *opts, const struct args_words *word
     struct cli *cli = ctx;
     const struct token_opts *o = opts;
     AUTO(json_free_auto) struct json *j = NULL;
-    AUTO(buf_clear) struct buf body, reply, out;
+    AUTO(buf_clear) struct buf body = {0}, reply = {0}, out = {0};
     const char *token;
     buf_init(&body, 4096);
     buf_init(&reply, CLI_ANSWER_MAX);

@@ -293,7 +293,7 @@ static bool read_cert(struct doctor *d, const char *name, struct buf *der, struc
 static void judge_cert(struct doctor *d, const char *name, int64_t least_days, struct finding *f)
 {
     struct cert c;
-    AUTO(buf_clear) struct buf der;
+    AUTO(buf_clear) struct buf der = {0};
     buf_init(&der, CERT_MAX);
     if (!read_cert(d, name, &der, &c, f, "kith ca install FILE, once the offline root has signed the request"))
         return;
@@ -324,7 +324,7 @@ static void check_root_crl(struct doctor *d, struct finding *f)
     struct crl crl;
     struct cert root;
     struct err e;
-    AUTO(buf_clear) struct buf der, list;
+    AUTO(buf_clear) struct buf der = {0}, list = {0};
     buf_init(&der, CERT_MAX);
     buf_init(&list, 64u << 20);
     if (!read_cert(d, PATH_ROOT_CERT, &der, &root, f, "kith ca install FILE"))
@@ -416,7 +416,7 @@ static void check_ports(struct doctor *d, struct finding *f)
 
 static void check_socket(struct doctor *d, struct finding *f)
 {
-    AUTO(buf_clear) struct buf reply;
+    AUTO(buf_clear) struct buf reply = {0};
     struct err e;
     buf_init(&reply, CLI_ANSWER_MAX);
     if (!d->running)
@@ -482,7 +482,7 @@ static void put(struct cli *cli, struct report *r, const char *name, const struc
 static void ask_server(struct doctor *d, struct report *r)
 {
     AUTO(json_free_auto) struct json *j = NULL;
-    AUTO(buf_clear) struct buf reply;
+    AUTO(buf_clear) struct buf reply = {0};
     struct err e;
     const struct json *list;
     buf_init(&reply, CLI_ANSWER_MAX);
@@ -532,7 +532,7 @@ static bool check_words(const struct args_words *words, struct err *e)
 static bool finish(struct cli *cli, struct report *r, struct err *e)
 {
     if (cli->g.json) {
-        AUTO(buf_clear) struct buf b;
+        AUTO(buf_clear) struct buf b = {0};
         buf_init(&b, 1 << 20);
         json_out_end(&r->o);
         struct json_out o = json_out_of(&b);
@@ -560,7 +560,7 @@ static const struct opt doctor_rows[] = {
 
 static bool list_checks(struct cli *cli, struct err *e)
 {
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, 65536);
     for (size_t i = 0; i < ARRAY_LEN(checks); i++)
         buf_printf(&b, "%-12s %s\n", checks[i].name, checks[i].help);

@@ -38,7 +38,7 @@ static bool check_file(struct cli *cli, const char *file, struct err *e)
 {
     struct config_trap traps[CONFIG_TRAPS_MAX];
     size_t n;
-    AUTO(buf_clear) struct buf text, out;
+    AUTO(buf_clear) struct buf text = {0}, out = {0};
     buf_init(&text, CONF_MAX);
     buf_init(&out, CONF_MAX);
     if (!cli_read_input(file, &text, e))
@@ -78,7 +78,7 @@ bool gateway_config_run(void *ctx, const void *opts, const struct args_words *wo
 {
     struct cli *cli = ctx;
     const struct gateway_config_opts *o = opts;
-    AUTO(buf_clear) struct buf out;
+    AUTO(buf_clear) struct buf out = {0};
     struct slice s;
     (void)words;
     buf_init(&out, CONF_MAX);

@@ -13,7 +13,7 @@ static const char *class_text(enum err_class c)
 static bool run_explain(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
     struct cli *cli = ctx;
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     (void)opts;
     buf_init(&b, 16384);
     enum err_code code = err_from_slug(words->v[0]);
@@ -48,7 +48,7 @@ static bool put(struct cli *cli, void (*what)(struct buf *, const struct manual_
     struct manual_program p;
     const struct verb *verbs;
     size_t n;
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, 1 << 20);
     if (!cli_verbs(&cli->arena, &verbs, &n, e))
         return false;

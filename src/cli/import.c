@@ -54,7 +54,7 @@ static void take_bare(struct slice *rest, struct buf *out)
 
 static bool take_field(struct slice *rest, struct arena *a, const char **out, struct err *e)
 {
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, 65536);
     if (rest->n && rest->p[0] == '"') {
         if (!take_quoted(rest, &b, e))
@@ -152,7 +152,7 @@ struct import {
 
 static bool report(struct import *im, uint64_t line, const char *code, const char *detail, struct err *e)
 {
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, 65536);
     im->failed++;
     if (!im->failures && !(im->failures = fopen(im->o->failures, "w")))
@@ -178,7 +178,7 @@ static void progress(struct import *im, bool last)
 /* id, serial and token of each new device, one a line. */
 static bool print_added(struct import *im, const struct json *list, struct err *e)
 {
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, CLI_ANSWER_MAX);
     for (size_t i = 0; i < json_count(list); i++) {
         const struct json *d = json_item(list, i);
@@ -219,7 +219,7 @@ static bool read_answer(struct import *im, const struct json *j, struct err *e)
 
 static bool send_batch(struct import *im, struct err *e)
 {
-    AUTO(buf_clear) struct buf reply;
+    AUTO(buf_clear) struct buf reply = {0};
     buf_init(&reply, CLI_ANSWER_MAX);
     for (int try = 1;; try++) {
         AUTO(json_free_auto) struct json *j = NULL;
@@ -293,7 +293,7 @@ static bool next_line(struct import *im, struct buf *out, bool *skip, struct err
 
 static bool start_csv(struct import *im, struct err *e)
 {
-    AUTO(buf_clear) struct buf probe;
+    AUTO(buf_clear) struct buf probe = {0};
     buf_init(&probe, ARENA_LINE_MAX);
     if (im->rest.n >= 3 && memcmp(im->rest.p, "\xef\xbb\xbf", 3) == 0) /* a spreadsheet's byte order mark */
         im->rest = slice_of(im->rest.p + 3, im->rest.n - 3);
@@ -307,7 +307,7 @@ static bool start_csv(struct import *im, struct err *e)
 
 static bool run(struct import *im, struct err *e)
 {
-    AUTO(buf_clear) struct buf line;
+    AUTO(buf_clear) struct buf line = {0};
     buf_init(&line, ARENA_LINE_MAX);
     for (size_t i = 0; i < im->rest.n; i++)
         im->total += im->rest.p[i] == '\n';
@@ -342,7 +342,7 @@ static bool run(struct import *im, struct err *e)
 
 bool import_devices(struct cli *cli, const struct import_opts *o, struct err *e)
 {
-    AUTO(buf_clear) struct buf file;
+    AUTO(buf_clear) struct buf file = {0};
     buf_init(&file, FILE_MAX);
     if (!cli_read_input(o->file, &file, e))
         return false;

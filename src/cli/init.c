@@ -38,8 +38,8 @@ static const struct opt init_rows[] = {
     {NULL, "origin", OPT_TEXT, 1, 100, .arg = "NAME", .help = "the ledger's own name, for good", AT(origin)},
     {NULL, "secrets", OPT_PATH, .arg = "DIR", .help = "where the passphrase goes; DIR-secrets if not given",
      AT(secrets)},
-    {NULL, "database", OPT_TEXT, .def = "sqlite:data/kith.db", .arg = "WHERE", .help = "sqlite:FILE or postgresql://...",
-     AT(database)},
+    {NULL, "database", OPT_TEXT, .def = "sqlite:data/kith.db", .arg = "WHERE",
+     .help = "sqlite:FILE or postgresql://...", AT(database)},
     {NULL, "profiles", OPT_PATH, .arg = "DIR", .help = "certificate profiles to be copied; those shipped if not given",
      AT(profiles)},
 };
@@ -195,7 +195,7 @@ static bool run_init(void *ctx, const void *opts, const struct args_words *words
     if (!check(cli, opts, e) || !make_plan(cli, opts, &plan, e) ||
         !platform_make(&plan, &cli->env, &cli->arena, &made, e))
         return false;
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, 65536);
     if (cli->g.json)
         put_json(&b, &plan, &made);

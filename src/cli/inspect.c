@@ -61,7 +61,7 @@ static void put_int(struct view *v, const char *key, int64_t n)
 
 static void put_bytes(struct view *v, const char *key, struct slice s)
 {
-    AUTO(buf_clear) struct buf hex;
+    AUTO(buf_clear) struct buf hex = {0};
     buf_init(&hex, INSPECT_MAX);
     codec_put(&hex, CODEC_HEX, s);
     put_text(v, key, buf_str(&hex));
@@ -102,7 +102,7 @@ static void put_name(struct view *v, const char *key, struct slice name)
 static void put_words(struct view *v, const char *key, uint32_t set, const char *const *names,
                       uint32_t (*from_name)(struct slice))
 {
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, 1024);
     for (size_t i = 0; names[i]; i++)
         if (set & from_name(slice_str(names[i])))
@@ -300,7 +300,7 @@ static void diag(struct buf *b, struct reader *r, unsigned depth)
 
 static void put_diag(struct view *v, const char *key, struct slice cbor)
 {
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     struct reader r = reader_of(cbor);
     buf_init(&b, OUT_MAX / 2);
     diag(&b, &r, 0);
@@ -458,7 +458,7 @@ static bool view_revset(struct view *v, struct slice s)
     struct revset set;
     struct err e;
     uint32_t index;
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     if (!revset_open(s, &set, &e))
         return false;
     put_text(v, "type", "revocation set");
@@ -528,7 +528,7 @@ static bool view_pem(struct view *v, struct slice text, struct err *e)
     struct slice base64;
     size_t i = 0, n;
     while (pki_pem_block(&text, label, sizeof label, &base64)) {
-        AUTO(buf_wipe) struct buf der;
+        AUTO(buf_wipe) struct buf der = {0};
         buf_init(&der, INSPECT_MAX);
         char *space = buf_space(&der, base64.n + 4);
         bool secret = strstr(label, "PRIVATE KEY");
@@ -562,7 +562,7 @@ static bool view_any(struct view *v, struct slice s, struct err *e)
 static bool run_inspect(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
     struct cli *cli = ctx;
-    AUTO(buf_clear) struct buf file;
+    AUTO(buf_clear) struct buf file = {0};
     struct view v = {.json = cli->g.json};
     (void)opts;
     buf_init(&file, INSPECT_MAX);

@@ -26,7 +26,7 @@ struct trusted {
 /* One verifier key a line, the log's first; '#' begins a comment line. */
 static bool read_keys(const char *path, struct trusted *out, struct err *e)
 {
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, KEYS_FILE_MAX);
     if (!file_read(path, KEYS_FILE_MAX, &b, e))
         return false;
@@ -67,7 +67,7 @@ static bool find_keys(struct cli *cli, const char *file, struct trusted *out, st
 static bool run_checkpoint(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
     struct cli *cli = ctx;
-    AUTO(buf_clear) struct buf reply, b;
+    AUTO(buf_clear) struct buf reply = {0}, b = {0};
     (void)opts;
     (void)words;
     buf_init(&reply, CLI_ANSWER_MAX);
@@ -140,7 +140,7 @@ static bool run_prove(void *ctx, const void *opts, const struct args_words *word
     struct trusted trusted;
     struct checkpoint c;
     AUTO(json_free_auto) struct json *j = NULL;
-    AUTO(buf_clear) struct buf path, reply, out;
+    AUTO(buf_clear) struct buf path = {0}, reply = {0}, out = {0};
     buf_init(&path, 4096);
     buf_init(&reply, CLI_ANSWER_MAX);
     buf_init(&out, 65536);
@@ -290,7 +290,7 @@ static bool report(struct verifying *v, const struct verify_report *r, const cha
             fputs("note: the keys are those in the file itself; --keys FILE says whom you trust\n", v->cli->talk);
         return true;
     }
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, 64u << 20);
     json_out_end(&v->out);
     struct json_out o = json_out_of(&b);

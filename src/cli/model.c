@@ -36,7 +36,7 @@ static bool send_model(struct cli *cli, const char *method, const char *path, co
                        struct err *e)
 {
     AUTO(json_free_auto) struct json *j = NULL;
-    AUTO(buf_clear) struct buf body, reply;
+    AUTO(buf_clear) struct buf body = {0}, reply = {0};
     buf_init(&body, 65536);
     buf_init(&reply, CLI_ANSWER_MAX);
     struct json_out o = json_out_of(&body);
@@ -68,7 +68,7 @@ static bool get(struct cli *cli, const char *path, const char *list, const struc
 {
     const struct json *l;
     AUTO(json_free_auto) struct json *j = NULL;
-    AUTO(buf_clear) struct buf reply;
+    AUTO(buf_clear) struct buf reply = {0};
     buf_init(&reply, CLI_ANSWER_MAX);
     if (!cli_call_json(cli, "GET", path, NULL, 0, &reply, &j, e))
         return false;
@@ -132,7 +132,7 @@ static bool run_cert_ls(void *ctx, const void *opts, const struct args_words *wo
 {
     struct cli *cli = ctx;
     const struct cert_opts *o = opts;
-    AUTO(buf_clear) struct buf path;
+    AUTO(buf_clear) struct buf path = {0};
     (void)words;
     buf_init(&path, 4096);
     buf_put_str(&path, "/v1/certs");
@@ -152,7 +152,7 @@ static bool run_cert_revoke(void *ctx, const void *opts, const struct args_words
     struct cli *cli = ctx;
     const struct cert_opts *o = opts;
     AUTO(json_free_auto) struct json *j = NULL;
-    AUTO(buf_clear) struct buf body, reply;
+    AUTO(buf_clear) struct buf body = {0}, reply = {0};
     buf_init(&body, 4096);
     buf_init(&reply, CLI_ANSWER_MAX);
     struct json_out jo = json_out_of(&body);

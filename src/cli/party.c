@@ -100,7 +100,7 @@ static bool certify(struct cli *cli, const char *path, const char *name, const s
                     struct buf *reply, struct json **answer, struct err *e)
 {
     AUTO(key_free_auto) struct key *k = NULL;
-    AUTO(buf_clear) struct buf body, pem;
+    AUTO(buf_clear) struct buf body = {0}, pem = {0};
     const char *cert, *chain;
     buf_init(&body, 65536);
     buf_init(&pem, 65536);
@@ -129,7 +129,7 @@ static bool certify(struct cli *cli, const char *path, const char *name, const s
 
 static bool finish(struct cli *cli, const char *dir, const struct json *answer, struct err *e)
 {
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     const char *name;
     buf_init(&b, 65536);
     if (!json_get_text(answer, "name", 200, &name, e))
@@ -153,7 +153,7 @@ static bool run_operator_add(void *ctx, const void *opts, const struct args_word
     struct cli *cli = ctx;
     const struct party_opts *o = opts;
     AUTO(json_free_auto) struct json *j = NULL;
-    AUTO(buf_clear) struct buf reply;
+    AUTO(buf_clear) struct buf reply = {0};
     buf_init(&reply, CLI_ANSWER_MAX);
     const char *name = words->v[0], *dir = cli_absolute(cli, o->out ? o->out : name), *near;
     bool known = false;
@@ -197,7 +197,7 @@ static bool write_issuers(struct cli *cli, const char *dir, const struct json *a
 static bool write_gate_conf(struct cli *cli, const char *dir, const char *name, const char *url, const char *origin,
                             struct err *e)
 {
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     struct slice s;
     buf_init(&b, 16384);
     buf_printf(&b,
@@ -223,7 +223,7 @@ static bool run_gateway_add(void *ctx, const void *opts, const struct args_words
     struct cli *cli = ctx;
     const struct party_opts *o = opts;
     AUTO(json_free_auto) struct json *j = NULL, *status = NULL;
-    AUTO(buf_clear) struct buf reply;
+    AUTO(buf_clear) struct buf reply = {0};
     buf_init(&reply, CLI_ANSWER_MAX);
     const char *name = words->v[0], *dir = cli_absolute(cli, o->out ? o->out : name), *url, *origin;
     if (!cli_call_json(cli, "GET", "/v1/status", NULL, 0, &reply, &status, e) ||
@@ -242,7 +242,7 @@ static bool list(struct cli *cli, const char *path, const char *name, const stru
 {
     const struct json *l;
     AUTO(json_free_auto) struct json *j = NULL;
-    AUTO(buf_clear) struct buf reply;
+    AUTO(buf_clear) struct buf reply = {0};
     buf_init(&reply, CLI_ANSWER_MAX);
     if (!cli_call_json(cli, "GET", path, NULL, 0, &reply, &j, e))
         return false;
@@ -253,7 +253,7 @@ static bool list(struct cli *cli, const char *path, const char *name, const stru
 
 static bool drop(struct cli *cli, const char *path, const char *name, struct err *e)
 {
-    AUTO(buf_clear) struct buf reply;
+    AUTO(buf_clear) struct buf reply = {0};
     buf_init(&reply, CLI_ANSWER_MAX);
     if (!cli_call(cli, "DELETE", cli_path(cli, path, name, ""), NULL, 0, &reply, e))
         return false;
@@ -300,7 +300,7 @@ static bool run_anchor_add(void *ctx, const void *opts, const struct args_words 
     const struct anchor_opts *o = opts;
     struct cert cert;
     AUTO(json_free_auto) struct json *j = NULL;
-    AUTO(buf_clear) struct buf file, der, pem, body, reply;
+    AUTO(buf_clear) struct buf file = {0}, der = {0}, pem = {0}, body = {0}, reply = {0};
     buf_init(&file, 1 << 20);
     buf_init(&der, CERT_MAX);
     buf_init(&pem, 2 * CERT_MAX);

@@ -155,7 +155,7 @@ static bool look_around(struct making *m, struct err *e)
 /* The file is written first and named kith.conf last.  One that is there must say the same. */
 static bool settle_part(struct making *m, struct slice conf, struct err *e)
 {
-    AUTO(buf_clear) struct buf old;
+    AUTO(buf_clear) struct buf old = {0};
     buf_init(&old, CONFIG_MAX);
     if (!m->out->continued)
         return file_write_new(path(m, PART_FILE), 0600, conf, e);
@@ -170,7 +170,7 @@ static bool settle_part(struct making *m, struct slice conf, struct err *e)
 
 static bool is_marked(struct making *m, const char *ref, bool *out, struct err *e)
 {
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, 65536);
     *out = false;
     if (!file_exists(path(m, MARKS_FILE)))
@@ -184,7 +184,7 @@ static bool is_marked(struct making *m, const char *ref, bool *out, struct err *
 
 static bool mark(struct making *m, const char *ref, struct err *e)
 {
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     struct slice s;
     buf_init(&b, 65536);
     if (file_exists(path(m, MARKS_FILE)) && !file_read(path(m, MARKS_FILE), 65536, &b, e))
@@ -197,7 +197,7 @@ static bool mark(struct making *m, const char *ref, struct err *e)
 
 static const char *token_ref(struct making *m, const char *name)
 {
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, 1024);
     const char *parts[] = {m->plan->hsm_token, m->plan->hsm_label};
     for (size_t i = 0; i < 2; i++) {
@@ -294,7 +294,7 @@ static bool find_cert(struct making *m, const char *name, struct key *key, struc
 static bool settle_root(struct making *m, struct err *e)
 {
     bool found;
-    AUTO(buf_clear) struct buf crl;
+    AUTO(buf_clear) struct buf crl = {0};
     buf_init(&crl, CERT_MAX);
     struct key *k = m->key[KEY_ROOT];
     if (!find_cert(m, PATH_ROOT_CERT, k, &m->root_der, &found, e))
@@ -316,7 +316,7 @@ static bool settle_issuing(struct making *m, struct err *e)
     uint8_t subject[1024];
     struct writer w = WRITER_ARRAY(subject);
     struct key *k = m->key[KEY_ISSUING];
-    AUTO(buf_clear) struct buf der;
+    AUTO(buf_clear) struct buf der = {0};
     buf_init(&der, CERT_MAX);
     if (!find_cert(m, PATH_ISSUING_CERT, k, &der, &found, e))
         return false;
@@ -331,7 +331,7 @@ static bool settle_issuing(struct making *m, struct err *e)
 
 static bool settle_request(struct making *m, struct err *e)
 {
-    AUTO(buf_clear) struct buf der, pem;
+    AUTO(buf_clear) struct buf der = {0}, pem = {0};
     buf_init(&der, CSR_MAX);
     buf_init(&pem, 2 * CSR_MAX);
     m->out->request = path(m, "ca/issuing.csr");
@@ -354,7 +354,7 @@ static int is_profile(const struct dirent *d)
 static bool copy_profile(struct making *m, const char *file, struct roster_file *out, struct err *e)
 {
     struct profile p;
-    AUTO(buf_clear) struct buf text;
+    AUTO(buf_clear) struct buf text = {0};
     buf_init(&text, PROFILE_FILE_MAX);
     const char *from = arena_printf(m->a, "%s/%s", m->plan->profiles, file);
     if (!from || !file_read(from, PROFILE_FILE_MAX, &text, e))
@@ -371,7 +371,7 @@ static bool settle_profiles(struct making *m, struct err *e)
 {
     struct dirent **list = NULL;
     struct roster_file files[ROSTER_PROFILES_MAX];
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, 65536);
     int n = scandir(m->plan->profiles, &list, is_profile, alphasort);
     bool ok = n > 0 && n <= ROSTER_PROFILES_MAX;
@@ -426,7 +426,7 @@ static bool settle_secrets(struct making *m, struct err *e)
 
 static bool make(struct making *m, struct err *e)
 {
-    AUTO(buf_clear) struct buf conf;
+    AUTO(buf_clear) struct buf conf = {0};
     struct slice s;
     buf_init(&conf, CONFIG_MAX);
     const struct platform_plan *p = m->plan;

@@ -121,7 +121,7 @@ static bool split(struct cli *cli, int argc, char *const *argv, struct split *ou
 static bool print_help(struct cli *cli, const struct verb *v, const struct verb *verbs, size_t n, struct err *e)
 {
     struct manual_program p;
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, 1 << 20);
     cli_manual(&p, verbs, n);
     if (v)
@@ -175,7 +175,7 @@ int cli_run(struct cli *cli, int argc, char *const *argv)
 void cli_print_error(struct cli *cli, const struct err *e)
 {
     if (cli->g.json) {
-        AUTO(buf_clear) struct buf b;
+        AUTO(buf_clear) struct buf b = {0};
         buf_init(&b, 8192);
         struct json_out o = json_out_of(&b);
         json_out_map(&o, NULL);

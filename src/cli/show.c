@@ -77,7 +77,7 @@ static void put_padding(struct buf *b, size_t start, size_t width)
 bool show_table(struct cli *cli, const struct json *list, const struct show_column *columns, size_t n, struct err *e)
 {
     size_t width[COLUMNS_MAX] = {0};
-    AUTO(buf_clear) struct buf b, cell;
+    AUTO(buf_clear) struct buf b = {0}, cell = {0};
     buf_init(&b, 64u << 20);
     buf_init(&cell, 1 << 20);
     n = n < COLUMNS_MAX ? n : COLUMNS_MAX;
@@ -112,7 +112,7 @@ bool show_table(struct cli *cli, const struct json *list, const struct show_colu
 bool show_list(struct cli *cli, const struct json *map, const struct show_column *columns, size_t n, struct err *e)
 {
     size_t width = 0;
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, 1 << 20);
     for (size_t c = 0; c < n; c++)
         if (strlen(columns[c].title) > width && show_find(map, columns[c].member))
@@ -131,7 +131,7 @@ bool show_list(struct cli *cli, const struct json *map, const struct show_column
 bool show_map(struct cli *cli, const struct json *map, struct err *e)
 {
     size_t width = 0;
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, 1 << 20);
     for (size_t i = 0; i < json_count(map); i++)
         if (strlen(json_key(map, i)) > width)
@@ -148,7 +148,7 @@ bool show_map(struct cli *cli, const struct json *map, struct err *e)
 
 bool show_raw(struct cli *cli, const struct buf *reply, struct err *e)
 {
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, CLI_FILE_MAX);
     buf_put(&b, buf_slice(reply));
     if (b.n && b.p[b.n - 1] != '\n')

@@ -99,3 +99,18 @@ int revocation_reason_from_name(const char *name)
             return (int)i;
     return -1;
 }
+
+bool revocation_reason_is_final(int reason)
+{
+    return revocation_reason_name(reason) && reason != 6 && reason != 8;
+}
+
+bool party_name_check(const char *what, struct slice name, size_t max, struct err *e)
+{
+    if (!name_check(what, name, max, e))
+        return false;
+    if (name.p[0] != '.' && !memchr(name.p, '/', name.n))
+        return true;
+    err_set(e, ERR_NAME, "%s \"%s\" cannot be used", what, ERR_QUOTE(name));
+    return err_why(e, "it becomes a directory's name: no '/', and no '.' at the beginning");
+}

@@ -28,7 +28,8 @@ const struct opt settings_rows[] = {
      AT(hostnames)},
     {"server", "workers", OPT_INT, 0, 64, "0", .help = "worker threads; 0 for one a core", AT(workers)},
     {"server", "sandbox", OPT_BOOL, .def = "yes", .help = "give up what the process does not need", AT(sandbox)},
-    {"store", "database", OPT_TEXT, 1, 400, "sqlite:data/kith.db", .help = "sqlite:FILE or postgresql://...", AT(database)},
+    {"store", "database", OPT_TEXT, 1, 400, "sqlite:data/kith.db", .help = "sqlite:FILE or postgresql://...",
+     AT(database)},
     {"keys", "passphrase_file", OPT_PATH, .help = "seals the keys in files; credential:NAME for one of systemd",
      AT(passphrase_file)},
     {"keys", "hsm_module", OPT_PATH, .help = "PKCS#11 module", AT(hsm_module)},
@@ -93,7 +94,7 @@ static const char *absolute_ref(struct arena *a, const char *dir, const char *re
 bool settings_read(const char *path, struct arena *a, struct settings *out, struct err *e)
 {
     *out = (struct settings){0};
-    AUTO(buf_clear) struct buf text;
+    AUTO(buf_clear) struct buf text = {0};
     buf_init(&text, FILE_MAX);
     if (!file_read(path, FILE_MAX, &text, e))
         return false;

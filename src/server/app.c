@@ -44,7 +44,7 @@ bool event_make(const struct event_draft *d, const uint8_t *ref, uint8_t *buf, s
 
 bool app_vkeys(struct app *app, struct note_key *keys, struct err *e)
 {
-    AUTO(buf_clear) struct buf text;
+    AUTO(buf_clear) struct buf text = {0};
     struct arena a;
     arena_init(&a, 8192);
     buf_init(&text, 4096);

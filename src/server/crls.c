@@ -48,7 +48,7 @@ static void range(uint8_t node, uint16_t shard, struct value args[2])
 static bool send_part(struct app *app, uint8_t node, uint16_t shard, const char *url, bool more, size_t n,
                       struct buf *items, struct buf *out, struct err *e)
 {
-    AUTO(buf_clear) struct buf fields;
+    AUTO(buf_clear) struct buf fields = {0};
     uint8_t head[512];
     size_t got;
     struct writer w = WRITER_ARRAY(head);
@@ -73,7 +73,7 @@ static void put_entry(struct buf *items, const struct rows *r)
     cbor_put_array(&w, 3);
     cbor_put_bstr(&w, rows_blob(r, 0));
     cbor_put_int(&w, held ? rows_int(r, 4) : rows_int(r, 1));
-    cbor_put_int(&w, held ? 6 : rows_int(r, 2));
+    cbor_put_int(&w, held ? 6 : revocation_reason_is_final((int)rows_int(r, 2)) ? rows_int(r, 2) : 0);
     buf_put(items, writer_slice(&w));
 }
 
@@ -84,7 +84,7 @@ static bool stream_crl(struct app *app, struct db *db, uint8_t node, uint16_t sh
     char url[256];
     size_t n = 0;
     struct value args[2];
-    AUTO(buf_clear) struct buf items;
+    AUTO(buf_clear) struct buf items = {0};
     AUTO(rows_close) struct rows r = {0};
     snprintf(url, sizeof url, "%s/crl/issuing-%02x-%04x.crl", app->settings.plain_url, node, shard);
     buf_init(&items, 8u << 20);
@@ -133,7 +133,7 @@ static bool record_crl(struct tx *tx, struct job *job, struct err *e)
 
 static bool make_crl(struct app *app, struct cached *c, struct err *e)
 {
-    AUTO(buf_clear) struct buf out;
+    AUTO(buf_clear) struct buf out = {0};
     struct crl crl;
     struct crl_job j = {.job = {.run = record_crl}, .node = c->node, .shard = c->shard, .crl = &crl};
     buf_init(&out, CRL_FILE_MAX);
@@ -195,7 +195,7 @@ static bool is_shard(struct app *app, uint8_t node, uint16_t shard)
 
 static void serve_root(struct app *app, struct http_request *req)
 {
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     struct err e;
     struct arena a;
     arena_init(&a, 4096);

@@ -15,7 +15,7 @@
 
 static bool ask_claim(struct app *app, struct device_new *d, struct err *e)
 {
-    AUTO(buf_clear) struct buf out;
+    AUTO(buf_clear) struct buf out = {0};
     uint8_t fields[128];
     size_t n;
     struct writer w = WRITER_ARRAY(fields);

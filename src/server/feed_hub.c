@@ -34,6 +34,8 @@ struct feed_hub {
     struct feed_mark *marks; /* waiting, in order */
     size_t marks_n, marks_cap;
     uint64_t marked, covered; /* tickets: how many marks came, how many stand in a head */
+    uint64_t refused;         /* marks that the signer does not take */
+    int64_t pending_since_ms; /* 0: nothing waits */
     bool head_wanted;
     char (*devices)[DEVICE_ID_SIZE]; /* whose record changed */
     size_t devices_n;
@@ -90,7 +92,7 @@ static bool take_head(struct feed_hub *h, struct slice message, struct err *e)
 /* All sets from the signer, at the start. */
 static bool load_sets(struct feed_hub *h, struct err *e)
 {
-    AUTO(buf_clear) struct buf answer;
+    AUTO(buf_clear) struct buf answer = {0};
     if (!ask(h, REQUEST_SETS, (struct slice){0}, 0, &answer, e))
         return false;
     struct reader r = reader_of(buf_slice(&answer));
@@ -139,7 +141,7 @@ static void put_marks(struct buf *out, const struct feed_mark *m, size_t n, enum
             cbor_put_array(&w, 2);
         cbor_put_bstr(&w, SLICE_ARRAY(m[i].serial));
         if (kind == MARK_REVOKE)
-            cbor_put_int(&w, m[i].reason);
+            cbor_put_int(&w, revocation_reason_is_final(m[i].reason) ? m[i].reason : 0);
         buf_put(out, writer_slice(&w));
     }
 }
@@ -154,7 +156,7 @@ static bool has_kind(const struct feed_mark *m, size_t n, bool revoke)
 
 static bool step(struct feed_hub *h, enum request_type type, struct slice fields, size_t n, struct err *e)
 {
-    AUTO(buf_clear) struct buf answer;
+    AUTO(buf_clear) struct buf answer = {0};
     issuer_enter(h->app->issuer);
     bool ok = ask(h, type, fields, n, &answer, e) && take_step(h, buf_slice(&answer), e);
     issuer_leave(h->app->issuer);
@@ -163,7 +165,7 @@ static bool step(struct feed_hub *h, enum request_type type, struct slice fields
 
 static bool publish(struct feed_hub *h, const struct feed_mark *m, size_t n, struct err *e)
 {
-    AUTO(buf_clear) struct buf fields;
+    AUTO(buf_clear) struct buf fields = {0};
     bool ok = true;
     buf_init(&fields, REQUEST_FRAME_MAX);
     if (has_kind(m, n, true)) {
@@ -177,6 +179,23 @@ static bool publish(struct feed_hub *h, const struct feed_mark *m, size_t n, str
         ok = step(h, REQUEST_HOLD, buf_slice(&fields), 2, e);
     }
     return ok && (n || step(h, REQUEST_HEAD, (struct slice){0}, 0, e));
+}
+
+/* The signer refused: what it takes goes on, what it does not take stops nothing else. */
+static bool publish_each(struct feed_hub *h, const struct feed_mark *m, size_t n, struct err *e)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (publish(h, &m[i], 1, e))
+            continue;
+        if (err_class_of(e->code) == ERR_CLASS_UNAVAILABLE)
+            return false;
+        LOG(&h->app->env, ERROR, "feed", "the signer refuses a mark; gateways do not get it",
+            log_hex("serial", SLICE_ARRAY(m[i].serial)), log_err(e));
+        pthread_mutex_lock(&h->lock);
+        h->refused++;
+        pthread_mutex_unlock(&h->lock);
+    }
+    return true;
 }
 
 /* ---- streams ---- */
@@ -333,6 +352,7 @@ static void marks_done(struct feed_hub *h, size_t n)
     memmove(h->marks, h->marks + n, (h->marks_n - n) * sizeof *h->marks);
     h->marks_n -= n;
     h->covered += n;
+    h->pending_since_ms = h->marks_n ? env_mono_ms(&h->app->env) : 0;
     h->head_wanted = false;
     pthread_cond_broadcast(&h->sent);
     pthread_mutex_unlock(&h->lock);
@@ -372,7 +392,8 @@ static void *hub_thread(void *arg)
         if (h->devices_n)
             send_devices(h, db);
         bool due = n || h->head_wanted;
-        if (due && !h->stop && !publish(h, m, n, &e)) {
+        if (due && !h->stop && !publish(h, m, n, &e) &&
+            (err_class_of(e.code) == ERR_CLASS_UNAVAILABLE || n == 0 || !publish_each(h, m, n, &e))) {
             /* The signer may have gone on without us: take its sets anew before the marks are tried again. */
             LOG(&h->app->env, WARN, "feed", "no head", log_err(&e));
             ready = false;
@@ -440,6 +461,8 @@ uint64_t feed_hub_mark(struct feed_hub *h, const struct feed_mark *m, size_t n)
         memcpy(h->marks + h->marks_n, m, n * sizeof *m);
     h->marks_n += n;
     h->marked += n;
+    if (n && !h->pending_since_ms)
+        h->pending_since_ms = env_mono_ms(&h->app->env);
     uint64_t ticket = h->marked;
     pthread_cond_signal(&h->wake);
     pthread_mutex_unlock(&h->lock);
@@ -480,7 +503,9 @@ void feed_hub_device(struct feed_hub *h, const char *device, int64_t cert_id)
 void feed_hub_status(struct feed_hub *h, struct feed_hub_status *out)
 {
     pthread_mutex_lock(&h->lock);
-    *out = (struct feed_hub_status){.seq = h->state.seq, .head_at = h->state.head_at, .pending = h->marks_n};
+    *out = (struct feed_hub_status){
+        .seq = h->state.seq, .head_at = h->state.head_at, .pending = h->marks_n, .refused = h->refused};
+    out->pending_ms = h->pending_since_ms ? env_mono_ms(&h->app->env) - h->pending_since_ms : 0;
     for (const struct stream *s = h->streams; s; s = s->next)
         out->listening++;
     pthread_mutex_unlock(&h->lock);

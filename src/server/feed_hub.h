@@ -36,8 +36,10 @@ void feed_hub_serve(struct feed_hub *h, struct http_request *req, const char *ga
 struct feed_hub_status {
     uint64_t seq;
     int64_t head_at;
-    size_t listening; /* streams */
-    size_t pending;   /* marks that no head has yet */
+    size_t listening;   /* streams */
+    uint64_t refused;   /* marks that the signer did not take */
+    int64_t pending_ms; /* how long the oldest waits */
+    size_t pending;     /* marks that no head has yet */
 };
 void feed_hub_status(struct feed_hub *h, struct feed_hub_status *out);
 

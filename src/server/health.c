@@ -8,18 +8,24 @@
 #define CHECKPOINT_LATE_S 10
 #define DAY_S             86400
 
+static bool check_answers(int which, struct health_finding *f)
+{
+    struct signer_state s[SIGNERS];
+    signers_state(s);
+    snprintf(f->detail, sizeof f->detail, "%s", s[which].answers ? "answers" : "does not answer");
+    return s[which].answers;
+}
+
 static bool check_issuing(struct app *app, struct health_finding *f)
 {
-    bool ok = client_is_connected(app->issuing) && client_is_connected(app->urgent);
-    snprintf(f->detail, sizeof f->detail, "%s", ok ? "answers" : "does not answer");
-    return ok;
+    (void)app;
+    return check_answers(SIGNER_ISSUING, f);
 }
 
 static bool check_ledger(struct app *app, struct health_finding *f)
 {
-    bool ok = client_is_connected(app->ledger);
-    snprintf(f->detail, sizeof f->detail, "%s", ok ? "answers" : "does not answer");
-    return ok;
+    (void)app;
+    return check_answers(SIGNER_LEDGER, f);
 }
 
 static bool check_token(struct app *app, struct health_finding *f)
@@ -51,9 +57,9 @@ static bool check_feed(struct app *app, struct health_finding *f)
     struct feed_hub_status s;
     feed_hub_status(app->feed, &s);
     int64_t late = s.head_at ? app_now(app) - s.head_at - app->settings.feed_interval_s : 0;
-    snprintf(f->detail, sizeof f->detail, "head %llu, %zu gateways listen, %zu changes wait", (unsigned long long)s.seq,
-             s.listening, s.pending);
-    return s.seq != 0 && late <= CHECKPOINT_LATE_S;
+    snprintf(f->detail, sizeof f->detail, "head %llu, %zu gateways listen, %zu changes wait, %llu refused",
+             (unsigned long long)s.seq, s.listening, s.pending, (unsigned long long)s.refused);
+    return s.seq != 0 && late <= CHECKPOINT_LATE_S && s.pending_ms <= CHECKPOINT_LATE_S * 1000 && s.refused == 0;
 }
 
 static bool check_ca(struct app *app, struct health_finding *f)

@@ -42,9 +42,14 @@ static const struct opt rows[] = {
 
 static volatile sig_atomic_t stop;
 
+static volatile sig_atomic_t starting = 1;
+
+/* Until we are ready nothing is under way that an end could cut. */
 static void on_signal(int sig)
 {
     (void)sig;
+    if (starting)
+        _exit(0);
     stop = 1;
 }
 
@@ -61,7 +66,7 @@ static bool random_of(void *ctx, void *p, size_t n)
 
 static bool read_cert(struct app *app, const char *name, struct slice *der, struct cert *out, struct err *e)
 {
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     const char *path = settings_path(&app->settings, &app->arena, name);
     buf_init(&b, CERT_MAX);
     if (!path || !file_read(path, CERT_MAX, &b, e))
@@ -298,15 +303,50 @@ static void raise_descriptors(void)
     }
 }
 
+static void get_waiting(struct http_request *req, void *arg)
+{
+    (void)arg;
+    http_answer_text(req, 503, "FAIL ca: waiting for the issuing CA's certificate; kith ca install brings it\n");
+}
+
+/* With an offline root there is no certificate at first: say so, and wait. */
+static bool wait_for_ca(struct app *app, struct err *e)
+{
+    static const struct http_route routes[] = {{"GET", "/readyz", get_waiting, .doors = HTTP_DOOR_PLAIN}};
+    const char *path = settings_path(&app->settings, &app->arena, PATH_ISSUING_CERT);
+    char host[128];
+    uint16_t port;
+    struct loop *loop = NULL;
+    struct http_server *http = NULL;
+    struct http_server_opts opts = {.realm = "kith"};
+    if (file_exists(path))
+        return true;
+    LOG(&app->env, NOTICE, "server", "waiting for the issuing CA's certificate: kith ca install FILE...",
+        log_str("file", path));
+    http_limits_default(&opts.limits);
+    bool ok = loop_new(1, &loop, e);
+    opts.loop = loop;
+    ok = ok && http_server_new(&opts, &http, e) && http_server_add(http, routes, ARRAY_LEN(routes), e) &&
+         loop_start(loop, e) && split_listen(app->settings.plain_listen, host, sizeof host, &port, e) &&
+         http_server_listen(http, HTTP_DOOR_PLAIN, host, port, NULL, e);
+    while (ok && !file_exists(path))
+        usleep(TICK_MS * 1000);
+    http_server_free(http);
+    loop_free(loop);
+    return ok;
+}
+
 static bool run(struct app *app, const struct options *o, struct err *e)
 {
     app->crypto = &crypto_openssl;
     raise_descriptors();
     int local; /* its file's mode is set by path, which the sandbox does not allow */
     if (!settings_read(o->config, &app->arena, &app->settings, e) || !crypto_init(e) ||
-        !loop_listen_unix(app->settings.socket, 0600, &local, e) || !sandbox(app, e) || !start(app, local, e))
+        !loop_listen_unix(app->settings.socket, 0600, &local, e) || !sandbox(app, e) || !wait_for_ca(app, e) ||
+        !start(app, local, e))
         return false;
     signers_poll(app);
+    starting = 0;
     LOG(&app->env, INFO, "server", "ready", log_str("url", app->settings.url),
         log_int("entries", (int64_t)tree_size(app->tree)));
     if (o->ready_fd && write((int)o->ready_fd, "ready\n", 6) != 6)

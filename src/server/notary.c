@@ -40,7 +40,7 @@ static bool call(struct client *c, enum request_type type, const struct buf *fie
 /* How many leaves a signer has. */
 static bool signer_size(struct client *c, uint64_t *size, struct err *e)
 {
-    AUTO(buf_clear) struct buf out;
+    AUTO(buf_clear) struct buf out = {0};
     if (!call(c, REQUEST_STATUS, NULL, 0, &out, e))
         return false;
     struct reader r = reader_of(buf_slice(&out));
@@ -54,7 +54,7 @@ static const struct sql sql_leaves = {"SELECT leaf FROM entry WHERE pos >= $1 AN
 /* One frame of leaves [from, ...) below `to`; *next is the first that did not fit. */
 static bool put_leaves(struct notary *n, uint64_t from, uint64_t to, struct buf *fields, uint64_t *next, struct err *e)
 {
-    AUTO(buf_clear) struct buf items;
+    AUTO(buf_clear) struct buf items = {0};
     AUTO(rows_close) struct rows r = {0};
     uint8_t node = (uint8_t)n->app->settings.node, head[32];
     uint64_t last = to - from > LEAVES_A_FRAME ? from + LEAVES_A_FRAME : to, count = 0;
@@ -90,8 +90,8 @@ static bool stream_leaves(struct notary *n, struct client *c, uint64_t to, struc
     if (!signer_size(c, &from, e))
         return false;
     while (from < to) {
-        AUTO(buf_clear) struct buf fields;
-        AUTO(buf_clear) struct buf out;
+        AUTO(buf_clear) struct buf fields = {0};
+        AUTO(buf_clear) struct buf out = {0};
         buf_init(&fields, REQUEST_FRAME_MAX);
         buf_init(&out, 64);
         if (!put_leaves(n, from, to, &fields, &from, e) || !call(c, REQUEST_LEAVES, &fields, 2, &out, e))
@@ -102,8 +102,8 @@ static bool stream_leaves(struct notary *n, struct client *c, uint64_t to, struc
 
 static bool cosign(struct client *c, struct slice text, struct buf *note, uint64_t *journal_at, struct err *e)
 {
-    AUTO(buf_clear) struct buf fields;
-    AUTO(buf_clear) struct buf out;
+    AUTO(buf_clear) struct buf fields = {0};
+    AUTO(buf_clear) struct buf out = {0};
     uint8_t item[512];
     struct writer w = WRITER_ARRAY(item);
     cbor_put_tstr(&w, text);
@@ -193,7 +193,7 @@ static bool sign_text(struct notary *n, struct making *m, struct err *e)
 
 static bool publish(struct notary *n, const struct making *m, struct err *e)
 {
-    AUTO(buf_clear) struct buf note;
+    AUTO(buf_clear) struct buf note = {0};
     buf_init(&note, NOTARY_NOTE_MAX - 1);
     buf_put(&note, writer_slice(&m->w));
     buf_put_char(&note, '\n');

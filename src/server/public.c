@@ -18,7 +18,7 @@ static void get_ca(struct http_request *req, void *arg)
         if (strcmp(names[i], name) != 0)
             continue;
         struct slice der = i % 2 ? app->ca_der : app->root_der;
-        AUTO(buf_clear) struct buf pem;
+        AUTO(buf_clear) struct buf pem = {0};
         buf_init(&pem, 32768);
         pem_put(&pem, "CERTIFICATE", der);
         http_answer(req, 200, i < 2 ? "application/pkix-cert" : "application/x-pem-file", i < 2 ? der : buf_slice(&pem),
@@ -87,7 +87,7 @@ static void get_healthz(struct http_request *req, void *arg)
 static void get_readyz(struct http_request *req, void *arg)
 {
     struct health h;
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     health_check(arg, &h);
     buf_init(&b, 8192);
     for (size_t i = 0; i < h.n; i++)
@@ -100,7 +100,7 @@ static void get_metrics(struct http_request *req, void *arg)
     struct app *app = arg;
     struct http_counts *n = calloc(1, sizeof *n);
     struct feed_hub_status f;
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, 64 * 1024);
     if (n) {
         http_server_count(app->http, n);

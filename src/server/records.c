@@ -100,13 +100,29 @@ bool devkey_owner(struct db *db, const uint8_t spki_hash[32], char *out, size_t 
     return true;
 }
 
+bool setting_as_text(const struct json *map, const char *name, char *out, size_t cap, struct err *e)
+{
+    const char *text;
+    int64_t number;
+    bool truth;
+    struct err ignored;
+    if (json_get_int(map, name, INT64_MIN, INT64_MAX, &number, &ignored))
+        snprintf(out, cap, "%lld", (long long)number);
+    else if (json_get_bool(map, name, &truth, &ignored))
+        copy(out, cap, truth ? "yes" : "no");
+    else if (json_get_text(map, name, cap - 1, &text, e))
+        copy(out, cap, text);
+    else
+        return false;
+    return true;
+}
+
 bool model_setting_text(struct db *db, const char *model, const char *name, const char *def, char *out, size_t cap,
                         struct err *e)
 {
     AUTO(rows_close) struct rows r = {0};
     AUTO(json_free_auto) struct json *j = NULL;
     const struct value key = value_text(model);
-    const char *text;
     copy(out, cap, def);
     if (!row_read(db, &table_model, &key, &r, e))
         return e->code ? false : err_set(e, ERR_NOTFOUND, "model \"%s\" is not known", ERR_QUOTE(slice_str(model)));
@@ -115,10 +131,7 @@ bool model_setting_text(struct db *db, const char *model, const char *name, cons
         return true;
     if (!json_read(slice_str(settings), SETTINGS_MAX, &j, e))
         return err_ctx(e, "model %s", model);
-    if (!json_has(j, name))
-        return true;
-    if (!json_get_text(j, name, cap - 1, &text, e))
+    if (json_has(j, name) && !setting_as_text(j, name, out, cap, e))
         return err_ctx(e, "model %s", model);
-    copy(out, cap, text);
     return true;
 }

@@ -31,6 +31,9 @@ MUST_USE bool claim_row_read(struct db *db, const char *device, struct claim_row
 /* The device that this key belongs to, "" if none. */
 MUST_USE bool devkey_owner(struct db *db, const uint8_t spki_hash[32], char *out, size_t cap, struct err *e);
 
+/* A text, number ("30") or truth value ("yes", "no") as text. */
+struct json;
+MUST_USE bool setting_as_text(const struct json *map, const char *name, char *out, size_t cap, struct err *e);
 /* One member of a model's settings, or def.  Errors: ERR_NOTFOUND (no such model). */
 MUST_USE bool model_setting_text(struct db *db, const char *model, const char *name, const char *def, char *out,
                                  size_t cap, struct err *e);

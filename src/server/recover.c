@@ -166,7 +166,7 @@ static bool take_record(struct recovery *rec, struct slice record, struct err *e
 
 static bool take_part(struct recovery *rec, uint64_t *at, bool *more, struct err *e)
 {
-    AUTO(buf_clear) struct buf out;
+    AUTO(buf_clear) struct buf out = {0};
     uint8_t item[16];
     size_t n;
     struct writer w = WRITER_ARRAY(item);

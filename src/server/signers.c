@@ -25,7 +25,7 @@ static void copy_text(char *dst, size_t cap, struct slice s)
 
 static bool ask(struct client *c, struct signer_state *out, struct err *e)
 {
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     size_t n;
     buf_init(&b, 8192);
     *out = (struct signer_state){0};

@@ -37,7 +37,7 @@ static bool derive(struct key *k, const char *label, uint8_t out[SHA256_SIZE], s
 
 static bool read_issuer(struct domain *d, struct err *e)
 {
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, CERT_MAX);
     const char *path = settings_path(d->settings, &d->arena, PATH_ISSUING_CERT);
     if (!file_read(path, CERT_MAX, &b, e)) {

@@ -149,7 +149,7 @@ bool snapshot_read(struct domain *d, const char *path, bool *found, struct err *
     if (!*found)
         return true;
     struct slice state;
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, SNAPSHOT_MAX);
     if (!file_read_private(path, SNAPSHOT_MAX, &b, e) || !checked(d, buf_slice(&b), &state, e) || !get(d, state, e))
         return err_ctx(e, "%s", path);

@@ -117,7 +117,7 @@ static bool run(const struct options *o, struct arena *a, struct env *env, struc
 
 static int print_help(void)
 {
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, 8192);
     manual_put_help(&b, &options_program);
     fputs(buf_str(&b), stdout);

@@ -220,6 +220,19 @@ def lets_nobody_in_who_is_gone(k, d):
         refused(k.enrol(csr_of(key), second["id"], second["claim"]), 409, "key-taken")
 
 
+def revokes_for_good_or_not_at_all(k, d):
+    """A reason that is not for good is refused at the door; one word must not stop the feed for all."""
+    dev = d.device()
+    for reason in ("certificateHold", "removeFromCRL", "nonsense"):
+        refused(k.api("POST", f"/v1/devices/{dev['id']}/revoke", {"reason": reason}), 400)
+    for bad in ("", "a\nb", "x" * 65):
+        refused(k.api("POST", "/v1/models", {"name": bad}), 400)
+    for setting in ({"profile": "nope"}, {"profile": "../x"}, {"renew_expired_days": "abc"}, {"renew_expired_days": "99999"}):
+        refused(k.api("POST", "/v1/models", {"name": "odd", "settings": setting}), 400)
+    refused(k.api("POST", "/v1/gateways", {"name": "../../x", "site": "", "csr": ""}), 400)
+    assert k.must("GET", "/v1/status")["feed"]["pending"] == 0
+
+
 def suspends_and_resumes(k, d):
     dev, key, key_file, pem = d.enrolled()
     k.must("POST", f"/v1/devices/{dev['id']}/suspend", {"why": "to be looked at"})
@@ -367,7 +380,7 @@ def main():
                      one_claim_at_the_same_instant_makes_one_certificate,
                      the_same_key_at_the_same_instant_makes_one_certificate, refuses_requests_that_are_not_good_enough,
                      takes_every_key_of_the_profile, refuses_one_key_under_two_devices,
-                     renews_with_the_current_certificate, lets_nobody_in_who_is_gone, suspends_and_resumes,
+                     renews_with_the_current_certificate, lets_nobody_in_who_is_gone, revokes_for_good_or_not_at_all, suspends_and_resumes,
                      enrols_by_the_idevid_of_a_registered_maker, survives_bodies_of_every_kind,
                      survives_bytes_that_are_no_http):
             at = time.monotonic()

@@ -87,7 +87,7 @@ static bool show(struct call *c, struct err *e)
     if (!db_query_row(c->db, &sql_one, args, 1, &r, e))
         return e->code ? false : err_set(e, ERR_NOTFOUND, "certificate %lld is not known", (long long)id);
     put_cert(c, &r);
-    AUTO(buf_clear) struct buf pem;
+    AUTO(buf_clear) struct buf pem = {0};
     buf_init(&pem, 16384);
     pem_put(&pem, "CERTIFICATE", rows_blob(&r, 10));
     json_out_text(&c->out, "pem", buf_str(&pem));
@@ -103,8 +103,8 @@ static bool revoke(struct call *c, struct err *e)
         !call_int(c, "wait_ms", 0, 60000, 0, &wait_ms, e))
         return false;
     int code = revocation_reason_from_name(reason);
-    if (code < 0)
-        return err_set(e, ERR_USAGE, "\"%s\" is no reason of RFC 5280 section 5.3.1", ERR_QUOTE(slice_str(reason)));
+    if (!revocation_reason_is_final(code))
+        return err_set(e, ERR_USAGE, "\"%s\" is no reason to revoke for good", ERR_QUOTE(slice_str(reason)));
     if (!cert_revoke(c->app, id, code, c->who->name, &ticket, e))
         return false;
     json_out_int(&c->out, "id", id);

@@ -28,7 +28,7 @@ static bool read_tags(const struct json *in, struct arena *a, struct slice *out,
         return true;
     if (!json_get_map(in, "tags", &tags, e))
         return false;
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, TAGS_MAX);
     struct json_out o = json_out_of(&b);
     for (size_t i = 0; i < json_count(tags); i++)
@@ -307,8 +307,8 @@ static bool act(struct call *c, struct err *e)
         !call_int(c, "wait_ms", 0, WAIT_MS_MAX, 0, &wait_ms, e) ||
         !device_find(c->db, http_param(c->req, "id"), NULL, &d, e))
         return false;
-    if (reason[0] && (da.reason = revocation_reason_from_name(reason)) < 0)
-        return err_set(e, ERR_USAGE, "\"%s\" is no reason of RFC 5280 section 5.3.1", ERR_QUOTE(slice_str(reason)));
+    if (reason[0] && !revocation_reason_is_final(da.reason = revocation_reason_from_name(reason)))
+        return err_set(e, ERR_USAGE, "\"%s\" is no reason to revoke for good", ERR_QUOTE(slice_str(reason)));
     da.device = d.id;
     if (!device_change_state(c->app, &da, e))
         return false;

@@ -1,7 +1,9 @@
 /* Models: product types with their settings. */
 #include <stdlib.h>
 
+#include "base/file.h"
 #include "server/api/api.h"
+#include "server/records.h"
 #include "store/row.h"
 
 #define SETTINGS_MAX (32 * 1024)
@@ -46,6 +48,40 @@ static bool run(struct tx *tx, struct job *job, struct err *e)
     return ok;
 }
 
+static bool is_days(const char *text)
+{
+    size_t n = strspn(text, "0123456789");
+    return n > 0 && n <= 4 && text[n] == 0;
+}
+
+/* A model with a setting that nothing understands would refuse its devices later. */
+static bool settings_check(struct call *c, const struct json *settings, struct err *e)
+{
+    for (size_t i = 0; i < json_count(settings); i++) {
+        const char *key = json_key(settings, i);
+        char v[64] = "";
+        if (strcmp(key, "topics") == 0)
+            continue;
+        if (!setting_as_text(settings, key, v, sizeof v, e))
+            return false;
+        if (strcmp(key, "profile") == 0) {
+            struct arena a;
+            arena_init(&a, 8192);
+            const char *dir = settings_path(&c->app->settings, &a, PATH_PROFILES);
+            bool known = party_name_check("profile", slice_str(v), 31, e) &&
+                         file_exists(arena_printf(&a, "%s/%s.profile", dir, v));
+            arena_clear(&a);
+            if (!known)
+                return err_set(e, ERR_USAGE, "profile \"%s\" is not one of this platform's", ERR_QUOTE(slice_str(v)));
+        } else if (strcmp(key, "renew_expired_days") == 0 && !is_days(v)) {
+            return err_set(e, ERR_USAGE, "renew_expired_days is a number of at most 4 digits");
+        } else if (strcmp(key, "quarantine_on_second_key") == 0 && strcmp(v, "yes") != 0 && strcmp(v, "no") != 0) {
+            return err_set(e, ERR_USAGE, "quarantine_on_second_key is \"yes\" or \"no\"");
+        }
+    }
+    return true;
+}
+
 /* The settings are kept as their own JSON text. */
 static bool settings_of(struct call *c, struct buf *out, struct err *e)
 {
@@ -59,6 +95,8 @@ static bool settings_of(struct call *c, struct buf *out, struct err *e)
     }
     if (!json_get_map(c->in, "settings", &settings, e) || !json_only(settings, known, e))
         return false;
+    if (!settings_check(c, settings, e))
+        return false;
     struct json_out o = json_out_of(out);
     json_put(&o, NULL, settings);
     return buf_ok(out) || err_set(e, ERR_LIMIT, "settings of more than %d bytes", SETTINGS_MAX);
@@ -66,7 +104,7 @@ static bool settings_of(struct call *c, struct buf *out, struct err *e)
 
 static bool put_model(struct call *c, const char *name, bool exists, struct err *e)
 {
-    AUTO(buf_clear) struct buf settings;
+    AUTO(buf_clear) struct buf settings = {0};
     if (!name_check("model", slice_str(name), MODEL_NAME_MAX, e) || !settings_of(c, &settings, e))
         return false;
     struct model_job j = {

@@ -44,7 +44,7 @@ static bool certify(struct call *c, enum cert_subject kind, const char *profile,
 
 static void put_certificate(struct call *c, const struct issuance *is)
 {
-    AUTO(buf_clear) struct buf pem;
+    AUTO(buf_clear) struct buf pem = {0};
     buf_init(&pem, 32768);
     pem_put(&pem, "CERTIFICATE", slice_of(is->der, is->der_n));
     json_out_text(&c->out, "certificate", buf_str(&pem));
@@ -127,7 +127,7 @@ static bool gateway_add(struct call *c, struct err *e)
     struct event_draft d = event_draft_of(EVENT_GATEWAY_ADDED);
     bool ok = is || err_set(e, ERR_NOMEM, "gateway");
     ok = ok && call_text(c, "name", NAME_MAX_, NULL, &name, e) && call_text(c, "site", TAG_MAX, "", &site, e) &&
-         name_check("gateway", slice_str(name), NAME_MAX_, e) && certify(c, CERT_GATEWAY, "gateway", name, is, e);
+         party_name_check("gateway", slice_str(name), NAME_MAX_, e) && certify(c, CERT_GATEWAY, "gateway", name, is, e);
     if (ok) {
         event_set_text(&d, "who", c->who->name);
         event_set_text(&d, "gateway", name);
@@ -192,7 +192,7 @@ static bool operator_add(struct call *c, struct err *e)
     struct event_draft d = event_draft_of(EVENT_OPERATOR_ADDED);
     bool ok = is || err_set(e, ERR_NOMEM, "operator");
     ok = ok && call_text(c, "name", NAME_MAX_, NULL, &name, e) && call_text(c, "role", 16, NULL, &role, e) &&
-         name_check("operator", slice_str(name), NAME_MAX_, e);
+         party_name_check("operator", slice_str(name), NAME_MAX_, e);
     for (size_t i = 0; ok && i < ARRAY_LEN(roles); i++)
         known = known || strcmp(roles[i], role) == 0;
     if (ok && !known)

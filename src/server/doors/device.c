@@ -10,7 +10,7 @@ static void post_hello(struct http_request *req, void *arg)
     const struct who *w = app_who(req);
     struct device_row dev;
     struct err e;
-    AUTO(buf_clear) struct buf b;
+    AUTO(buf_clear) struct buf b = {0};
     if (!device_row_read(app_db(app), w->subject, &dev, &e)) {
         http_error(req, &e);
         return;
