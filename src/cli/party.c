@@ -11,6 +11,7 @@
 #include "cli/pki.h"
 #include "cli/show.h"
 #include "keys/crypto.h"
+#include "model/device.h"
 #include "x509/name.h"
 
 #define HOSTS_MAX 16
@@ -104,6 +105,8 @@ static bool certify(struct cli *cli, const char *path, const char *name, const s
     const char *cert, *chain;
     buf_init(&body, 65536);
     buf_init(&pem, 65536);
+    if (!party_name_check("the name", slice_str(name), 63, e)) /* before it names a directory */
+        return false;
     if (file_exists(in_dir(cli, dir, "cert.pem"))) {
         err_set(e, ERR_CONFLICT, "%s has a certificate already", dir);
         return err_try(e, "--out DIR, another one");
