@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
@@ -194,11 +195,8 @@ static const char *const allowed[] = {
     "getpeername",
     "getsockopt",
     "setsockopt",
-    "sendto",
     "recvfrom",
-    "sendmsg",
     "recvmsg",
-    "sendmmsg",
     "recvmmsg",
     "shutdown",
 };
@@ -260,6 +258,7 @@ static const char *const deadly[] = {
     "fanotify_init",
 };
 
+#define SOCKET_TYPE     0xf /* of socket(2)'s second argument; the rest are flags */
 #define CALL_UNKNOWN(n) ((n) == __NR_SCMP_ERROR)
 
 static bool add(scmp_filter_ctx f, uint32_t action, const char *name)
@@ -283,12 +282,44 @@ static bool add_if(scmp_filter_ctx f, int call, unsigned arg, uint32_t value)
     return seccomp_rule_add_array(f, SCMP_ACT_ALLOW, call, 1, &is) == 0;
 }
 
+static bool add_inet(scmp_filter_ctx f, uint32_t type, uint32_t protocol)
+{
+    static const uint32_t families[] = {AF_INET, AF_INET6};
+    for (size_t i = 0; i < 2 * ARRAY_LEN(families); i++) {
+        const struct scmp_arg_cmp is[] = {
+            {.arg = 0, .op = SCMP_CMP_MASKED_EQ, .datum_a = UINT32_MAX, .datum_b = families[i / 2]},
+            {.arg = 1, .op = SCMP_CMP_MASKED_EQ, .datum_a = SOCKET_TYPE, .datum_b = type},
+            {.arg = 2, .op = SCMP_CMP_MASKED_EQ, .datum_a = UINT32_MAX, .datum_b = i % 2 ? protocol : 0},
+        };
+        if (seccomp_rule_add_array(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), ARRAY_LEN(is), is) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Landlock knows the ports of TCP only: raw sockets, UDP, MPTCP and their like would go round it.  Names are asked for by
+ * UDP; who may connect to any port may do that too. */
 static bool add_sockets(scmp_filter_ctx f, const struct sandbox_policy *p)
 {
-    const int call = SCMP_SYS(socket);
     /* A pair reaches nobody but this process and its children. */
-    return add_if(f, SCMP_SYS(socketpair), 0, AF_UNIX) && (!p->local || add_if(f, call, 0, AF_UNIX)) &&
-           (!p->inet || (add_if(f, call, 0, AF_INET) && add_if(f, call, 0, AF_INET6)));
+    return add_if(f, SCMP_SYS(socketpair), 0, AF_UNIX) && (!p->local || add_if(f, SCMP_SYS(socket), 0, AF_UNIX)) &&
+           (!p->inet || add_inet(f, SOCK_STREAM, IPPROTO_TCP)) &&
+           (!p->inet || !p->any_connect || add_inet(f, SOCK_DGRAM, IPPROTO_UDP));
+}
+
+/* MSG_FASTOPEN connects without connect(2), where Landlock looks. */
+static bool add_sends(scmp_filter_ctx f)
+{
+    const struct {
+        int call;
+        unsigned flags;
+    } sends[] = {{SCMP_SYS(sendto), 3}, {SCMP_SYS(sendmsg), 2}, {SCMP_SYS(sendmmsg), 3}};
+    for (size_t i = 0; i < ARRAY_LEN(sends); i++) {
+        const struct scmp_arg_cmp is = {.arg = sends[i].flags, .op = SCMP_CMP_MASKED_EQ, .datum_a = MSG_FASTOPEN};
+        if (seccomp_rule_add_array(f, SCMP_ACT_ALLOW, sends[i].call, 1, &is) != 0)
+            return false;
+    }
+    return true;
 }
 
 static bool add_processes(scmp_filter_ctx f, const struct sandbox_policy *p)
@@ -336,7 +367,7 @@ static bool limit_calls(const struct sandbox_policy *p, struct err *e)
     ok = ok && seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2) == 0;
     ok = ok && add_all(f, SCMP_ACT_ALLOW, allowed, ARRAY_LEN(allowed));
     ok = ok && add_all(f, SCMP_ACT_KILL_PROCESS, deadly, ARRAY_LEN(deadly));
-    ok = ok && add_sockets(f, p) && add_processes(f, p) && add_narrowed(f);
+    ok = ok && add_sockets(f, p) && add_sends(f) && add_processes(f, p) && add_narrowed(f);
     ok = ok && (!p->exec || (add(f, SCMP_ACT_ALLOW, "execve") && add(f, SCMP_ACT_ALLOW, "execveat")));
     if (!ok)
         return err_set(e, ERR_SANDBOX, "libseccomp refuses a rule");

@@ -27,7 +27,7 @@ struct sandbox_policy {
     const uint16_t *connect_ports, *bind_ports;
     size_t connect_n, bind_n;
     bool any_connect, any_bind;
-    bool inet;  /* may make AF_INET and AF_INET6 sockets */
+    bool inet;  /* may make TCP sockets over IPv4 and IPv6; with any_connect, UDP sockets too */
     bool local; /* may make AF_UNIX sockets */
     bool exec;  /* may run programs (SANDBOX_EXEC paths) */
     bool fork;  /* may make processes; threads are always allowed */

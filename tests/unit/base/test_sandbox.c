@@ -135,6 +135,17 @@ static int socket_act(int family, int type)
     return verdict(socket(family, type, 0) >= 0);
 }
 
+static int datagram_socket(void)
+{
+    return socket_act(AF_INET, SOCK_DGRAM);
+}
+
+static int connect_fast_elsewhere(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    return verdict(fd >= 0 && sendto(fd, "x", 1, MSG_FASTOPEN, (struct sockaddr *)&other, sizeof other) == 1);
+}
+
 static int inet_socket(void)
 {
     return socket_act(AF_INET, SOCK_STREAM);
@@ -282,6 +293,8 @@ static const struct act closed_acts[] = {
 
 static const struct act open_acts[] = {
     {"make an internet socket", inet_socket, ACT_DONE, false},
+    {"make a datagram socket", datagram_socket, ACT_REFUSED, false},
+    {"connect elsewhere by a first send", connect_fast_elsewhere, ACT_REFUSED, false},
     {"make a local socket", local_socket, ACT_DONE, false},
     {"make a netlink socket", netlink_socket, ACT_REFUSED, false},
     {"connect to an allowed port", connect_allowed, ACT_DONE, false},
