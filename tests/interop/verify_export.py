@@ -124,7 +124,7 @@ def verify(data, trusted):
             if sha(b"\x00", leaf) != listed[seq]:
                 raise Bad("altered")
             check_entry(leaf, salt, payload)
-        except (Bad, ValueError, TypeError, IndexError) as error:
+        except (Bad, ValueError, TypeError, IndexError, MemoryError) as error:
             findings.append(f"entry {seq}: {error}")
     if f.read(1):
         findings.append("something behind the last entry")
@@ -138,7 +138,7 @@ def main():
         data = f.read()
     try:
         size, findings = verify(data, sys.argv[2:])
-    except (Bad, InvalidSignature, ValueError, TypeError, EOFError, cbor2.CBORDecodeError) as error:
+    except (Bad, InvalidSignature, ValueError, TypeError, EOFError, MemoryError, cbor2.CBORDecodeError) as error:
         size, findings = 0, [f"{type(error).__name__}: {error}"]
     for finding in findings:
         print(finding)

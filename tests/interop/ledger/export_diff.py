@@ -12,7 +12,7 @@ import cbor2
 import verify_export
 from cryptography.exceptions import InvalidSignature
 
-REFUSED = (verify_export.Bad, InvalidSignature, ValueError, TypeError, EOFError, cbor2.CBORDecodeError)
+REFUSED = (verify_export.Bad, InvalidSignature, ValueError, TypeError, EOFError, MemoryError, cbor2.CBORDecodeError)
 
 
 def sound(data):
