@@ -13,7 +13,7 @@
 #include "model/serial.h"
 
 #define REQUEST_FRAME_MAX (16u << 20)
-#define REQUEST_SMALL_MAX 8192 /* every request but leaves and CRL entries */
+#define REQUEST_SMALL_MAX 8192 /* what the server's ISSUE requests keep to */
 
 enum request_type {
     REQUEST_STATUS = 1, /* [] -> status */

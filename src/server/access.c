@@ -130,8 +130,10 @@ bool access_admit(struct http_request *req, const struct http_route *route, void
     err_clear(e);
     if (http_door(req) == HTTP_DOOR_LOCAL)
         local_party(req, w);
-    else if (http_peer_cert(req).n && !cert_party(app, req, w, e))
+    else if (http_peer_cert(req).n && !cert_party(app, req, w, e)) {
+        w->refused = *e; /* a door that judges by itself must see it */
         return route->auth == ACCESS_ANY ? (err_clear(e), true) : false;
+    }
     if (!operator_role(app, w, e) || !check_time(app, w, route, e))
         return false;
     if (allowed(w, route->auth))

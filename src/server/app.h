@@ -58,6 +58,7 @@ struct who {
     char role[16];    /* of an operator; "admin" for root and our own user on the local socket */
     struct cert cert; /* of the peer, if it is of ours; borrows the request */
     int64_t cert_id;
+    struct err refused; /* set: the certificate is known and does not count (revoked, held, could not be looked up) */
 };
 const struct who *app_who(const struct http_request *req);
 /* What routes ask for (http_route.auth). */

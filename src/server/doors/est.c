@@ -198,6 +198,8 @@ static void enrol(struct app *app, struct http_request *req, bool renew)
     bool ok = en || err_set(&e, ERR_NOMEM, "enrolment");
     if (ok && !renew && http_basic(req, &user, &password))
         ok = by_claim(en, user, password, &e);
+    else if (ok && w->refused.code)
+        ok = (e = w->refused, false);
     else if (ok && w->party == PARTY_DEVICE)
         ok = by_renewal(app, en, w, http_peer_cert(req), &e);
     else if (ok && !renew && http_peer_cert(req).n)
