@@ -82,7 +82,7 @@ bool state_peek(const char *dir, struct state *out, struct err *e)
     memcpy(s.dir, dir, n);
     if (!file_exists(s.dir)) {
         err_set(e, ERR_NOTFOUND, "there is no state directory %s", ERR_QUOTE(slice_str(dir)));
-        return err_try(e, "kith-agent enroll --dir %s", ERR_QUOTE(slice_str(dir)));
+        return err_try(e, "kith-agent enroll --dir %s", ERR_QUOTE_PATH(slice_str(dir)));
     }
     *out = s;
     return true;

@@ -1,5 +1,7 @@
 #include "base/args.h"
 
+#include <stdio.h>
+
 #include "base/nearest.h"
 
 struct reading {
@@ -143,6 +145,33 @@ static int match(const char *name, int argc, char *const *argv)
     return 0;
 }
 
+/* "device" of "device add". */
+static const char *second_word(const char *name, const char *group)
+{
+    size_t n = strlen(group);
+    return n && strncmp(name, group, n) == 0 && name[n] == ' ' ? name + n + 1 : NULL;
+}
+
+bool args_is_group(const struct verb *verbs, size_t n, const char *word)
+{
+    for (size_t i = 0; i < n; i++)
+        if (second_word(verbs[i].name, word))
+            return true;
+    return false;
+}
+
+static void try_group(const struct verb *verbs, size_t n, const char *group, struct err *e)
+{
+    char words[ERR_TRY_MAX - 40] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < n && used < sizeof words; i++) {
+        const char *word = second_word(verbs[i].name, group);
+        if (word)
+            used += (size_t)snprintf(words + used, sizeof words - used, "%s%s", used ? ", " : "", word);
+    }
+    err_try(e, "one of these behind it: %s", words);
+}
+
 static bool unknown_verb(const struct verb *verbs, size_t n, int argc, char *const *argv, struct err *e)
 {
     struct buf said;
@@ -156,9 +185,19 @@ static bool unknown_verb(const struct verb *verbs, size_t n, int argc, char *con
         err_set(e, ERR_OPTION, "there is no command \"%s\"", ERR_QUOTE(buf_slice(&said)));
     else
         err_set(e, ERR_OPTION, "a command is missing");
-    const char *word = nearest_word(&near);
+    /* Of a group all that there is; "device" alone is near to "device ls", but no slip. */
+    if (argc == 1 && args_is_group(verbs, n, argv[0])) {
+        err_set(e, ERR_OPTION, "\"%s\" is the beginning of several commands", ERR_QUOTE(slice_str(argv[0])));
+        try_group(verbs, n, argv[0], e);
+    } else if (nearest_word(&near)) {
+        err_try(e, "did you mean \"%s\"?", nearest_word(&near));
+    } else if (argc > 0 && args_is_group(verbs, n, argv[0])) {
+        try_group(verbs, n, argv[0], e);
+    } else {
+        err_try(e, "--help lists the commands");
+    }
     buf_clear(&said);
-    return word ? err_try(e, "did you mean \"%s\"?", word) : err_try(e, "--help lists the commands");
+    return false;
 }
 
 bool args_find_verb(const struct verb *verbs, size_t n, int argc, char *const *argv, const struct verb **out, int *used,
@@ -188,11 +227,16 @@ bool args_run_verb(const struct verb *v, int argc, char *const *argv, struct are
         return false;
     if (*help)
         return true;
+    for (size_t i = 0; i < words.n; i++)
+        if (!words.v[i][0]) { /* a variable of the shell that is not set: never meant */
+            err_set(e, ERR_OPTION, "%s: word %zu is empty", v->name, i + 1);
+            return err_try(e, "%s %s", v->name, v->args ? v->args : "");
+        }
     if (words.n >= v->words_min && words.n <= v->words_max)
         return v->run(ctx, opts, &words, e);
     if (words.n < v->words_min)
         err_set(e, ERR_OPTION, "%s: something is missing", v->name);
     else
         err_set(e, ERR_OPTION, "%s: \"%s\" is too much", v->name, ERR_QUOTE(slice_str(words.v[v->words_max])));
-    return err_try(e, "%s %s", v->name, v->args ? v->args : "");
+    return v->args && *v->args ? err_try(e, "%s %s", v->name, v->args) : err_try(e, "%s --help", v->name);
 }

@@ -30,6 +30,8 @@ struct verb {
 /* Finds the verb that argv begins with; *used is how many words its name took.  Errors: option (nearest verb). */
 MUST_USE bool args_find_verb(const struct verb *verbs, size_t n, int argc, char *const *argv, const struct verb **out,
                              int *used, struct err *e);
+/* True if `word` is what several verbs begin with: "device". */
+bool args_is_group(const struct verb *verbs, size_t n, const char *word);
 /* Reads the verb's options and words and runs it.  *help: --help was asked for, nothing ran. */
 MUST_USE bool args_run_verb(const struct verb *v, int argc, char *const *argv, struct arena *a, void *ctx, bool *help,
                             struct err *e);

@@ -25,7 +25,7 @@ void file_close(int *fd)
 
 static bool check_private(const char *path, const struct stat *st, struct err *e)
 {
-    const char *q = ERR_QUOTE(slice_str(path));
+    const char *q = ERR_QUOTE_PATH(slice_str(path));
     if (st->st_uid != geteuid() && st->st_uid != 0) {
         err_set(e, ERR_FILE_MODE, "\"%s\" belongs to user %u", q, (unsigned)st->st_uid);
         err_why(e, "who owns it can change it; it must belong to user %u or root", (unsigned)geteuid());

@@ -71,8 +71,9 @@ void manual_put_help(struct buf *b, const struct manual_program *p)
 void manual_put_verb_help(struct buf *b, const struct manual_program *p, const struct verb *v)
 {
     bool options = shown_options(v->rows, v->rows_n) > 0;
-    buf_printf(b, "usage: %s %s%s%s%s\n%s\n", p->name, v->name, options ? " [options]" : "", v->args ? " " : "",
-               v->args ? v->args : "", v->help);
+    const char *words = v->args ? v->args : "";
+    buf_printf(b, "usage: %s %s%s%s%s\n%s\n", p->name, v->name, options ? " [options]" : "", *words ? " " : "", words,
+               v->help);
     if (options)
         buf_put_str(b, "\noptions:\n");
     put_options(b, v->rows, v->rows_n);

@@ -45,6 +45,8 @@ extern const size_t init_verbs_n, ca_verbs_n, status_verbs_n, model_verbs_n, dev
 
 /* All of them in one table. */
 MUST_USE bool cli_verbs(struct arena *a, const struct verb **out, size_t *n, struct err *e);
+/* All commands, those of a group ("device"), or one. */
+MUST_USE bool cli_help(struct cli *cli, char *const *words, int n, struct err *e);
 struct manual_program;
 void cli_put_manual(struct buf *b, const struct manual_program *p); /* doc/man/kith.1 */
 void cli_manual(struct manual_program *out, const struct verb *verbs, size_t n);

@@ -48,13 +48,22 @@ static bool put(struct cli *cli, void (*what)(struct buf *, const struct manual_
     struct manual_program p;
     const struct verb *verbs;
     size_t n;
-    AUTO(buf_clear) struct buf b = {0};
+    AUTO(buf_clear) struct buf b = {0}, json = {0};
     buf_init(&b, 1 << 20);
+    buf_init(&json, 2 << 20);
     if (!cli_verbs(&cli->arena, &verbs, &n, e))
         return false;
     cli_manual(&p, verbs, n);
     what(&b, &p);
-    return cli_write(cli, &b, e);
+    if (!cli->g.json)
+        return cli_write(cli, &b, e);
+    struct json_out o = json_out_of(&json);
+    json_out_map(&o, NULL);
+    json_out_int(&o, "v", 1);
+    json_out_text(&o, "text", buf_str(&b));
+    json_out_end(&o);
+    buf_put_char(&json, '\n');
+    return cli_write(cli, &json, e);
 }
 
 static bool run_completion(void *ctx, const void *opts, const struct args_words *words, struct err *e)
@@ -85,7 +94,6 @@ void cli_put_manual(struct buf *b, const struct manual_program *p)
            " to standard error.\nErrors read\n.Ql error[CODE]: what ,\nthen\n.Ql why:\nand\n.Ql try: ;\n"
            ".Nm\n.Cm explain Ar CODE\nsays more.\n"
            ".Sh EXAMPLES\n.Bd -literal\nkith init --dir /srv/kith --name Acme\nkithd --config /srv/kith/kith.conf &\n"
-           "kith --dir /srv/kith model add meter\n"
            "kith --dir /srv/kith device add --model meter --serial 0001 --token\n.Ed\n"
            ".Sh SEE ALSO\n.Xr kith-agent 1 ,\n.Xr kith.conf 5 ,\n.Xr kithd 8\n");
 }
@@ -97,8 +105,91 @@ static bool run_manual(void *ctx, const void *opts, const struct args_words *wor
     return put(ctx, cli_put_manual, e);
 }
 
+static void put_json_options(struct json_out *o, const struct opt *rows, size_t n)
+{
+    json_out_list(o, "options");
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].hidden)
+            continue;
+        json_out_map(o, NULL);
+        json_out_text(o, "name", rows[i].name);
+        json_out_text(o, "value", *opt_arg_name(&rows[i]) ? opt_arg_name(&rows[i]) : NULL);
+        json_out_text(o, "help", rows[i].help);
+        json_out_end(o);
+    }
+    json_out_end(o);
+}
+
+static void put_json(struct buf *b, const struct manual_program *p)
+{
+    struct json_out o = json_out_of(b);
+    json_out_map(&o, NULL);
+    json_out_int(&o, "v", 1);
+    json_out_list(&o, "commands");
+    for (size_t i = 0; i < p->verbs_n; i++) {
+        json_out_map(&o, NULL);
+        json_out_text(&o, "name", p->verbs[i].name);
+        json_out_text(&o, "words", p->verbs[i].args);
+        json_out_text(&o, "help", p->verbs[i].help);
+        put_json_options(&o, p->verbs[i].rows, p->verbs[i].rows_n);
+        json_out_end(&o);
+    }
+    json_out_end(&o);
+    put_json_options(&o, p->rows, p->rows_n);
+    json_out_end(&o);
+    buf_put_char(b, '\n');
+}
+
+/* The verbs of one group stand together. */
+static void only_group(struct manual_program *p, const char *group)
+{
+    size_t n = 0, len = strlen(group);
+    while (strncmp(p->verbs->name, group, len) != 0 || p->verbs->name[len] != ' ') {
+        p->verbs++;
+        p->verbs_n--;
+    }
+    while (n < p->verbs_n && strncmp(p->verbs[n].name, group, len) == 0 && p->verbs[n].name[len] == ' ')
+        n++;
+    p->verbs_n = n;
+}
+
+bool cli_help(struct cli *cli, char *const *words, int n, struct err *e)
+{
+    struct manual_program p;
+    const struct verb *verbs, *one = NULL;
+    size_t verbs_n;
+    int used;
+    AUTO(buf_clear) struct buf b = {0};
+    buf_init(&b, 1 << 20);
+    if (!cli_verbs(&cli->arena, &verbs, &verbs_n, e))
+        return false;
+    cli_manual(&p, verbs, verbs_n);
+    if (n == 1 && args_is_group(verbs, verbs_n, words[0])) {
+        only_group(&p, words[0]);
+    } else if (n > 0) {
+        if (!args_find_verb(verbs, verbs_n, n, words, &one, &used, e))
+            return false;
+        p.verbs = one;
+        p.verbs_n = 1;
+    }
+    if (cli->g.json)
+        put_json(&b, &p);
+    else if (one)
+        manual_put_verb_help(&b, &p, one);
+    else
+        manual_put_help(&b, &p);
+    return cli_write(cli, &b, e);
+}
+
+static bool run_help(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    (void)opts;
+    return cli_help(ctx, (char *const *)words->v, (int)words->n, e);
+}
+
 #define NO_ROWS NULL, 0, 1
 const struct verb help_verbs[] = {
+    {"help", "[COMMAND]", "what there is, or one command", NO_ROWS, 0, 2, run_help},
     {"explain", "CODE", "what an error code means", NO_ROWS, 1, 1, run_explain},
     {"completion", "bash", "completion for the shell: eval \"$(kith completion bash)\"", NO_ROWS, 1, 1, run_completion},
     {"manual", NULL, "this program's manual page (mdoc)", NO_ROWS, 0, 0, run_manual},

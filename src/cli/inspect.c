@@ -545,12 +545,28 @@ static bool view_pem(struct view *v, struct slice text, struct err *e)
     return i > 0;
 }
 
+/* DER in base64 without PEM's lines, as EST and many logs have it.  Only what is a thing of X.509: CBOR fits anything. */
+static bool view_base64(struct view *v, struct slice text)
+{
+    AUTO(buf_clear) struct buf der = {0};
+    struct err ignored;
+    size_t n;
+    if (text.n < 64 || memcmp(text.p, "MI", 2) != 0)
+        return false;
+    buf_init(&der, INSPECT_MAX);
+    char *space = buf_space(&der, text.n + 4);
+    if (!space || !codec_decode_lines(text, space, text.n + 4, &n, &ignored))
+        return false;
+    struct slice s = slice_of(space, n);
+    return view_cert(v, s) || view_csr(v, s) || view_crl(v, s);
+}
+
 static bool view_any(struct view *v, struct slice s, struct err *e)
 {
     if (view_pem(v, s, e))
         return true;
     next_thing(v, 0);
-    bool ok = view_export(v, s) || view_note(v, s) || view_token(v, s) || view_bytes(v, s);
+    bool ok = view_export(v, s) || view_note(v, s) || view_token(v, s) || view_base64(v, s) || view_bytes(v, s);
     if (v->json)
         json_out_end(&v->o);
     if (ok)

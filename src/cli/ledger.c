@@ -144,6 +144,11 @@ static bool run_prove(void *ctx, const void *opts, const struct args_words *word
     buf_init(&path, 4096);
     buf_init(&reply, CLI_ANSWER_MAX);
     buf_init(&out, 65536);
+    size_t digits = strspn(words->v[0], "0123456789");
+    if (digits == 0 || digits > 18 || words->v[0][digits]) {
+        err_set(e, ERR_OPTION, "\"%s\" is no entry's number", ERR_QUOTE(slice_str(words->v[0])));
+        return err_try(e, "kith device history DEVICE shows the numbers");
+    }
     buf_put_str(&path, "/v1/ledger/prove");
     cli_put_query(&path, "entry", words->v[0]);
     if (!find_keys(cli, o->keys, &trusted, e) || !cli_call_json(cli, "GET", buf_str(&path), NULL, 0, &reply, &j, e) ||

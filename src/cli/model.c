@@ -10,7 +10,6 @@
 /* profile=ldevid, renew_expired_days=30, quarantine_on_second_key=yes: numbers and truth values become such. */
 static bool put_settings(struct json_out *o, const char *const *words, size_t n, struct arena *a, struct err *e)
 {
-    json_out_map(o, "settings");
     for (size_t i = 0; i < n; i++) {
         const char *eq = strchr(words[i], '='), *v = eq ? eq + 1 : "";
         char *end;
@@ -28,39 +27,96 @@ static bool put_settings(struct json_out *o, const char *const *words, size_t n,
         else
             json_out_text(o, name, v);
     }
-    json_out_end(o);
     return true;
-}
-
-static bool send_model(struct cli *cli, const char *method, const char *path, const struct args_words *words,
-                       struct err *e)
-{
-    AUTO(json_free_auto) struct json *j = NULL;
-    AUTO(buf_clear) struct buf body = {0}, reply = {0};
-    buf_init(&body, 65536);
-    buf_init(&reply, CLI_ANSWER_MAX);
-    struct json_out o = json_out_of(&body);
-    json_out_map(&o, NULL);
-    if (strcmp(method, "POST") == 0)
-        json_out_text(&o, "name", words->v[0]);
-    if (!put_settings(&o, words->v + 1, words->n - 1, &cli->arena, e))
-        return false;
-    json_out_end(&o);
-    if (!cli_call_json(cli, method, path, &body, 0, &reply, &j, e))
-        return false;
-    return cli->g.json ? show_raw(cli, &reply, e) : show_map(cli, j, e);
 }
 
 static bool run_model_add(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
+    struct cli *cli = ctx;
+    AUTO(json_free_auto) struct json *j = NULL;
+    AUTO(buf_clear) struct buf body = {0}, reply = {0};
+    buf_init(&body, 65536);
+    buf_init(&reply, CLI_ANSWER_MAX);
     (void)opts;
-    return send_model(ctx, "POST", "/v1/models", words, e);
+    struct json_out o = json_out_of(&body);
+    json_out_map(&o, NULL);
+    json_out_text(&o, "name", words->v[0]);
+    json_out_map(&o, "settings");
+    if (!put_settings(&o, words->v + 1, words->n - 1, &cli->arena, e))
+        return false;
+    json_out_end(&o);
+    json_out_end(&o);
+    if (!cli_call_json(cli, "POST", "/v1/models", &body, 0, &reply, &j, e))
+        return false;
+    return cli->g.json ? show_raw(cli, &reply, e) : show_map(cli, j, e);
 }
 
+struct set_opts {
+    struct opt_list unset;
+};
+static const struct opt set_rows[] = {
+    {NULL, "unset", OPT_LIST, 0, 20, .arg = "NAME,...", .help = "these get their defaults again",
+     .offset = offsetof(struct set_opts, unset)},
+};
+
+static bool is_named(const char *name, const struct set_opts *o, const struct args_words *words)
+{
+    for (size_t i = 0; i < o->unset.n; i++)
+        if (strcmp(o->unset.v[i], name) == 0)
+            return true;
+    for (size_t i = 1; i < words->n; i++)
+        if (strncmp(words->v[i], name, strlen(name)) == 0 && words->v[i][strlen(name)] == '=')
+            return true;
+    return false;
+}
+
+static bool check_unset(const struct set_opts *o, const struct json *before, const struct args_words *words,
+                        struct err *e)
+{
+    if (words->n == 1 && o->unset.n == 0) {
+        err_set(e, ERR_OPTION, "nothing is to be changed");
+        return err_try(e, "kith model set %s NAME=VALUE, or --unset NAME", words->v[0]);
+    }
+    for (size_t i = 0; i < o->unset.n; i++)
+        if (!json_has(before, o->unset.v[i])) {
+            err_set(e, ERR_NOTFOUND, "\"%s\" is not set", ERR_QUOTE(slice_str(o->unset.v[i])));
+            return err_try(e, "kith model show %s", words->v[0]);
+        }
+    return true;
+}
+
+/* What is not named stays as it is: the server takes all settings at once. */
 static bool run_model_set(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
-    (void)opts;
-    return send_model(ctx, "PUT", cli_path(ctx, "/v1/models/", words->v[0], ""), words, e);
+    struct cli *cli = ctx;
+    const struct set_opts *o = opts;
+    const struct json *before;
+    AUTO(json_free_auto) struct json *was = NULL, *is = NULL;
+    AUTO(buf_clear) struct buf body = {0}, reply = {0}, old = {0};
+    buf_init(&body, 65536);
+    buf_init(&reply, CLI_ANSWER_MAX);
+    buf_init(&old, 65536);
+    const char *path = cli_path(cli, "/v1/models/", words->v[0], "");
+    if (!cli_call_json(cli, "GET", path, NULL, 0, &reply, &was, e) || !json_get_map(was, "settings", &before, e) ||
+        !check_unset(o, before, words, e))
+        return false;
+    struct json_out jo = json_out_of(&body);
+    json_out_map(&jo, NULL);
+    json_out_map(&jo, "settings");
+    for (size_t i = 0; i < json_count(before); i++)
+        if (!is_named(json_key(before, i), o, words))
+            json_put(&jo, json_key(before, i), json_value(before, i));
+    if (!put_settings(&jo, words->v + 1, words->n - 1, &cli->arena, e))
+        return false;
+    json_out_end(&jo);
+    json_out_end(&jo);
+    show_put_value(&old, before);
+    if (!cli_call_json(cli, "PUT", path, &body, 0, &reply, &is, e))
+        return false;
+    if (cli->g.json)
+        return show_raw(cli, &reply, e);
+    fprintf(cli->talk, "before: %s\n", old.n ? buf_str(&old) : "defaults");
+    return show_map(cli, is, e);
 }
 
 static bool get(struct cli *cli, const char *path, const char *list, const struct show_column *columns, size_t n,
@@ -102,8 +158,10 @@ const struct verb model_verbs[] = {
      NO_ROWS, 1, 20, run_model_add},
     {"model ls", NULL, "list product types", NO_ROWS, 0, 0, run_model_ls},
     {"model show", "NAME", "one product type", NO_ROWS, 1, 1, run_model_show},
-    {"model set", "NAME SETTING=VALUE...", "change its settings: these replace all of them", NO_ROWS, 1, 20,
-     run_model_set},
+    {"model set", "NAME [SETTING=VALUE...]",
+     "change settings: those that are named, the others stay\n"
+     "The settings before go to stderr.",
+     set_rows, ARRAY_LEN(set_rows), sizeof(struct set_opts), 1, 20, run_model_set},
 };
 const size_t model_verbs_n = ARRAY_LEN(model_verbs);
 

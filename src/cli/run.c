@@ -118,17 +118,9 @@ static bool split(struct cli *cli, int argc, char *const *argv, struct split *ou
     return true;
 }
 
-static bool print_help(struct cli *cli, const struct verb *v, const struct verb *verbs, size_t n, struct err *e)
+static bool is_help(const char *word)
 {
-    struct manual_program p;
-    AUTO(buf_clear) struct buf b = {0};
-    buf_init(&b, 1 << 20);
-    cli_manual(&p, verbs, n);
-    if (v)
-        manual_put_verb_help(&b, &p, v);
-    else
-        manual_put_help(&b, &p);
-    return cli_write(cli, &b, e);
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
 static bool run(struct cli *cli, int argc, char *const *argv, struct err *e)
@@ -143,8 +135,10 @@ static bool run(struct cli *cli, int argc, char *const *argv, struct err *e)
         !args_read(cli_global_rows, cli_global_rows_n, s.globals_n, s.globals, false, &cli->arena, &cli->g, &words,
                    NULL, e))
         return false;
-    if (s.rest_n == 0 || strcmp(s.rest[0], "--help") == 0 || strcmp(s.rest[0], "-h") == 0)
-        return print_help(cli, NULL, verbs, n, e);
+    if (s.rest_n == 0 || is_help(s.rest[0]))
+        return cli_help(cli, NULL, 0, e);
+    if (s.rest_n == 2 && is_help(s.rest[1]))
+        return cli_help(cli, s.rest, 1, e);
     if (strcmp(s.rest[0], "--version") == 0)
         return fprintf(cli->out, "kith " CLI_VERSION "\n") > 0;
     if (s.rest[0][0] == '-') {
@@ -154,7 +148,7 @@ static bool run(struct cli *cli, int argc, char *const *argv, struct err *e)
     if (!args_find_verb(verbs, n, s.rest_n, s.rest, &v, &used, e) ||
         !args_run_verb(v, s.rest_n - used, s.rest + used, &cli->arena, cli, &help, e))
         return false;
-    return !help || print_help(cli, v, verbs, n, e);
+    return !help || cli_help(cli, s.rest, used, e);
 }
 
 int cli_run(struct cli *cli, int argc, char *const *argv)

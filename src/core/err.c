@@ -29,6 +29,14 @@ static const struct row *row_of(enum err_code code)
     return NULL;
 }
 
+/* What does not fit says so: a command that ends in the middle would be run as it stands. */
+static void put(char *dst, size_t cap, const char *fmt, va_list ap)
+{
+    int n = vsnprintf(dst, cap, fmt, ap);
+    if (n >= 0 && (size_t)n >= cap)
+        memcpy(dst + cap - 4, "...", 4);
+}
+
 bool err_set(struct err *e, enum err_code code, const char *fmt, ...)
 {
     if (!e)
@@ -37,7 +45,7 @@ bool err_set(struct err *e, enum err_code code, const char *fmt, ...)
     e->code = code;
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(e->what, sizeof e->what, fmt, ap);
+    put(e->what, sizeof e->what, fmt, ap);
     va_end(ap);
     return false;
 }
@@ -48,7 +56,7 @@ bool err_why(struct err *e, const char *fmt, ...)
         return false;
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(e->why, sizeof e->why, fmt, ap);
+    put(e->why, sizeof e->why, fmt, ap);
     va_end(ap);
     return false;
 }
@@ -59,7 +67,7 @@ bool err_try(struct err *e, const char *fmt, ...)
         return false;
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(e->hint, sizeof e->hint, fmt, ap);
+    put(e->hint, sizeof e->hint, fmt, ap);
     va_end(ap);
     return false;
 }

@@ -64,5 +64,7 @@ enum err_code err_from_slug(const char *slug);
  * printable ASCII as it is, the rest as \xNN.  Returns dst. */
 char *err_quote(struct slice s, char *dst, size_t cap);
 #define ERR_QUOTE(s) err_quote((s), (char[96]){0}, 96)
+/* For a path in a command that is to be run: whole, or cut where it shows. */
+#define ERR_QUOTE_PATH(s) err_quote((s), (char[192]){0}, 192)
 
 #endif

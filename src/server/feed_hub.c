@@ -481,7 +481,7 @@ bool feed_hub_wait(struct feed_hub *h, uint64_t ticket, int timeout_ms, uint64_t
     bool ok = h->covered >= ticket;
     *seq = h->state.seq;
     pthread_mutex_unlock(&h->lock);
-    return ok || err_set(e, ERR_SIGNER_GONE, "it is revoked here, but the signer has not yet told the gateways");
+    return ok || err_set(e, ERR_SIGNER_GONE, "it is done here, but the signer has not yet told the gateways");
 }
 
 void feed_hub_device(struct feed_hub *h, const char *device, int64_t cert_id)

@@ -26,7 +26,7 @@ enum openness {
 static bool is_safe(const char *path, enum openness openness, bool dir, struct err *e)
 {
     struct stat st;
-    const char *q = ERR_QUOTE(slice_str(path));
+    const char *q = ERR_QUOTE_PATH(slice_str(path));
     if (stat(path, &st) != 0) {
         err_set(e, errno == ENOENT ? ERR_SETUP : ERR_IO, "\"%s\": %m", q);
         return false;

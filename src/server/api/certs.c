@@ -1,4 +1,5 @@
 /* Certificates and the CA's own. */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "server/api/api.h"
@@ -70,8 +71,9 @@ static bool id_of(struct call *c, int64_t *id, struct err *e)
         *id = serial_cert_id(&s);
         return true;
     }
+    errno = 0;
     *id = strtoll(text, &end, 10);
-    return (*text && !*end) ||
+    return (*text && !*end && errno == 0) ||
            err_set(e, ERR_NOTFOUND, "\"%s\" is neither a certificate's number nor its serial number",
                    ERR_QUOTE(slice_str(text)));
 }

@@ -15,6 +15,10 @@ static void names_what_it_sees(void **state)
                       "-addext subjectAltName=DNS:host.test -out r.pem && cat r.pem k.pem > two.pem"));
     assert_says(0, "certificate\nsubject        CN=Acme Root CA, O=Acme", "inspect", at("d/ca/root.cer"));
     assert_says(0, "self-signature good", "inspect", at("d/ca/root.cer"));
+    assert_true(shell(
+        "base64 -w 0 d/ca/root.cer > one.b64; openssl x509 -inform DER -in d/ca/root.cer | tr -d '\\n' > one.pem"));
+    assert_says(0, "CN=Acme Root CA", "inspect", at("one.b64"));
+    assert_says(0, "CN=Acme Root CA", "inspect", at("one.pem"));
     assert_says(0, "certificate revocation list", "inspect", at("d/ca/root.crl"));
     assert_says(0, "possession     good", "inspect", at("r.pem"));
     assert_says(0, "dns:host.test", "inspect", at("r.pem"));
@@ -107,12 +111,52 @@ static void the_manual_is_the_one_in_doc(void **state)
     ran_clear(&r);
 }
 
+/* `kith --help` and that of every command, one behind the other, as tests/unit/cli/help.txt has it. */
+static void the_help_is_the_one_kept(void **state)
+{
+    (void)state;
+    AUTO(buf_clear) struct buf file, all;
+    struct arena a;
+    struct err e;
+    const struct verb *verbs;
+    size_t n;
+    buf_init(&file, 1 << 20);
+    buf_init(&all, 1 << 20);
+    arena_init(&a, 1 << 20);
+    struct ran r = run("--help", NULL);
+    buf_put_str(&all, r.out);
+    ran_clear(&r);
+    assert_ok(cli_verbs(&a, &verbs, &n, &e), e);
+    for (size_t i = 0; i < n; i++) {
+        const char *second = strchr(verbs[i].name, ' ');
+        const char *first = arena_str(&a, slice_of(verbs[i].name, strcspn(verbs[i].name, " ")));
+        r = second ? run("help", first, second + 1, NULL) : run("help", first, NULL);
+        struct ran same = second ? run(first, second + 1, "--help", NULL) : run(first, "--help", NULL);
+        assert_int_equal(r.status, 0);
+        assert_string_equal(r.out, same.out);
+        buf_printf(&all, "\n%s", r.out);
+        ran_clear(&same);
+        ran_clear(&r);
+    }
+    arena_clear(&a);
+    if (getenv("KITH_GOLDEN_WRITE"))
+        assert_ok(file_write_atomic(HELP, 0644, buf_slice(&all), &e), e);
+    assert_ok(file_read(HELP, 1 << 20, &file, &e), e);
+    if (strcmp(buf_str(&all), buf_str(&file)) != 0)
+        fail_msg("an option has changed: KITH_GOLDEN_WRITE=1 build/tests/unit/cli/test_cli_inspect");
+}
+
 static void options_stand_anywhere_and_help_is_there(void **state)
 {
     (void)state;
     assert_says(0, "usage: kith device revoke", "device", "revoke", "--help");
     assert_says(0, "commands:", "--help");
     assert_says(2, "did you mean \"device ls\"", "device", "lx");
+    assert_says(2, "one of these behind it: add, ls,", "device");
+    assert_says(0, "  device history DEVICE", "help", "device");
+    assert_says(0, "  device history DEVICE", "device", "--help");
+    assert_says(0, "\"name\":\"device add\"", "help", "--json");
+    assert_says(2, "word 1 is empty", "inspect", "");
     assert_run(0, "init", "--dir", at("d"));
     assert_says(7, "not running", "status", "--dir", at("d"));
     assert_says(0, "complete", "completion", "bash");
@@ -179,6 +223,7 @@ int main(void)
         T(looks_at_damaged_files_without_harm),
         T(explains_every_code),
         T(the_manual_is_the_one_in_doc),
+        T(the_help_is_the_one_kept),
         T(options_stand_anywhere_and_help_is_there),
         T(csv_is_read_as_rfc_4180_has_it),
         T(a_record_becomes_the_line_that_the_server_takes),
