@@ -95,6 +95,9 @@ static bool run_add(void *ctx, const void *opts, const struct args_words *words,
     json_out_end(&jo);
     if (!cli_call_json(cli, "POST", "/v1/devices", &body, 0, &reply, &j, e))
         return false;
+    if (json_has(j, "model_added"))
+        fprintf(cli->talk, "model \"%s\" is new, with default settings (kith model set); it is the first here\n",
+                o->model);
     if (cli->g.json)
         return show_raw(cli, &reply, e);
     if (!json_get_text(j, o->token ? "token" : "id", 4096, &text, e))

@@ -5,6 +5,7 @@
 
 #include "base/id.h"
 #include "base/log.h"
+#include "base/nearest.h"
 #include "core/cbor.h"
 #include "keys/crypto.h"
 #include "store/row.h"
@@ -73,18 +74,66 @@ static bool record_claim(struct tx *tx, const struct device_new *d, const char *
     return event_make(&draft, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
 }
 
+static const struct sql sql_models = {"SELECT name FROM model ORDER BY name LIMIT 1000"};
+
+static bool record_model(struct tx *tx, const char *name, const char *who, struct err *e)
+{
+    uint8_t fields[512];
+    struct event ev;
+    struct event_draft draft = event_draft_of(EVENT_MODEL_ADDED);
+    event_set_text(&draft, "who", who);
+    event_set_text(&draft, "model", name);
+    event_set_text(&draft, "settings", "{}");
+    const struct value cols[MODEL_COLS] = {
+        [MODEL_NAME] = value_text(name),
+        [MODEL_SETTINGS] = value_text("{}"),
+        [MODEL_CREATED_AT] = value_int(tx_now_ms(tx) / 1000),
+    };
+    const struct change change = {.table = &table_model, .cols = cols};
+    return event_make(&draft, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
+}
+
+/* True if it is the platform's first; else the error has the name that is nearest to it. */
+static bool is_first_model(struct tx *tx, const char *name, struct err *e)
+{
+    struct nearest near = nearest_of(slice_str(name));
+    char known[MODEL_NAME_MAX + 1] = "";
+    size_t n = 0;
+    AUTO(rows_close) struct rows r = {0};
+    if (!db_query(tx_db(tx), &sql_models, NULL, 0, &r, e))
+        return false;
+    for (; rows_next(&r, e); n++) {
+        unsigned before = near.distance;
+        nearest_offer(&near, rows_text(&r, 0));
+        if (near.distance < before) {
+            snprintf(known, sizeof known, "%s", rows_text(&r, 0)); /* the row's own text goes with the next row */
+            near.best = known;
+        }
+    }
+    if (e->code || n == 0)
+        return e->code == ERR_NONE;
+    err_set(e, ERR_NOTFOUND, "model \"%s\" is not known", ERR_QUOTE(slice_str(name)));
+    return nearest_word(&near) ? err_try(e, "did you mean \"%s\"? If not: kith model add \"%s\"", known, name)
+                               : err_try(e, "kith model add \"%s\"", name);
+}
+
 static const struct sql sql_exists = {"SELECT id FROM device WHERE model = $1 AND serial = $2"};
 
-static bool check_new(struct tx *tx, const struct device_new *d, struct err *e)
+/* *new_model: the device's model has to be made first. */
+static bool check_new(struct tx *tx, const struct device_new *d, bool *new_model, struct err *e)
 {
     const struct value model = value_text(d->model), both[] = {model, value_text(d->serial)};
     AUTO(rows_close) struct rows m = {0}, r = {0};
     err_clear(e);
+    *new_model = false;
     if (!row_read(tx_db(tx), &table_model, &model, &m, e)) {
-        if (e->code)
+        if (e->code || !is_first_model(tx, d->model, e))
             return false;
+        *new_model = d->model_may_be_new;
+        if (*new_model)
+            return true;
         err_set(e, ERR_NOTFOUND, "model \"%s\" is not known", ERR_QUOTE(model.s));
-        return err_try(e, "kith model add %s", d->model);
+        return err_try(e, "kith model add \"%s\"", d->model);
     }
     if (db_query_row(tx_db(tx), &sql_exists, both, 2, &r, e)) {
         err_set(e, ERR_CONFLICT, "%s %s exists already: %s", d->model, d->serial, rows_text(&r, 0));
@@ -131,8 +180,11 @@ static bool run_add(struct tx *tx, struct job *job, struct err *e)
     struct add_job *j = (struct add_job *)job;
     for (size_t i = 0; i < j->n; i++) {
         struct device_new *d = &j->d[i];
-        if (j->each[i].code || !check_new(tx, d, &j->each[i]))
+        d->model_made = false;
+        if (j->each[i].code || !check_new(tx, d, &d->model_made, &j->each[i]))
             continue;
+        if (d->model_made && !record_model(tx, d->model, j->who, e))
+            return false;
         if (!record_device(tx, d, j->who, e) || (d->claim_wanted && !record_claim(tx, d, j->who, e)))
             return false;
     }

@@ -10,6 +10,8 @@ struct device_new {
     char id[DEVICE_ID_SIZE + 1];
     const char *model, *serial, *owner; /* owner NULL: none */
     struct slice tags;                  /* JSON, or empty */
+    /* On a platform that has no model at all yet, its model is made with it; later a name that is not known is a slip. */
+    bool model_may_be_new, model_made;
     /* a claim for it */
     bool claim_wanted;
     int64_t claim_expires_at;

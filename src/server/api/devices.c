@@ -90,12 +90,16 @@ static bool add(struct call *c, struct err *e)
     struct device_new d;
     struct err each = {0};
     arena_init(&a, 16 * 1024);
-    bool ok = read_device(c->app, c->in, &a, &d, e) && device_add(c->app, &d, 1, c->who->name, &each, e);
+    bool ok = read_device(c->app, c->in, &a, &d, e);
+    d.model_may_be_new = true;
+    ok = ok && device_add(c->app, &d, 1, c->who->name, &each, e);
     if (ok && each.code) {
         *e = each;
         ok = false;
     }
     ok = ok && put_added(c, &d, e);
+    if (ok && d.model_made)
+        json_out_bool(&c->out, "model_added", true);
     c->status = 201;
     arena_clear(&a);
     return ok;

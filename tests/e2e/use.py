@@ -1,0 +1,112 @@
+#!/usr/bin/python3
+"""A stranger uses it: a platform in three commands, slips of the keyboard, answers for programs, and help.
+
+    use.py"""
+import json
+import os
+import re
+import sys
+
+from kithtest import BIN, Kith, World, run, say
+
+
+def is_problem(p):
+    """What every failure says with --json: one JSON map on stderr, and nothing else there."""
+    try:
+        said = json.loads(p.stderr)
+    except ValueError:
+        return False
+    return said.get("v") == 1 and set(said["error"]) == {"code", "what", "why", "try"} and said["error"]["what"]
+
+
+def three_commands_make_a_device(k):
+    """init and kithd are done; the third is the first word that the platform hears."""
+    p = k.kith("device", "add", "--model", "pump", "--serial", "SN-1", "--token")
+    assert re.fullmatch(r"kith1_[A-Za-z0-9_-]+\n", p.stdout), p.stdout
+    assert 'model "pump" is new' in p.stderr, p.stderr
+    run(os.path.join(BIN, "kith-agent"), "enroll", "--dir", k.w.path("agent"), input=p.stdout)
+    assert k.kith_json("device", "show", "SN-1")["state"] == "active"
+    assert k.kith_json("model", "show", "pump")["settings"] == {}
+    added = [f for _, _, _, f in k.entries() if f.get("model") == "pump" and "settings" in f]
+    assert len(added) == 1 and added[0]["who"], added
+    code, said = k.check_database()
+    assert code == 0, said
+
+
+def a_slip_makes_no_model(k):
+    for serial, name, wanted in [("SN-2", "pmup", 'did you mean "pump"'), ("SN-3", "meter", 'kith model add "meter"')]:
+        p = k.kith("device", "add", "--model", name, "--serial", serial, "--token", ok=False)
+        assert p.returncode == 3 and wanted in p.stderr and 'model add "' in p.stderr, p.stderr
+        assert p.stdout == "", p.stdout
+    assert [m["name"] for m in k.kith_json("model", "ls")["models"]] == ["pump"]
+
+
+def settings_change_one_by_one(k):
+    k.kith("model", "set", "pump", "renew_expired_days=30", "quarantine_on_second_key=yes")
+    p = k.kith("model", "set", "pump", "renew_expired_days=14")
+    assert "before: renew_expired_days=30" in p.stderr, p.stderr
+    assert k.kith_json("model", "show", "pump")["settings"] == {
+        "quarantine_on_second_key": True, "renew_expired_days": 14}
+    k.kith("model", "set", "pump", "--unset", "quarantine_on_second_key")
+    assert k.kith_json("model", "show", "pump")["settings"] == {"renew_expired_days": 14}
+    for words, code in [(["--unset", "quarantine_on_second_key"], 3), ([], 2), (["renew_expired_days"], 2)]:
+        p = k.kith("model", "set", "pump", *words, ok=False)
+        assert p.returncode == code and "try: " in p.stderr, p.stderr
+
+
+# command line, exit code, what stands in the answer
+SLIPS = [
+    ("ledger prove abc", 2, "no entry's number"),
+    ("ledger prove 999999999999999999999", 2, "no entry's number"),
+    ("ledger prove 999999999", 3, "the ledger has"),
+    ("cert show 999999999999999999999", 3, "999999999999999999999"),
+    ("cert show zz", 3, "neither"),
+    ("device show ''", 2, "is empty"),
+    ("device show", 2, "try: device show DEVICE"),
+    ("device show SN-1 SN-2", 2, '"SN-2" is too much'),
+    ("device show SN-77", 3, "kith device ls"),
+    ("device", 2, "ls, show, history"),
+    ("device frobnicate", 2, "ls, show, history"),
+    ("device ad", 2, 'did you mean "device add"'),
+    ("devise show SN-1", 2, 'did you mean "device show"'),
+    ("statsu", 2, 'did you mean "status"'),
+    ("device add --model", 2, "--model needs a value"),
+    ("device add --model pump --serial", 2, "--serial needs a value"),
+    ("device add --modle pump", 2, "did you mean --model"),
+    ("device add --model pump --serial ''", 2, "1 to 64 characters"),
+    ("device ls --limit many", 2, "not a whole number"),
+    ("device ls --state gone", 2, "no state"),
+    ("help nothing", 2, "no command"),
+    ("explain not-fuond", 3, "explain not-found"),
+    ("inspect /nowhere", 3, "No such file"),
+    ("completion fish", 2, "completion bash"),
+    ("model set nix a=1", 3, "nix"),
+    ("cert revoke 123456", 3, "not known"),
+]
+
+
+def slips_are_told(k):
+    import shlex
+    for line, code, wanted in SLIPS:
+        p = k.kith(*shlex.split(line), ok=False)
+        assert p.returncode == code and wanted in p.stderr, f"{line}: exit {p.returncode}\n{p.stderr}"
+        assert p.stderr.startswith("error["), p.stderr
+        for hint in re.findall(r"^try: (.*)$", p.stderr, re.M):
+            assert hint == hint.strip() and hint, f"{line}: try: [{hint}]"
+        p = k.kith("--json", *shlex.split(line), ok=False)
+        assert p.returncode == code and is_problem(p), f"--json {line}: {p.stdout}{p.stderr}"
+
+
+def main():
+    with World("use") as w:
+        k = Kith(w)
+        k.start()
+        for check in (three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, slips_are_told):
+            check(k)
+            say(check.__name__)
+        k.stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
