@@ -96,12 +96,12 @@ static bool fold_room(struct fold *f, struct err *e)
 bool fold_entry(struct fold *f, int64_t pos, const struct entry *en, struct slice salt, struct slice payload,
                 struct err *e)
 {
-    struct entry_changes it = entry_changes(en, payload);
+    struct entry_payload p;
     struct entry_change ch;
-    while (entry_change_next(&it, &ch)) {
+    if (salt.n != ENTRY_SALT_SIZE || !entry_read_payload(payload, &p, NULL))
+        return true; /* erased, or altered: that is another's finding */
+    for (struct reader r = entry_changes(&p); entry_change_next(&r, &ch);) {
         uint8_t key[16];
-        if (ch.keys.n == 0 || salt.n != ENTRY_SALT_SIZE)
-            continue;
         key_hash(f, ch.table, ch.keys, key);
         if (!in_pass(f, key))
             continue;
@@ -116,10 +116,11 @@ bool fold_entry(struct fold *f, int64_t pos, const struct entry *en, struct slic
             continue;
         f->n += !s->used;
         *s = (struct fold_slot){
-            .pos = pos, .time_ms = en->time_ms, .table = ch.table, .used = true, .removed = ch.removed};
+            .pos = pos, .time_ms = en->time_ms, .table = ch.table, .used = true, .removed = !ch.rowhash};
         memcpy(s->key, key, sizeof(key));
         memcpy(s->salt, salt.p, sizeof(s->salt));
-        memcpy(s->rowhash, ch.rowhash, sizeof(s->rowhash));
+        if (ch.rowhash)
+            memcpy(s->rowhash, ch.rowhash, sizeof(s->rowhash));
     }
     return true;
 }
@@ -243,7 +244,7 @@ static bool table_compare(struct fold *f, struct db *db, const struct table *t, 
     return true;
 }
 
-static const struct sql entry_select = {"SELECT leaf, payload FROM entry WHERE pos = $1"};
+static const struct sql entry_select = {"SELECT payload FROM entry WHERE pos = $1"};
 
 /* The key of a row that is gone stands in its entry only. */
 static bool missing_put(struct fold *f, struct db *db, const struct fold_slot *s, struct err *e)
@@ -252,14 +253,13 @@ static bool missing_put(struct fold *f, struct db *db, const struct fold_slot *s
     struct value pos = value_int(s->pos);
     const struct table *t = table_by_number(s->table);
     char text[KEY_TEXT_MAX] = "?";
-    struct entry en;
+    struct entry_payload p;
     struct entry_change ch;
     uint8_t key[16];
     if (!db_query_row(db, &entry_select, &pos, 1, &r, e))
         return e->code == 0;
-    if (entry_read(rows_blob(&r, 0), &en, NULL)) {
-        struct entry_changes it = entry_changes(&en, rows_blob(&r, 1));
-        while (entry_change_next(&it, &ch)) {
+    if (entry_read_payload(rows_blob(&r, 0), &p, NULL)) {
+        for (struct reader it = entry_changes(&p); entry_change_next(&it, &ch);) {
             key_hash(f, ch.table, ch.keys, key);
             if (memcmp(key, s->key, sizeof(key)) == 0)
                 finding_key_text(ch.keys, text);

@@ -167,7 +167,7 @@ static void entry_bad(struct walk *k, uint64_t seq, const char *what)
 
 static void entry_check(struct walk *k, const struct rows *r, const struct entry *en, uint64_t seq)
 {
-    struct slice fields;
+    struct entry_payload p;
     struct err why = {0};
     bool salt = !rows_is_null(r, 4), payload = !rows_is_null(r, 5);
     if (en->node != k->node)
@@ -176,7 +176,7 @@ static void entry_check(struct walk *k, const struct rows *r, const struct entry
         entry_bad(k, seq, "the time or type beside the leaf is another than in it");
     if (!salt && !payload)
         k->run->report->erased++;
-    else if (!entry_check_payload(k->run->o->crypto, en, rows_blob(r, 4), rows_blob(r, 5), &fields, &why))
+    else if (!entry_check_payload(k->run->o->crypto, en, rows_blob(r, 4), rows_blob(r, 5), &p, &why))
         entry_bad(k, seq, why.what);
 }
 

@@ -160,13 +160,13 @@ static bool block_take(struct input *in, uint64_t seq, size_t want, struct merkl
 static void entry_check(struct input *in, uint64_t seq, struct slice leaf, struct slice salt, struct slice payload)
 {
     struct entry en;
-    struct slice fields;
+    struct entry_payload p;
     struct err why = {0};
     bool ok = entry_read(leaf, &en, &why);
     if (!salt.p && !payload.p)
         in->run->report->erased++;
     else
-        ok = ok && entry_check_payload(in->run->o->crypto, &en, salt, payload, &fields, &why);
+        ok = ok && entry_check_payload(in->run->o->crypto, &en, salt, payload, &p, &why);
     if (!ok)
         finding_put(in->run, FINDING_ENTRY, seq, "export: entry %" PRIu64 ": %s", seq, why.what);
 }

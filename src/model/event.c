@@ -83,10 +83,19 @@ static void draft_fault(struct event_draft *d, const char *name, const char *fau
     d->fault = fault;
 }
 
-static size_t field_index(const struct event_kind *k, struct slice name)
+/* The place of the field, or that of the row's end. */
+static size_t field_named(const struct event_kind *k, const char *name)
 {
     size_t i = 0;
-    while (k->fields[i].type && !slice_eq(slice_str(k->fields[i].name), name))
+    while (k->fields[i].type && strcmp(k->fields[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+static size_t field_index(const struct event_kind *k, uint64_t number)
+{
+    size_t i = 0;
+    while (k->fields[i].type && i + 1 != number)
         i++;
     return i;
 }
@@ -98,7 +107,7 @@ static struct event_value *draft_place(struct event_draft *d, const char *name, 
         draft_fault(d, name, "there is no such event");
         return NULL;
     }
-    size_t i = field_index(d->kind, slice_str(name));
+    size_t i = field_named(d->kind, name);
     const char *fault = !d->kind->fields[i].type          ? "the event has no such field"
                         : d->kind->fields[i].type != type ? "the field is of another type"
                         : d->values[i].set                ? "the field is there twice"
@@ -169,37 +178,21 @@ static bool draft_check(const struct event_draft *d, struct err *e)
     return err_why(e, "doc/spec/events.md lists the fields of each event");
 }
 
-/* The indexes of the fields that are set, in the order of their encodings: shorter names first (RFC 8949 section 4.2.1). */
-static size_t draft_order(const struct event_draft *d, size_t order[EVENT_FIELDS_MAX])
-{
-    size_t n = 0;
-    for (size_t i = 0; d->kind->fields[i].type; i++) {
-        if (!d->values[i].set)
-            continue;
-        struct slice name = slice_str(d->kind->fields[i].name);
-        size_t at = n++;
-        for (; at > 0; at--) {
-            struct slice before = slice_str(d->kind->fields[order[at - 1]].name);
-            if (before.n < name.n || (before.n == name.n && slice_cmp(before, name) < 0))
-                break;
-            order[at] = order[at - 1];
-        }
-        order[at] = i;
-    }
-    return n;
-}
-
 bool event_write(const struct event_draft *d, struct writer *w, struct err *e)
 {
     if (!draft_check(d, e))
         return false;
-    size_t order[EVENT_FIELDS_MAX], n = draft_order(d, order), start = w->n;
+    size_t n = 0, start = w->n;
+    for (size_t i = 0; d->kind->fields[i].type; i++)
+        n += d->values[i].set;
     cbor_put_map(w, n);
-    for (size_t i = 0; i < n; i++) {
-        const struct event_field *f = &d->kind->fields[order[i]];
-        const struct event_value *v = &d->values[order[i]];
+    for (size_t i = 0; d->kind->fields[i].type; i++) {
+        const struct event_field *f = &d->kind->fields[i];
+        const struct event_value *v = &d->values[i];
+        if (!v->set)
+            continue;
         bool before = writer_ok(w);
-        cbor_put_text(w, f->name);
+        cbor_put_uint(w, i + 1);
         if (f->type == EVENT_TEXT)
             cbor_put_tstr(w, v->s);
         else if (f->type == EVENT_BYTES)
@@ -218,9 +211,9 @@ bool event_write(const struct event_draft *d, struct writer *w, struct err *e)
 
 /* ---- reading ---- */
 
-static void draft_read_field(struct event_draft *d, struct slice name, struct reader *r)
+static void draft_read_field(struct event_draft *d, uint64_t number, struct reader *r)
 {
-    size_t i = field_index(d->kind, name);
+    size_t i = field_index(d->kind, number);
     const struct event_field *f = &d->kind->fields[i];
     struct event_value *v = &d->values[i];
     switch (f->type) {
@@ -254,8 +247,8 @@ bool event_read(unsigned type, struct slice fields, struct event_draft *out, str
     if (d.kind) {
         struct cbor_map m = cbor_get_map(&r);
         while (cbor_map_next(&r, &m)) {
-            struct slice name = cbor_get_tstr(&r);
-            draft_read_field(&d, name, &r);
+            uint64_t number = cbor_get_uint(&r);
+            draft_read_field(&d, number, &r);
         }
         if (!reader_end(&r))
             draft_fault(&d, NULL, "the fields are not a deterministic CBOR map");
@@ -266,14 +259,15 @@ bool event_read(unsigned type, struct slice fields, struct event_draft *out, str
     return true;
 }
 
-bool event_get(struct slice fields, const char *name, struct slice *value)
+bool event_get(struct slice fields, unsigned number, struct slice *value)
 {
     struct reader r = reader_of(fields);
     struct cbor_map m = cbor_get_map(&r);
     *value = (struct slice){0};
     while (cbor_map_next(&r, &m)) {
-        struct slice key = cbor_get_tstr(&r), raw = cbor_take_raw(&r);
-        if (!reader_ok(&r) || !slice_eq(key, slice_str(name)))
+        uint64_t key = cbor_get_uint(&r);
+        struct slice raw = cbor_take_raw(&r);
+        if (!reader_ok(&r) || key != number)
             continue;
         *value = raw;
         return true;
@@ -281,31 +275,16 @@ bool event_get(struct slice fields, const char *name, struct slice *value)
     return false;
 }
 
-struct slice event_get_text(struct slice fields, const char *name)
+struct slice event_get_text(unsigned type, struct slice fields, const char *name)
 {
+    const struct event_kind *k = event_kind_of(type);
     struct slice raw;
-    if (!event_get(fields, name, &raw))
+    size_t i = k ? field_named(k, name) : 0;
+    if (!k || !k->fields[i].type || !event_get(fields, (unsigned)i + 1, &raw))
         return (struct slice){0};
     struct reader r = reader_of(raw);
     struct slice s = cbor_get_tstr(&r);
     return reader_end(&r) ? s : (struct slice){0};
-}
-
-bool event_payload_read(struct slice payload, struct event_payload *out, struct err *e)
-{
-    struct reader r = reader_of(payload);
-    *out = (struct event_payload){0};
-    cbor_get_array_n(&r, 2);
-    bool form = cbor_peek(&r) == CBOR_MAP;
-    struct slice fields = cbor_take_raw(&r);
-    form = form && cbor_peek(&r) == CBOR_ARRAY;
-    struct slice changes = cbor_take_raw(&r);
-    if (!form || !reader_end(&r)) {
-        err_set(e, ERR_EVENT, "payload of %zu bytes: not [fields, changes]", payload.n);
-        return err_why(e, "doc/spec/ledger.md, payload");
-    }
-    *out = (struct event_payload){fields, changes};
-    return true;
 }
 
 /* ---- the manual ---- */
@@ -331,9 +310,10 @@ void event_manual(struct writer *w)
         [EVENT_TEXT] = "text", [EVENT_INT] = "int", [EVENT_BYTES] = "bytes", [EVENT_FLAG] = "flag"};
     put(w, "# Events of the ledger\n\n"
            "Made from `src/model/event_table.h`; a test holds this file against it. The bytes around an event are in\n"
-           "[ledger.md](ledger.md). Fields are a map in deterministic CBOR; those in brackets may be left out. Types: "
-           "text,\n"
-           "int, bytes, flag (true or false). Times end in `_at` (Unix seconds) or `_ms` (milliseconds; `latency_ms` "
+           "[ledger.md](ledger.md). Fields are a map in deterministic CBOR from the number before each name to its "
+           "value;\n"
+           "those in brackets may be left out. Types: text, int, bytes, flag (true or false). Times end in `_at` (Unix "
+           "seconds) or `_ms` (milliseconds; `latency_ms` "
            "is a\n"
            "span). `who` is the actor as `kind:name`, such as `operator:alice`, `device:dev_...`, `system:server`.\n\n"
            "| no. | event | what it says | fields |\n|---|---|---|---|\n");
@@ -349,6 +329,8 @@ void event_manual(struct writer *w)
         for (size_t f = 0; k->fields[f].type; f++) {
             put(w, f ? ", " : "");
             put(w, k->fields[f].optional ? "[" : "");
+            put_number(w, (unsigned)f + 1);
+            put(w, " ");
             put(w, k->fields[f].name);
             put(w, " ");
             put(w, types[k->fields[f].type]);

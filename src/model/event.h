@@ -1,7 +1,8 @@
 /* What the ledger's entries say: one catalogue (event_table.h) of all kinds of events with their fields, from which come the
  * enum, the check of every entry that is written, the printing, and doc/spec/events.md.
  *
- * An event's fields are a deterministic CBOR map from field names to values.  They are set by name on a draft in any order;
+ * An event's fields are a deterministic CBOR map from field numbers (their places in the catalogue's row, from 1) to values.
+ * They are set by name on a draft in any order;
  * event_write() refuses what the catalogue does not have, what has another type, and what lacks a field.
  *     struct event_draft d = event_draft_of(EVENT_DEVICE_STATE);
  *     event_set_text(&d, "who", "operator:alice"); ...
@@ -71,17 +72,10 @@ MUST_USE bool event_write(const struct event_draft *d, struct writer *w, struct 
 /* Reads a map back, strictly by the catalogue; what an entry of a later version says may be read with event_get().
  * Errors: event. */
 MUST_USE bool event_read(unsigned type, struct slice fields, struct event_draft *out, struct err *e);
-/* One field of any map of text to values: its encoded value. */
-MUST_USE bool event_get(struct slice fields, const char *name, struct slice *value);
-/* The text of a field; empty if it is not there or no text. */
-struct slice event_get_text(struct slice fields, const char *name);
-
-/* A payload is [fields, [* [table, [* key values]]]] (doc/spec/ledger.md). */
-struct event_payload {
-    struct slice fields;
-    struct slice changes; /* the encoded array */
-};
-MUST_USE bool event_payload_read(struct slice payload, struct event_payload *out, struct err *e);
+/* One field of any map of numbers to values: its encoded value. */
+MUST_USE bool event_get(struct slice fields, unsigned number, struct slice *value);
+/* The text of a field of this type of event; empty if it is not there or no text. */
+struct slice event_get_text(unsigned type, struct slice fields, const char *name);
 
 /* doc/spec/events.md; a test holds the file against it. */
 void event_manual(struct writer *w);

@@ -3,6 +3,7 @@
 #include "core/cbor.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 /* One value in both forms; what no field can be (arrays, maps) is shown as the hex of its encoding. */
 static void json_value(struct json_out *o, const char *key, struct reader *r)
@@ -60,30 +61,25 @@ static void text_value(struct buf *b, struct reader *r)
     }
 }
 
-/* Calls one of the two for each field: those of the catalogue in its order, then others as they come. */
+/* Calls one of the two for each field; one that the catalogue does not have is named by its number. */
 static void each_field(unsigned type, struct slice fields,
                        void (*put)(void *ctx, const char *name, struct reader *value), void *ctx)
 {
     const struct event_kind *k = event_kind_of(type);
-    struct slice raw;
-    for (size_t i = 0; k && k->fields[i].type; i++) {
-        if (!event_get(fields, k->fields[i].name, &raw))
-            continue;
-        struct reader value = reader_of(raw);
-        put(ctx, k->fields[i].name, &value);
-    }
     struct reader r = reader_of(fields);
     struct cbor_map m = cbor_get_map(&r);
     while (cbor_map_next(&r, &m)) {
-        struct slice key = cbor_get_tstr(&r);
-        raw = cbor_take_raw(&r);
-        bool known = false;
-        for (size_t i = 0; k && k->fields[i].type; i++)
-            known = known || slice_eq(slice_str(k->fields[i].name), key);
-        if (known || !reader_ok(&r))
-            continue;
+        char number[24];
+        uint64_t key = cbor_get_uint(&r);
+        struct slice raw = cbor_take_raw(&r);
+        size_t i = 0;
+        if (!reader_ok(&r))
+            return;
+        while (k && k->fields[i].type && i + 1 != key)
+            i++;
+        snprintf(number, sizeof number, "%" PRIu64, key);
         struct reader value = reader_of(raw);
-        put(ctx, ERR_QUOTE(key), &value);
+        put(ctx, k && k->fields[i].type ? k->fields[i].name : number, &value);
     }
 }
 

@@ -1,4 +1,5 @@
-/* EVENT_ROW(id, number, name, help, fields...).  Numbers and field names stand in ledgers for ever: append, never change.
+/* EVENT_ROW(id, number, name, help, fields...).  Numbers stand in ledgers for ever, an event's and that of
+ * a field: its place in the row, from 1.  Append, never change, never take out of the middle.
  * A field is T(ext), I(nteger), B(ytes), F(lag); OPT_ before it: may be left out.  Times are `_at` (Unix seconds) or `_ms`.
  *
  * `who` is the actor, "kind:name": operator:alice, device:dev_..., gateway:g1, local:root, signer:issuing, system:server.

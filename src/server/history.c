@@ -12,11 +12,12 @@ static const struct sql sql_entries = {"SELECT pos, time_ms, type, payload FROM 
                                        "time_ms >= $3 AND payload IS NOT NULL "
                                        "ORDER BY pos DESC"};
 
-static bool concerns(struct slice fields, const char *device)
+static bool concerns(unsigned type, struct slice fields, const char *device)
 {
-    struct slice id = slice_str(device), who = event_get_text(fields, "who");
+    struct slice id = slice_str(device), who = event_get_text(type, fields, "who");
     bool acts = who.n == id.n + 7 && memcmp(who.p, "device:", 7) == 0 && memcmp(who.p + 7, id.p, id.n) == 0;
-    return acts || slice_eq(event_get_text(fields, "device"), id) || slice_eq(event_get_text(fields, "subject"), id);
+    return acts || slice_eq(event_get_text(type, fields, "device"), id) ||
+           slice_eq(event_get_text(type, fields, "subject"), id);
 }
 
 static void put_entry(struct call *c, const struct rows *r, struct slice fields)
@@ -45,8 +46,8 @@ bool history_show(struct call *c, struct err *e)
     json_out_text(&c->out, "id", d.id);
     json_out_list(&c->out, "entries");
     while (n < HISTORY_MAX && rows_next(&r, e)) {
-        struct event_payload p;
-        if (!event_payload_read(rows_blob(&r, 3), &p, e) || !concerns(p.fields, d.id))
+        struct entry_payload p;
+        if (!entry_read_payload(rows_blob(&r, 3), &p, e) || !concerns((unsigned)rows_int(&r, 2), p.fields, d.id))
             continue;
         put_entry(c, &r, p.fields);
         n++;

@@ -1,4 +1,4 @@
-/* Rows in their canonical form: the deterministic CBOR array of a table's columns, and the salted hashes of it that stand in
+/* Rows in their canonical form: the deterministic CBOR array of a table's columns, and the salted hash of it that stands in
  * ledger entries.  Also reading a row by its key, with SQL that comes from the descriptor. */
 #ifndef KITH_STORE_ROW_H
 #define KITH_STORE_ROW_H
@@ -16,7 +16,7 @@ MUST_USE bool row_check(const struct table *t, const struct value *cols, size_t 
 /* The CBOR array of the first n values: t->nkeys for the key, t->ncols for the row. */
 void row_put(struct writer *w, const struct value *cols, size_t n);
 
-/* SHA-256(salt || row_put(cols, n)): keyhash with n = nkeys, rowhash with n = ncols.  (A removed row's is 32 zero bytes.)
+/* SHA-256(salt || row_put(cols, n)), n = ncols.
  * buf is room for the canonical form; false if it is too small. */
 MUST_USE bool row_hash(const struct crypto *crypto, const uint8_t salt[ROW_SALT_SIZE], const struct value *cols,
                        size_t n, uint8_t *buf, size_t cap, uint8_t out[SHA256_SIZE]);

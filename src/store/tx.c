@@ -7,10 +7,8 @@
 #include "store/tables.h"
 
 #define LEAF_VERSION 1
-#define LEAF_MAX     65535 /* C2SP tlog-tiles: entry bundles have 16-bit lengths */
+#define LEAF_SIZE    128 /* at most */
 #define PAYLOAD_MAX  (1 << 20)
-#define LEAF_FIXED   128 /* all of a leaf but its changes, at most */
-#define LEAF_CHANGE  80  /* one change in a leaf, at most */
 
 struct db *tx_db(struct tx *tx)
 {
@@ -80,8 +78,10 @@ static bool change_write(struct tx *tx, const struct change *c, struct err *e)
 
 /* ---- entries ---- */
 
-/* [fields map, [* [table uint, [* key column values]]]] */
-static void payload_put(struct writer *w, const struct event *ev, const struct change *changes, size_t n)
+/* [fields map, [* [table uint, [* key column values], rowhash bstr32 / null]]].  Without a salt: with zeros for the hashes, to
+ * learn the size. */
+static bool payload_put(struct writer *w, const struct event *ev, const struct change *changes, size_t n,
+                        const struct crypto *crypto, const uint8_t *salt, uint8_t *row, size_t row_max)
 {
     cbor_put_array(w, 2);
     if (ev->fields.n)
@@ -90,19 +90,25 @@ static void payload_put(struct writer *w, const struct event *ev, const struct c
         cbor_put_map(w, 0);
     cbor_put_array(w, n);
     for (size_t i = 0; i < n; i++) {
-        cbor_put_array(w, 2);
-        cbor_put_uint(w, changes[i].table->number);
-        row_put(w, changes[i].cols, changes[i].table->nkeys);
+        const struct change *c = &changes[i];
+        uint8_t hash[SHA256_SIZE] = {0};
+        cbor_put_array(w, 3);
+        cbor_put_uint(w, c->table->number);
+        row_put(w, c->cols, c->table->nkeys);
+        if (c->remove)
+            cbor_put_null(w);
+        else if (salt && !row_hash(crypto, salt, c->cols, c->table->ncols, row, row_max, hash))
+            return false;
+        else
+            cbor_put_bstr(w, SLICE_ARRAY(hash));
     }
+    return writer_ok(w);
 }
 
 static bool changes_check(const struct event *ev, const struct change *changes, size_t n, size_t *row_max,
                           size_t *payload_n, struct err *e)
 {
     *row_max = 0;
-    if (n > (LEAF_MAX - LEAF_FIXED) / LEAF_CHANGE)
-        return err_set(e, ERR_LIMIT, "%zu rows in one ledger entry, at most %d", n,
-                       (LEAF_MAX - LEAF_FIXED) / LEAF_CHANGE);
     if (ev->fields.n && (ev->fields.p[0] >> 5 != 5 || !cbor_valid(ev->fields)))
         return err_set(e, ERR_CBOR, "the fields of an event of type %u are not a map", ev->type);
     for (size_t i = 0; i < n; i++) {
@@ -119,25 +125,9 @@ static bool changes_check(const struct event *ev, const struct change *changes, 
         *row_max = w.n > *row_max ? w.n : *row_max;
     }
     struct writer w = writer_counting();
-    payload_put(&w, ev, changes, n);
+    (void)payload_put(&w, ev, changes, n, NULL, NULL, NULL, 0);
     *payload_n = w.n;
     return w.n <= PAYLOAD_MAX || err_set(e, ERR_LIMIT, "an entry of %zu bytes, at most %d", w.n, PAYLOAD_MAX);
-}
-
-/* [table uint, keyhash bstr32, rowhash bstr32] */
-static bool leaf_change_put(struct tx *tx, struct writer *w, const uint8_t *salt, const struct change *c, uint8_t *buf,
-                            size_t cap)
-{
-    const struct crypto *crypto = tx->cfg->crypto;
-    uint8_t key[SHA256_SIZE], row[SHA256_SIZE] = {0};
-    if (!row_hash(crypto, salt, c->cols, c->table->nkeys, buf, cap, key) ||
-        (!c->remove && !row_hash(crypto, salt, c->cols, c->table->ncols, buf, cap, row)))
-        return false;
-    cbor_put_array(w, 3);
-    cbor_put_uint(w, c->table->number);
-    cbor_put_bstr(w, SLICE_ARRAY(key));
-    cbor_put_bstr(w, SLICE_ARRAY(row));
-    return true;
 }
 
 struct entry {
@@ -145,36 +135,38 @@ struct entry {
     struct slice payload, leaf;
 };
 
-/* [1, node, time_ms, type, commitment, [changes], ref / null], built in tx->buf. */
+/* [1, node, time_ms, type, commitment, ref / null] */
+static bool leaf_put(struct writer *w, const struct tx *tx, const struct event *ev, const struct entry *en)
+{
+    uint8_t commitment[SHA256_SIZE];
+    const struct slice parts[] = {SLICE_ARRAY(en->salt), en->payload};
+    tx->cfg->crypto->sha256(parts, 2, commitment);
+    cbor_put_array(w, 6);
+    cbor_put_uint(w, LEAF_VERSION);
+    cbor_put_uint(w, tx->cfg->node);
+    cbor_put_uint(w, (uint64_t)tx->now_ms);
+    cbor_put_uint(w, ev->type);
+    cbor_put_bstr(w, SLICE_ARRAY(commitment));
+    if (ev->ref)
+        cbor_put_bstr(w, slice_of(ev->ref, SHA256_SIZE));
+    else
+        cbor_put_null(w);
+    return writer_ok(w);
+}
+
+/* Built in tx->buf: payload, leaf, and room for one row in its canonical form. */
 static bool entry_build(struct tx *tx, const struct event *ev, const struct change *changes, size_t n,
                         struct entry *out, struct err *e)
 {
-    size_t row_max = 0, payload_n = 0, leaf_max = LEAF_FIXED + n * LEAF_CHANGE;
+    size_t row_max = 0, payload_n = 0;
     if (!changes_check(ev, changes, n, &row_max, &payload_n, e) || !salt_take(tx, out->salt, e) ||
-        !room(tx, payload_n + leaf_max + row_max, e))
+        !room(tx, payload_n + LEAF_SIZE + row_max, e))
         return false;
-    struct writer w = writer_of(tx->buf, payload_n);
-    payload_put(&w, ev, changes, n);
-    bool ok = writer_done(&w, &out->payload);
-    uint8_t commitment[SHA256_SIZE];
-    struct slice parts[] = {SLICE_ARRAY(out->salt), out->payload};
-    tx->cfg->crypto->sha256(parts, 2, commitment);
-
-    w = writer_of(tx->buf + payload_n, leaf_max);
-    cbor_put_array(&w, 7);
-    cbor_put_uint(&w, LEAF_VERSION);
-    cbor_put_uint(&w, tx->cfg->node);
-    cbor_put_uint(&w, (uint64_t)tx->now_ms);
-    cbor_put_uint(&w, ev->type);
-    cbor_put_bstr(&w, SLICE_ARRAY(commitment));
-    cbor_put_array(&w, n);
-    for (size_t i = 0; i < n; i++)
-        ok = ok && leaf_change_put(tx, &w, out->salt, &changes[i], tx->buf + payload_n + leaf_max, row_max);
-    if (ev->ref)
-        cbor_put_bstr(&w, slice_of(ev->ref, SHA256_SIZE));
-    else
-        cbor_put_null(&w);
-    return (ok && writer_done(&w, &out->leaf)) || err_set(e, ERR_INTERNAL, "an entry does not fit its buffer");
+    uint8_t *row = tx->buf + payload_n + LEAF_SIZE;
+    struct writer payload = writer_of(tx->buf, payload_n), leaf = writer_of(tx->buf + payload_n, LEAF_SIZE);
+    return (payload_put(&payload, ev, changes, n, tx->cfg->crypto, out->salt, row, row_max) &&
+            writer_done(&payload, &out->payload) && leaf_put(&leaf, tx, ev, out) && writer_done(&leaf, &out->leaf)) ||
+           err_set(e, ERR_INTERNAL, "an entry does not fit its buffer");
 }
 
 static bool entry_write(struct tx *tx, const struct event *ev, const struct entry *en, struct err *e)

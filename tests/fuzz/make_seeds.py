@@ -287,6 +287,24 @@ def exports():
     export("altered-then-missing", hashes=bytes(32) + hashes[32:], entries=entries[:-1])
 
 
+# ---- entries: each part in its forms, and what is one step beside them ----
+
+def entries():
+    zero = bytes(32)
+    fields = {1: "operator:alice", 2: "dev_1", 3: "active", 4: "suspended", 5: "why", 6: -5}
+    change = [2, ["dev_1"], zero]
+    leaf = [1, 1, 1700000000000, 62, zero, None]
+    for name, part in (("leaf", leaf), ("leaf-ref", leaf[:5] + [zero]), ("leaf-version", [2] + leaf[1:]),
+                       ("leaf-node-0", [1, 0] + leaf[2:]), ("leaf-ref-short", leaf[:5] + [b"x"]),
+                       ("payload", [fields, [change]]), ("payload-alone", [fields, []]),
+                       ("payload-keys", [{}, [[35, [1, "device", -2, b"x", None], None], change]]),
+                       ("payload-no-key", [{}, [[2, [], zero]]]), ("payload-key-map", [{}, [[2, [{}], zero]]]),
+                       ("payload-hash-short", [{}, [[2, [1], b"x"]]]), ("payload-no-map", [[], []]),
+                       ("fields", fields), ("fields-less", {1: "x"}), ("fields-more", {**fields, 99: 1}),
+                       ("fields-type", {**fields, 2: 1}), ("fields-flag", {1: "a", 2: b"\0" * 32, 3: True})):
+        put("entry", name, cbor2.dumps(part, canonical=True))
+
+
 def notes():
     sig = "\u2014 log rYx3xc4om+V6sFf2kZ+8U2pC77pmesvLp7ot0eS7bySmP1UikOMYtZ41oT6GDPZyxo5FFYa1gkoA877ubW1UJ37ZtwI=\n"
     root = "bjmd8eGz0MRY7ndQqMnkSoL9DHwQcP6WMoD0zOyxnqM=\n"
@@ -336,5 +354,6 @@ chains()
 sans()
 feed()
 exports()
+entries()
 notes()
 requests()

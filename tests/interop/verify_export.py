@@ -84,19 +84,21 @@ def decode(data):
 
 
 def check_entry(leaf, salt, payload):
-    version, node, time, _type, commitment, changes, ref = decode(leaf)
+    version, node, time, _type, commitment, ref = decode(leaf)
     if version != 1 or not 1 <= node <= 127 or time < 0 or not (ref is None or len(ref) == 32):
         raise Bad("not a leaf")
     if salt is None and payload is None:
         return
     if salt is None or payload is None or len(salt) != 16 or sha(salt, payload) != commitment:
         raise Bad("salt and payload do not give the commitment")
-    fields, keys = decode(payload)
-    if not isinstance(fields, dict) or [k[0] for k in keys] != [c[0] for c in changes]:
-        raise Bad("payload and leaf name other tables")
-    for (_table, keyhash, rowhash), (_, key) in zip(changes, keys):
-        if len(rowhash) != 32 or sha(salt, cbor2.dumps(key, canonical=True)) != keyhash:
-            raise Bad("a key does not give its keyhash")
+    fields, changes = decode(payload)
+    if not isinstance(fields, dict) or not isinstance(changes, list):
+        raise Bad("not a payload")
+    for table, key, rowhash in changes:
+        if not 0 <= table <= 255 or not key or not all(v is None or type(v) in (int, str, bytes) for v in key):
+            raise Bad("not the key of a row")
+        if rowhash is not None and (type(rowhash) is not bytes or len(rowhash) != 32):
+            raise Bad("not the hash of a row")
 
 
 def verify(data, trusted):

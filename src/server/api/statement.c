@@ -9,9 +9,9 @@
 
 #define WAIT_MS 5000
 
-static const struct sql sql_ends = {
-    "SELECT pos, leaf, payload FROM entry WHERE pos >= $1 AND pos < $2 AND time_ms >= $3 AND (type = $4 OR type = $5) "
-    "AND payload IS NOT NULL ORDER BY pos DESC"};
+static const struct sql sql_ends = {"SELECT pos, leaf, payload, type FROM entry WHERE pos >= $1 AND pos < $2 AND "
+                                    "time_ms >= $3 AND (type = $4 OR type = $5) "
+                                    "AND payload IS NOT NULL ORDER BY pos DESC"};
 
 /* The entry by which the device came into its permanent state. */
 static bool find_entry(struct call *c, const struct device_row *d, uint64_t *seq, struct slice *leaf, struct rows *r,
@@ -21,13 +21,13 @@ static bool find_entry(struct call *c, const struct device_row *d, uint64_t *seq
     const struct value args[] = {value_int(entry_pos(node, 0)), value_int(entry_pos((uint8_t)(node + 1), 0)),
                                  value_int((d->updated_at - 1) * 1000), value_int(EVENT_DEVICE_RETIRED),
                                  value_int(EVENT_DEVICE_STATE)};
-    struct event_payload p;
+    struct entry_payload p;
     if (!db_query(c->db, &sql_ends, args, ARRAY_LEN(args), r, e))
         return false;
     while (rows_next(r, e)) {
         struct err ignored;
-        if (!event_payload_read(rows_blob(r, 2), &p, &ignored) ||
-            !slice_eq(event_get_text(p.fields, "device"), slice_str(d->id)))
+        if (!entry_read_payload(rows_blob(r, 2), &p, &ignored) ||
+            !slice_eq(event_get_text((unsigned)rows_int(r, 3), p.fields, "device"), slice_str(d->id)))
             continue;
         *seq = entry_seq(rows_int(r, 0));
         *leaf = rows_blob(r, 1);

@@ -99,6 +99,16 @@ static void every_edit_is_found_and_named(void **state)
          FINDING_ROW_MISSING, 100, "model-000100"},
         {"UPDATE entry SET payload = zeroblob(9) WHERE pos & 0xffffff = 5", NULL, FINDING_ENTRY, 5, ""},
         {"UPDATE entry SET salt = NULL WHERE pos & 0xffffff = 5", NULL, FINDING_ENTRY, 5, ""},
+        {"UPDATE entry SET payload = NULL WHERE pos & 0xffffff = 5", NULL, FINDING_ENTRY, 5, ""},
+        /* The hash of a row within its entry, made to fit the row that was changed. */
+        {"UPDATE entry SET payload = CAST(substr(payload, 1, length(payload) - 32) || zeroblob(32) AS BLOB) "
+         "WHERE pos & 0xffffff = 6",
+         NULL, FINDING_ENTRY, 6, ""},
+        /* Erasing is for what has a newer entry: it does not cover up a row that was put there, or changed. */
+        {"UPDATE entry SET salt = NULL, payload = NULL WHERE pos & 0xffffff = 7", NULL, FINDING_ROW_UNKNOWN,
+         ENTRY_SEQ_NONE, "model-000007"},
+        {"UPDATE entry SET salt = NULL, payload = NULL WHERE pos & 0xffffff = 302", NULL, FINDING_ROW_EDITED, 12,
+         "model-000012"},
         {"UPDATE entry SET time_ms = time_ms + 1 WHERE pos & 0xffffff = 9",
          "UPDATE entry SET time_ms = time_ms - 1 WHERE pos & 0xffffff = 9", FINDING_ENTRY, 9, ""},
         {"UPDATE entry SET type = type + 1 WHERE pos & 0xffffff = 9",
