@@ -121,8 +121,10 @@ EVENT_ROW(SERVER_TLS_ISSUED, 95, "server-tls.issued", "The server's own TLS key 
 /* 100-109: refusals.  `code` is the slug of core/err_codes.h */
 EVENT_ROW(REQUEST_REFUSED, 100, "request.refused", "A known party was refused.", T(who), T(via), T(what), T(code),
           OPT_T(why), OPT_T(subject), OPT_T(prefix))
-EVENT_ROW(REFUSALS_COUNTED, 101, "refusals.counted", "How often unknown parties of one address prefix were refused.",
-          T(who), I(minute_at), T(prefix), T(via), T(code), I(count))
+EVENT_ROW(
+    REFUSALS_COUNTED, 101, "refusals.counted",
+    "How often unknown parties of one address prefix were refused, or one known party beyond what is told one by one.",
+    T(who), I(minute_at), T(prefix), T(via), T(code), I(count))
 
 /* 110-119: the ledger itself */
 EVENT_ROW(LOG_OPENED, 110, "log.opened", "A node's log has this name and key.", T(who), T(origin), I(node), T(vkey))

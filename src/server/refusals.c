@@ -8,10 +8,14 @@
 
 #define COUNTERS_MAX 1024 /* then the rest of the minute is counted under "other" */
 #define CLAIMS_MAX   256
+#define PARTIES_MAX  1024 /* known parties that are told apart in a minute; the others are counted at once */
+#define PROBES_MAX   8
+
+#define UNKNOWN "system:server"
 
 struct counter {
     int64_t minute;
-    char prefix[48], via[16], code[32];
+    char who[80], prefix[48], via[16], code[32]; /* who: "system:server" for all that are not known */
     int64_t n;
 };
 
@@ -24,6 +28,11 @@ static struct {
         char device[DEVICE_ID_SIZE];
         int64_t minute;
     } claims[CLAIMS_MAX];
+    struct {
+        char who[80];
+        int64_t minute;
+        unsigned n;
+    } parties[PARTIES_MAX];
 } counts = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* IPv4 by /24, IPv6 by /48, in a form that a person reads. */
@@ -43,20 +52,27 @@ static void prefix_of(const char *peer, char *out, size_t cap)
         snprintf(out, cap, "%.*s%s", (int)(end - peer), peer, v6 ? "::/48" : ".0/24");
 }
 
-static void count(struct app *app, const char *peer, const char *via, const char *code)
+static bool is_alike(const struct counter *a, const struct counter *b)
+{
+    return a->minute == b->minute && strcmp(a->prefix, b->prefix) == 0 && strcmp(a->who, b->who) == 0 &&
+           strcmp(a->via, b->via) == 0 && strcmp(a->code, b->code) == 0;
+}
+
+static void count(struct app *app, const char *who, const char *peer, const char *via, const char *code)
 {
     struct counter c = {.minute = app_now(app) / 60};
     prefix_of(peer, c.prefix, sizeof c.prefix);
+    snprintf(c.who, sizeof c.who, "%s", who);
     snprintf(c.via, sizeof c.via, "%s", via);
     snprintf(c.code, sizeof c.code, "%s", code);
     pthread_mutex_lock(&counts.lock);
     size_t i = 0;
-    while (i < counts.n && (counts.v[i].minute != c.minute || strcmp(counts.v[i].prefix, c.prefix) != 0 ||
-                            strcmp(counts.v[i].via, c.via) != 0 || strcmp(counts.v[i].code, c.code) != 0))
+    while (i < counts.n && !is_alike(&counts.v[i], &c))
         i++;
     if (i >= COUNTERS_MAX) {
         i = COUNTERS_MAX;
         snprintf(c.prefix, sizeof c.prefix, "other");
+        snprintf(c.who, sizeof c.who, UNKNOWN);
     }
     if (i == counts.n) {
         counts.v[i] = c;
@@ -126,11 +142,40 @@ static struct note_job *note_new(struct app *app, enum event_type type, const ch
     return j;
 }
 
+static uint32_t hash_of(const char *text, uint32_t h)
+{
+    for (; *text; text++)
+        h = (h ^ (uint8_t)*text) * 16777619u;
+    return h;
+}
+
+/* Is this among the first refusals of a known party in this minute? */
+static bool of_first(const char *who, int64_t minute)
+{
+    bool first = false;
+    uint32_t h = hash_of(who, 2166136261u);
+    pthread_mutex_lock(&counts.lock);
+    for (size_t i = 0; i < PROBES_MAX; i++) {
+        unsigned at = (h + i) % PARTIES_MAX;
+        if (counts.parties[at].minute == minute && strcmp(counts.parties[at].who, who) != 0)
+            continue;
+        if (counts.parties[at].minute != minute) {
+            counts.parties[at].minute = minute;
+            counts.parties[at].n = 0;
+            snprintf(counts.parties[at].who, sizeof counts.parties[at].who, "%s", who);
+        }
+        first = counts.parties[at].n++ < REFUSALS_EACH;
+        break;
+    }
+    pthread_mutex_unlock(&counts.lock);
+    return first;
+}
+
 void refusal_note(struct app *app, const struct http_request *req, const char *via, const struct err *e)
 {
     const struct who *w = app_who(req);
-    if (w->party == PARTY_UNKNOWN) {
-        count(app, http_peer(req), via, err_slug(e->code));
+    if (w->party == PARTY_UNKNOWN || !of_first(w->name, app_now(app) / 60)) {
+        count(app, w->party == PARTY_UNKNOWN ? UNKNOWN : w->name, http_peer(req), via, err_slug(e->code));
         return;
     }
     struct note_job *j = note_new(app, EVENT_REQUEST_REFUSED, w->name, via, err_slug(e->code));
@@ -145,9 +190,7 @@ void refusal_note(struct app *app, const struct http_request *req, const char *v
 /* An alarm is told even if something lesser was told of the device just now. */
 static bool first_this_minute(const char *device, bool alarm, int64_t minute)
 {
-    uint32_t h = alarm ? 2166136261u : 84696351u;
-    for (const char *p = device; *p; p++)
-        h = (h ^ (uint8_t)*p) * 16777619u;
+    uint32_t h = hash_of(device, alarm ? 2166136261u : 84696351u);
     pthread_mutex_lock(&counts.lock);
     bool same =
         counts.claims[h % CLAIMS_MAX].minute == minute && strcmp(counts.claims[h % CLAIMS_MAX].device, device) == 0;
@@ -189,7 +232,7 @@ void refusals_flush(struct app *app, bool all)
         pthread_mutex_unlock(&counts.lock);
         if (!found)
             return;
-        struct note_job *j = note_new(app, EVENT_REFUSALS_COUNTED, "system:server", c.via, c.code);
+        struct note_job *j = note_new(app, EVENT_REFUSALS_COUNTED, c.who, c.via, c.code);
         if (!j)
             return;
         j->counter = c;

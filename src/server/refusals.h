@@ -1,9 +1,12 @@
-/* Refusals belong in the ledger: each one of a known party; those of unknown parties as counts by minute and address prefix,
- * so that a flood cannot fill it. */
+/* Refusals belong in the ledger: those of a known party one by one, the first REFUSALS_EACH of a minute; what it is refused
+ * beyond that, and all refusals of unknown parties, as counts by minute and address prefix.  So neither a flood nor a
+ * device that asks in a loop can fill it. */
 #ifndef KITH_SERVER_REFUSALS_H
 #define KITH_SERVER_REFUSALS_H
 
 #include "server/app.h"
+
+#define REFUSALS_EACH 10 /* entries of one known party in a minute */
 
 /* `via`: the door.  The answer itself is the caller's. */
 void refusal_note(struct app *app, const struct http_request *req, const char *via, const struct err *e);
