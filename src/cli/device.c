@@ -117,7 +117,7 @@ static bool run_add(void *ctx, const void *opts, const struct args_words *words,
 /* ---- ls, show, history ---- */
 
 struct ls_opts {
-    const char *model, *state, *serial;
+    const char *model, *state, *serial, *owner;
     int64_t limit;
 };
 
@@ -127,6 +127,7 @@ static const struct opt ls_rows[] = {
     {NULL, "model", OPT_TEXT, .arg = "NAME", .help = "only of this product type", AT(model)},
     {NULL, "state", OPT_TEXT, .arg = "STATE", .help = "only in this state", AT(state)},
     {NULL, "serial", OPT_TEXT, .arg = "TEXT", .help = "only with this serial number", AT(serial)},
+    {NULL, "owner", OPT_TEXT, .arg = "NAME", .help = "only of this owner", AT(owner)},
     {NULL, "limit", OPT_INT, 1, 100000000, .arg = "N", .help = "at most so many", AT(limit)},
 };
 
@@ -165,6 +166,7 @@ static bool run_ls(void *ctx, const void *opts, const struct args_words *words, 
         cli_put_query(&path, "model", o->model);
         cli_put_query(&path, "state", o->state);
         cli_put_query(&path, "serial", o->serial);
+        cli_put_query(&path, "owner", o->owner);
         cli_put_query(&path, "after", next[0] ? next : NULL);
         if (!cli_call_json(cli, "GET", buf_str(&path), NULL, 0, &reply, &j, e) ||
             !json_get_list(j, "devices", &list, e))
@@ -342,6 +344,57 @@ ACT(resume)
 ACT(revoke)
 ACT(retire)
 
+/* ---- owners ---- */
+
+struct owner_opts {
+    const char *owner, *why;
+};
+
+#undef AT
+#define AT(field) .offset = offsetof(struct owner_opts, field)
+static const struct opt owner_rows[] = {
+    {NULL, "owner", OPT_TEXT, 1, OWNER_NAME_MAX, .arg = "NAME", .help = "whose it is from now on", AT(owner),
+     .required = true},
+    {NULL, "why", OPT_TEXT, 1, 200, .arg = "TEXT", .help = "stands in the ledger", AT(why)},
+};
+
+/* from: who has it now; "" nobody, NULL whoever. */
+static bool give(struct cli *cli, const struct owner_opts *o, const char *device, const char *from, struct err *e)
+{
+    AUTO(json_free_auto) struct json *j = NULL;
+    AUTO(buf_clear) struct buf body = {0}, reply = {0}, out = {0};
+    const char *id, *owner;
+    buf_init(&body, 4096);
+    buf_init(&reply, CLI_ANSWER_MAX);
+    buf_init(&out, 4096);
+    struct json_out jo = json_out_of(&body);
+    json_out_map(&jo, NULL);
+    json_out_text(&jo, "owner", o->owner);
+    if (from)
+        json_out_text(&jo, "from", from);
+    if (o->why)
+        json_out_text(&jo, "why", o->why);
+    json_out_end(&jo);
+    if (!cli_call_json(cli, "POST", cli_path(cli, "/v1/devices/", device, "/owner"), &body, 0, &reply, &j, e))
+        return false;
+    if (cli->g.json)
+        return show_raw(cli, &reply, e);
+    if (!json_get_text(j, "id", 64, &id, e) || !json_get_text(j, "owner", OWNER_NAME_MAX, &owner, e))
+        return false;
+    buf_printf(&out, "%s belongs to %s\n", id, owner);
+    return cli_write(cli, &out, e);
+}
+
+static bool run_claim(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    return give(ctx, opts, words->v[0], "", e);
+}
+
+static bool run_transfer(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    return give(ctx, opts, words->v[0], NULL, e);
+}
+
 /* ---- token ---- */
 
 struct token_opts {
@@ -398,6 +451,12 @@ const struct verb device_verbs[] = {
      ROWS(revoke_rows, struct act_opts), 1, 1000, run_revoke},
     {"device retire", "DEVICE...", "end its life: revoke it, have its agent wipe its keys, leave a tombstone",
      ROWS(act_rows, struct act_opts), 1, 1000, run_retire},
+    {"device claim", "DEVICE", "give a device that is nobody's to its first owner", ROWS(owner_rows, struct owner_opts),
+     1, 1, run_claim},
+    {"device transfer", "DEVICE",
+     "give a device to another owner\n"
+     "Operators may do so with any device, an owner with its own. The new owner sees what happens from then on.",
+     ROWS(owner_rows, struct owner_opts), 1, 1, run_transfer},
     {"device token", "DEVICE", "a new one-time enrolment token; the one before is void",
      ROWS(token_rows, struct token_opts), 1, 1, run_token},
 };

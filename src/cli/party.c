@@ -23,7 +23,7 @@ struct party_opts {
 };
 
 static const char *const key_words[] = {"p256", "p384", "ed25519", "rsa2048", "rsa3072", "rsa4096", NULL};
-static const char *const role_words[] = {"admin", "security", "factory", "release", "data", "auditor", NULL};
+static const char *const role_words[] = {"admin", "security", "factory", "release", "data", "auditor", "owner", NULL};
 
 #define AT(field) .offset = offsetof(struct party_opts, field)
 #define OUT_ROW                                                                                                        \
@@ -37,8 +37,8 @@ static const char *const role_words[] = {"admin", "security", "factory", "releas
     }
 
 static const struct opt operator_rows[] = {
-    {NULL, "role", OPT_TEXT, .arg = "ROLE", .help = "admin, security, factory, release, data or auditor", AT(role),
-     .required = true},
+    {NULL, "role", OPT_TEXT, .arg = "ROLE", .help = "admin, security, factory, release, data, auditor or owner",
+     AT(role), .required = true},
     OUT_ROW,
     KEY_ROW,
 };
@@ -165,7 +165,7 @@ static bool run_operator_add(void *ctx, const void *opts, const struct args_word
     if (!known) {
         near = nearest_in(slice_str(o->role), role_words);
         err_set(e, ERR_OPTION, "there is no role \"%s\"", ERR_QUOTE(slice_str(o->role)));
-        return err_try(e, near ? "--role %s" : "admin, security, factory, release, data or auditor", near);
+        return err_try(e, near ? "--role %s" : "admin, security, factory, release, data, auditor or owner", near);
     }
     if (!certify(cli, "/v1/operators", name, o, dir, &reply, &j, e))
         return false;

@@ -1,5 +1,5 @@
-/* Who asks: the local socket's peer, or the holder of a certificate of ours.  Every route says what it wants; the answer to
- * everybody else is a refusal. */
+/* Who asks: the local socket's peer, or the holder of a certificate of ours.  Every route says which right it wants; the
+ * answer to everybody else is a refusal. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -10,6 +10,25 @@
 #include "server/records.h"
 #include "store/row.h"
 #include "x509/name.h"
+
+/* What each role may.  Who is an operator is for admin alone, or `security` could make itself one. */
+static const struct {
+    const char *name;
+    unsigned rights;
+} roles[] = {
+    {"admin", ACCESS_READ | ACCESS_ADD | ACCESS_ACT | ACCESS_SET | ACCESS_GRANT},
+    {"security", ACCESS_READ | ACCESS_ADD | ACCESS_ACT | ACCESS_SET},
+    {"factory", ACCESS_READ | ACCESS_ADD},
+    {"release", ACCESS_READ},
+    {"data", ACCESS_READ},
+    {"auditor", ACCESS_READ},
+    {"owner", ACCESS_OWNER},
+};
+
+const char *access_role(size_t i)
+{
+    return i < ARRAY_LEN(roles) ? roles[i].name : NULL;
+}
 
 const struct who *app_who(const struct http_request *req)
 {
@@ -103,20 +122,16 @@ static bool operator_role(struct app *app, struct who *w, struct err *e)
     return e->code == ERR_NONE;
 }
 
-static bool allowed(const struct who *w, unsigned auth)
+static unsigned rights_of(const struct who *w)
 {
-    static const unsigned bits[] = {[PARTY_UNKNOWN] = 0,
-                                    [PARTY_LOCAL] = ACCESS_OPERATOR | ACCESS_ADMIN,
-                                    [PARTY_DEVICE] = ACCESS_DEVICE,
-                                    [PARTY_GATEWAY] = ACCESS_GATEWAY,
-                                    [PARTY_OPERATOR] = ACCESS_OPERATOR,
-                                    [PARTY_OTHER] = 0};
-    if (auth == ACCESS_ANY)
-        return true;
-    unsigned has = bits[w->party];
-    if (w->party == PARTY_OPERATOR && (strcmp(w->role, "admin") == 0 || strcmp(w->role, "security") == 0))
-        has |= ACCESS_ADMIN;
-    return (has & auth) != 0;
+    if (w->party == PARTY_DEVICE)
+        return ACCESS_DEVICE;
+    if (w->party == PARTY_GATEWAY)
+        return ACCESS_GATEWAY;
+    for (size_t i = 0; i < ARRAY_LEN(roles); i++)
+        if ((w->party == PARTY_OPERATOR || w->party == PARTY_LOCAL) && strcmp(roles[i].name, w->role) == 0)
+            return roles[i].rights;
+    return 0;
 }
 
 bool access_admit(struct http_request *req, const struct http_route *route, void *arg, struct err *e)
@@ -136,7 +151,8 @@ bool access_admit(struct http_request *req, const struct http_route *route, void
     }
     if (!operator_role(app, w, e) || !check_time(app, w, route, e))
         return false;
-    if (allowed(w, route->auth))
+    w->rights = rights_of(w);
+    if (route->auth == ACCESS_ANY || (w->rights & route->auth))
         return true;
     err_set(e, ERR_DENIED, "%s may not %s %s", w->name, http_method(req), http_path(req));
     return err_try(e, "ask with the certificate of an operator whose role allows it, or over the local socket");

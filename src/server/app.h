@@ -56,14 +56,27 @@ struct who {
     char name[80];    /* as events have it: "operator:alice", "device:dev_...", "local:root" */
     char subject[72]; /* "alice", "dev_..." */
     char role[16];    /* of an operator; "admin" for root and our own user on the local socket */
+    unsigned rights;  /* ACCESS_* of party and role */
     struct cert cert; /* of the peer, if it is of ours; borrows the request */
     int64_t cert_id;
     struct err refused; /* set: the certificate is known and does not count (revoked, held, could not be looked up) */
 };
 const struct who *app_who(const struct http_request *req);
-/* What routes ask for (http_route.auth). */
-enum { ACCESS_ANY = 0, ACCESS_DEVICE = 1, ACCESS_GATEWAY = 2, ACCESS_OPERATOR = 4, ACCESS_ADMIN = 8 };
+/* What routes ask for (http_route.auth): one of these rights is enough.  Which role has which: the table in access.c. */
+enum {
+    ACCESS_ANY = 0,
+    ACCESS_DEVICE = 1,
+    ACCESS_GATEWAY = 2,
+    ACCESS_READ = 4,    /* look at everything */
+    ACCESS_ADD = 8,     /* make devices known, each with its first claim */
+    ACCESS_ACT = 16,    /* change and withdraw devices and certificates */
+    ACCESS_SET = 32,    /* models, topics, gateways, anchors */
+    ACCESS_GRANT = 64,  /* who is an operator */
+    ACCESS_OWNER = 128, /* an owner, about devices of its own: the handler looks (call_device) */
+};
 bool access_admit(struct http_request *req, const struct http_route *route, void *app, struct err *e);
+/* The roles' names in the table's order; NULL past the end. */
+const char *access_role(size_t i);
 
 /* Two keys: the log's and the issuing signer's; both have to have signed a checkpoint. */
 struct note_key;

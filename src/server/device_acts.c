@@ -439,6 +439,37 @@ struct edit_job {
     const struct device_edit *ed;
 };
 
+static struct event_draft draft_edit(const struct device_edit *ed, struct slice from, struct slice to)
+{
+    bool first = ed->owner_changes && from.n == 0;
+    struct event_draft d = event_draft_of(!ed->owner_changes ? EVENT_DEVICE_TAGS
+                                          : first            ? EVENT_DEVICE_CLAIMED
+                                                             : EVENT_DEVICE_OWNER);
+    event_set_text(&d, "who", ed->who);
+    event_set_text(&d, "device", ed->device);
+    if (first) {
+        event_set_slice(&d, "owner", to);
+        return d;
+    }
+    event_set_slice(&d, "from", from);
+    event_set_slice(&d, "to", to);
+    if (ed->owner_changes)
+        event_set_text(&d, "why", ed->why ? ed->why : "");
+    return d;
+}
+
+static bool check_edit(const struct device_edit *ed, const struct rows *r, struct err *e)
+{
+    if (device_state_is_permanent((enum device_state)rows_int(r, DEVICE_STATE)))
+        return err_set(e, ERR_TOMBSTONE, "device %s is gone for good", ed->device);
+    const char *owner = rows_text(r, DEVICE_OWNER);
+    if (!ed->owner_was || strcmp(ed->owner_was, owner) == 0)
+        return true;
+    err_set(e, ERR_CONFLICT, "device %s belongs to %s%s", ed->device, owner[0] ? "another owner" : "nobody",
+            owner[0] ? " already" : "");
+    return err_try(e, owner[0] ? "kith device transfer" : "kith device claim");
+}
+
 static bool run_edit(struct tx *tx, struct job *job, struct err *e)
 {
     const struct device_edit *ed = ((struct edit_job *)job)->ed;
@@ -447,24 +478,19 @@ static bool run_edit(struct tx *tx, struct job *job, struct err *e)
     struct value cols[DEVICE_COLS];
     const struct value key = value_text(ed->device);
     AUTO(rows_close) struct rows r = {0};
-    err_clear(e);
     if (!row_read(tx_db(tx), &table_device, &key, &r, e))
         return e->code ? false : err_set(e, ERR_NOTFOUND, "device %s is not known", ed->device);
-    if (device_state_is_permanent((enum device_state)rows_int(&r, DEVICE_STATE)))
-        return err_set(e, ERR_TOMBSTONE, "device %s is gone for good", ed->device);
+    if (!check_edit(ed, &r, e))
+        return false;
     row_values(&r, &table_device, cols);
-    struct event_draft d = event_draft_of(ed->owner_changes ? EVENT_DEVICE_OWNER : EVENT_DEVICE_TAGS);
     int which = ed->owner_changes ? DEVICE_OWNER : DEVICE_TAGS;
-    event_set_text(&d, "who", ed->who);
-    event_set_text(&d, "device", ed->device);
-    event_set_slice(&d, "from", cols[which].s);
-    cols[DEVICE_OWNER] = ed->owner_changes ? value_text(ed->owner) : cols[DEVICE_OWNER];
+    struct slice from = cols[which].s;
+    if (ed->owner_changes)
+        cols[DEVICE_OWNER] = value_text(ed->owner);
     if (ed->tags_change)
         cols[DEVICE_TAGS] = (struct value){.type = ed->tags.n ? VALUE_TEXT : VALUE_NULL, .s = ed->tags};
-    event_set_slice(&d, "to", cols[which].s);
-    if (ed->owner_changes)
-        event_set_text(&d, "why", ed->why ? ed->why : "");
     cols[DEVICE_UPDATED_AT] = value_int(tx_now_ms(tx) / 1000);
+    struct event_draft d = draft_edit(ed, from, cols[which].s);
     const struct change change = {.table = &table_device, .cols = cols};
     return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
 }

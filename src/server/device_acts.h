@@ -44,6 +44,7 @@ struct device_edit {
     const char *device, *who, *why;
     bool owner_changes, tags_change;
     const char *owner;
+    const char *owner_was; /* what has to be so still: "" nobody's; NULL: whatever it is.  Errors: ERR_CONFLICT */
     struct slice tags;
 };
 MUST_USE bool device_edit(struct app *app, const struct device_edit *ed, struct err *e);

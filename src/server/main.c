@@ -15,6 +15,7 @@
 #include "server/api/api.h"
 #include "server/birth.h"
 #include "server/doors/device.h"
+#include "server/entry_filter.h"
 #include "server/feed_hub.h"
 #include "server/gateways.h"
 #include "server/identity.h"
@@ -336,6 +337,19 @@ static bool wait_for_ca(struct app *app, struct err *e)
     return ok;
 }
 
+#define FILTERS_AT_ONCE 20 /* transactions of a tick: 160,000 entries */
+
+static void make_filters(struct app *app)
+{
+    struct err e = {0};
+    bool more = true;
+    for (int i = 0; more && i < FILTERS_AT_ONCE; i++)
+        if (!entry_filter_build(app, &more, &e)) {
+            LOG(&app->env, WARN, "history", "no filters of the ledger", log_err(&e));
+            return;
+        }
+}
+
 static bool run(struct app *app, const struct options *o, struct err *e)
 {
     app->crypto = &crypto_openssl;
@@ -357,6 +371,7 @@ static bool run(struct app *app, const struct options *o, struct err *e)
         usleep(TICK_MS * 1000);
         refusals_flush(app, false);
         signers_poll(app);
+        make_filters(app);
         if (app_now(app) - identity_at < IDENTITY_EVERY_S)
             continue;
         if (identity_renew(app, &ignored))

@@ -127,6 +127,6 @@ const struct http_route public_routes[] = {
     {"GET", "/ledger/tile/{path...}", get_tile, .doors = EVERYWHERE},
     {"GET", "/healthz", get_healthz, .doors = EVERYWHERE},
     {"GET", "/readyz", get_readyz, .doors = EVERYWHERE},
-    {"GET", "/metrics", get_metrics, .doors = HTTP_DOOR_TLS | HTTP_DOOR_LOCAL, .auth = ACCESS_OPERATOR},
+    {"GET", "/metrics", get_metrics, .doors = HTTP_DOOR_TLS | HTTP_DOOR_LOCAL, .auth = ACCESS_READ},
 };
 const size_t public_routes_n = ARRAY_LEN(public_routes);

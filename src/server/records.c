@@ -40,29 +40,31 @@ bool device_row_read(struct db *db, const char *id, struct device_row *out, stru
     return err_try(e, "kith device ls");
 }
 
-static const struct sql sql_by_serial = {"SELECT id FROM device WHERE serial = $1 ORDER BY id"};
-static const struct sql sql_by_model = {"SELECT id FROM device WHERE model = $1 AND serial = $2"};
+static const struct sql sql_find = {"SELECT id FROM device WHERE serial = $1 AND ($2 = '' OR model = $2) "
+                                    "AND ($3 = '' OR owner = $3) ORDER BY id"};
 
-bool device_find(struct db *db, const char *id_or_serial, const char *model, struct device_row *out, struct err *e)
+bool device_find(struct db *db, const char *id_or_serial, const char *model, const char *owner, struct device_row *out,
+                 struct err *e)
 {
-    if (!model && device_row_read(db, id_or_serial, out, e))
-        return true;
-    if (!model && e->code != ERR_NOTFOUND)
-        return false;
-    const struct value both[] = {value_text(model), value_text(id_or_serial)};
-    char id[DEVICE_ID_SIZE + 1];
+    char id[DEVICE_ID_SIZE + 1] = "";
+    const struct value args[] = {value_text(id_or_serial), value_text(model ? model : ""),
+                                 value_text(owner ? owner : "")};
     AUTO(rows_close) struct rows r = {0};
-    if (!db_query_row(db, model ? &sql_by_model : &sql_by_serial, model ? both : both + 1, model ? 2 : 1, &r, e)) {
-        if (e->code)
-            return false;
-        err_set(e, ERR_NOTFOUND, "no device has the id or serial number \"%s\"", ERR_QUOTE(slice_str(id_or_serial)));
-        return err_try(e, "kith device ls");
-    }
-    copy(id, sizeof id, rows_text(&r, 0));
+    if (!model && device_row_read(db, id_or_serial, out, e) && (!owner || strcmp(owner, out->owner) == 0))
+        return true;
+    if (!model && e->code && e->code != ERR_NOTFOUND)
+        return false;
+    *out = (struct device_row){0};
+    if (db_query_row(db, &sql_find, args, ARRAY_LEN(args), &r, e))
+        copy(id, sizeof id, rows_text(&r, 0));
+    else if (!e->code)
+        err_set(e, ERR_NOTFOUND, "no device has the id or serial number \"%s\"", ERR_QUOTE(args[0].s));
+    if (!id[0])
+        return e->code == ERR_NOTFOUND ? err_try(e, "kith device ls") : false;
     if (!model && rows_next(&r, e))
         return err_set(e, ERR_CONFLICT, "several devices have the serial number \"%s\"; name one by its id",
-                       ERR_QUOTE(slice_str(id_or_serial)));
-    return !(e && e->code) && device_row_read(db, id, out, e);
+                       ERR_QUOTE(args[0].s));
+    return !e->code && device_row_read(db, id, out, e);
 }
 
 static void copy_hash(uint8_t out[32], struct slice s)

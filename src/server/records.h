@@ -17,9 +17,9 @@ struct device_row {
 };
 /* Errors: ERR_NOTFOUND. */
 MUST_USE bool device_row_read(struct db *db, const char *id, struct device_row *out, struct err *e);
-/* By id, or by serial number where that is unique; `model` NULL: any. */
-MUST_USE bool device_find(struct db *db, const char *id_or_serial, const char *model, struct device_row *out,
-                          struct err *e);
+/* By id, or by serial number where that is unique; `model`, `owner` NULL: any.  The device of another owner is not found. */
+MUST_USE bool device_find(struct db *db, const char *id_or_serial, const char *model, const char *owner,
+                          struct device_row *out, struct err *e);
 
 struct claim_row {
     bool found;

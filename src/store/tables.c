@@ -98,6 +98,10 @@ const struct table table_note = {36, "note", COLUMNS(
     [NOTE_KEY] = TEXT("key"), [NOTE_VALUE] = BLOB("value"),
 ), NOTE_COLS, 1, false};
 
+const struct table table_entry_filter = {37, "entry_filter", COLUMNS(
+    [ENTRY_FILTER_POS] = INT("pos"), [ENTRY_FILTER_DATA] = BLOB("data"),
+), ENTRY_FILTER_COLS, 1, false};
+
 const struct table table_entry = {48, "entry", COLUMNS(
     [ENTRY_POS] = INT("pos"), [ENTRY_TIME_MS] = INT("time_ms"), [ENTRY_TYPE] = INT("type"), [ENTRY_LEAF] = BLOB("leaf"),
     [ENTRY_SALT] = BLOB_NULL("salt"), [ENTRY_PAYLOAD] = BLOB_NULL("payload"),
@@ -113,9 +117,9 @@ const struct table table_log = {50, "log", COLUMNS(
 /* clang-format on */
 
 const struct table *const tables_all[] = {
-    &table_model,   &table_device, &table_certificate, &table_claim,       &table_devkey,       &table_operator,
-    &table_gateway, &table_anchor, &table_setting,     &table_gateway_ack, &table_journal_mark, &table_checkpoint,
-    &table_note,    &table_entry,  &table_tile,        &table_log,
+    &table_model,   &table_device,       &table_certificate, &table_claim,       &table_devkey,       &table_operator,
+    &table_gateway, &table_anchor,       &table_setting,     &table_gateway_ack, &table_journal_mark, &table_checkpoint,
+    &table_note,    &table_entry_filter, &table_entry,       &table_tile,        &table_log,
 };
 const size_t tables_n = ARRAY_LEN(tables_all);
 
@@ -151,6 +155,7 @@ static const char *const migrations[] = {
     " created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, tags TEXT, lock_reason TEXT, PRIMARY KEY (id)) WITHOUT "
     "ROWID;"
     "CREATE UNIQUE INDEX device_serial ON device (serial, model);"
+    "CREATE INDEX device_owner ON device (owner, id) WHERE owner IS NOT NULL;"
 
     "CREATE TABLE certificate (id INTEGER PRIMARY KEY NOT NULL, serial BLOB NOT NULL, subject TEXT,"
     " subject_kind BIGINT NOT NULL, profile TEXT NOT NULL, spki BLOB NOT NULL, spki64 BIGINT NOT NULL,"
@@ -180,6 +185,7 @@ static const char *const migrations[] = {
     "CREATE TABLE checkpoint (node BIGINT NOT NULL, size BIGINT NOT NULL, note TEXT NOT NULL, made_at BIGINT NOT NULL,"
     " PRIMARY KEY (node, size)) WITHOUT ROWID;"
     "CREATE TABLE note (key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (key));"
+    "CREATE TABLE entry_filter (pos INTEGER PRIMARY KEY NOT NULL, data BLOB NOT NULL);"
 
     "CREATE TABLE entry (pos INTEGER PRIMARY KEY NOT NULL, time_ms BIGINT NOT NULL, type BIGINT NOT NULL,"
     " leaf BLOB NOT NULL, salt BLOB, payload BLOB);"

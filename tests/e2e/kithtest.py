@@ -349,7 +349,7 @@ class Kith:
     def entries(self):
         """The log's entries as [(sequence number, time in ms, type, fields)], from an export."""
         import cbor2
-        path = self.export("entries.export")
+        path, names = self.export("entries.export"), event_fields()
         with open(path, "rb") as f:
             f.readline()
             line = f.readline()
@@ -363,7 +363,8 @@ class Kith:
                     decoder.decode()
                 leaf, _salt, payload = decoder.decode()
                 leaf = cbor2.loads(leaf)
-                out.append((seq, leaf[2], leaf[3], cbor2.loads(payload)[0] if payload else {}))
+                fields = cbor2.loads(payload)[0] if payload else {}
+                out.append((seq, leaf[2], leaf[3], {names[leaf[3]][n]: v for n, v in fields.items()}))
         return out
 
     def sql(self, statement):
@@ -381,6 +382,13 @@ class Kith:
             return db.execute(sql).fetchall()
         finally:
             db.close()
+
+
+def event_fields():
+    """{type: {number of a field: its name}}, from the catalogue as people read it."""
+    with open(os.path.join(ROOT, "doc", "spec", "events.md")) as f:
+        rows = re.findall(r"^\| (\d+) \| `[^`]+` \|.*\| ([^|]*) \|$", f.read(), re.M)
+    return {int(n): {int(i): name for i, name in re.findall(r"(\d+) (\w+) \w+", fields)} for n, fields in rows}
 
 
 def certs_only(body):

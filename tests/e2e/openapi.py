@@ -17,7 +17,7 @@ METHODS = ("get", "put", "post", "delete")
 # Spoken by devices and gateways: RFC 7030, doc/guide/writing-a-device.md, doc/spec/feed.md.
 ELSEWHERE = re.compile(r"/\.well-known/|/device/v1/|/gate/v1/")
 ROUTE = re.compile(r'^\s*\{"(GET|POST|PUT|DELETE|PATCH)",\s*"(/[^"]*)",(.*)$', re.M)
-ROLES = {"ACCESS_OPERATOR": "operator", "ACCESS_ADMIN": "admin"}
+RIGHT = re.compile(r"ACCESS_(READ|ADD|ACT|SET|GRANT)")
 
 
 # ---- a schema: the subset of JSON Schema 2020-12 that the file uses; anything else in it is an error ----
@@ -103,7 +103,8 @@ def routes_of_sources():
             for method, route, rest in ROUTE.findall(f.read()):
                 route = route.replace("...}", "}")
                 if not ELSEWHERE.match(route):
-                    found[method.lower(), route] = next((r for a, r in ROLES.items() if a in rest), None)
+                    right = RIGHT.search(rest)
+                    found[method.lower(), route] = (right and right[1].lower(), "ACCESS_OWNER" in rest)
     return found
 
 
@@ -115,7 +116,7 @@ def operations(doc):
 
 
 def check_static(doc):
-    ours, theirs = {(m, p): op.get("x-role") for m, p, op in operations(doc)}, routes_of_sources()
+    ours, theirs = {(m, p): (op.get("x-right"), op.get("x-owner", False)) for m, p, op in operations(doc)}, routes_of_sources()
     assert len(theirs) > 20, "the sources' route tables are not found"
     wrong = [f"{m.upper()} {p}: only the {'server' if (m, p) in theirs else 'file'} has it" for m, p in set(ours) ^ set(theirs)]
     wrong += [f"{m.upper()} {p}: the file says {ours[m, p]}, the server {theirs[m, p]}"

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/queue.h"
+#include "server/records.h"
 #include "server/refusals.h"
 
 #define THREADS   2
@@ -146,6 +147,16 @@ bool call_int(const struct call *c, const char *name, int64_t min, int64_t max, 
 {
     *out = def;
     return !c->in || !json_has(c->in, name) || json_get_int(c->in, name, min, max, out, e);
+}
+
+const char *call_owner(const struct call *c)
+{
+    return (c->who->rights & ACCESS_READ) ? NULL : c->who->subject;
+}
+
+bool call_device(const struct call *c, struct device_row *out, struct err *e)
+{
+    return device_find(c->db, http_param(c->req, "id"), NULL, call_owner(c), out, e);
 }
 
 int64_t call_query_int(const struct call *c, const char *name, int64_t min, int64_t max, int64_t def)

@@ -48,6 +48,12 @@ MUST_USE bool call_text(const struct call *c, const char *name, size_t max, cons
                         struct err *e);
 MUST_USE bool call_int(const struct call *c, const char *name, int64_t min, int64_t max, int64_t def, int64_t *out,
                        struct err *e);
+/* The device that the route's {id} names, by id or serial number.  To an owner the devices of others do not exist, and a
+ * serial number that others have too is its own device's. */
+struct device_row;
+MUST_USE bool call_device(const struct call *c, struct device_row *out, struct err *e);
+/* The owner that asks; NULL if it is somebody who may look at everything. */
+const char *call_owner(const struct call *c);
 int64_t call_query_int(const struct call *c, const char *name, int64_t min, int64_t max, int64_t def);
 
 #endif

@@ -6,6 +6,7 @@
 #include "server/device_acts.h"
 #include "server/gateways.h"
 #include "server/pem.h"
+#include "server/records.h"
 #include "x509/name.h"
 
 #define LIST_MAX 1000
@@ -13,6 +14,10 @@
 static const struct sql sql_list = {"SELECT id, serial, subject, subject_kind, profile, not_before, not_after, "
                                     "revoked_at, reason, hold FROM certificate "
                                     "WHERE id > $1 AND ($2 = '' OR subject = $2) ORDER BY id LIMIT $3"};
+static const struct sql sql_list_owner = {
+    "SELECT c.id, c.serial, c.subject, c.subject_kind, c.profile, c.not_before, c.not_after, c.revoked_at, c.reason, "
+    "c.hold FROM device d JOIN certificate c ON c.subject = d.id AND c.subject_kind = 0 "
+    "WHERE c.id > $1 AND ($2 = '' OR c.subject = $2) AND d.owner = $4 ORDER BY c.id LIMIT $3"};
 static const struct sql sql_one = {"SELECT id, serial, subject, subject_kind, profile, not_before, not_after, "
                                    "revoked_at, reason, hold, der FROM certificate "
                                    "WHERE id = $1"};
@@ -39,9 +44,10 @@ static bool list(struct call *c, struct err *e)
     int64_t last = 0, n = 0, limit = call_query_int(c, "limit", 1, LIST_MAX, 100);
     (void)http_query(c->req, "subject", subject, sizeof subject);
     const struct value args[] = {value_int(call_query_int(c, "after", 0, INT64_MAX, 0)), value_text(subject),
-                                 value_int(limit)};
+                                 value_int(limit), value_text(call_owner(c))};
+    bool all = !call_owner(c);
     AUTO(rows_close) struct rows r = {0};
-    if (!db_query(c->db, &sql_list, args, ARRAY_LEN(args), &r, e))
+    if (!db_query(c->db, all ? &sql_list : &sql_list_owner, args, all ? 3 : 4, &r, e))
         return false;
     json_out_list(&c->out, "certificates");
     for (; rows_next(&r, e); n++) {
@@ -78,6 +84,17 @@ static bool id_of(struct call *c, int64_t *id, struct err *e)
                    ERR_QUOTE(slice_str(text)));
 }
 
+/* An owner sees those of its own devices; false without an error: no. */
+static bool may_see(const struct call *c, const struct rows *r, struct err *e)
+{
+    struct device_row d;
+    if (!call_owner(c))
+        return true;
+    if (rows_int(r, 3) != CERT_DEVICE || !device_row_read(c->db, rows_text(r, 2), &d, e))
+        return e->code == ERR_NOTFOUND ? (err_clear(e), false) : false;
+    return strcmp(d.owner, call_owner(c)) == 0;
+}
+
 static bool show(struct call *c, struct err *e)
 {
     int64_t id;
@@ -85,8 +102,7 @@ static bool show(struct call *c, struct err *e)
         return false;
     const struct value args[] = {value_int(id)};
     AUTO(rows_close) struct rows r = {0};
-    err_clear(e);
-    if (!db_query_row(c->db, &sql_one, args, 1, &r, e))
+    if (!db_query_row(c->db, &sql_one, args, 1, &r, e) || !may_see(c, &r, e))
         return e->code ? false : err_set(e, ERR_NOTFOUND, "certificate %lld is not known", (long long)id);
     put_cert(c, &r);
     AUTO(buf_clear) struct buf pem = {0};
@@ -136,9 +152,9 @@ static bool show_ca(struct call *c, struct err *e)
 }
 
 const struct api_row api_certs[] = {
-    {"GET", "/v1/certs", list, ACCESS_OPERATOR},
-    {"GET", "/v1/certs/{id}", show, ACCESS_OPERATOR},
-    {"POST", "/v1/certs/{id}/revoke", revoke, ACCESS_ADMIN},
-    {"GET", "/v1/ca", show_ca, ACCESS_OPERATOR},
+    {"GET", "/v1/certs", list, ACCESS_READ | ACCESS_OWNER},
+    {"GET", "/v1/certs/{id}", show, ACCESS_READ | ACCESS_OWNER},
+    {"POST", "/v1/certs/{id}/revoke", revoke, ACCESS_ACT},
+    {"GET", "/v1/ca", show_ca, ACCESS_READ | ACCESS_OWNER},
 };
 const size_t api_certs_n = ARRAY_LEN(api_certs);

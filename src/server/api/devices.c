@@ -9,6 +9,7 @@
 #include "server/api/api.h"
 #include "server/device_acts.h"
 #include "server/gateways.h"
+#include "server/records.h"
 #include "store/row.h"
 
 #define CLAIM_S     (7 * 86400) /* how long a claim is open unless asked otherwise */
@@ -188,8 +189,7 @@ static bool new_claim(struct call *c, struct err *e)
     struct device_row dev;
     struct device_new d = {.claim_wanted = true};
     int64_t expires_s;
-    if (!device_find(c->db, http_param(c->req, "id"), NULL, &dev, e) ||
-        !call_int(c, "expires_s", 60, CLAIM_S_MAX, CLAIM_S, &expires_s, e))
+    if (!call_device(c, &dev, e) || !call_int(c, "expires_s", 60, CLAIM_S_MAX, CLAIM_S, &expires_s, e))
         return false;
     snprintf(d.id, sizeof d.id, "%s", dev.id);
     d.claim_expires_at = app_now(c->app) + expires_s;
@@ -212,27 +212,32 @@ static void put_device(struct call *c, const struct device_row *d)
         json_out_text(&c->out, "locked", d->lock_reason);
 }
 
-static const struct sql sql_list = {
-    "SELECT id FROM device WHERE id > $1 AND ($2 = '' OR model = $2) AND ($3 = 0 OR state = $3) "
-    "AND ($4 = '' OR serial = $4) ORDER BY id LIMIT $5"};
+#define LIST_SQL                                                                                                       \
+    "SELECT id FROM device WHERE id > $1 AND ($2 = '' OR model = $2) AND ($3 = 0 OR state = $3) "                      \
+    "AND ($4 = '' OR serial = $4) "
+static const struct sql sql_list = {LIST_SQL "ORDER BY id LIMIT $5"};
+static const struct sql sql_list_owner = {LIST_SQL "AND owner = $6 ORDER BY id LIMIT $5"};
 
 static bool list(struct call *c, struct err *e)
 {
     char after[DEVICE_ID_SIZE + 1] = "", model[MODEL_NAME_MAX + 1] = "", state[16] = "",
-                                serial[DEVICE_SERIAL_MAX + 1] = "";
+                                serial[DEVICE_SERIAL_MAX + 1] = "", named[OWNER_NAME_MAX + 1] = "";
+    const char *owner = call_owner(c);
     struct device_row d = {0};
     (void)http_query(c->req, "after", after, sizeof after);
     (void)http_query(c->req, "model", model, sizeof model);
     (void)http_query(c->req, "serial", serial, sizeof serial);
     (void)http_query(c->req, "state", state, sizeof state);
+    if (!owner && http_query(c->req, "owner", named, sizeof named))
+        owner = named;
     enum device_state which = device_state_from_name(state);
     if (state[0] && which == DEVICE_NONE)
         return err_set(e, ERR_USAGE, "\"%s\" is no state of a device", ERR_QUOTE(slice_str(state)));
     int64_t limit = call_query_int(c, "limit", 1, LIST_MAX, 100), n = 0;
-    const struct value args[] = {value_text(after), value_text(model), value_int(which), value_text(serial),
-                                 value_int(limit)};
+    const struct value args[] = {value_text(after),  value_text(model), value_int(which),
+                                 value_text(serial), value_int(limit),  value_text(owner)};
     AUTO(rows_close) struct rows r = {0};
-    if (!db_query(c->db, &sql_list, args, ARRAY_LEN(args), &r, e))
+    if (!db_query(c->db, owner ? &sql_list_owner : &sql_list, args, owner ? 6 : 5, &r, e))
         return false;
     json_out_list(&c->out, "devices");
     for (; rows_next(&r, e); n++) {
@@ -255,7 +260,7 @@ static const struct sql sql_certs = {
 static bool show(struct call *c, struct err *e)
 {
     struct device_row d;
-    if (!device_find(c->db, http_param(c->req, "id"), NULL, &d, e))
+    if (!call_device(c, &d, e))
         return false;
     put_device(c, &d);
     const struct value args[] = {value_text(d.id)};
@@ -308,8 +313,7 @@ static bool act(struct call *c, struct err *e)
         return err_set(e, ERR_NOTFOUND, "nothing is done to devices by \"%s\"", ERR_QUOTE(slice_str(verb)));
     struct device_act da = {.who = c->who->name, .to = a->to, .reason = a->reason};
     if (!call_text(c, "why", 200, "", &da.why, e) || !call_text(c, "reason", 40, "", &reason, e) ||
-        !call_int(c, "wait_ms", 0, WAIT_MS_MAX, 0, &wait_ms, e) ||
-        !device_find(c->db, http_param(c->req, "id"), NULL, &d, e))
+        !call_int(c, "wait_ms", 0, WAIT_MS_MAX, 0, &wait_ms, e) || !call_device(c, &d, e))
         return false;
     if (reason[0] && !revocation_reason_is_final(da.reason = revocation_reason_from_name(reason)))
         return err_set(e, ERR_USAGE, "\"%s\" is no reason to revoke for good", ERR_QUOTE(slice_str(reason)));
@@ -322,16 +326,34 @@ static bool act(struct call *c, struct err *e)
     return wait_ms == 0 || gateways_wait(c, da.ticket, (int)wait_ms, e);
 }
 
+static const struct sql sql_owner = {
+    "SELECT name FROM operator WHERE name = $1 AND role = 'owner' AND removed_at IS NULL"};
+
+/* An owner may hand its device on, but only to one who will see it then. */
+static bool check_heir(struct call *c, const char *owner, struct err *e)
+{
+    const struct value args[] = {value_text(owner)};
+    AUTO(rows_close) struct rows r = {0};
+    if (!call_owner(c) || db_query_row(c->db, &sql_owner, args, 1, &r, e))
+        return true;
+    return e->code ? false : err_set(e, ERR_NOTFOUND, "no owner \"%s\" is known", ERR_QUOTE(args[0].s));
+}
+
+/* POST {"owner": NAME, "from": who has it now}: "" for a device that nobody has, anything if it is not given. */
 static bool set_owner(struct call *c, struct err *e)
 {
     struct device_row d;
-    const char *owner, *why;
+    const char *owner, *why, *from = NULL;
     if (!call_text(c, "owner", OWNER_NAME_MAX, NULL, &owner, e) || !call_text(c, "why", 200, "", &why, e) ||
-        !name_check("owner", slice_str(owner), OWNER_NAME_MAX, e) ||
-        !device_find(c->db, http_param(c->req, "id"), NULL, &d, e))
+        (json_has(c->in, "from") && !call_text(c, "from", OWNER_NAME_MAX, NULL, &from, e)) ||
+        !name_check("owner", slice_str(owner), OWNER_NAME_MAX, e) || !call_device(c, &d, e) || !check_heir(c, owner, e))
         return false;
-    const struct device_edit ed = {
-        .device = d.id, .who = c->who->name, .why = why, .owner_changes = true, .owner = owner};
+    const struct device_edit ed = {.device = d.id,
+                                   .who = c->who->name,
+                                   .why = why,
+                                   .owner_changes = true,
+                                   .owner = owner,
+                                   .owner_was = call_owner(c) ? call_owner(c) : from};
     json_out_text(&c->out, "id", d.id);
     json_out_text(&c->out, "owner", owner);
     return device_edit(c->app, &ed, e);
@@ -344,7 +366,7 @@ static bool set_tags(struct call *c, struct err *e)
     struct device_edit ed = {.who = c->who->name, .tags_change = true};
     arena_init(&a, 8192);
     bool ok = (c->in && json_has(c->in, "tags")) || err_set(e, ERR_USAGE, "\"tags\" is missing");
-    ok = ok && read_tags(c->in, &a, &ed.tags, e) && device_find(c->db, http_param(c->req, "id"), NULL, &d, e);
+    ok = ok && read_tags(c->in, &a, &ed.tags, e) && call_device(c, &d, e);
     if (ok) {
         ed.device = d.id;
         json_out_text(&c->out, "id", d.id);
@@ -356,15 +378,15 @@ static bool set_tags(struct call *c, struct err *e)
 }
 
 const struct api_row api_devices[] = {
-    {"POST", "/v1/devices", add, ACCESS_ADMIN},
-    {"POST", "/v1/devices/batch", add_batch, ACCESS_ADMIN | API_LINES},
-    {"GET", "/v1/devices", list, ACCESS_OPERATOR},
-    {"GET", "/v1/devices/{id}", show, ACCESS_OPERATOR},
-    {"GET", "/v1/devices/{id}/history", history_show, ACCESS_OPERATOR},
-    {"GET", "/v1/devices/{id}/statement", statement_show, ACCESS_OPERATOR},
-    {"POST", "/v1/devices/{id}/token", new_claim, ACCESS_ADMIN},
-    {"POST", "/v1/devices/{id}/owner", set_owner, ACCESS_ADMIN},
-    {"POST", "/v1/devices/{id}/tags", set_tags, ACCESS_ADMIN},
-    {"POST", "/v1/devices/{id}/{act}", act, ACCESS_ADMIN},
+    {"POST", "/v1/devices", add, ACCESS_ADD},
+    {"POST", "/v1/devices/batch", add_batch, ACCESS_ADD | API_LINES},
+    {"GET", "/v1/devices", list, ACCESS_READ | ACCESS_OWNER},
+    {"GET", "/v1/devices/{id}", show, ACCESS_READ | ACCESS_OWNER},
+    {"GET", "/v1/devices/{id}/history", history_show, ACCESS_READ | ACCESS_OWNER},
+    {"GET", "/v1/devices/{id}/statement", statement_show, ACCESS_READ | ACCESS_OWNER},
+    {"POST", "/v1/devices/{id}/token", new_claim, ACCESS_ACT},
+    {"POST", "/v1/devices/{id}/owner", set_owner, ACCESS_ACT | ACCESS_OWNER},
+    {"POST", "/v1/devices/{id}/tags", set_tags, ACCESS_ACT},
+    {"POST", "/v1/devices/{id}/{act}", act, ACCESS_ACT},
 };
 const size_t api_devices_n = ARRAY_LEN(api_devices);

@@ -89,8 +89,8 @@ static bool export_log(struct call *c, struct err *e)
 }
 
 const struct api_row api_ledger[] = {
-    {"POST", "/v1/ledger/checkpoint", checkpoint, ACCESS_OPERATOR},
-    {"GET", "/v1/ledger/prove", prove, ACCESS_OPERATOR},
-    {"GET", "/v1/ledger/export", export_log, ACCESS_OPERATOR},
+    {"POST", "/v1/ledger/checkpoint", checkpoint, ACCESS_READ},
+    {"GET", "/v1/ledger/prove", prove, ACCESS_READ},
+    {"GET", "/v1/ledger/export", export_log, ACCESS_READ},
 };
 const size_t api_ledger_n = ARRAY_LEN(api_ledger);

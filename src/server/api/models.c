@@ -162,9 +162,9 @@ static bool list(struct call *c, struct err *e)
 }
 
 const struct api_row api_models[] = {
-    {"GET", "/v1/models", list, ACCESS_OPERATOR},
-    {"POST", "/v1/models", add, ACCESS_ADMIN},
-    {"GET", "/v1/models/{name}", show, ACCESS_OPERATOR},
-    {"PUT", "/v1/models/{name}", set, ACCESS_ADMIN},
+    {"GET", "/v1/models", list, ACCESS_READ},
+    {"POST", "/v1/models", add, ACCESS_SET},
+    {"GET", "/v1/models/{name}", show, ACCESS_READ},
+    {"PUT", "/v1/models/{name}", set, ACCESS_SET},
 };
 const size_t api_models_n = ARRAY_LEN(api_models);

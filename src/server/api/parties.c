@@ -185,7 +185,6 @@ static bool gateway_remove(struct call *c, struct err *e)
 
 static bool operator_add(struct call *c, struct err *e)
 {
-    static const char *const roles[] = {"admin", "security", "factory", "release", "data", "auditor"};
     const char *name, *role;
     bool known = false;
     struct issuance *is = calloc(1, sizeof *is);
@@ -193,11 +192,11 @@ static bool operator_add(struct call *c, struct err *e)
     bool ok = is || err_set(e, ERR_NOMEM, "operator");
     ok = ok && call_text(c, "name", NAME_MAX_, NULL, &name, e) && call_text(c, "role", 16, NULL, &role, e) &&
          party_name_check("operator", slice_str(name), NAME_MAX_, e);
-    for (size_t i = 0; ok && i < ARRAY_LEN(roles); i++)
-        known = known || strcmp(roles[i], role) == 0;
+    for (size_t i = 0; ok && access_role(i); i++)
+        known = known || strcmp(access_role(i), role) == 0;
     if (ok && !known)
         ok = err_set(e, ERR_USAGE, "\"%s\" is no role", ERR_QUOTE(slice_str(role))) ||
-             err_try(e, "one of admin, security, factory, release, data, auditor");
+             err_try(e, "one of admin, security, factory, release, data, auditor, owner");
     ok = ok && certify(c, CERT_OPERATOR, "operator", name, is, e);
     if (ok) {
         event_set_text(&d, "who", c->who->name);
@@ -313,14 +312,14 @@ static bool anchor_remove(struct call *c, struct err *e)
 }
 
 const struct api_row api_parties[] = {
-    {"GET", "/v1/gateways", gateway_list, ACCESS_OPERATOR},
-    {"POST", "/v1/gateways", gateway_add, ACCESS_ADMIN},
-    {"DELETE", "/v1/gateways/{name}", gateway_remove, ACCESS_ADMIN},
-    {"GET", "/v1/operators", operator_list, ACCESS_OPERATOR},
-    {"POST", "/v1/operators", operator_add, ACCESS_ADMIN},
-    {"DELETE", "/v1/operators/{name}", operator_remove, ACCESS_ADMIN},
-    {"GET", "/v1/anchors", anchor_list, ACCESS_OPERATOR},
-    {"POST", "/v1/anchors", anchor_add, ACCESS_ADMIN},
-    {"DELETE", "/v1/anchors/{name}", anchor_remove, ACCESS_ADMIN},
+    {"GET", "/v1/gateways", gateway_list, ACCESS_READ},
+    {"POST", "/v1/gateways", gateway_add, ACCESS_SET},
+    {"DELETE", "/v1/gateways/{name}", gateway_remove, ACCESS_SET},
+    {"GET", "/v1/operators", operator_list, ACCESS_READ},
+    {"POST", "/v1/operators", operator_add, ACCESS_GRANT},
+    {"DELETE", "/v1/operators/{name}", operator_remove, ACCESS_GRANT},
+    {"GET", "/v1/anchors", anchor_list, ACCESS_READ},
+    {"POST", "/v1/anchors", anchor_add, ACCESS_SET},
+    {"DELETE", "/v1/anchors/{name}", anchor_remove, ACCESS_SET},
 };
 const size_t api_parties_n = ARRAY_LEN(api_parties);

@@ -1,39 +1,36 @@
 /* The signed statement that a device is gone: the ledger entry that says so, its place in the tree, and the checkpoint that both
  * signers signed; a file that verifies without us (c2sp.org/tlog-proof). */
 #include "core/merkle.h"
-#include "ledger/entry.h"
-#include "model/event.h"
+#include "server/entry_filter.h"
 #include "server/gateways.h"
 #include "server/notary.h"
 #include "server/records.h"
 
 #define WAIT_MS 5000
 
-static const struct sql sql_ends = {"SELECT pos, leaf, payload, type FROM entry WHERE pos >= $1 AND pos < $2 AND "
-                                    "time_ms >= $3 AND (type = $4 OR type = $5) "
-                                    "AND payload IS NOT NULL ORDER BY pos DESC"};
+static bool is_end(void *ctx, const struct entry_found *f)
+{
+    if (f->type != EVENT_DEVICE_RETIRED && f->type != EVENT_DEVICE_STATE)
+        return true;
+    *(int64_t *)ctx = (int64_t)f->seq;
+    return false;
+}
 
-/* The entry by which the device came into its permanent state. */
+static const struct sql sql_leaf = {"SELECT leaf FROM entry WHERE pos = $1"};
+
+/* The entry by which the device came into its permanent state: the last that changed its state. */
 static bool find_entry(struct call *c, const struct device_row *d, uint64_t *seq, struct slice *leaf, struct rows *r,
                        struct err *e)
 {
-    uint8_t node = (uint8_t)c->app->settings.node;
-    const struct value args[] = {value_int(entry_pos(node, 0)), value_int(entry_pos((uint8_t)(node + 1), 0)),
-                                 value_int((d->updated_at - 1) * 1000), value_int(EVENT_DEVICE_RETIRED),
-                                 value_int(EVENT_DEVICE_STATE)};
-    struct entry_payload p;
-    if (!db_query(c->db, &sql_ends, args, ARRAY_LEN(args), r, e))
+    int64_t found = -1;
+    if (!entry_filter_scan(c->app, c->db, d->id, (d->updated_at - 1) * 1000, is_end, &found, e))
         return false;
-    while (rows_next(r, e)) {
-        struct err ignored;
-        if (!entry_read_payload(rows_blob(r, 2), &p, &ignored) ||
-            !slice_eq(event_get_text((unsigned)rows_int(r, 3), p.fields, "device"), slice_str(d->id)))
-            continue;
-        *seq = entry_seq(rows_int(r, 0));
-        *leaf = rows_blob(r, 1);
-        return true;
-    }
-    return e->code ? false : err_set(e, ERR_NOTFOUND, "the ledger has no entry of the end of %s", d->id);
+    const struct value args[] = {value_int(entry_pos((uint8_t)c->app->settings.node, (uint64_t)found))};
+    if (found < 0 || !db_query_row(c->db, &sql_leaf, args, 1, r, e))
+        return e->code ? false : err_set(e, ERR_NOTFOUND, "the ledger has no entry of the end of %s", d->id);
+    *seq = (uint64_t)found;
+    *leaf = rows_blob(r, 0);
+    return true;
 }
 
 bool statement_show(struct call *c, struct err *e)
@@ -45,7 +42,7 @@ bool statement_show(struct call *c, struct err *e)
     struct slice leaf;
     struct merkle_proof proof;
     AUTO(rows_close) struct rows r = {0};
-    if (!device_find(c->db, http_param(c->req, "id"), NULL, &d, e))
+    if (!call_device(c, &d, e))
         return false;
     if (!device_state_is_permanent(d.state))
         return err_set(e, ERR_CONFLICT, "device %s is %s", d.id, device_state_name(d.state));

@@ -90,7 +90,7 @@ static bool doctor(struct call *c, struct err *e)
 }
 
 const struct api_row api_status[] = {
-    {"GET", "/v1/status", status, ACCESS_OPERATOR},
-    {"GET", "/v1/doctor", doctor, ACCESS_OPERATOR},
+    {"GET", "/v1/status", status, ACCESS_READ},
+    {"GET", "/v1/doctor", doctor, ACCESS_READ},
 };
 const size_t api_status_n = ARRAY_LEN(api_status);

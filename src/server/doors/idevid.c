@@ -66,7 +66,7 @@ static bool register_device(struct app *app, const char *model, const char *seri
         return false;
     if (each.code && each.code != ERR_CONFLICT) /* somebody else has just added it */
         return err_set(e, each.code, "%s", each.what);
-    return device_find(app_db(app), serial, model, out, e);
+    return device_find(app_db(app), serial, model, NULL, out, e);
 }
 
 bool est_by_idevid(struct app *app, struct issuance *is, struct slice der, struct err *e)
@@ -92,7 +92,7 @@ bool est_by_idevid(struct app *app, struct issuance *is, struct slice der, struc
     memcpy(serial, sn.p, sn.n);
     size_t which = (size_t)(path.path[path.n - 1] - a.cert);
     const char *model = a.model[which][0] ? a.model[which] : NULL;
-    if (!device_find(app_db(app), serial, model, &dev, e) &&
+    if (!device_find(app_db(app), serial, model, NULL, &dev, e) &&
         (e->code != ERR_NOTFOUND || !a.registers[which] || !register_device(app, model, serial, &dev, e)))
         return false;
     memcpy(is->old_der, der.p, der.n);
