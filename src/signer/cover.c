@@ -4,7 +4,7 @@
 
 #include "core/cbor.h"
 
-#define LEAF_FIELDS 7
+#define LEAF_FIELDS 6
 
 void cover_init(struct cover *c, const struct crypto *crypto)
 {
@@ -99,8 +99,7 @@ static bool leaf_ref(struct slice leaf_data, struct slice *ref, struct err *e)
     uint64_t version = cbor_get_uint(&r);
     for (int i = 0; i < 3; i++)
         cbor_get_uint(&r); /* node, time, type */
-    cbor_get_bstr_n(&r, SHA256_SIZE);
-    cbor_skip(&r);
+    cbor_get_bstr_n(&r, SHA256_SIZE); /* commitment */
     *ref = cbor_take_null(&r) ? (struct slice){0} : cbor_get_bstr_n(&r, SHA256_SIZE);
     return (reader_end(&r) && version == 1) || err_set(e, ERR_CBOR, "not the leaf of a ledger entry");
 }

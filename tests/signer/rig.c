@@ -397,13 +397,12 @@ void rig_enter(struct rig *r, const uint8_t *ref)
     struct merkle_hash h;
     struct writer w = WRITER_ARRAY(leaf), hw = WRITER_ARRAY(head);
     static const uint8_t commitment[SHA256_SIZE] = {1};
-    cbor_put_array(&w, 7);
+    cbor_put_array(&w, 6);
     cbor_put_uint(&w, 1);
     cbor_put_uint(&w, 1);
     cbor_put_uint(&w, 1000 + r->tree.size);
     cbor_put_uint(&w, 1);
     cbor_put_bstr(&w, SLICE_ARRAY(commitment));
-    cbor_put_array(&w, 0);
     if (ref)
         cbor_put_bstr(&w, slice_of(ref, SHA256_SIZE));
     else

@@ -20,13 +20,12 @@ static void leaf(struct cover *c, const uint8_t *ref, uint64_t time)
     uint8_t bytes[128], commitment[SHA256_SIZE] = {7};
     struct writer w = WRITER_ARRAY(bytes);
     struct err e;
-    cbor_put_array(&w, 7);
+    cbor_put_array(&w, 6);
     cbor_put_uint(&w, 1);
     cbor_put_uint(&w, 1);
     cbor_put_uint(&w, time);
     cbor_put_uint(&w, 1);
     cbor_put_bstr(&w, SLICE_ARRAY(commitment));
-    cbor_put_array(&w, 0);
     if (ref)
         cbor_put_bstr(&w, slice_of(ref, SHA256_SIZE));
     else
