@@ -98,6 +98,9 @@ void der_close(struct writer *w, size_t mark);
 void der_close_set_of(struct writer *w, size_t mark);
 
 void der_put(struct writer *w, uint8_t tag, struct slice content);
+/* Tag and length of an element whose content of n bytes follows; for what is too large to be moved by der_close(). */
+void der_put_head(struct writer *w, uint8_t tag, size_t n);
+size_t der_head_size(size_t n);
 /* An element that is DER already. */
 void der_put_raw(struct writer *w, struct slice whole);
 void der_put_uint(struct writer *w, struct slice magnitude); /* big-endian; leading zeros are dropped */

@@ -79,10 +79,15 @@ void der_close_set_of(struct writer *w, size_t mark)
     der_close(w, mark);
 }
 
-void der_put(struct writer *w, uint8_t tag, struct slice content)
+size_t der_head_size(size_t n)
 {
-    uint8_t head[6] = {tag, (uint8_t)content.n};
-    size_t more = length_bytes(content.n);
+    return 2 + length_bytes(n);
+}
+
+void der_put_head(struct writer *w, uint8_t tag, size_t n)
+{
+    uint8_t head[6] = {tag, (uint8_t)n};
+    size_t more = length_bytes(n);
     if (more > 4) {
         writer_fail(w);
         return;
@@ -90,8 +95,13 @@ void der_put(struct writer *w, uint8_t tag, struct slice content)
     if (more)
         head[1] = (uint8_t)(0x80 | more);
     for (size_t i = 0; i < more; i++)
-        head[2 + i] = (uint8_t)(content.n >> (8 * (more - 1 - i)));
+        head[2 + i] = (uint8_t)(n >> (8 * (more - 1 - i)));
     writer_put(w, slice_of(head, 2 + more));
+}
+
+void der_put(struct writer *w, uint8_t tag, struct slice content)
+{
+    der_put_head(w, tag, content.n);
     writer_put(w, content);
 }
 

@@ -2,7 +2,6 @@
 
 #include "core/der.h"
 #include "core/oid.h"
-#include "keys/key.h"
 
 /* RSASSA-PSS-params (RFC 4055 section 3.1): digest, MGF1 with the same, salt as long as the digest. */
 #define PSS_ID(hash, salt)                                                                                             \
@@ -157,56 +156,4 @@ uint32_t eku_read(struct reader *r)
         eku |= eku_from_oid(der_oid(&in));
     der_leave(r, &in);
     return eku;
-}
-
-bool alg_verify(const struct crypto *c, enum sig_alg alg, struct slice spki, struct slice tbs, struct slice sig,
-                struct err *e)
-{
-    uint8_t raw[SIG_MAX];
-    size_t raw_n;
-    if (alg == SIG_NONE) {
-        err_set(e, ERR_SIG_ALG, "signature algorithm not taken");
-        return err_try(e, "sign by ECDSA, RSA or RSA-PSS with SHA-256 or SHA-384, or by Ed25519");
-    }
-    if (!sig_from_der(alg, sig, raw, sizeof raw, &raw_n, e))
-        return false;
-    return c->verify(alg, spki, &tbs, 1, slice_of(raw, raw_n), e);
-}
-
-size_t alg_head_size(size_t n)
-{
-    return n < 0x80 ? 2 : n < 0x100 ? 3 : n < 0x10000 ? 4 : n < 0x1000000 ? 5 : 6;
-}
-
-void alg_put_head(struct writer *w, uint8_t tag, size_t n)
-{
-    size_t len = alg_head_size(n) - 2;
-    writer_u8(w, tag);
-    if (len)
-        writer_u8(w, (uint8_t)(0x80 | len));
-    for (size_t i = len ? len : 1; i--;)
-        writer_u8(w, (uint8_t)(n >> (8 * i)));
-}
-
-bool alg_assemble(struct slice tbs, enum sig_alg alg, struct slice sig, struct writer *w, struct err *e)
-{
-    uint8_t der[SIG_MAX];
-    size_t n;
-    struct slice id = alg_id(alg);
-    if (!id.n)
-        return err_set(e, ERR_SIG_ALG, "signature algorithm %d cannot stand in X.509", (int)alg);
-    if (!sig_to_der(alg, sig, der, sizeof der, &n, e))
-        return false;
-    alg_put_head(w, DER_SEQUENCE, tbs.n + id.n + alg_head_size(n + 1) + n + 1);
-    writer_put(w, tbs);
-    writer_put(w, id);
-    der_put_bits(w, slice_of(der, n));
-    return writer_ok(w) || err_set(e, ERR_TEMPLATE, "the buffer is too small for what is signed");
-}
-
-bool alg_sign(struct slice tbs, const struct signer *s, struct writer *w, struct err *e)
-{
-    uint8_t sig[SIG_MAX];
-    size_t n;
-    return s->sign(s->ctx, &tbs, 1, sig, &n, e) && alg_assemble(tbs, s->alg, slice_of(sig, n), w, e);
 }

@@ -43,15 +43,4 @@ uint32_t ku_from_name(struct slice name);
 uint32_t eku_from_name(struct slice name);
 extern const char *const ku_names[], *const eku_names[];
 
-/* The signature of a signed structure (X.509 form) over its to-be-signed bytes.  Errors: as crypto->verify. */
-MUST_USE bool alg_verify(const struct crypto *c, enum sig_alg alg, struct slice spki, struct slice tbs,
-                         struct slice sig, struct err *e);
-/* SEQUENCE { tbs, AlgorithmIdentifier, BIT STRING } of a signature in COSE form: how certificates, CSRs and CRLs end. */
-MUST_USE bool alg_assemble(struct slice tbs, enum sig_alg alg, struct slice sig, struct writer *w, struct err *e);
-/* alg_assemble() with the signature made by s. */
-MUST_USE bool alg_sign(struct slice tbs, const struct signer *s, struct writer *w, struct err *e);
-/* Identifier and length of an element whose content of n bytes follows. */
-void alg_put_head(struct writer *w, uint8_t tag, size_t n);
-size_t alg_head_size(size_t n);
-
 #endif

@@ -2,11 +2,10 @@
 
 #include "core/der.h"
 #include "core/oid.h"
-#include "keys/key.h"
 #include "x509/name.h"
+#include "x509/signed.h"
 
-#define VERSION_3     2
-#define EXTENSION_MAX 32
+#define VERSION_3 2
 
 static bool bad_cert(struct err *e, const char *what, const char *why)
 {
@@ -132,21 +131,6 @@ static const struct ext_row {
     {OID_CERT_POLICIES, read_any},
 };
 
-struct extension {
-    struct slice oid, value;
-    bool critical;
-};
-
-static struct extension next_extension(struct reader *exts)
-{
-    struct reader in = der_enter(exts, DER_SEQUENCE);
-    struct extension x = {.oid = der_oid(&in)};
-    x.critical = der_bool_default_false(&in);
-    x.value = der_octets(&in);
-    der_leave(exts, &in);
-    return x;
-}
-
 static bool read_extension(const struct extension *x, struct cert *c, struct err *e)
 {
     for (size_t i = 0; i < ARRAY_LEN(ext_rows); i++) {
@@ -166,38 +150,16 @@ static bool read_extension(const struct extension *x, struct cert *c, struct err
 static bool read_extensions(struct cert *c, struct err *e)
 {
     struct reader r = reader_of(c->exts);
-    struct slice seen[EXTENSION_MAX];
-    size_t n = 0;
-    while (reader_left(&r)) {
-        struct extension x = next_extension(&r);
-        if (!reader_ok(&r))
-            return bad_cert(e, "the extensions are malformed", "RFC 5280 section 4.2");
-        for (size_t i = 0; i < n; i++)
-            if (slice_eq(seen[i], x.oid))
-                return bad_cert(e, "an extension comes twice", "RFC 5280 section 4.2");
-        if (n == EXTENSION_MAX)
-            return bad_cert(e, "too many extensions", "at most 32 are taken");
-        seen[n++] = x.oid;
-        if (!read_extension(&x, c, e))
+    struct extensions x = extensions_enter(&r);
+    struct extension ext;
+    while (extensions_next(&x, &ext))
+        if (!read_extension(&ext, c, e))
             return false;
-    }
-    return n > 0 || bad_cert(e, "the list of extensions is empty", "RFC 5280 section 4.1.2.9");
-}
-
-bool cert_extension(const struct cert *c, struct slice oid, struct slice *value, bool *critical)
-{
-    struct reader r = reader_of(c->exts);
-    *value = (struct slice){0};
-    *critical = false;
-    while (reader_left(&r)) {
-        struct extension x = next_extension(&r);
-        if (reader_ok(&r) && slice_eq(x.oid, oid)) {
-            *value = x.value;
-            *critical = x.critical;
-            return true;
-        }
-    }
-    return false;
+    extensions_leave(&r, &x);
+    if (!reader_end(&r) || x.n == 0)
+        return bad_cert(e, "the extensions are malformed, none, more than 32, or one comes twice",
+                        "RFC 5280 section 4.2");
+    return true;
 }
 
 /* ---- the certificate ---- */
@@ -225,7 +187,7 @@ static bool read_tbs(struct reader *tbs, struct cert *c, struct slice *alg, stru
         (void)der_raw(tbs);
     bool has_exts = der_enter_optional(tbs, DER_CONTEXT_CONS(3), &in);
     if (has_exts) {
-        c->exts = der_expect(&in, DER_SEQUENCE);
+        c->exts = der_raw_as(&in, DER_SEQUENCE);
         der_leave(tbs, &in);
     }
     if (!reader_end(tbs))
@@ -247,19 +209,17 @@ bool cert_read(struct slice der, struct cert *out, struct err *e)
     *out = (struct cert){0};
     if (der.n > CERT_MAX)
         return bad_cert(e, "longer than 16 KiB", "limit of this platform");
-    struct reader r = reader_of(der), seq = der_enter(&r, DER_SEQUENCE), look = seq;
-    c.tbs = der_raw_as(&look, DER_SEQUENCE);
-    struct reader tbs = der_enter(&seq, DER_SEQUENCE);
-    struct slice alg = der_raw_as(&seq, DER_SEQUENCE), tbs_alg = {0};
-    c.sig = der_bits(&seq);
-    der_leave(&r, &seq);
-    if (!reader_end(&r))
+    struct signed_parts s;
+    struct slice tbs_alg = {0};
+    if (!signed_read(der, &s))
         return bad_cert(e, "malformed, or bytes behind its end", "RFC 5280 section 4.1");
-    if (!read_tbs(&tbs, &c, &tbs_alg, e))
+    if (!read_tbs(&s.inside, &c, &tbs_alg, e))
         return false;
-    if (!slice_eq(alg, tbs_alg))
+    if (!slice_eq(s.alg, tbs_alg))
         return bad_cert(e, "names two signature algorithms", "RFC 5280 section 4.1.1.2");
-    c.sig_alg = alg_from_id(alg);
+    c.tbs = s.tbs;
+    c.sig = s.sig;
+    c.sig_alg = alg_from_id(s.alg);
     *out = c;
     return true;
 }
@@ -267,7 +227,7 @@ bool cert_read(struct slice der, struct cert *out, struct err *e)
 bool cert_verify(const struct crypto *c, const struct cert *cert, struct slice issuer_spki, struct err *e)
 {
     struct err why = {0};
-    if (alg_verify(c, cert->sig_alg, issuer_spki, cert->tbs, cert->sig, &why))
+    if (signed_verify(c, cert->sig_alg, issuer_spki, cert->tbs, cert->sig, &why))
         return true;
     if (err_class_of(why.code) == ERR_CLASS_POLICY) {
         if (e)

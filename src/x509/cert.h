@@ -23,7 +23,7 @@ struct cert {
     struct slice spki;
     enum sig_alg sig_alg; /* SIG_NONE: one that we do not know; it verifies nothing */
     struct slice sig;     /* as X.509 has it */
-    struct slice exts;    /* content of Extensions */
+    struct slice exts;    /* Extensions, whole; empty if absent */
     bool is_ca, has_key_usage, has_eku;
     int path_len; /* -1: no limit */
     uint32_t key_usage, eku;
@@ -37,12 +37,10 @@ struct cert {
 
 /* Errors: ERR_CERT. */
 MUST_USE bool cert_read(struct slice der, struct cert *out, struct err *e);
-/* extnValue content of an extension by OID content; false if absent. */
-bool cert_extension(const struct cert *c, struct slice oid, struct slice *value, bool *critical);
 /* Errors: ERR_CERT_SIGNATURE (says whose), policy (algorithm). */
 MUST_USE bool cert_verify(const struct crypto *c, const struct cert *cert, struct slice issuer_spki, struct err *e);
 bool cert_is_self_issued(const struct cert *c);
-/* May a TLS client (or server) use it: key usage and extended key usage, absent ones allow. */
+/* May it be used so: each bit of both; 0 asks for nothing, an extension that is absent allows all. */
 bool cert_allows(const struct cert *c, uint32_t key_usage, uint32_t eku);
 
 enum ski_method {

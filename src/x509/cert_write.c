@@ -4,28 +4,7 @@
 #include "core/oid.h"
 #include "keys/crypto.h"
 #include "x509/name.h"
-
-/* An extension is open from ext_open() to ext_close(): SEQUENCE and OCTET STRING. */
-struct ext {
-    size_t seq, octets;
-};
-
-static struct ext ext_open(struct writer *w, struct slice oid, bool critical)
-{
-    struct ext x;
-    x.seq = der_open(w, DER_SEQUENCE);
-    der_put_oid(w, oid);
-    if (critical)
-        der_put_bool(w, true);
-    x.octets = der_open(w, DER_OCTET_STRING);
-    return x;
-}
-
-static void ext_close(struct writer *w, struct ext x)
-{
-    der_close(w, x.octets);
-    der_close(w, x.seq);
-}
+#include "x509/signed.h"
 
 bool cert_key_id(const struct crypto *c, enum ski_method method, struct slice spki, uint8_t out[KEY_ID_SIZE])
 {
@@ -49,49 +28,49 @@ bool cert_key_id(const struct crypto *c, enum ski_method method, struct slice sp
 static void put_key_ids(struct writer *w, const struct cert_template *t, const struct crypto *c)
 {
     if (t->aki.n) {
-        struct ext x = ext_open(w, OID_AUTHORITY_KEY_ID, false);
+        struct extension_mark x = extension_open(w, OID_AUTHORITY_KEY_ID, false);
         size_t seq = der_open(w, DER_SEQUENCE);
         der_put(w, DER_CONTEXT(0), t->aki);
         der_close(w, seq);
-        ext_close(w, x);
+        extension_close(w, x);
     }
     if (t->ski_method != SKI_NONE) {
         uint8_t id[KEY_ID_SIZE];
         if (!cert_key_id(c, t->ski_method, t->spki, id))
             writer_fail(w);
-        struct ext x = ext_open(w, OID_SUBJECT_KEY_ID, false);
+        struct extension_mark x = extension_open(w, OID_SUBJECT_KEY_ID, false);
         der_put_octets(w, SLICE_ARRAY(id));
-        ext_close(w, x);
+        extension_close(w, x);
     }
 }
 
 static void put_usage(struct writer *w, const struct cert_template *t)
 {
-    struct ext x;
+    struct extension_mark x;
     if (t->basic_constraints) {
-        x = ext_open(w, OID_BASIC_CONSTRAINTS, true);
+        x = extension_open(w, OID_BASIC_CONSTRAINTS, true);
         size_t seq = der_open(w, DER_SEQUENCE);
         if (t->is_ca)
             der_put_bool(w, true);
         if (t->is_ca && t->path_len >= 0)
             der_put_int(w, t->path_len);
         der_close(w, seq);
-        ext_close(w, x);
+        extension_close(w, x);
     }
     if (t->key_usage) {
-        x = ext_open(w, OID_KEY_USAGE, true);
+        x = extension_open(w, OID_KEY_USAGE, true);
         der_put_named_bits(w, t->key_usage);
-        ext_close(w, x);
+        extension_close(w, x);
     }
     if (t->eku) {
-        x = ext_open(w, OID_EXT_KEY_USAGE, t->eku_critical);
+        x = extension_open(w, OID_EXT_KEY_USAGE, t->eku_critical);
         eku_put(w, t->eku);
-        ext_close(w, x);
+        extension_close(w, x);
     }
     if (t->ocsp_no_check) {
-        x = ext_open(w, OID_OCSP_NOCHECK, false);
+        x = extension_open(w, OID_OCSP_NOCHECK, false);
         der_put_null(w);
-        ext_close(w, x);
+        extension_close(w, x);
     }
 }
 
@@ -102,7 +81,7 @@ static void put_uri(struct writer *w, struct slice url)
 
 static void put_crl_url(struct writer *w, struct slice url)
 {
-    struct ext x = ext_open(w, OID_CRL_DIST_POINTS, false);
+    struct extension_mark x = extension_open(w, OID_CRL_DIST_POINTS, false);
     size_t points = der_open(w, DER_SEQUENCE), point = der_open(w, DER_SEQUENCE);
     size_t name = der_open(w, DER_CONTEXT_CONS(0)), full = der_open(w, DER_CONTEXT_CONS(0));
     put_uri(w, url);
@@ -110,7 +89,7 @@ static void put_crl_url(struct writer *w, struct slice url)
     der_close(w, name);
     der_close(w, point);
     der_close(w, points);
-    ext_close(w, x);
+    extension_close(w, x);
 }
 
 static void put_access(struct writer *w, struct slice method, struct slice url)
@@ -129,17 +108,17 @@ static void put_urls(struct writer *w, const struct cert_template *t)
         put_crl_url(w, t->crl_url);
     if (!t->aia_ocsp.n && !t->aia_issuers.n)
         return;
-    struct ext x = ext_open(w, OID_AUTHORITY_INFO_ACCESS, false);
+    struct extension_mark x = extension_open(w, OID_AUTHORITY_INFO_ACCESS, false);
     size_t seq = der_open(w, DER_SEQUENCE);
     put_access(w, OID_AD_OCSP, t->aia_ocsp);
     put_access(w, OID_AD_CA_ISSUERS, t->aia_issuers);
     der_close(w, seq);
-    ext_close(w, x);
+    extension_close(w, x);
 }
 
 static void put_policies(struct writer *w, const struct cert_template *t)
 {
-    struct ext x = ext_open(w, OID_CERT_POLICIES, false);
+    struct extension_mark x = extension_open(w, OID_CERT_POLICIES, false);
     size_t seq = der_open(w, DER_SEQUENCE);
     for (size_t i = 0; i < t->policies_n; i++) {
         size_t one = der_open(w, DER_SEQUENCE);
@@ -147,7 +126,7 @@ static void put_policies(struct writer *w, const struct cert_template *t)
         der_close(w, one);
     }
     der_close(w, seq);
-    ext_close(w, x);
+    extension_close(w, x);
 }
 
 static void put_subtrees(struct writer *w, uint8_t tag, const struct san *s, size_t n)
@@ -167,12 +146,12 @@ static void put_subtrees(struct writer *w, uint8_t tag, const struct san *s, siz
 
 static void put_name_constraints(struct writer *w, const struct cert_template *t)
 {
-    struct ext x = ext_open(w, OID_NAME_CONSTRAINTS, true);
+    struct extension_mark x = extension_open(w, OID_NAME_CONSTRAINTS, true);
     size_t seq = der_open(w, DER_SEQUENCE);
     put_subtrees(w, DER_CONTEXT_CONS(0), t->permitted, t->permitted_n);
     put_subtrees(w, DER_CONTEXT_CONS(1), t->excluded, t->excluded_n);
     der_close(w, seq);
-    ext_close(w, x);
+    extension_close(w, x);
 }
 
 static void put_extensions(struct writer *w, const struct cert_template *t, const struct crypto *c)
@@ -181,9 +160,9 @@ static void put_extensions(struct writer *w, const struct cert_template *t, cons
     put_key_ids(w, t, c);
     put_usage(w, t);
     if (t->san_n) {
-        struct ext x = ext_open(w, OID_SUBJECT_ALT_NAME, name_is_empty(t->subject));
+        struct extension_mark x = extension_open(w, OID_SUBJECT_ALT_NAME, name_is_empty(t->subject));
         san_put_all(w, t->san, t->san_n);
-        ext_close(w, x);
+        extension_close(w, x);
     }
     if (t->policies_n)
         put_policies(w, t);
@@ -251,7 +230,7 @@ bool cert_build_tbs(const struct cert_template *t, const struct crypto *c, struc
 
 bool cert_assemble(struct slice tbs, enum sig_alg alg, struct slice sig, struct writer *w, struct err *e)
 {
-    return alg_assemble(tbs, alg, sig, w, e);
+    return signed_assemble(tbs, alg, sig, w, e);
 }
 
 bool cert_issue(const struct cert_template *t, const struct crypto *c, const struct signer *s, struct writer *w,
@@ -261,5 +240,5 @@ bool cert_issue(const struct cert_template *t, const struct crypto *c, const str
     struct writer tbs = WRITER_ARRAY(buf);
     if (t->sig_alg != s->alg)
         return bad_template(e, "its algorithm is not the signer's", "RFC 5280 section 4.1.1.2");
-    return cert_build_tbs(t, c, &tbs, e) && alg_sign(writer_slice(&tbs), s, w, e);
+    return cert_build_tbs(t, c, &tbs, e) && signed_write(writer_slice(&tbs), s, w, e);
 }

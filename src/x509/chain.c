@@ -169,9 +169,9 @@ static bool check_leaf(struct search *s, const struct cert *c)
 {
     if (c->unknown_critical.n)
         return refuse(s, c, "a critical extension in it is not known", "RFC 5280 section 4.2");
-    if (s->rules->key_usage && c->has_key_usage && (c->key_usage & s->rules->key_usage) != s->rules->key_usage)
+    if (!cert_allows(c, s->rules->key_usage, 0))
         return refuse(s, c, "its key usage forbids this use", "RFC 5280 section 4.2.1.3");
-    if (s->rules->eku && c->has_eku && !(c->eku & EKU_ANY) && (c->eku & s->rules->eku) != s->rules->eku)
+    if (!cert_allows(c, 0, s->rules->eku))
         return refuse(s, c, "its extended key usage forbids this use", "RFC 5280 section 4.2.1.12");
     return check_time(s, c, s->rules->leaf_may_be_expired);
 }
@@ -184,13 +184,13 @@ static bool check_issuer(struct search *s, const struct cert *ca)
         return refuse(s, ca, "a critical extension in it is not known", "RFC 5280 section 4.2");
     if (!ca->is_ca)
         return refuse(s, ca, "it is not a CA, but signed another", "RFC 5280 section 6.1.4 (k)");
-    if (ca->has_key_usage && !(ca->key_usage & KU_KEY_CERT_SIGN))
+    if (!cert_allows(ca, KU_KEY_CERT_SIGN, 0))
         return refuse(s, ca, "its key usage lacks keyCertSign", "RFC 5280 section 6.1.4 (n)");
     for (size_t i = 1; i < s->path.n; i++)
         below += !cert_is_self_issued(s->path.path[i]);
     if (ca->path_len >= 0 && below > ca->path_len)
         return refuse(s, ca, "the path below it is longer than it allows", "RFC 5280 section 6.1.4 (m)");
-    if (ca->has_eku && s->rules->eku && !(ca->eku & EKU_ANY) && (ca->eku & s->rules->eku) != s->rules->eku)
+    if (!cert_allows(ca, 0, s->rules->eku))
         return refuse(s, ca, "its extended key usage forbids what the path is for", "RFC 5280 section 4.2.1.12");
     if (ca->name_constraints.n)
         for (size_t i = 0; i < s->path.n; i++)

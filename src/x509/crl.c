@@ -5,6 +5,7 @@
 #include "x509/alg.h"
 #include "x509/cert.h"
 #include "x509/name.h"
+#include "x509/signed.h"
 
 static bool bad_crl(struct err *e, const char *what, const char *why)
 {
@@ -49,41 +50,34 @@ static void read_idp(struct reader *r, struct crl *c)
     der_leave(r, &in);
 }
 
-static bool read_extension(struct slice oid, bool critical, struct slice value, struct crl *c)
+static bool read_extension(const struct extension *x, struct crl *c)
 {
-    struct reader r = reader_of(value);
-    if (slice_eq(oid, OID_CRL_NUMBER) && !c->has_number)
+    struct reader r = reader_of(x->value);
+    if (slice_eq(x->oid, OID_CRL_NUMBER))
         read_number(&r, c);
-    else if (slice_eq(oid, OID_AUTHORITY_KEY_ID) && !c->aki.n)
+    else if (slice_eq(x->oid, OID_AUTHORITY_KEY_ID))
         read_aki(&r, c);
-    else if (slice_eq(oid, OID_ISSUING_DIST_POINT) && !c->idp_uri.n)
+    else if (slice_eq(x->oid, OID_ISSUING_DIST_POINT))
         read_idp(&r, c);
-    else if (critical || slice_eq(oid, OID_DELTA_CRL))
+    else if (x->critical || slice_eq(x->oid, OID_DELTA_CRL))
         return false;
     else
         (void)reader_rest(&r);
     return reader_end(&r);
 }
 
-static bool read_extensions(struct reader *tbs, struct crl *c, struct err *e)
+static void read_extensions(struct reader *tbs, struct crl *c)
 {
-    struct reader explicit, list;
+    struct reader explicit;
+    struct extension ext;
     if (!der_enter_optional(tbs, DER_CONTEXT_CONS(0), &explicit))
-        return true;
-    list = der_enter(&explicit, DER_SEQUENCE);
-    while (reader_left(&list)) {
-        struct reader in = der_enter(&list, DER_SEQUENCE);
-        struct slice oid = der_oid(&in);
-        bool critical = der_bool_default_false(&in);
-        struct slice value = der_octets(&in);
-        der_leave(&list, &in);
-        if (!reader_ok(&list) || !read_extension(oid, critical, value, c))
-            return bad_crl(e, "an extension is malformed, comes twice, or is critical and not known",
-                           "RFC 5280 section 5.2");
-    }
-    der_leave(&explicit, &list);
+        return;
+    struct extensions x = extensions_enter(&explicit);
+    while (extensions_next(&x, &ext))
+        if (!read_extension(&ext, c))
+            reader_fail(&x.list);
+    extensions_leave(&explicit, &x);
     der_leave(tbs, &explicit);
-    return true;
 }
 
 static bool read_tbs(struct reader *tbs, struct crl *c, struct slice *alg, struct err *e)
@@ -96,10 +90,12 @@ static bool read_tbs(struct reader *tbs, struct crl *c, struct slice *alg, struc
         c->next_update = der_time(tbs);
     if (der_peek(tbs) == DER_SEQUENCE)
         c->entries = der_expect(tbs, DER_SEQUENCE);
-    if (!read_extensions(tbs, c, e))
-        return false;
-    if (!reader_end(tbs))
+    if (!reader_ok(tbs))
         return bad_crl(e, "malformed", "RFC 5280 section 5.1");
+    read_extensions(tbs, c);
+    if (!reader_end(tbs))
+        return bad_crl(e, "an extension is malformed, comes twice, or is critical and not known",
+                       "RFC 5280 section 5.2");
     if (version != 1)
         return bad_crl(e, "of a version that is not v2", "RFC 5280 section 5.1.2.1");
     if (!name_valid(c->issuer) || name_is_empty(c->issuer))
@@ -112,47 +108,40 @@ static bool read_tbs(struct reader *tbs, struct crl *c, struct slice *alg, struc
 bool crl_read(struct slice der, struct crl *out, struct err *e)
 {
     struct crl c = {.der = der};
-    struct slice alg, tbs_alg = {0};
+    struct signed_parts s;
+    struct slice tbs_alg = {0};
     *out = (struct crl){0};
     if (der.n > CRL_MAX)
         return bad_crl(e, "longer than 1 GiB", "limit of this platform");
-    struct reader r = reader_of(der), seq = der_enter(&r, DER_SEQUENCE), look = seq;
-    c.tbs = der_raw_as(&look, DER_SEQUENCE);
-    struct reader tbs = der_enter(&seq, DER_SEQUENCE);
-    alg = der_raw_as(&seq, DER_SEQUENCE);
-    c.sig = der_bits(&seq);
-    der_leave(&r, &seq);
-    if (!reader_end(&r))
+    if (!signed_read(der, &s))
         return bad_crl(e, "malformed, or bytes behind its end", "RFC 5280 section 5.1");
-    if (!read_tbs(&tbs, &c, &tbs_alg, e))
+    if (!read_tbs(&s.inside, &c, &tbs_alg, e))
         return false;
-    if (!slice_eq(alg, tbs_alg))
+    if (!slice_eq(s.alg, tbs_alg))
         return bad_crl(e, "names two signature algorithms", "RFC 5280 section 5.1.1.2");
-    c.sig_alg = alg_from_id(alg);
+    c.tbs = s.tbs;
+    c.sig = s.sig;
+    c.sig_alg = alg_from_id(s.alg);
     *out = c;
     return true;
 }
 
 static void read_entry_extensions(struct reader *entry, struct crl_entry *out)
 {
-    struct reader list = der_enter(entry, DER_SEQUENCE);
-    while (reader_left(&list)) {
-        struct reader in = der_enter(&list, DER_SEQUENCE);
-        struct slice oid = der_oid(&in);
-        bool critical = der_bool_default_false(&in);
-        struct slice value = der_octets(&in);
-        der_leave(&list, &in);
-        if (slice_eq(oid, OID_CRL_REASON)) {
-            struct reader v = reader_of(value);
+    struct extensions x = extensions_enter(entry);
+    struct extension ext;
+    while (extensions_next(&x, &ext)) {
+        if (slice_eq(ext.oid, OID_CRL_REASON)) {
+            struct reader v = reader_of(ext.value);
             int64_t reason = der_int64_as(&v, DER_ENUMERATED);
             if (!reader_end(&v) || reason < 0 || reason > 10 || reason == 7)
-                reader_fail(&list);
+                reader_fail(&x.list);
             out->reason = (int)reason;
-        } else if (critical) {
-            reader_fail(&list); /* certificateIssuer of indirect lists, or something we do not know */
+        } else if (ext.critical) {
+            reader_fail(&x.list); /* certificateIssuer of indirect lists, or something we do not know */
         }
     }
-    der_leave(entry, &list);
+    extensions_leave(entry, &x);
 }
 
 bool crl_next(struct reader *r, struct crl_entry *out)
@@ -194,7 +183,7 @@ bool crl_find(const struct crl *crl, struct slice serial, struct crl_entry *foun
 bool crl_verify(const struct crypto *c, const struct crl *crl, struct slice issuer_spki, struct err *e)
 {
     struct err why = {0};
-    if (alg_verify(c, crl->sig_alg, issuer_spki, crl->tbs, crl->sig, &why))
+    if (signed_verify(c, crl->sig_alg, issuer_spki, crl->tbs, crl->sig, &why))
         return true;
     err_set(e, ERR_CRL_SIGNATURE, "the signature of the CRL of \"%s\" does not verify", NAME_QUOTE(crl->issuer));
     return err_why(e, "RFC 5280 section 6.3.3 (g): %s", why.what);

@@ -6,6 +6,7 @@
 #include "x509/alg.h"
 #include "x509/cert.h"
 #include "x509/name.h"
+#include "x509/signed.h"
 
 #define HEAD_ROOM 6   /* the outermost tag and length, put in front when the rest is there */
 #define SIG_ROOM  640 /* AlgorithmIdentifier and the BIT STRING of an RSA-4096 signature */
@@ -35,7 +36,7 @@ static bool entry_sound(const struct crl_entry *en)
 
 static void put_entry(struct writer *w, const struct crl_entry *en)
 {
-    alg_put_head(w, DER_SEQUENCE, entry_content_size(en));
+    der_put_head(w, DER_SEQUENCE, entry_content_size(en));
     der_put_uint(w, en->serial);
     der_put_time(w, en->revoked_at);
     if (en->reason) {
@@ -50,64 +51,52 @@ static bool each_entry(const struct crl_source *src, struct writer *w, size_t *s
     struct crl_entry en;
     struct err local = {0};
     size_t total = 0;
-    if (!src->rewind(src->ctx, &local))
-        goto failed;
-    while (src->next(src->ctx, &en, &local)) {
+    *size = 0;
+    bool begun = src->rewind(src->ctx, &local);
+    while (begun && src->next(src->ctx, &en, &local)) {
         if (!entry_sound(&en))
             return bad_crl(e, "an entry without a sound serial number or reason", "RFC 5280 section 5.3");
         size_t n = entry_content_size(&en);
-        total += alg_head_size(n) + n;
+        total += der_head_size(n) + n;
         if (w)
             put_entry(w, &en);
     }
-    if (local.code == ERR_NONE) {
-        *size = total;
-        return true;
+    if (local.code != ERR_NONE) {
+        if (e)
+            *e = local;
+        return false;
     }
-failed:
-    if (e)
-        *e = local;
-    return false;
-}
-
-static void put_extension(struct writer *w, struct slice oid, bool critical, const struct writer *value)
-{
-    size_t seq = der_open(w, DER_SEQUENCE);
-    der_put_oid(w, oid);
-    if (critical)
-        der_put_bool(w, true);
-    der_put_octets(w, writer_slice(value));
-    der_close(w, seq);
+    *size = total;
+    return true;
 }
 
 static void put_extensions(struct writer *w, const struct crl_template *t)
 {
-    uint8_t buf[1024], number[8];
+    uint8_t number[8];
+    struct extension_mark x;
     size_t explicit = der_open(w, DER_CONTEXT_CONS(0)), list = der_open(w, DER_SEQUENCE);
-    struct writer v = WRITER_ARRAY(buf);
     if (t->aki.n) {
-        size_t seq = der_open(&v, DER_SEQUENCE);
-        der_put(&v, DER_CONTEXT(0), t->aki);
-        der_close(&v, seq);
-        put_extension(w, OID_AUTHORITY_KEY_ID, false, &v);
+        x = extension_open(w, OID_AUTHORITY_KEY_ID, false);
+        size_t seq = der_open(w, DER_SEQUENCE);
+        der_put(w, DER_CONTEXT(0), t->aki);
+        der_close(w, seq);
+        extension_close(w, x);
     }
     for (size_t i = 0; i < sizeof number; i++)
         number[i] = (uint8_t)(t->number >> (56 - 8 * i));
-    v = WRITER_ARRAY(buf);
-    der_put_uint(&v, SLICE_ARRAY(number));
-    put_extension(w, OID_CRL_NUMBER, false, &v);
+    x = extension_open(w, OID_CRL_NUMBER, false);
+    der_put_uint(w, SLICE_ARRAY(number));
+    extension_close(w, x);
     if (t->idp_uri.n) {
-        v = WRITER_ARRAY(buf);
-        size_t seq = der_open(&v, DER_SEQUENCE), name = der_open(&v, DER_CONTEXT_CONS(0));
-        size_t full = der_open(&v, DER_CONTEXT_CONS(0));
-        san_put(&v, &(struct san){.type = SAN_URI, .value = t->idp_uri});
-        der_close(&v, full);
-        der_close(&v, name);
-        der_close(&v, seq);
-        put_extension(w, OID_ISSUING_DIST_POINT, true, &v);
+        x = extension_open(w, OID_ISSUING_DIST_POINT, true);
+        size_t seq = der_open(w, DER_SEQUENCE), name = der_open(w, DER_CONTEXT_CONS(0));
+        size_t full = der_open(w, DER_CONTEXT_CONS(0));
+        san_put(w, &(struct san){.type = SAN_URI, .value = t->idp_uri});
+        der_close(w, full);
+        der_close(w, name);
+        der_close(w, seq);
+        extension_close(w, x);
     }
-    if (!writer_ok(&v))
-        writer_fail(w);
     der_close(w, list);
     der_close(w, explicit);
 }
@@ -140,7 +129,7 @@ static bool measure(const struct crl_template *t, const struct crl_source *src, 
     if (!writer_ok(&w))
         return bad_crl(e, "a part that cannot be encoded", "RFC 5280 section 5.1");
     /* An empty list is left out altogether (section 5.1.2.6). */
-    out->tbs = w.n + (out->entries ? alg_head_size(out->entries) + out->entries : 0);
+    out->tbs = w.n + (out->entries ? der_head_size(out->entries) + out->entries : 0);
     return out->tbs < CRL_MAX - SIG_ROOM || bad_crl(e, "longer than 1 GiB", "limit of this platform");
 }
 
@@ -151,7 +140,7 @@ bool crl_measure(const struct crl_template *t, const struct crl_source *src, enu
     *size = 0;
     if (!measure(t, src, alg, &s, e))
         return false;
-    *size = HEAD_ROOM + alg_head_size(s.tbs) + s.tbs + SIG_ROOM;
+    *size = HEAD_ROOM + der_head_size(s.tbs) + s.tbs + SIG_ROOM;
     return true;
 }
 
@@ -159,11 +148,11 @@ static bool put_tbs(struct writer *w, const struct crl_template *t, const struct
                     const struct sizes *s, struct err *e)
 {
     size_t again;
-    alg_put_head(w, DER_SEQUENCE, s->tbs);
+    der_put_head(w, DER_SEQUENCE, s->tbs);
     size_t start = w->n;
     put_front(w, t, alg);
     if (s->entries) {
-        alg_put_head(w, DER_SEQUENCE, s->entries);
+        der_put_head(w, DER_SEQUENCE, s->entries);
         if (!each_entry(src, w, &again, e))
             return false;
     }
@@ -197,7 +186,7 @@ bool crl_write(const struct crl_template *t, const struct crl_source *src, const
     der_put_bits(&w, slice_of(der, der_n));
     if (!writer_ok(&w))
         return bad_crl(e, "the buffer is too small", "crl_measure() says how large it must be");
-    alg_put_head(&h, DER_SEQUENCE, w.n);
+    der_put_head(&h, DER_SEQUENCE, w.n);
     memcpy(buf + HEAD_ROOM - h.n, head, h.n);
     *out = slice_of(buf + HEAD_ROOM - h.n, h.n + w.n);
     return true;

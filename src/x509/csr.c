@@ -4,6 +4,7 @@
 #include "core/oid.h"
 #include "keys/spki.h"
 #include "x509/name.h"
+#include "x509/signed.h"
 
 static bool bad_csr(struct err *e, const char *what, const char *why)
 {
@@ -33,24 +34,18 @@ static void read_basic_constraints(struct reader *r, struct csr *c)
 }
 
 /* The extensions that profiles look at; others asked for are passed over, for the profile decides. */
-static bool read_extension(struct slice oid, struct slice value, struct csr *c)
+static bool read_extension(const struct extension *x, struct csr *c)
 {
-    struct reader r = reader_of(value);
-    if (slice_eq(oid, OID_SUBJECT_ALT_NAME)) {
-        if (c->san.n)
-            return false;
+    struct reader r = reader_of(x->value);
+    if (slice_eq(x->oid, OID_SUBJECT_ALT_NAME)) {
         read_san(&r, c);
-    } else if (slice_eq(oid, OID_KEY_USAGE)) {
-        if (c->has_key_usage)
-            return false;
+    } else if (slice_eq(x->oid, OID_KEY_USAGE)) {
         c->key_usage = der_named_bits(&r);
         c->has_key_usage = true;
-    } else if (slice_eq(oid, OID_EXT_KEY_USAGE)) {
-        if (c->has_eku)
-            return false;
+    } else if (slice_eq(x->oid, OID_EXT_KEY_USAGE)) {
         c->eku = eku_read(&r);
         c->has_eku = true;
-    } else if (slice_eq(oid, OID_BASIC_CONSTRAINTS)) {
+    } else if (slice_eq(x->oid, OID_BASIC_CONSTRAINTS)) {
         read_basic_constraints(&r, c);
     } else {
         (void)der_raw(&r);
@@ -60,18 +55,14 @@ static bool read_extension(struct slice oid, struct slice value, struct csr *c)
 
 static bool read_extensions(struct reader *values, struct csr *c, struct err *e)
 {
-    struct reader list = der_enter(values, DER_SEQUENCE);
-    while (reader_left(&list)) {
-        struct reader in = der_enter(&list, DER_SEQUENCE);
-        struct slice oid = der_oid(&in);
-        (void)der_bool_default_false(&in);
-        struct slice value = der_octets(&in);
-        der_leave(&list, &in);
-        if (!reader_ok(&list) || !read_extension(oid, value, c))
-            return bad_csr(e, "a requested extension is malformed or comes twice", "RFC 2985 section 5.4.2");
-    }
-    der_leave(values, &list);
-    return true;
+    struct extensions x = extensions_enter(values);
+    struct extension ext;
+    while (extensions_next(&x, &ext))
+        if (!read_extension(&ext, c))
+            reader_fail(&x.list);
+    extensions_leave(values, &x);
+    return reader_ok(values) ||
+           bad_csr(e, "a requested extension is malformed or comes twice", "RFC 2985 section 5.4.2");
 }
 
 static bool read_attributes(struct slice content, struct csr *c, struct err *e)
@@ -137,20 +128,17 @@ static bool read_info(struct reader *info, struct csr *c, struct slice *attrs, s
 bool csr_read(struct slice der, struct csr *out, struct err *e)
 {
     struct csr c = {.der = der};
-    struct slice attrs = {0}, alg;
+    struct signed_parts s;
+    struct slice attrs = {0};
     struct spki key;
     *out = (struct csr){0};
     if (der.n > CSR_MAX)
         return bad_csr(e, "longer than 16 KiB", "limit of this platform");
-    struct reader r = reader_of(der), seq = der_enter(&r, DER_SEQUENCE), look = seq;
-    c.info = der_raw_as(&look, DER_SEQUENCE);
-    struct reader info = der_enter(&seq, DER_SEQUENCE);
-    alg = der_raw_as(&seq, DER_SEQUENCE);
-    c.sig = der_bits(&seq);
-    der_leave(&r, &seq);
-    if (!reader_end(&r))
+    if (!signed_read(der, &s))
         return bad_csr(e, "malformed, or bytes behind its end", "RFC 2986 section 4");
-    if (!read_info(&info, &c, &attrs, e) || !read_attributes(attrs, &c, e))
+    c.info = s.tbs;
+    c.sig = s.sig;
+    if (!read_info(&s.inside, &c, &attrs, e) || !read_attributes(attrs, &c, e))
         return false;
     if (!spki_read(c.spki, &key, e))
         return err_ctx(e, "CSR");
@@ -158,7 +146,7 @@ bool csr_read(struct slice der, struct csr *out, struct err *e)
     c.key_bits = bits_of(&key);
     c.cn = name_get0_cn(c.subject);
     c.serial_number = name_get0_serial_number(c.subject);
-    c.sig_alg = alg_from_id(alg);
+    c.sig_alg = alg_from_id(s.alg);
     if (c.sig_alg == SIG_NONE) {
         err_set(e, ERR_SIG_ALG, "CSR: signature algorithm not taken");
         return err_try(e, "sign the request with SHA-256 or SHA-384, or by Ed25519");
@@ -175,7 +163,7 @@ bool csr_read(struct slice der, struct csr *out, struct err *e)
 bool csr_verify(const struct crypto *c, const struct csr *csr, struct err *e)
 {
     struct err why = {0};
-    if (alg_verify(c, csr->sig_alg, csr->spki, csr->info, csr->sig, &why))
+    if (signed_verify(c, csr->sig_alg, csr->spki, csr->info, csr->sig, &why))
         return true;
     err_set(e, ERR_CSR_POP, "CSR of \"%s\": not signed by the key in it", NAME_QUOTE(csr->subject));
     err_why(e, "RFC 2986 section 3, proof of possession: %s", why.what);
@@ -184,32 +172,27 @@ bool csr_verify(const struct crypto *c, const struct csr *csr, struct err *e)
 
 /* ---- writing ---- */
 
-static void put_extension(struct writer *w, struct slice oid, const struct csr_template *t)
-{
-    size_t seq = der_open(w, DER_SEQUENCE);
-    der_put_oid(w, oid);
-    size_t octets = der_open(w, DER_OCTET_STRING);
-    if (slice_eq(oid, OID_SUBJECT_ALT_NAME))
-        san_put_all(w, t->san, t->san_n);
-    else if (slice_eq(oid, OID_KEY_USAGE))
-        der_put_named_bits(w, t->key_usage);
-    else
-        eku_put(w, t->eku);
-    der_close(w, octets);
-    der_close(w, seq);
-}
-
 static void put_extension_request(struct writer *w, const struct csr_template *t)
 {
+    struct extension_mark x;
     size_t attr = der_open(w, DER_SEQUENCE);
     der_put_oid(w, OID_EXTENSION_REQUEST);
     size_t set = der_open(w, DER_SET), list = der_open(w, DER_SEQUENCE);
-    if (t->san_n)
-        put_extension(w, OID_SUBJECT_ALT_NAME, t);
-    if (t->key_usage)
-        put_extension(w, OID_KEY_USAGE, t);
-    if (t->eku)
-        put_extension(w, OID_EXT_KEY_USAGE, t);
+    if (t->san_n) {
+        x = extension_open(w, OID_SUBJECT_ALT_NAME, false);
+        san_put_all(w, t->san, t->san_n);
+        extension_close(w, x);
+    }
+    if (t->key_usage) {
+        x = extension_open(w, OID_KEY_USAGE, false);
+        der_put_named_bits(w, t->key_usage);
+        extension_close(w, x);
+    }
+    if (t->eku) {
+        x = extension_open(w, OID_EXT_KEY_USAGE, false);
+        eku_put(w, t->eku);
+        extension_close(w, x);
+    }
     der_close(w, list);
     der_close(w, set);
     der_close(w, attr);
@@ -244,5 +227,5 @@ bool csr_write(const struct csr_template *t, const struct signer *s, struct writ
     der_close(&info, seq);
     if (!writer_ok(&info))
         return bad_csr(e, "to be made: a name that cannot be encoded, or too large", "RFC 2986 section 4.1");
-    return alg_sign(writer_slice(&info), s, w, e);
+    return signed_write(writer_slice(&info), s, w, e);
 }
