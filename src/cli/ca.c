@@ -129,7 +129,8 @@ static bool root_open(struct cli *cli, const char *dir, struct root *r, struct e
 }
 
 struct ca_opts {
-    const char *name, *secrets, *hsm, *token, *pin_file, *root_dir, *out, *plain_url, *revoke, *reason, *sha256;
+    const char *name, *secrets, *hsm, *token, *pin_file, *hsm_template, *root_dir, *out, *plain_url, *revoke, *reason,
+        *sha256;
     int64_t years, days;
     int key_type;
     bool der;
@@ -156,7 +157,8 @@ static bool make_root(struct cli *cli, const struct ca_opts *o, const char *dir,
     buf_init(&der, CERT_MAX);
     buf_init(&crl, CERT_MAX);
     buf_init(&conf, CONFIG_MAX);
-    bool ok = !c->hsm_module || p11_open(c->hsm_module, c->hsm_token, c->hsm_pin_file, NULL, &k.p11, e);
+    const struct p11_config cfg = {.template = o->hsm_template};
+    bool ok = !c->hsm_module || p11_open(c->hsm_module, c->hsm_token, c->hsm_pin_file, &cfg, &k.p11, e);
     k.env = (struct key_env){.passphrase_file = c->passphrase_file, .p11 = k.p11};
     const char *ref = c->hsm_module ? c->key : arena_printf(&cli->arena, "file:%s/%s", dir, c->key + 5);
     ok = ok && key_generate(&k.env, ref, key_type_from_name(key_words[o->key_type]), &k.key, e) &&
@@ -625,6 +627,9 @@ static const struct opt root_rows[] = {
     {NULL, "hsm", OPT_PATH, .arg = "MODULE", .help = "PKCS#11 module: the key lives in its token", AT(hsm)},
     {NULL, "token", OPT_TEXT, .arg = "LABEL", .help = "the token's label", AT(token)},
     {NULL, "pin-file", OPT_PATH, .arg = "FILE", .help = "file with the token's PIN, mode 0600", AT(pin_file)},
+    {NULL, "hsm-template", OPT_TEXT, 1, 400, .arg = "DEVICE[, NAME=yes|no|omit ...]",
+     .help = "what the key is asked to be: generic, nshield, nshield-pool, luna or cloudhsm, then attributes",
+     AT(hsm_template)},
     {NULL, "key-type", OPT_ENUM, .def = "p256", .words = key_words, .arg = "TYPE", .help = "of its key", AT(key_type)},
     {NULL, "years", OPT_INT, 1, 40, "20", .arg = "N", .help = "how long it is valid", AT(years)},
     DAYS_ROW,

@@ -8,7 +8,7 @@
 
 struct init_opts {
     const char *name, *origin, *plain_url, *listen, *plain_listen, *hostnames, *secrets, *database, *profiles;
-    const char *hsm, *token, *pin_file, *hsm_label, *hsm_paths;
+    const char *hsm, *token, *pin_file, *hsm_label, *hsm_paths, *hsm_template;
     int key_type;
     bool offline_root;
 };
@@ -25,6 +25,9 @@ static const struct opt init_rows[] = {
      AT(hsm_label)},
     {NULL, "hsm-paths", OPT_TEXT, .arg = "PATH,...",
      .help = "what the module reads and writes, if not /etc/softhsm and /var/lib/softhsm", AT(hsm_paths)},
+    {NULL, "hsm-template", OPT_TEXT, 1, 400, .arg = "DEVICE[, NAME=yes|no|omit ...]",
+     .help = "what a new key is asked to be: generic, nshield, nshield-pool, luna or cloudhsm, then attributes",
+     AT(hsm_template)},
     {NULL, "key-type", OPT_ENUM, .def = "p256", .words = key_words, .arg = "TYPE", .help = "of root and issuing CA",
      AT(key_type)},
     {NULL, "offline-root", OPT_BOOL, .help = "no root key here: writes a request for the machine that has it",
@@ -123,6 +126,7 @@ static bool make_plan(struct cli *cli, const struct init_opts *o, struct platfor
         .hsm_pin_file = cli_absolute(cli, o->pin_file),
         .hsm_label = o->hsm_label,
         .hsm_paths = o->hsm_paths,
+        .hsm_template = o->hsm_template,
         .key_type = key_type_from_name(key_words[o->key_type]),
         .offline_root = o->offline_root,
     };

@@ -111,6 +111,7 @@ static void put_conf(struct making *m, struct buf *b)
     put_row(b, "hsm_module", p->hsm_module);
     put_row(b, "hsm_token", p->hsm_token);
     put_row(b, "hsm_pin_file", p->hsm_pin_file);
+    put_row(b, "hsm_template", p->hsm_template);
     put_row(b, "hsm_paths", p->hsm_paths);
     put_section(b, "ca", "Which key does what: file:PATH or pkcs11:...");
     for (size_t i = 0; i < KEYS; i++)
@@ -219,6 +220,12 @@ static bool choose_refs(struct making *m, struct err *e)
         enum key_type type = i <= KEY_ISSUING ? p->key_type : KEY_ED25519;
         if (i == KEY_ROOT && p->offline_root)
             continue;
+        if (i <= KEY_ISSUING && m->p11 && !p11_can_generate(m->p11, type)) {
+            err_set(e, ERR_P11_REFUSED, "token \"%s\" makes no %s keys", ERR_QUOTE(slice_str(p->hsm_token)),
+                    key_type_name(type));
+            return err_try(e, "--key-type %s",
+                           p11_can_generate(m->p11, KEY_RSA3072) ? key_type_name(KEY_RSA3072) : "of another kind");
+        }
         bool on_token = m->p11 && (i <= KEY_ISSUING || (p11_can_sign(m->p11, type) && p11_can_generate(m->p11, type)));
         m->conf_ref[i] = on_token ? token_ref(m, key_names[i]) : arena_printf(m->a, "file:keys/%s.key", key_names[i]);
         m->out->ledger_on_token = m->out->ledger_on_token || (on_token && i == KEY_LEDGER);
@@ -432,7 +439,8 @@ static bool make(struct making *m, struct err *e)
     const struct platform_plan *p = m->plan;
     if (!look_around(m, e) || !settle_secrets(m, e))
         return false;
-    if (p->hsm_module && !p11_open(p->hsm_module, p->hsm_token, p->hsm_pin_file, NULL, &m->p11, e))
+    const struct p11_config cfg = {.template = p->hsm_template};
+    if (p->hsm_module && !p11_open(p->hsm_module, p->hsm_token, p->hsm_pin_file, &cfg, &m->p11, e))
         return false;
     m->keys.p11 = m->p11;
     if (!choose_refs(m, e) || !refuse_foreign_keys(m, e))

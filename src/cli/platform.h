@@ -18,7 +18,7 @@ struct platform_plan {
     const char *profiles;      /* where the shipped ones are */
     const char *name, *origin, *url, *plain_url, *listen, *plain_listen, *hostnames, *database;
     const char *hsm_module, *hsm_token, *hsm_pin_file, *hsm_label; /* NULL: keys in files */
-    const char *hsm_paths;                                         /* NULL: as settings.c has it */
+    const char *hsm_paths, *hsm_template;                          /* NULL: as settings.c has it */
     enum key_type key_type;                                        /* of root and issuing CA */
     bool offline_root;
 };

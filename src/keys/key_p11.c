@@ -41,6 +41,8 @@ static CK_RV sign_op(struct p11_call *c, void *ctx)
         return rv;
     c->at = "C_SignInit";
     rv = c->f->C_SignInit(c->session, &s->mech, h);
+    if (rv == CKR_OK && s->key->always && (rv = p11_login_context(s->key->p11, c)) != CKR_OK)
+        return rv;
     if (rv == CKR_OK) {
         CK_ULONG n = SIG_MAX;
         c->at = "C_Sign";

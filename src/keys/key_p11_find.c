@@ -169,12 +169,17 @@ CK_RV p11_read_public(struct p11_call *c, void *ctx)
     CK_OBJECT_HANDLE private, h[2];
     struct p11_uri_value id = {0};
     struct raw_public r = {0};
+    CK_BBOOL always = CK_FALSE;
+    size_t n_always;
     CK_ULONG n;
     CK_RV rv = p11_resolve(c, o->key, true, &private);
     if (rv == CKR_OK)
         rv = p11_get(c, private, CKA_ID, id.bytes, P11_URI_VALUE_MAX, &id.n);
+    if (rv == CKR_OK)
+        rv = p11_get(c, private, CKA_ALWAYS_AUTHENTICATE, &always, sizeof always, &n_always);
     if (rv != CKR_OK)
         return rv;
+    o->key->always = n_always == sizeof always && always == CK_TRUE;
     id.given = id.n > 0;
     rv = p11_find(c, CKO_PUBLIC_KEY, &id, id.given ? NULL : &o->key->uri.object, h, &n);
     if (rv == CKR_OK && n == 1)

@@ -18,6 +18,7 @@ struct p11_key {
     pthread_mutex_t lock;
     CK_OBJECT_HANDLE handle;
     uint64_t gen;  /* of the handle */
+    bool always;   /* CKA_ALWAYS_AUTHENTICATE: the PIN at each signature */
     bool known;    /* was seen once: if it is not there now, the token is not whole */
     bool unproved; /* no signature was checked since the handle was looked up */
 };

@@ -5,45 +5,16 @@
 
 struct making {
     struct p11_uri uri;
+    const struct p11 *p11;
     enum key_type type;
-    bool exists;
 };
 
-/* Vendors refuse different things.  Fuller templates first; what came out is checked, not what was asked for. */
-enum strictness { FULL, PLAIN, BARE, STRICTNESSES };
-
-static const CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
-
-static CK_ULONG private_template(CK_ATTRIBUTE *t, const struct p11_uri *u, enum strictness s)
+/* What says which key it is. */
+static CK_ULONG put_names(CK_ATTRIBUTE *t, CK_ULONG n, const struct p11_uri *u)
 {
-    CK_ULONG n = 0;
-    t[n++] = p11_attr(CKA_TOKEN, &yes, sizeof yes);
-    t[n++] = p11_attr(CKA_SIGN, &yes, sizeof yes);
     t[n++] = p11_attr(CKA_ID, u->id.bytes, u->id.n);
     if (u->object.given)
         t[n++] = p11_attr(CKA_LABEL, u->object.bytes, u->object.n);
-    if (s == BARE)
-        return n;
-    t[n++] = p11_attr(CKA_SENSITIVE, &yes, sizeof yes);
-    t[n++] = p11_attr(CKA_EXTRACTABLE, &no, sizeof no);
-    if (s == PLAIN)
-        return n;
-    t[n++] = p11_attr(CKA_PRIVATE, &yes, sizeof yes);
-    t[n++] = p11_attr(CKA_DECRYPT, &no, sizeof no);
-    t[n++] = p11_attr(CKA_UNWRAP, &no, sizeof no);
-    t[n++] = p11_attr(CKA_DERIVE, &no, sizeof no);
-    return n;
-}
-
-static CK_ULONG public_template(CK_ATTRIBUTE *t, const struct p11_uri *u, enum strictness s)
-{
-    CK_ULONG n = 0;
-    t[n++] = p11_attr(CKA_TOKEN, &yes, sizeof yes);
-    t[n++] = p11_attr(CKA_ID, u->id.bytes, u->id.n);
-    if (u->object.given)
-        t[n++] = p11_attr(CKA_LABEL, u->object.bytes, u->object.n);
-    if (s != BARE)
-        t[n++] = p11_attr(CKA_VERIFY, &yes, sizeof yes);
     return n;
 }
 
@@ -75,12 +46,15 @@ static CK_RV check_made(struct p11_call *c, CK_OBJECT_HANDLE pub, CK_OBJECT_HAND
 static CK_RV generate_pair(struct p11_call *c, const struct making *m, CK_MECHANISM_TYPE mechanism,
                            const CK_ATTRIBUTE *kind, CK_ULONG kind_n)
 {
+    const struct p11_template *tpl = p11_template(m->p11);
     CK_RV rv = CKR_TEMPLATE_INCONSISTENT;
     CK_MECHANISM mech = {.mechanism = mechanism};
-    for (enum strictness s = FULL; s < STRICTNESSES && is_template_refusal(rv); s++) {
-        CK_ATTRIBUTE pub[8], priv[12];
+    /* Vendors refuse different things; what came out is checked, not what was asked for. */
+    for (unsigned step = 0; step <= tpl->steps && is_template_refusal(rv); step++) {
+        CK_ATTRIBUTE pub[P11_TEMPLATE_MAX + 6], priv[P11_TEMPLATE_MAX + 4];
         CK_OBJECT_HANDLE pub_h, priv_h;
-        CK_ULONG pub_n = public_template(pub, &m->uri, s), priv_n = private_template(priv, &m->uri, s);
+        CK_ULONG pub_n = put_names(pub, p11_template_put(tpl, P11_PUBLIC, step, pub), &m->uri);
+        CK_ULONG priv_n = put_names(priv, p11_template_put(tpl, P11_PRIVATE, step, priv), &m->uri);
         memcpy(pub + pub_n, kind, kind_n * sizeof *kind);
         c->at = "C_GenerateKeyPair";
         rv = c->f->C_GenerateKeyPair(c->session, &mech, pub, pub_n + kind_n, priv, priv_n, &pub_h, &priv_h);
@@ -128,7 +102,7 @@ static CK_RV make_op(struct p11_call *c, void *ctx)
 
 bool key_p11_generate(const struct key_env *env, const char *ref, enum key_type type, struct key **out, struct err *e)
 {
-    struct making m = {.type = type};
+    struct making m = {.p11 = env ? env->p11 : NULL, .type = type};
     if (!key_p11_parse(env, ref, &m.uri, e))
         return false;
     struct p11_uri asked = m.uri;
@@ -140,8 +114,9 @@ bool key_p11_generate(const struct key_env *env, const char *ref, enum key_type 
     }
     if (!p11_run(env->p11, make_op, &m, e)) {
         if (e && e->code == ERR_P11_REFUSED && !e->hint[0])
-            err_try(e,
-                    "make the key with the token's own tool and name it here; some tokens refuse in their pool mode");
+            err_try(
+                e,
+                "set hsm_template to what the token wants, or make the key with the token's own tool and name it here");
         return err_ctx(e, "key \"%s\"", ERR_QUOTE(slice_str(ref)));
     }
     return key_p11_open_uri(env->p11, &asked, ref, out, e);

@@ -134,7 +134,8 @@ bool p11_open(const char *module, const char *token_label, const char *pin_file,
     p->label = strdup(token_label ? token_label : "");
     p->serial = p->cfg.serial ? strdup(p->cfg.serial) : NULL;
     p->cfg.serial = NULL;
-    if (!p->label || (pin_file && !secret_read_file(pin_file, &p->pin, e)) || !load(module, &p->f, e)) {
+    if (!p->label || !p11_template_read(p->cfg.template, &p->template, e) ||
+        (pin_file && !secret_read_file(pin_file, &p->pin, e)) || !load(module, &p->f, e)) {
         release(p);
         return false;
     }
@@ -216,6 +217,11 @@ bool p11_has(const struct p11 *p, CK_MECHANISM_TYPE m)
         if (p->mechanisms[i] == m)
             return true;
     return false;
+}
+
+const struct p11_template *p11_template(const struct p11 *p)
+{
+    return &p->template;
 }
 
 const char *p11_label(const struct p11 *p)

@@ -19,12 +19,18 @@
 
 struct p11;
 
+/* hsm_template: what a token is asked to make of a key.  "generic", or a device's name (keys/p11_template.c), then changes, as in
+ * "luna, modifiable=no, derive=omit". */
 struct p11_config {
+    const char *template;   /* NULL: generic */
     const char *serial;     /* the token's serial number, when labels are not unique; NULL: any */
     unsigned sessions_max;  /* 0: 32; the token's own limit wins */
     unsigned wait_ms;       /* for a free session; 0: 5000 */
     unsigned reload_min_ms; /* least time between two reloads of the module and between trials; 0: 1000 */
 };
+
+/* Whether p11_open() would take this template; for checks of a configuration. */
+MUST_USE bool p11_template_check(const char *text, struct err *e);
 
 /* Loads the module, finds the token by label, logs in.  pin_file NULL: no login (or the token has its own PIN pad).  A token
  * whose flags say that one try is left, or none, is not logged in to.

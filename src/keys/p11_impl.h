@@ -5,6 +5,7 @@
 #include <p11-kit/pkcs11.h>
 
 #include "keys/p11.h"
+#include "keys/p11_template.h"
 
 /* What a return value means for session, login and module (DESIGN: errors of tokens). */
 enum p11_class {
@@ -40,6 +41,9 @@ typedef CK_RV (*p11_op)(struct p11_call *c, void *ctx);
 /* Runs op with a session, at most twice. */
 MUST_USE bool p11_run(struct p11 *p, p11_op op, void *ctx, struct err *e);
 bool p11_has(const struct p11 *p, CK_MECHANISM_TYPE m);
+const struct p11_template *p11_template(const struct p11 *p);
+/* For a key with CKA_ALWAYS_AUTHENTICATE: the PIN again, between C_SignInit and C_Sign (PKCS#11 v2.40 section 5.11). */
+CK_RV p11_login_context(struct p11 *p, struct p11_call *c);
 const char *p11_label(const struct p11 *p);
 /* True if the RFC 7512 attributes (NULL: not given) describe this token. */
 bool p11_matches(struct p11 *p, const char *token, const char *serial, const char *manufacturer, const char *model);

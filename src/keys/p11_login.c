@@ -92,6 +92,13 @@ static CK_RV log_in(struct p11 *p, const CK_TOKEN_INFO *ti, const char **at)
     return rv == CKR_USER_ALREADY_LOGGED_IN ? CKR_OK : rv;
 }
 
+CK_RV p11_login_context(struct p11 *p, struct p11_call *c)
+{
+    struct slice pin = secret_get0(p->pin);
+    c->at = "C_Login for one signature";
+    return p->f->C_Login(c->session, CKU_CONTEXT_SPECIFIC, pin.n ? (CK_UTF8CHAR_PTR)(uintptr_t)pin.p : NULL, pin.n);
+}
+
 void p11_forget_sessions(struct p11 *p)
 {
     CK_SESSION_HANDLE old[SESSIONS_LIMIT];

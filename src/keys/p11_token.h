@@ -17,6 +17,7 @@ struct p11 {
     char *label, *serial;
     struct secret *pin;
     struct p11_config cfg;
+    struct p11_template template;
     CK_FUNCTION_LIST *f;
     pid_t pid;
     CK_MECHANISM_TYPE *mechanisms;

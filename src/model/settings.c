@@ -36,6 +36,13 @@ const struct opt settings_rows[] = {
     {"keys", "hsm_token", OPT_TEXT, .help = "label of the token", AT(hsm_token)},
     {"keys", "hsm_pin_file", OPT_PATH, .help = "file with the user PIN, mode 0600", AT(hsm_pin_file)},
     {"keys", "hsm_sessions", OPT_INT, 1, 256, "8", .help = "sessions at most", AT(hsm_sessions)},
+    {"keys", "hsm_template", OPT_TEXT, 1, 400, "generic", .arg = "DEVICE[, NAME=yes|no|omit ...]",
+     .help = "what a new key in the token is asked to be: generic, nshield, nshield-pool, luna or cloudhsm, then "
+             "attributes",
+     AT(hsm_template)},
+    {"keys", "hsm_network", OPT_TEXT, 1, 200, .arg = "HOST:PORT|PATH",
+     .help = "what the PKCS#11 module talks to, over TCP or a local socket; the signers' sandbox has no socket without",
+     AT(hsm_network)},
     {"keys", "hsm_paths", OPT_LIST, 0, SETTINGS_HSM_PATHS_MAX, "/etc/softhsm, /var/lib/softhsm", .arg = "PATH,...",
      .help = "files and directories of the PKCS#11 module; the signers' sandbox lets it at these", AT(hsm_paths)},
     {"ca", "root_key", OPT_TEXT, .help = "key of the root, only where it is kept online", AT(root_key)},

@@ -30,7 +30,8 @@ struct settings {
     const char *passphrase_file;
     const char *hsm_module, *hsm_token, *hsm_pin_file;
     int64_t hsm_sessions;
-    struct opt_list hsm_paths; /* what the module reads and writes; the signers may touch nothing else */
+    const char *hsm_template, *hsm_network; /* network: HOST:PORT, a path, or NULL */
+    struct opt_list hsm_paths;              /* what the module reads and writes; the signers may touch nothing else */
     /* [ca] */
     const char *root_key, *issuing_key, *ledger_key, *cosign_key, *derive_key;
     int64_t crl_span_s, crl_refresh_s; /* how long a CRL holds, how often it is made again */

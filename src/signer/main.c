@@ -41,7 +41,7 @@ static bool open_token(const struct settings *s, struct p11 **out, struct err *e
     *out = NULL;
     if (!s->hsm_module)
         return true;
-    struct p11_config cfg = {.sessions_max = (unsigned)s->hsm_sessions};
+    struct p11_config cfg = {.sessions_max = (unsigned)s->hsm_sessions, .template = s->hsm_template};
     return p11_open(s->hsm_module, s->hsm_token, s->hsm_pin_file, &cfg, out, e);
 }
 

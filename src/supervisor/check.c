@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "keys/p11.h"
 
 #define LIBEXEC "../libexec/kith"
 
@@ -127,6 +128,10 @@ static void check_token(struct state *s)
         return;
     look(s, "[keys] hsm_module", set->hsm_module, READABLE, false, "install the module, or correct its place");
     check_secret_file(s, "[keys] hsm_pin_file", set->hsm_pin_file);
+    if (!p11_template_check(set->hsm_template, &e)) {
+        err_ctx(&e, "[keys]");
+        report(s, &e, true);
+    }
     if (set->hsm_token && set->hsm_pin_file)
         return;
     err_set(&e, ERR_CONFIG, "[keys] hsm_module is set without %s", set->hsm_token ? "hsm_pin_file" : "hsm_token");

@@ -2,7 +2,8 @@
  *
  * The file named by $P11SHIM_CONTROL is read at each call; a test replaces it (by rename) at any time.  Lines `word=value`:
  *   module=PATH        the real module; read at C_Initialize
- *   log=PATH           a line for each C_Login ("login RV"), C_Initialize and C_Finalize is appended
+ *   log=PATH           a line for each C_Login ("login RV", "context RV"), C_Initialize, C_Finalize and call in a child after
+ *                      fork ("forked") is appended
  *   drop=N             whenever N changes, all sessions are lost (and the login with them)
  *   drop_every=N       all sessions are lost at every N-th C_Sign
  *   forget=N           whenever N changes, all object handles become invalid
@@ -12,6 +13,9 @@
  *   hidden=1           private objects are not found (an HSM that loads its keys later)
  *   fail_every=N       every N-th C_Sign answers fail_rv=RV (hexadecimal)
  *   refuse=function    C_GenerateKeyPair and C_CreateObject: CKR_FUNCTION_NOT_SUPPORTED, as an nShield pool does
+ *   forbid=TYPE        CKR_TEMPLATE_INCONSISTENT if a generated private key's template has this attribute (hexadecimal)
+ *   need=TYPE          CKR_TEMPLATE_INCOMPLETE if it has not, or not as true;  need_public=TYPE: for the public key
+ *   idle_ms=N          a session that nobody used for so long is lost; with the last one, the login
  *   refuse=template    ... CKR_TEMPLATE_INCONSISTENT;  refuse=private: only if CKA_PRIVATE or CKA_DECRYPT is in the template
  *   weak=1             generated private keys get CKA_EXTRACTABLE true, whatever was asked
  *   max_sessions=N     CKR_SESSION_COUNT beyond; also in the token's information
@@ -27,6 +31,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SESSIONS_MAX 1024
@@ -35,7 +40,7 @@
 struct plan {
     char module[256], log[256], refuse[16];
     long drop, drop_every, forget, delay_ms, absent, sticky, hidden, fail_every, fail_rv, weak, max_sessions, no_eddsa,
-        pin_lock, new_pin;
+        pin_lock, new_pin, forbid, need, need_public, idle_ms;
 };
 
 static CK_FUNCTION_LIST *real;
@@ -45,11 +50,13 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER, planning = PTHREAD_MUTE
 static struct {
     bool used, alive;
     CK_SESSION_HANDLE real;
+    long used_ms;
 } sessions[SESSIONS_MAX];
 static long seen_drop, seen_forget, signs, wrong_pins;
 static unsigned long object_epoch = 1;
 static bool gone, inited;
 static CK_SLOT_ID last_slot;
+static pid_t owner;
 
 /* --- the plan --- */
 
@@ -64,8 +71,9 @@ static struct plan plan_read(void)
         size_t at;
     } numbers[] = {
 #define N(w) {#w "=", offsetof(struct plan, w)}
-        N(drop), N(drop_every), N(forget),  N(delay_ms),     N(absent),   N(sticky),   N(hidden),
-        N(weak), N(fail_every), N(fail_rv), N(max_sessions), N(no_eddsa), N(pin_lock), N(new_pin),
+        N(drop),     N(drop_every), N(forget),     N(delay_ms), N(absent),       N(sticky),
+        N(hidden),   N(weak),       N(fail_every), N(fail_rv),  N(max_sessions), N(no_eddsa),
+        N(pin_lock), N(new_pin),    N(forbid),     N(need),     N(need_public),  N(idle_ms),
 #undef N
     };
     while (f && fgets(line, sizeof line, f)) {
@@ -136,7 +144,9 @@ static CK_RV enter(struct plan *p)
     }
     pthread_mutex_unlock(&planning);
     pthread_rwlock_rdlock(&gate);
-    if (inited)
+    if (inited && getpid() != owner)
+        log_line(p, "forked", CKR_CRYPTOKI_NOT_INITIALIZED);
+    else if (inited)
         return CKR_OK;
     pthread_rwlock_unlock(&gate);
     return CKR_CRYPTOKI_NOT_INITIALIZED;
@@ -150,13 +160,36 @@ static CK_RV leave(CK_RV rv)
 
 /* --- handles --- */
 
-static CK_RV session_real(CK_SESSION_HANDLE h, CK_SESSION_HANDLE *out)
+static long now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* With `lock` held.  The real module forgets the login with its last session. */
+static void lose_idle(long idle_ms)
+{
+    long now = now_ms();
+    for (size_t i = 0; i < SESSIONS_MAX; i++) {
+        if (sessions[i].alive && now - sessions[i].used_ms > idle_ms) {
+            sessions[i].alive = false;
+            (void)real->C_CloseSession(sessions[i].real);
+        }
+    }
+}
+
+static CK_RV session_real(const struct plan *p, CK_SESSION_HANDLE h, CK_SESSION_HANDLE *out)
 {
     if (gone)
         return CKR_DEVICE_REMOVED;
     pthread_mutex_lock(&lock);
+    if (p->idle_ms)
+        lose_idle(p->idle_ms);
     bool ok = h > 0 && h <= SESSIONS_MAX && sessions[h - 1].used && sessions[h - 1].alive;
     *out = ok ? sessions[h - 1].real : 0;
+    if (ok)
+        sessions[h - 1].used_ms = now_ms();
     pthread_mutex_unlock(&lock);
     return ok ? CKR_OK : CKR_SESSION_HANDLE_INVALID;
 }
@@ -178,7 +211,7 @@ static bool object_in(CK_OBJECT_HANDLE h, CK_OBJECT_HANDLE *out)
     CK_RV rv = enter(&plan);                                                                                           \
     if (rv != CKR_OK)                                                                                                  \
         return rv;                                                                                                     \
-    if ((rv = session_real((h), &s)) != CKR_OK)                                                                        \
+    if ((rv = session_real(&plan, (h), &s)) != CKR_OK)                                                                 \
     return leave(rv)
 
 /* --- module, slots, tokens --- */
@@ -201,6 +234,7 @@ static CK_RV shim_initialize(void *args)
     pthread_mutex_unlock(&planning);
     CK_RV rv = !real ? CKR_GENERAL_ERROR : inited ? CKR_CRYPTOKI_ALREADY_INITIALIZED : real->C_Initialize(args);
     inited = inited || rv == CKR_OK;
+    owner = getpid();
     log_line(&p, "initialize", rv);
     return leave(rv);
 }
@@ -305,6 +339,7 @@ static CK_RV shim_open_session(CK_SLOT_ID slot, CK_FLAGS flags, void *app, CK_NO
         rv = real->C_OpenSession(slot, flags, app, notify, &sessions[at].real);
     if (rv == CKR_OK) {
         sessions[at].used = sessions[at].alive = true;
+        sessions[at].used_ms = now_ms();
         *out = at + 1;
     }
     pthread_mutex_unlock(&lock);
@@ -354,7 +389,7 @@ static CK_RV shim_login(CK_SESSION_HANDLE h, CK_USER_TYPE user, unsigned char *p
         wrong_pins++;
     else if (rv == CKR_OK)
         wrong_pins = 0;
-    log_line(&plan, "login", rv);
+    log_line(&plan, user == CKU_CONTEXT_SPECIFIC ? "context" : "login", rv);
     pthread_mutex_unlock(&lock);
     return leave(rv);
 }
@@ -412,6 +447,14 @@ static CK_RV shim_find_objects_final(CK_SESSION_HANDLE h)
     return leave(real->C_FindObjectsFinal(s));
 }
 
+static bool is_true(const CK_ATTRIBUTE *t, unsigned long n, CK_ATTRIBUTE_TYPE type)
+{
+    for (unsigned long i = 0; i < n; i++)
+        if (t[i].type == type)
+            return *(const CK_BBOOL *)t[i].pValue == CK_TRUE;
+    return false;
+}
+
 static bool has(const CK_ATTRIBUTE *t, unsigned long n, CK_ATTRIBUTE_TYPE type)
 {
     for (unsigned long i = 0; i < n; i++)
@@ -430,6 +473,11 @@ static CK_RV shim_generate_key_pair(CK_SESSION_HANDLE h, CK_MECHANISM *m, CK_ATT
     if (plan.refuse[0] == 't' ||
         (plan.refuse[0] == 'p' && (has(priv, priv_n, CKA_PRIVATE) || has(priv, priv_n, CKA_DECRYPT))))
         return leave(CKR_TEMPLATE_INCONSISTENT);
+    if (plan.forbid && has(priv, priv_n, (CK_ATTRIBUTE_TYPE)plan.forbid))
+        return leave(CKR_TEMPLATE_INCONSISTENT);
+    if ((plan.need && !is_true(priv, priv_n, (CK_ATTRIBUTE_TYPE)plan.need)) ||
+        (plan.need_public && !is_true(pub, pub_n, (CK_ATTRIBUTE_TYPE)plan.need_public)))
+        return leave(CKR_TEMPLATE_INCOMPLETE);
     CK_BBOOL yes = CK_TRUE;
     for (unsigned long i = 0; plan.weak && i < priv_n; i++)
         if (priv[i].type == CKA_EXTRACTABLE)

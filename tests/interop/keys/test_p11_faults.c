@@ -4,6 +4,7 @@
 #include "keys/p11.h"
 
 #include <pthread.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "token.h"
@@ -360,6 +361,145 @@ static void copes_with_tokens_that_refuse_to_make_keys(void **state)
     }
 }
 
+/* What real devices want of a template or refuse in it: forbid and need are attribute types of PKCS#11. */
+static void asks_for_keys_as_the_configured_device_wants_them(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *plan, *template;
+        enum err_code want;
+    } rows[] = {
+        {"", "nshield", ERR_NONE},
+        {"", "luna", ERR_NONE},
+        {"need_public=0x2", NULL, ERR_P11_REFUSED},
+        {"need_public=0x2", "cloudhsm", ERR_NONE},
+        {"forbid=0x2", NULL, ERR_NONE}, /* the shorter generic templates leave it out */
+        {"forbid=0x105", NULL, ERR_NONE},
+        {"forbid=0x103", NULL, ERR_P11_REFUSED}, /* it makes one that can leave; we do not take that */
+        {"forbid=0x103", "luna", ERR_P11_REFUSED}, /* a device's own is sent as it is */
+        {"forbid=0x108", NULL, ERR_P11_REFUSED},   /* CKA_SIGN */
+        {"forbid=0x108", "generic, sign=omit", ERR_NONE},
+        {"need=0x170", NULL, ERR_P11_REFUSED}, /* CKA_MODIFIABLE */
+        {"need=0x170", "generic, modifiable=yes", ERR_NONE},
+        {"need=0x170", "luna modifiable=yes", ERR_NONE},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct p11_config c = cfg;
+        struct key *k;
+        struct err e = {0};
+        tear_down(NULL);
+        token_plan("");
+        c.template = rows[i].template;
+        open_all(&c);
+        token_plan(rows[i].plan);
+        bool ok = key_generate(&fx.env, "pkcs11:object=shaped", KEY_P256, &k, &e);
+        if (ok != (rows[i].want == ERR_NONE) || e.code != rows[i].want)
+            fail_msg("%s with %s: %s %s", rows[i].plan, rows[i].template ? rows[i].template : "generic",
+                     ok ? "made" : "refused", e.what);
+        token_plan("");
+        if (!ok)
+            continue;
+        key_free(k);
+        assert_ok(key_destroy(&fx.env, "pkcs11:object=shaped", &e), e);
+    }
+}
+
+/* CKA_ALWAYS_AUTHENTICATE: the PIN before each signature, and again never once it was refused. */
+static void gives_the_pin_for_each_signature_where_the_key_wants_it(void **state)
+{
+    (void)state;
+    struct p11_config c = cfg;
+    struct err e = {0};
+    struct key *k;
+    tear_down(NULL);
+    c.template = "generic, always_authenticate=yes";
+    open_all(&c);
+    key_free(fx.key);
+    fx.key = NULL;
+    assert_ok(key_generate(&fx.env, "pkcs11:object=always", KEY_P256, &k, &e), e);
+    key_free(k);
+    assert_ok(key_open(&fx.env, "pkcs11:object=always", &fx.key, &e), e);
+    unlink(token_log);
+    for (int i = 0; i < 5; i++)
+        assert_ok(sign_once(&e), e);
+    assert_int_equal(token_count("context 0"), 5);
+    pthread_t t[THREADS];
+    load_start(t);
+    for (int i = 1; i <= 5; i++) {
+        char plan[32];
+        snprintf(plan, sizeof plan, "drop=%d", i);
+        token_plan(plan);
+        nap(40);
+    }
+    load_goes_on();
+    load_stop(t);
+    if (load.failed)
+        fail_msg("%u requests failed, last: %s", load.failed, load.last.what);
+    token_plan("drop=5\nnew_pin=1");
+    unlink(token_log);
+    for (int i = 0; i < 10; i++)
+        assert_err(sign_once(&e), e, ERR_P11_PIN);
+    assert_int_equal(token_count("context"), 1);
+    assert_true(health().pin_refused);
+    token_plan("");
+    tear_down(NULL);
+    open_all(&cfg);
+    assert_ok(key_destroy(&fx.env, "pkcs11:object=always", &e), e);
+}
+
+/* A device that closes sessions nobody uses: a sign of life keeps the login, and what was lost is not noticed. */
+static void outlives_sessions_that_idle_out(void **state)
+{
+    (void)state;
+    for (int kept = 0; kept < 2; kept++) {
+        pthread_t t[THREADS];
+        struct err e = {0};
+        token_plan("idle_ms=400");
+        load_start(t);
+        load_goes_on();
+        load_stop(t);
+        uint64_t before = health().relogins;
+        for (int i = 0; i < 10; i++) {
+            nap(100);
+            if (kept)
+                assert_ok(p11_check(fx.p11, &e), e);
+        }
+        if (kept)
+            assert_int_equal(health().relogins, before);
+        load_start(t);
+        load_goes_on();
+        load_stop(t);
+        if (load.failed)
+            fail_msg("%u requests failed, last: %s", load.failed, load.last.what);
+        if (!kept)
+            assert_true(health().relogins > before);
+    }
+}
+
+/* Real modules corrupt the token's state when a child goes on with its parent's sessions; SoftHSM2 lets it. */
+static void touches_the_token_in_no_child(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    int status;
+    assert_ok(sign_once(&e), e);
+    unlink(token_log);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct key *k;
+        bool refused = !sign_once(&e) && e.code == ERR_P11_MODULE && !p11_check(fx.p11, &e) &&
+                       !key_open(&fx.env, KEY_REF, &k, &e) && e.code == ERR_P11_MODULE;
+        key_free(fx.key);
+        p11_free(fx.p11);
+        _exit(refused ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(token_count("forked"), 0);
+    assert_int_equal(token_count("finalize"), 0);
+    assert_ok(sign_once(&e), e);
+}
+
 static void sees_that_the_token_has_no_eddsa(void **state)
 {
     (void)state;
@@ -408,6 +548,10 @@ int main(int argc, char **argv)
         T(never_tries_a_refused_pin_again),
         T(latches_when_the_pin_was_changed_meanwhile),
         T(copes_with_tokens_that_refuse_to_make_keys),
+        T(asks_for_keys_as_the_configured_device_wants_them),
+        T(gives_the_pin_for_each_signature_where_the_key_wants_it),
+        T(outlives_sessions_that_idle_out),
+        T(touches_the_token_in_no_child),
         T(sees_that_the_token_has_no_eddsa),
         T(finds_that_another_key_took_the_name),
     };
