@@ -31,6 +31,11 @@ bool sandbox_enter(const struct sandbox_policy *policy, struct sandbox_report *r
     return true;
 }
 
+bool sandbox_end_listening(bool connects, struct err *e)
+{
+    return sandbox_seccomp_end_listening(connects, e);
+}
+
 void sandbox_put_status(struct buf *b, const struct sandbox_report *r)
 {
     if (!r->calls) {

@@ -1,5 +1,8 @@
 /* The process gives up what it will not need: file paths and TCP ports by Landlock, system calls by seccomp.
  *
+ * What Landlock cannot limit on an older kernel stays open but for what system calls without memory show: signals and resource
+ * limits go to the process itself only.
+ *
  * Called once, before any thread is started and after everything privileged was opened; children inherit it.  Landlock
  * is used as far as the running kernel knows it (the report says how far); seccomp is always there or sandbox_enter()
  * fails.  What is denied fails with EPERM or EACCES, so that it can be seen in the log; the acts that only an attacker
@@ -29,8 +32,11 @@ struct sandbox_policy {
     bool any_connect, any_bind;
     bool inet;  /* may make TCP sockets over IPv4 and IPv6; with any_connect, UDP sockets too */
     bool local; /* may make AF_UNIX sockets */
-    bool exec;  /* may run programs (SANDBOX_EXEC paths) */
-    bool fork;  /* may make processes; threads are always allowed */
+    /* May bind and listen, until sandbox_end_listening().  Landlock looks at bind(2) only: listen(2) on a socket without an
+     * address takes a port of the kernel's choice. */
+    bool listen;
+    bool exec; /* may run programs (SANDBOX_EXEC paths) */
+    bool fork; /* may make processes; threads are always allowed */
 };
 
 #define SANDBOX_REPORT_MAX 256
@@ -45,8 +51,12 @@ struct sandbox_report {
 
 /* Errors: sandbox (threads exist already, a path cannot be opened, the kernel refuses). */
 MUST_USE bool sandbox_enter(const struct sandbox_policy *policy, struct sandbox_report *report, struct err *e);
+/* No thread of this process listens any more, nor, unless it connects to others, makes a socket of the internet: what it has
+ * goes on.  Only with policy.listen. */
+MUST_USE bool sandbox_end_listening(bool connects, struct err *e);
 /* One line for `doctor`. */
 void sandbox_put_status(struct buf *b, const struct sandbox_report *report);
+#define SANDBOX_ABI_PORTS 4 /* TCP ports are limited from here on: Linux 6.7 */
 /* Landlock's version in this kernel, 0 for none. */
 int sandbox_landlock_abi(void);
 

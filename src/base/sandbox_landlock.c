@@ -37,7 +37,6 @@
 #define FLAG_VERSION 1u
 
 #define ABI_TRUNCATE 3
-#define ABI_PORTS    4
 #define ABI_IOCTL    5
 #define ABI_SCOPE    6
 
@@ -127,7 +126,7 @@ static void report_of(int abi, struct sandbox_report *r)
     static const struct {
         int abi;
         const char *what;
-    } rows[] = {{1, "files"}, {ABI_TRUNCATE, "truncation"}, {ABI_PORTS, "TCP ports"}, {ABI_SCOPE, "signals"}};
+    } rows[] = {{1, "files"}, {ABI_TRUNCATE, "truncation"}, {SANDBOX_ABI_PORTS, "TCP ports"}, {ABI_SCOPE, "signals"}};
     r->landlock_abi = abi;
     size_t n = 0;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -143,7 +142,7 @@ bool sandbox_landlock_enter(const struct sandbox_policy *p, struct sandbox_repor
         return true;
     struct ruleset_attr attr = {.fs = fs_handled(abi)};
     size_t size = sizeof attr.fs;
-    if (abi >= ABI_PORTS) {
+    if (abi >= SANDBOX_ABI_PORTS) {
         attr.net = (p->any_bind ? 0 : NET_BIND) | (p->any_connect ? 0 : NET_CONNECT);
         size = offsetof(struct ruleset_attr, scope);
     }

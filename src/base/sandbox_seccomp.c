@@ -1,6 +1,7 @@
 #include "base/sandbox_seccomp.h"
 
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -8,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* What a server on libevent, OpenSSL and SQLite, and a PKCS#11 module in a signer, ask of the kernel.  By name, because not
  * every architecture has every call; a name that the library does not know is passed over. */
@@ -147,9 +149,6 @@ static const char *const allowed[] = {
     "rt_sigpending",
     "rt_sigsuspend",
     "sigaltstack",
-    "kill",
-    "tkill",
-    "tgkill",
     "exit",
     "exit_group",
     "restart_syscall",
@@ -175,7 +174,6 @@ static const char *const allowed[] = {
     "sysinfo",
     "getrlimit",
     "ugetrlimit",
-    "prlimit64",
     "getrusage",
     "times",
     "getcpu",
@@ -183,8 +181,6 @@ static const char *const allowed[] = {
     "arch_prctl",
     "getpriority",
     /* sockets that exist (socket(2) itself depends on the policy) */
-    "bind",
-    "listen",
     "accept",
     "accept4",
     "connect",
@@ -348,6 +344,24 @@ static bool add_narrowed(scmp_filter_ctx f)
     return true;
 }
 
+/* To others it would matter; without children nobody is ours. */
+static bool add_self_only(scmp_filter_ctx f, const struct sandbox_policy *p)
+{
+    const uint32_t self = (uint32_t)getpid();
+    if (p->fork)
+        return add(f, SCMP_ACT_ALLOW, "kill") && add(f, SCMP_ACT_ALLOW, "tgkill") &&
+               add(f, SCMP_ACT_ALLOW, "prlimit64");
+    return add_if(f, SCMP_SYS(kill), 0, self) && add_if(f, SCMP_SYS(tgkill), 0, self) &&
+           add_if(f, SCMP_SYS(prlimit64), 0, self) && add_if(f, SCMP_SYS(prlimit64), 0, 0);
+}
+
+/* The second filter, which ends the listening, is a system call as well. */
+static bool add_listening(scmp_filter_ctx f, const struct sandbox_policy *p)
+{
+    return !p->listen || (add(f, SCMP_ACT_ALLOW, "bind") && add(f, SCMP_ACT_ALLOW, "listen") &&
+                          add_if(f, SCMP_SYS(seccomp), 0, SECCOMP_SET_MODE_FILTER));
+}
+
 static void filter_free(scmp_filter_ctx *f)
 {
     if (*f)
@@ -364,11 +378,39 @@ bool sandbox_seccomp_enter(const struct sandbox_policy *p, struct err *e)
     ok = ok && seccomp_attr_set(f, SCMP_FLTATR_CTL_OPTIMIZE, 2) == 0;
     ok = ok && add_all(f, SCMP_ACT_ALLOW, allowed, ARRAY_LEN(allowed));
     ok = ok && add_all(f, SCMP_ACT_KILL_PROCESS, deadly, ARRAY_LEN(deadly));
-    ok = ok && add_sockets(f, p) && add_sends(f) && add_processes(f, p) && add_narrowed(f);
+    ok = ok && add_sockets(f, p) && add_sends(f) && add_processes(f, p) && add_narrowed(f) && add_self_only(f, p) &&
+         add_listening(f, p);
     ok = ok && (!p->exec || (add(f, SCMP_ACT_ALLOW, "execve") && add(f, SCMP_ACT_ALLOW, "execveat")));
     if (!ok)
         return err_set(e, ERR_SANDBOX, "libseccomp refuses a rule");
     int n = seccomp_load(f);
     errno = -n;
     return n == 0 || err_set(e, ERR_SANDBOX, "the kernel refuses the system call filter: %m");
+}
+
+static bool deny_inet(scmp_filter_ctx f)
+{
+    static const uint32_t families[] = {AF_INET, AF_INET6};
+    for (size_t i = 0; i < ARRAY_LEN(families); i++) {
+        const struct scmp_arg_cmp is = {
+            .arg = 0, .op = SCMP_CMP_MASKED_EQ, .datum_a = UINT32_MAX, .datum_b = families[i]};
+        if (seccomp_rule_add_array(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1, &is) != 0)
+            return false;
+    }
+    return true;
+}
+
+bool sandbox_seccomp_end_listening(bool connects, struct err *e)
+{
+    static const char *const ended[] = {"bind", "listen", "seccomp"};
+    AUTO(filter_free) scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+    if (!f)
+        return err_set(e, ERR_SANDBOX, "no memory for the system call filter");
+    if (seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) != 0 ||
+        seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1) != 0 ||
+        !add_all(f, SCMP_ACT_ERRNO(EPERM), ended, ARRAY_LEN(ended)) || (!connects && !deny_inet(f)))
+        return err_set(e, ERR_SANDBOX, "libseccomp refuses a rule");
+    int n = seccomp_load(f);
+    errno = -n;
+    return n == 0 || err_set(e, ERR_SANDBOX, "the kernel refuses the filter that ends listening: %m");
 }

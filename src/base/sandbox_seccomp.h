@@ -5,5 +5,6 @@
 #include "base/sandbox.h"
 
 MUST_USE bool sandbox_seccomp_enter(const struct sandbox_policy *policy, struct err *e);
+MUST_USE bool sandbox_seccomp_end_listening(bool connects, struct err *e); /* in all threads */
 
 #endif

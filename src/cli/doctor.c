@@ -130,8 +130,12 @@ static void check_sandbox(struct doctor *d, struct finding *f)
     else if (abi == 0)
         bad(f, "a kernel of 5.13 or later with landlock in its lsm= list",
             "the kernel has no Landlock: files are not closed to server and signers");
+    else if (d->s->hsm_module && d->s->hsm_network)
+        fine(f, "Landlock version %d, seccomp; signers reach their token at %s%s", abi, d->s->hsm_network,
+             d->s->hsm_network[0] != '/' && abi < SANDBOX_ABI_PORTS ? ", and this kernel cannot hold them to its port"
+                                                                    : "");
     else
-        fine(f, "Landlock version %d, seccomp", abi);
+        fine(f, "Landlock version %d, seccomp; signers reach no network", abi);
 }
 
 static void check_disk(struct doctor *d, struct finding *f)

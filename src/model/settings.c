@@ -121,6 +121,30 @@ bool settings_read(const char *path, struct arena *a, struct settings *out, stru
     return true;
 }
 
+bool settings_hsm_peer(const struct settings *s, struct hsm_peer *out, struct err *e)
+{
+    *out = (struct hsm_peer){0};
+    const char *text = s->hsm_network;
+    if (!text)
+        return true;
+    const char *colon = strrchr(text, ':');
+    if (text[0] == '/') {
+        *out = (struct hsm_peer){.given = true, .local = true};
+        return true;
+    }
+    uint64_t port = 0;
+    if (colon && colon > text && strlen(colon + 1) <= 5)
+        for (const char *c = colon + 1; *c; c++)
+            port = *c >= '0' && *c <= '9' && port <= UINT16_MAX ? port * 10 + (uint64_t)(*c - '0') : UINT32_MAX;
+    if (port == 0 || port > UINT16_MAX) {
+        err_set(e, ERR_CONFIG, "[keys] hsm_network: \"%s\" is neither HOST:PORT nor the path of a socket",
+                ERR_QUOTE(slice_str(text)));
+        return err_try(e, "hsm_network = 192.0.2.7:9004");
+    }
+    *out = (struct hsm_peer){.given = true, .port = (uint16_t)port};
+    return true;
+}
+
 const char *settings_path(const struct settings *s, struct arena *a, const char *name)
 {
     return arena_printf(a, "%s/%s", s->dir, name);

@@ -51,6 +51,13 @@ extern const size_t settings_rows_n;
 /* Errors: config (file, line, column), not-found. */
 MUST_USE bool settings_read(const char *path, struct arena *a, struct settings *out, struct err *e);
 
+/* What hsm_network names.  The address is not looked at: the kernel can limit the port, not the host. */
+struct hsm_peer {
+    bool given, local;
+    uint16_t port;
+};
+MUST_USE bool settings_hsm_peer(const struct settings *s, struct hsm_peer *out, struct err *e);
+
 /* Files below the directory, by the part that owns them; NULL without memory. */
 const char *settings_path(const struct settings *s, struct arena *a, const char *name);
 

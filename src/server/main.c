@@ -235,6 +235,11 @@ static const char *dir_of(struct app *app, const char *path)
     return slash && slash > path ? arena_str(&app->arena, slice_of(path, (size_t)(slash - path))) : NULL;
 }
 
+static bool on_sqlite(const struct app *app)
+{
+    return strncmp(app->settings.database, "sqlite:", 7) == 0;
+}
+
 /* Its own data and sockets, the public certificates, and the two ports that it listens on: not the keys, not what the signers
  * keep.  Where the database is another server, that has to be reached too. */
 static bool sandbox(struct app *app, struct err *e)
@@ -250,7 +255,7 @@ static bool sandbox(struct app *app, struct err *e)
     if (!split_listen(s->listen, host, sizeof host, &ports[0], e) ||
         !split_listen(s->plain_listen, host, sizeof host, &ports[1], e))
         return false;
-    bool sqlite = strncmp(s->database, "sqlite:", 7) == 0;
+    bool sqlite = on_sqlite(app);
     const char *data = sqlite ? dir_of(app, s->database + 7) : NULL;
     const struct sandbox_path paths[] = {
         {settings_path(s, a, PATH_RUN), SANDBOX_READ | SANDBOX_WRITE},
@@ -270,6 +275,7 @@ static bool sandbox(struct app *app, struct err *e)
                                           .bind_n = ARRAY_LEN(ports),
                                           .any_connect = !sqlite,
                                           .inet = true,
+                                          .listen = true,
                                           .local = true};
     struct sandbox_report report;
     return sandbox_enter(&policy, &report, e);
@@ -357,7 +363,7 @@ static bool run(struct app *app, const struct options *o, struct err *e)
     int local; /* its file's mode is set by path, which the sandbox does not allow */
     if (!settings_read(o->config, &app->arena, &app->settings, e) || !crypto_init(e) ||
         !loop_listen_unix(app->settings.socket, 0600, &local, e) || !sandbox(app, e) || !wait_for_ca(app, e) ||
-        !start(app, local, e))
+        !start(app, local, e) || (app->settings.sandbox && !sandbox_end_listening(!on_sqlite(app), e)))
         return false;
     signers_poll(app);
     starting = 0;

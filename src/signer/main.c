@@ -55,11 +55,27 @@ static bool sandbox(const struct settings *s, const char *domain, const struct e
         {arena_printf(a, "%s/" PATH_SIGNERS "/%s", s->dir, domain), SANDBOX_READ | SANDBOX_WRITE},
         {"/dev/urandom", SANDBOX_READ},
     };
-    struct sandbox_policy policy = {.paths = paths, .paths_n = 2};
+    struct hsm_peer peer;
+    if (!settings_hsm_peer(s, &peer, e))
+        return false;
+    /* A signer's only socket is the one that it was given; a module that speaks to its device gets one more. */
+    struct sandbox_policy policy = {.paths = paths,
+                                    .paths_n = 2,
+                                    .connect_ports = &peer.port,
+                                    .connect_n = peer.given && !peer.local,
+                                    .inet = s->hsm_module && peer.given && !peer.local,
+                                    .local = s->hsm_module && peer.local};
     for (size_t i = 0; s->hsm_module && i < s->hsm_paths.n; i++)
         paths[policy.paths_n++] = (struct sandbox_path){s->hsm_paths.v[i], SANDBOX_READ | SANDBOX_WRITE};
     struct sandbox_report report;
-    return sandbox_enter(&policy, &report, e);
+    if (!sandbox_enter(&policy, &report, e))
+        return false;
+    AUTO(buf_clear) struct buf text = {0};
+    buf_init(&text, 512);
+    sandbox_put_status(&text, &report);
+    LOG(env, INFO, "signer", "sandboxed", log_str("domain", domain), log_str("limits", buf_str(&text)),
+        log_str("peer", policy.inet || policy.local ? s->hsm_network : "none"));
+    return true;
 }
 
 static bool run(const struct options *o, const struct env *env, struct err *e)

@@ -128,10 +128,9 @@ static void check_token(struct state *s)
         return;
     look(s, "[keys] hsm_module", set->hsm_module, READABLE, false, "install the module, or correct its place");
     check_secret_file(s, "[keys] hsm_pin_file", set->hsm_pin_file);
-    if (!p11_template_check(set->hsm_template, &e)) {
-        err_ctx(&e, "[keys]");
+    struct hsm_peer peer;
+    if (!p11_template_check(set->hsm_template, &e) || !settings_hsm_peer(set, &peer, &e))
         report(s, &e, true);
-    }
     if (set->hsm_token && set->hsm_pin_file)
         return;
     err_set(&e, ERR_CONFIG, "[keys] hsm_module is set without %s", set->hsm_token ? "hsm_pin_file" : "hsm_token");

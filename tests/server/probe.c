@@ -1,8 +1,8 @@
 /* Preloaded into a real process: on SIGRTMIN it does the act that the file "ask" names, as code that took the process over
  * would, and appends "errno" to the file "answers" (both opened at the start, before any sandbox, in KITH_PROBE_DIR).
  *
- * An act is one line: read PATH, write PATH, make PATH, connect PORT, connect-by-send PORT, bind PORT, socket FAMILY TYPE PROTOCOL, fork, exec,
- * ptrace. */
+ * An act is one line: read PATH, write PATH, make PATH, connect PORT, connect-by-send PORT, bind PORT, listen, socket FAMILY TYPE PROTOCOL, kill PID,
+ * limit PID, become, fork, exec, and the calls of the table `deadly`. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -57,6 +58,23 @@ static int try_socket(const char *text)
     return 0;
 }
 
+/* Without an address: the kernel picks a port, and Landlock is not asked. */
+static int try_listen(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (fd < 0)
+        return errno;
+    int code = listen(fd, 1) ? errno : 0;
+    close(fd);
+    return code;
+}
+
+static int try_limit(pid_t pid)
+{
+    struct rlimit l;
+    return prlimit(pid, RLIMIT_CORE, NULL, &l) || prlimit(pid, RLIMIT_CORE, &l, NULL) ? errno : 0;
+}
+
 static int try_fork(void)
 {
     long pid = syscall(SYS_fork);
@@ -94,6 +112,14 @@ static int act(char *line)
         return try_port(arg, SEND_FIRST);
     if (strcmp(line, "bind") == 0)
         return try_port(arg, BIND);
+    if (strcmp(line, "listen") == 0)
+        return try_listen();
+    if (strcmp(line, "kill") == 0)
+        return kill((pid_t)strtol(arg, NULL, 10), 0) ? errno : 0;
+    if (strcmp(line, "limit") == 0)
+        return try_limit((pid_t)strtol(arg, NULL, 10));
+    if (strcmp(line, "become") == 0)
+        return syscall(SYS_setresuid, getuid(), getuid(), getuid()) ? errno : 0;
     if (strcmp(line, "socket") == 0)
         return try_socket(arg);
     if (strcmp(line, "fork") == 0)

@@ -375,7 +375,7 @@ static void asks_for_keys_as_the_configured_device_wants_them(void **state)
         {"need_public=0x2", "cloudhsm", ERR_NONE},
         {"forbid=0x2", NULL, ERR_NONE}, /* the shorter generic templates leave it out */
         {"forbid=0x105", NULL, ERR_NONE},
-        {"forbid=0x103", NULL, ERR_P11_REFUSED}, /* it makes one that can leave; we do not take that */
+        {"forbid=0x103", NULL, ERR_P11_REFUSED},   /* it makes one that can leave; we do not take that */
         {"forbid=0x103", "luna", ERR_P11_REFUSED}, /* a device's own is sent as it is */
         {"forbid=0x108", NULL, ERR_P11_REFUSED},   /* CKA_SIGN */
         {"forbid=0x108", "generic, sign=omit", ERR_NONE},

@@ -13,6 +13,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -189,6 +190,40 @@ static int signal_neighbour(void)
     return verdict(kill(neighbour, 0) == 0);
 }
 
+static int signal_group(void)
+{
+    return verdict(kill(0, 0) == 0);
+}
+
+static int signal_self(void)
+{
+    return verdict(kill(getpid(), 0) == 0 && pthread_kill(pthread_self(), 0) == 0);
+}
+
+static int limit_neighbour(void)
+{
+    struct rlimit l;
+    return verdict(prlimit(neighbour, RLIMIT_CORE, NULL, &l) == 0 && prlimit(neighbour, RLIMIT_CORE, &l, NULL) == 0);
+}
+
+static int limit_self(void)
+{
+    struct rlimit l;
+    return verdict(getrlimit(RLIMIT_CORE, &l) == 0 && setrlimit(RLIMIT_CORE, &l) == 0);
+}
+
+static int become_another(void)
+{
+    return verdict(syscall(SYS_setresuid, getuid(), getuid(), getuid()) == 0);
+}
+
+/* The kernel chooses a port; Landlock is not asked. */
+static int listen_unbound(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    return verdict(fd >= 0 && listen(fd, 1) == 0);
+}
+
 static int trace_neighbour(void)
 {
     return verdict(ptrace(PTRACE_SEIZE, neighbour, 0, 0) == 0 && ptrace(PTRACE_INTERRUPT, neighbour, 0, 0) == 0);
@@ -258,53 +293,62 @@ struct act {
     int (*run)(void);
     int with_sandbox;
     bool needs_kernel; /* skipped where the kernel was built without it (ENOSYS and the like with the sandbox off) */
+    int abi;           /* of Landlock; an older kernel cannot deny it */
 };
 
+enum { FILES = 1, TRUNCATION = 3, PORTS = SANDBOX_ABI_PORTS };
+
 static const struct act closed_acts[] = {
-    {"read inside", read_inside, ACT_DONE, false},
-    {"write inside", write_inside, ACT_DONE, false},
-    {"read what may be read", read_what_may_be_read, ACT_DONE, false},
-    {"start a thread", start_thread, ACT_DONE, false},
-    {"read outside", read_outside, ACT_REFUSED, false},
-    {"read /etc/passwd", read_passwords, ACT_REFUSED, false},
-    {"write what may be read", write_what_may_be_read, ACT_REFUSED, false},
-    {"create where may be read", create_where_may_be_read, ACT_REFUSED, false},
-    {"make and remove outside", remove_outside, ACT_REFUSED, false},
-    {"truncate outside", truncate_outside, ACT_REFUSED, false},
-    {"change a mode outside", change_mode_outside, ACT_REFUSED, false},
-    {"run a program", run_program, ACT_REFUSED, false},
-    {"fork", fork_act, ACT_REFUSED, false},
-    {"make an internet socket", inet_socket, ACT_REFUSED, false},
-    {"make a local socket", local_socket, ACT_REFUSED, false},
-    {"make a netlink socket", netlink_socket, ACT_REFUSED, false},
-    {"signal another process", signal_neighbour, ACT_REFUSED, false},
-    {"trace another process", trace_neighbour, ACT_KILLED, false},
-    {"read another process", read_neighbour, ACT_KILLED, false},
-    {"use a keyring", use_keyring, ACT_KILLED, true},
-    {"mount", mount_act, ACT_KILLED, true},
-    {"make a namespace", new_namespace, ACT_KILLED, true},
-    {"load a bpf map", bpf_act, ACT_KILLED, true},
-    {"open a perf event", perf_act, ACT_KILLED, true},
-    {"handle page faults", fault_act, ACT_KILLED, true},
-    {"load a module", load_module, ACT_KILLED, true},
-    {"set the clock", set_clock, ACT_KILLED, true},
-    {"set up io_uring", ring_act, ACT_KILLED, true},
+    {"read inside", read_inside, ACT_DONE, false, 0},
+    {"write inside", write_inside, ACT_DONE, false, 0},
+    {"read what may be read", read_what_may_be_read, ACT_DONE, false, 0},
+    {"start a thread", start_thread, ACT_DONE, false, 0},
+    {"read outside", read_outside, ACT_REFUSED, false, FILES},
+    {"read /etc/passwd", read_passwords, ACT_REFUSED, false, FILES},
+    {"write what may be read", write_what_may_be_read, ACT_REFUSED, false, FILES},
+    {"create where may be read", create_where_may_be_read, ACT_REFUSED, false, FILES},
+    {"make and remove outside", remove_outside, ACT_REFUSED, false, FILES},
+    {"truncate outside", truncate_outside, ACT_REFUSED, false, TRUNCATION},
+    {"change a mode outside", change_mode_outside, ACT_REFUSED, false, 0},
+    {"run a program", run_program, ACT_REFUSED, false, 0},
+    {"fork", fork_act, ACT_REFUSED, false, 0},
+    {"make an internet socket", inet_socket, ACT_REFUSED, false, 0},
+    {"make a local socket", local_socket, ACT_REFUSED, false, 0},
+    {"make a netlink socket", netlink_socket, ACT_REFUSED, false, 0},
+    {"signal another process", signal_neighbour, ACT_REFUSED, false, 0},
+    {"signal all of its group", signal_group, ACT_REFUSED, false, 0},
+    {"signal itself", signal_self, ACT_DONE, false, 0},
+    {"lower another's limits", limit_neighbour, ACT_REFUSED, false, 0},
+    {"lower its own limits", limit_self, ACT_DONE, false, 0},
+    {"become somebody else", become_another, ACT_REFUSED, false, 0},
+    {"listen without an address", listen_unbound, ACT_REFUSED, false, 0},
+    {"trace another process", trace_neighbour, ACT_KILLED, false, 0},
+    {"read another process", read_neighbour, ACT_KILLED, false, 0},
+    {"use a keyring", use_keyring, ACT_KILLED, true, 0},
+    {"mount", mount_act, ACT_KILLED, true, 0},
+    {"make a namespace", new_namespace, ACT_KILLED, true, 0},
+    {"load a bpf map", bpf_act, ACT_KILLED, true, 0},
+    {"open a perf event", perf_act, ACT_KILLED, true, 0},
+    {"handle page faults", fault_act, ACT_KILLED, true, 0},
+    {"load a module", load_module, ACT_KILLED, true, 0},
+    {"set the clock", set_clock, ACT_KILLED, true, 0},
+    {"set up io_uring", ring_act, ACT_KILLED, true, 0},
 };
 
 static const struct act open_acts[] = {
-    {"make an internet socket", inet_socket, ACT_DONE, false},
-    {"make a datagram socket", datagram_socket, ACT_REFUSED, false},
-    {"connect elsewhere by a first send", connect_fast_elsewhere, ACT_REFUSED, false},
-    {"make a local socket", local_socket, ACT_DONE, false},
-    {"make a netlink socket", netlink_socket, ACT_REFUSED, false},
-    {"connect to an allowed port", connect_allowed, ACT_DONE, false},
-    {"connect to another port", connect_other, ACT_REFUSED, false},
-    {"listen on a port that is not allowed", listen_anywhere, ACT_REFUSED, false},
-    {"run a program", run_program, ACT_DONE, false},
-    {"fork", fork_act, ACT_DONE, false},
-    {"start a thread", start_thread, ACT_DONE, false},
-    {"make a namespace", new_namespace, ACT_KILLED, true},
-    {"read outside", read_outside, ACT_REFUSED, false},
+    {"make an internet socket", inet_socket, ACT_DONE, false, 0},
+    {"make a datagram socket", datagram_socket, ACT_REFUSED, false, 0},
+    {"connect elsewhere by a first send", connect_fast_elsewhere, ACT_REFUSED, false, 0},
+    {"make a local socket", local_socket, ACT_DONE, false, 0},
+    {"make a netlink socket", netlink_socket, ACT_REFUSED, false, 0},
+    {"connect to an allowed port", connect_allowed, ACT_DONE, false, 0},
+    {"connect to another port", connect_other, ACT_REFUSED, false, PORTS},
+    {"listen on a port that is not allowed", listen_anywhere, ACT_REFUSED, false, PORTS},
+    {"run a program", run_program, ACT_DONE, false, 0},
+    {"fork", fork_act, ACT_DONE, false, 0},
+    {"start a thread", start_thread, ACT_DONE, false, 0},
+    {"make a namespace", new_namespace, ACT_KILLED, true, 0},
+    {"read outside", read_outside, ACT_REFUSED, false, FILES},
 };
 
 /* What run_act() gives: the act's verdict, or how the child ended. */
@@ -344,6 +388,10 @@ static void try_each(const struct act *acts, size_t n, const struct sandbox_poli
         }
         if (off != ACT_DONE)
             fail_msg("%s: fails without the sandbox (%d)", acts[i].name, off);
+        if (acts[i].abi > sandbox_landlock_abi()) {
+            print_message("this kernel's Landlock cannot deny it: %s\n", acts[i].name);
+            continue;
+        }
         int on = run_act(&acts[i], policy);
         if (on != acts[i].with_sandbox)
             fail_msg("%s: %d with the sandbox, not %d", acts[i].name, on, acts[i].with_sandbox);
@@ -359,8 +407,6 @@ static void denies_a_signer_all_but_its_directory(void **state)
     const struct sandbox_path paths[] = {
         {in, SANDBOX_READ | SANDBOX_WRITE}, {ro, SANDBOX_READ}, {"/no/such/path", SANDBOX_READ}};
     const struct sandbox_policy policy = {.paths = paths, .paths_n = ARRAY_LEN(paths)};
-    if (sandbox_landlock_abi() < 6)
-        skip();
     try_each(closed_acts, ARRAY_LEN(closed_acts), &policy);
 }
 
@@ -379,11 +425,96 @@ static void denies_a_server_other_ports_and_paths(void **state)
                                           .connect_n = ARRAY_LEN(ports),
                                           .inet = true,
                                           .local = true,
+                                          .listen = true,
                                           .exec = true,
                                           .fork = true};
-    if (sandbox_landlock_abi() < 6)
-        skip();
     try_each(open_acts, ARRAY_LEN(open_acts), &policy);
+}
+
+/* A signer whose token is behind a network. */
+static void denies_a_signer_all_but_its_peer(void **state)
+{
+    (void)state;
+    static const struct act acts[] = {
+        {"connect to its peer", connect_allowed, ACT_DONE, false, 0},
+        {"connect to another port", connect_other, ACT_REFUSED, false, PORTS},
+        {"connect elsewhere by a first send", connect_fast_elsewhere, ACT_REFUSED, false, 0},
+        {"listen on a port", listen_anywhere, ACT_REFUSED, false, 0},
+        {"listen without an address", listen_unbound, ACT_REFUSED, false, 0},
+        {"make a datagram socket", datagram_socket, ACT_REFUSED, false, 0},
+        {"make a local socket", local_socket, ACT_REFUSED, false, 0},
+        {"read outside", read_outside, ACT_REFUSED, false, FILES},
+    };
+    const uint16_t ports[] = {ntohs(server.sin_port)};
+    const struct sandbox_policy policy = {.connect_ports = ports, .connect_n = 1, .inet = true};
+    try_each(acts, ARRAY_LEN(acts), &policy);
+}
+
+static int fresh_socket(void)
+{
+    return socket(AF_INET, SOCK_STREAM, 0);
+}
+
+struct listening {
+    int go, socket, result;
+};
+
+static void *listen_in_thread(void *arg)
+{
+    struct listening *l = arg;
+    char c;
+    if (read(l->go, &c, 1) == 1)
+        l->result = verdict(listen(l->socket, 1) == 0);
+    return NULL;
+}
+
+/* Exit code 0: nobody listens any more, and what listens goes on. */
+static int listen_and_end(bool end, bool connects)
+{
+    const struct sandbox_policy policy = {.inet = true, .listen = true, .any_bind = true, .any_connect = true};
+    struct sandbox_report report;
+    struct err e = {0};
+    int fds[2];
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof at;
+    pthread_t t;
+    if (!sandbox_enter(&policy, &report, &e) || pipe(fds) != 0)
+        return NO_SANDBOX;
+    int door = fresh_socket(), client = fresh_socket(), unbound = fresh_socket(), another = fresh_socket(),
+        free_one = fresh_socket();
+    struct listening l = {.go = fds[0], .socket = another, .result = ACT_FAILED};
+    if (bind(door, (struct sockaddr *)&at, sizeof at) != 0 || listen(door, 1) != 0 ||
+        getsockname(door, (struct sockaddr *)&at, &n) != 0)
+        return ACT_FAILED;
+    if (pthread_create(&t, NULL, listen_in_thread, &l) != 0)
+        return ACT_FAILED;
+    if (end && !sandbox_end_listening(connects, &e))
+        return NO_SANDBOX;
+    bool ok = write(fds[1], "x", 1) == 1 && pthread_join(t, NULL) == 0;
+    ok = ok && connect(client, (struct sockaddr *)&at, sizeof at) == 0 && accept(door, NULL, NULL) >= 0;
+    at.sin_port = 0;
+    int want = end ? ACT_REFUSED : ACT_DONE;
+    ok = ok && l.result == want && verdict(listen(unbound, 1) == 0) == want &&
+         verdict(bind(free_one, (struct sockaddr *)&at, sizeof at) == 0) == want &&
+         verdict(fresh_socket() >= 0) == (end && !connects ? ACT_REFUSED : ACT_DONE);
+    /* nor is a filter put on top that would let it: the call for that is closed as well */
+    return ok && (!end || (!sandbox_end_listening(connects, &e) && e.code == ERR_SANDBOX)) ? 0 : ACT_FAILED;
+}
+
+static void ends_listening_in_all_threads(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        bool end = i > 0;
+        int status;
+        fflush(NULL);
+        pid_t child = fork();
+        if (child == 0)
+            _exit(listen_and_end(end, i == 2));
+        assert_int_equal(waitpid(child, &status, 0), child);
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+            fail_msg("listening %s: status 0x%x", end ? "ended" : "goes on", (unsigned)status);
+    }
 }
 
 static void *wait_for_end(void *fd)
@@ -471,6 +602,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(denies_a_signer_all_but_its_directory),
         cmocka_unit_test(denies_a_server_other_ports_and_paths),
+        cmocka_unit_test(denies_a_signer_all_but_its_peer),
+        cmocka_unit_test(ends_listening_in_all_threads),
         cmocka_unit_test(refuses_to_begin_when_threads_exist),
         cmocka_unit_test(says_what_it_limits),
     };

@@ -21,6 +21,10 @@ struct row {
     "[platform]\nname = A\norigin = k.test/l\nurl = https://h\nplain_url = http://h\n[ca]\nissuing_key = "             \
     "file:keys/issuing.key\nledger_key = file:keys/ledger.key\ncosign_key = file:keys/cosign.key\n"
 
+#define TOKEN                                                                                                          \
+    "derive_key = pkcs11:object=a\n[keys]\nhsm_module = libexec/kith-server\nhsm_token = t\nhsm_pin_file = "           \
+    "keys/issuing.key\n"
+
 static const struct row rows[] = {
     {"key gone", REMOVE, "keys/ledger.key", 0, NULL, 3, "error[setup]: [ca] ledger_key", "try: restore it"},
     {"key open", MODE, "keys/issuing.key", 0644, NULL, 6, "error[file-mode]: [ca] issuing_key", "try: chmod 0600"},
@@ -44,6 +48,16 @@ static const struct row rows[] = {
      "why: "},
     {"token without a module", TEXT, "kith.conf", 0600, MINIMAL "derive_key = pkcs11:object=a\n", 2,
      "no PKCS#11 module", "try: set hsm_module"},
+    {"template of no device", TEXT, "kith.conf", 0600, MINIMAL TOKEN "hsm_template = thales\n", 2,
+     "hsm_template: no device", "try: generic, nshield"},
+    {"template with a word that is none", TEXT, "kith.conf", 0600, MINIMAL TOKEN "hsm_template = luna, derive=maybe\n",
+     2, "hsm_template: \"derive=maybe\"", NULL},
+    {"device without a port", TEXT, "kith.conf", 0600, MINIMAL TOKEN "hsm_network = hsm.example\n", 2,
+     "hsm_network: \"hsm.example\"", "try: hsm_network ="},
+    {"device with port 0", TEXT, "kith.conf", 0600, MINIMAL TOKEN "hsm_network = hsm.example:0\n", 2, "hsm_network",
+     NULL},
+    {"device with a port too high", TEXT, "kith.conf", 0600, MINIMAL TOKEN "hsm_network = [::1]:65536\n", 2,
+     "hsm_network", NULL},
     {"password in an open file", TEXT, "kith.conf", 0644,
      MINIMAL "derive_key = file:keys/derive.key\n[store]\ndatabase = postgresql://u:p@h/d\n", 6,
      "error[file-mode]: configuration", "chmod 0600"},
