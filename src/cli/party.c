@@ -198,7 +198,7 @@ static bool write_issuers(struct cli *cli, const char *dir, const struct json *a
 }
 
 static bool write_gate_conf(struct cli *cli, const char *dir, const char *name, const char *url, const char *origin,
-                            struct err *e)
+                            bool has_site, struct err *e)
 {
     AUTO(buf_clear) struct buf b = {0};
     struct slice s;
@@ -218,6 +218,9 @@ static bool write_gate_conf(struct cli *cli, const char *dir, const char *name, 
     }
     buf_put_str(&b, "# Without news from the platform devices are let in for so long after the next head was due:\n"
                     "grace = 1h\n");
+    if (has_site)
+        buf_put_str(&b, "# Devices of other sites, whom the directory here does not name, are turned away:\n"
+                        "unlisted = refuse\n");
     return buf_done(&b, &s, e) && file_write_atomic(in_dir(cli, dir, "gate.conf"), 0644, s, e);
 }
 
@@ -232,7 +235,7 @@ static bool run_gateway_add(void *ctx, const void *opts, const struct args_words
     if (!cli_call_json(cli, "GET", "/v1/status", NULL, 0, &reply, &status, e) ||
         !json_get_text(status, "url", 1000, &url, e) || !json_get_text(status, "origin", 300, &origin, e) ||
         !certify(cli, "/v1/gateways", name, o, dir, &reply, &j, e) || !write_issuers(cli, dir, j, e) ||
-        !write_gate_conf(cli, dir, name, o->url ? o->url : url, origin, e))
+        !write_gate_conf(cli, dir, name, o->url ? o->url : url, origin, o->site && o->site[0], e))
         return false;
     fprintf(cli->talk, "next: kith gateway config --gate %s > mosquitto.conf\n", dir);
     return finish(cli, dir, j, e);

@@ -1,7 +1,7 @@
 /* The gateway's memory on disk, in DIR:
  *
  *   feed.state     the last head and its sets       } the feed's own frames between a line that names the file
- *   devices.state  policy and directory             } and the SHA-256 of everything before it
+ *   devices.state  policy, directory, its cursor    } and the SHA-256 of everything before it
  *   seen.state     highest head ever, highest time  }
  *
  * The head's signature is checked again when the file is read; seen.state is a file of its own so that an older feed.state
@@ -18,7 +18,10 @@
 #define DEVICES_FILE "devices.state"
 #define SEEN_FILE    "seen.state"
 #define SEEN_MAX     4096
-#define LINE         "kith-gate 1 "
+
+#define DEVICES_EVERY_MS 1000
+#define DEVICES_SHARE    20 /* at most a twentieth of the time goes into writing the directory */
+#define LINE             "kith-gate 1 "
 
 static void path_of(const struct gate *g, const char *name, char out[512])
 {
@@ -99,6 +102,8 @@ static bool save_devices(struct gate *g, const struct snap *s, struct err *e)
         buf_put(&b, slice_of(p, 4 + (size_t)reader_u32(&r)));
     }
     frame_put(&b, &(struct feed_frame){.kind = FEED_DEVICES_DONE});
+    if (g->has_cursor)
+        frame_put(&b, &(struct feed_frame){.kind = FEED_CURSOR, .cursor = SLICE_ARRAY(g->cursor)});
     bool ok = save(g, DEVICES_FILE, &b, e);
     buf_clear(&b);
     return ok;
@@ -124,10 +129,14 @@ static bool save_seen(struct gate *g, struct err *e)
 bool disk_save(struct gate *g, struct err *e)
 {
     const struct snap *s = atomic_load(&g->snap);
-    if (g->devices_dirty) {
+    int64_t now = env_mono_ms(g->env);
+    /* The directory is written whole, so single changes wait: a cursor that is a little old has them told again. */
+    if (g->devices_dirty && (g->devices_urgent || now >= g->devices_due_ms)) {
         if (!save_devices(g, s, e))
             return false;
-        g->devices_dirty = false;
+        int64_t took = env_mono_ms(g->env) - now;
+        g->devices_due_ms = now + (took > DEVICES_EVERY_MS / DEVICES_SHARE ? took * DEVICES_SHARE : DEVICES_EVERY_MS);
+        g->devices_dirty = g->devices_urgent = false;
     }
     if (g->feed_dirty) {
         if (!save_feed(g, s, e) || !save_seen(g, e))
@@ -135,6 +144,14 @@ bool disk_save(struct gate *g, struct err *e)
         g->feed_dirty = false;
     }
     return true;
+}
+
+void disk_flush(struct gate *g)
+{
+    struct err e = {0};
+    g->devices_urgent = g->devices_dirty;
+    if (!disk_save(g, &e))
+        LOG(g->env, ERROR, "gate", "state cannot be written", log_err(&e));
 }
 
 static bool load_seen(struct gate *g, struct err *e)
@@ -193,6 +210,7 @@ void disk_load(struct gate *g)
         gate_trouble(g, &e);
         LOG(g->env, ERROR, "gate", "state on disk cannot be used", log_err(&e));
     }
-    g->feed_dirty = g->devices_dirty = false;
+    g->feed_dirty = g->devices_dirty = g->devices_urgent = false;
+    g->has_cursor = g->has_cursor && have_devices;
     feed_in_reset(g);
 }

@@ -343,6 +343,8 @@ static bool devices_publish(struct gate *g, struct err *e)
             i += c == 0;
         }
     }
+    g->devices_urgent |= g->changes_drop;
+    g->has_cursor &= !g->changes_drop;
     g->change_n = 0;
     g->changes_drop = false;
     dev_list_drop(s->devs);
@@ -371,8 +373,28 @@ static bool policy_take(struct gate *g, struct slice text, struct err *e)
     p->text = slice_of(p->bytes, text.n);
     policy_drop(s->policy);
     s->policy = p;
-    g->devices_dirty = true;
+    g->devices_dirty = g->devices_urgent = true;
     gate_publish(g, s);
+    return true;
+}
+
+static bool resumed_take(struct gate *g, struct err *e)
+{
+    if (!g->has_cursor || !g->directory_whole || g->change_n)
+        return err_set(e, ERR_FEED, "the directory is to go on where nothing is known to begin");
+    g->directory_whole = false;
+    return true;
+}
+
+/* Names what is in force, so what came before has to be. */
+static bool cursor_take(struct gate *g, struct slice cursor, struct err *e)
+{
+    if (g->directory_whole)
+        return err_set(e, ERR_FEED, "a cursor within a directory");
+    if (!feed_in_settle(g, e))
+        return false;
+    memcpy(g->cursor, cursor.p, FEED_CURSOR_SIZE);
+    g->has_cursor = g->devices_dirty = true;
     return true;
 }
 
@@ -399,6 +421,10 @@ bool feed_in_frame(struct gate *g, struct slice body, struct err *e)
         return g->changes_drop ? devices_publish(g, e) : true;
     case FEED_POLICY:
         return policy_take(g, f.policy, e);
+    case FEED_RESUMED:
+        return resumed_take(g, e);
+    case FEED_CURSOR:
+        return cursor_take(g, f.cursor, e);
     }
     return true; /* of a later version */
 }

@@ -118,25 +118,44 @@ static bool take_frames(struct gate *g, struct err *e)
     return feed_in_settle(g, e);
 }
 
-/* Visible, then durable, then acknowledged. */
+void feed_thread_ack(struct gate *g)
+{
+    size_t n = 0;
+    while (n < g->ack_n && (!g->sweeps || g->acks[n].generation <= g->swept))
+        g->ack_want = g->acks[n++].seq;
+    if (!n)
+        return;
+    memmove(g->acks, g->acks + n, (g->ack_n -= n) * sizeof g->acks[0]);
+    pthread_cond_broadcast(&g->wake);
+}
+
+/* A feed that was refused comes again in the same way: only one that has held for a while proves that it is over. */
+static bool has_held(const struct gate *g)
+{
+    return g->got_head && env_mono_ms(g->env) - g->stream_ms >= g->conf.retry_max_ms;
+}
+
+/* Visible, then durable, then in force for live sessions, then acknowledged. */
 static void after_frames(struct gate *g)
 {
     struct err e = {0};
     bool had_head = g->feed_dirty;
-    if (!had_head && !g->devices_dirty)
-        return;
     if (!disk_save(g, &e)) {
         note_error(g, e.what);
         LOG(g->env, ERROR, "gate", "state cannot be written; it is not acknowledged", log_err(&e));
         return;
     }
+    g->got_head = g->got_head || had_head;
     pthread_mutex_lock(&g->lock);
     g->connected = true;
-    g->last_error[0] = 0;
+    if (g->refused && has_held(g))
+        g->refused = 0;
+    if (!g->refused)
+        g->last_error[0] = 0;
     if (had_head) {
-        g->got_head = true;
-        g->ack_want = g->top_seq;
-        pthread_cond_broadcast(&g->wake);
+        g->ack_n -= g->ack_n == GATE_ACKS;
+        g->acks[g->ack_n++] = (struct ack){g->top_seq, gate_generation(g)};
+        feed_thread_ack(g);
     }
     pthread_mutex_unlock(&g->lock);
 }
@@ -157,14 +176,21 @@ static bool on_data(struct slice part, void *arg)
     return ok;
 }
 
+/* What this gateway has, so that only the rest is sent. */
 static void url_make(struct gate *g, char *url, size_t cap)
 {
     const struct snap *s = atomic_load(&g->snap);
-    char hash[2 * SHA256_SIZE + 1];
-    if (!s->seq || s->trouble || g->want_whole || !codec_encode(CODEC_HEX, SLICE_ARRAY(s->hash), hash, sizeof hash))
-        snprintf(url, cap, "%s/gate/v1/feed", g->conf.url);
-    else
-        snprintf(url, cap, "%s/gate/v1/feed?since=%llu&prev=%s", g->conf.url, (unsigned long long)s->seq, hash);
+    char hash[2 * SHA256_SIZE + 1], cursor[2 * FEED_CURSOR_SIZE + 1];
+    const char *mark = "?";
+    int n = snprintf(url, cap, "%s/gate/v1/feed", g->conf.url);
+    if (g->want_whole)
+        return;
+    if (s->seq && !s->trouble && codec_encode(CODEC_HEX, SLICE_ARRAY(s->hash), hash, sizeof hash)) {
+        n += snprintf(url + n, cap - (size_t)n, "?since=%llu&prev=%s", (unsigned long long)s->seq, hash);
+        mark = "&";
+    }
+    if (g->has_cursor && codec_encode(CODEC_HEX, SLICE_ARRAY(g->cursor), cursor, sizeof cursor))
+        snprintf(url + n, cap - (size_t)n, "%sdir=%s", mark, cursor);
 }
 
 static void set_client(struct gate *g, struct http_client **where, struct http_client *c)
@@ -176,13 +202,14 @@ static void set_client(struct gate *g, struct http_client **where, struct http_c
     http_client_free(old);
 }
 
-static bool stream_once(struct gate *g, struct err *e)
+static bool stream_once(struct gate *g, bool *refused, struct err *e)
 {
     struct credential cred = {0};
     struct http_client *client = NULL;
     struct stream s = {.g = g};
     struct http_reply reply = {0};
     char url[1024];
+    g->got_head = false;
     bool ok = credential_load(g, &cred, e) && client_new(&cred, &client, e);
     if (ok) {
         set_client(g, &g->stream, client);
@@ -190,6 +217,7 @@ static bool stream_once(struct gate *g, struct err *e)
         buf_reset(&g->stream_buf);
         url_make(g, url, sizeof url);
         g->want_whole = false;
+        g->stream_ms = env_mono_ms(g->env);
         const struct http_call call = {
             .url = url, .timeout_ms = -1, .on_data = on_data, .arg = &s, .stall_ms = g->conf.stall_ms};
         ok = http_client_call(client, &call, &reply, e);
@@ -197,7 +225,8 @@ static bool stream_once(struct gate *g, struct err *e)
         set_client(g, &g->stream, NULL);
     }
     credential_clear(&cred);
-    if (s.e.code) {
+    *refused = s.e.code != ERR_NONE;
+    if (*refused) {
         /* What does not fit may still be a gap that a whole snapshot closes; that one has to follow, too. */
         g->want_whole = true;
         *e = s.e;
@@ -229,24 +258,36 @@ static void back_off(struct gate *g, int64_t *wait_ms)
     pthread_mutex_unlock(&g->lock);
 }
 
+/* What the status says of a connection that ended, and how long to wait before the next. */
+static void after_stream(struct gate *g, bool refused, const char *why, int64_t *wait_ms)
+{
+    bool held = has_held(g);
+    pthread_mutex_lock(&g->lock);
+    g->connected = false;
+    g->refused = (held ? 0 : g->refused) + refused;
+    unsigned long long n = g->refused;
+    if (refused)
+        snprintf(g->last_error, sizeof g->last_error, "the feed was refused, %llu in a row: %.240s", n, why);
+    else if (!n)
+        snprintf(g->last_error, sizeof g->last_error, "%s", why);
+    pthread_mutex_unlock(&g->lock);
+    if (held || (g->got_head && !n))
+        *wait_ms = g->conf.retry_min_ms;
+}
+
 static void *stream_run(void *arg)
 {
     struct gate *g = arg;
     int64_t wait_ms = g->conf.retry_min_ms;
     while (!atomic_load(&g->stop)) {
         struct err e = {0};
-        bool ok = stream_once(g, &e);
-        pthread_mutex_lock(&g->lock);
-        g->connected = false;
-        pthread_mutex_unlock(&g->lock);
+        bool refused = false, ok = stream_once(g, &refused, &e);
+        disk_flush(g);
         if (atomic_load(&g->stop))
             break;
-        note_error(g, ok ? "the platform ended the feed" : e.what);
+        after_stream(g, refused, ok ? "the platform ended the feed" : e.what, &wait_ms);
         if (!ok)
-            LOG(g->env, WARN, "gate", "feed lost", log_err(&e));
-        if (g->got_head)
-            wait_ms = g->conf.retry_min_ms;
-        g->got_head = false;
+            LOG(g->env, WARN, "gate", refused ? "feed refused" : "feed lost", log_err(&e));
         back_off(g, &wait_ms);
     }
     return NULL;

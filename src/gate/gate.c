@@ -16,7 +16,8 @@
 static const char *const unlisted_words[] = {"admit", "refuse", NULL};
 
 static const struct opt conf_rows[] = {
-    CONF_ROW("url", OPT_TEXT, url, .help = "the platform, as https://HOST:PORT; absent: nothing but the state on disk"),
+    CONF_ROW("url", OPT_TEXT, url, .max = 512,
+             .help = "the platform, as https://HOST:PORT; absent: nothing but the state on disk"),
     CONF_ROW("issuer", OPT_PATH, issuer, .required = true, .help = "issuing CA's certificate, then its issuers (PEM)"),
     CONF_ROW("ca", OPT_PATH, ca, .help = "root that the platform's TLS certificate leads to (PEM)"),
     CONF_ROW("cert", OPT_PATH, cert, .help = "this gateway's certificate, then its issuers (PEM)"),
@@ -74,6 +75,7 @@ bool gate_open(const char *dir, const struct gate_opts *opts, struct gate **out,
         return err_set(e, ERR_NOMEM, "gate");
     }
     g->env = opts->env;
+    g->sweeps = opts->sweeps;
     arena_init(&g->arena, CONFIG_MAX);
     pthread_mutex_init(&g->lock, NULL);
     pthread_mutex_init(&g->cache_lock, NULL);
@@ -254,11 +256,11 @@ uint64_t gate_generation(const struct gate *g)
     return atomic_load(&g->generation);
 }
 
-void gate_subscribe(struct gate *g, void (*changed)(void *ctx, uint64_t generation), void *ctx)
+void gate_swept(struct gate *g, uint64_t generation)
 {
     pthread_mutex_lock(&g->lock);
-    g->changed = changed;
-    g->changed_ctx = ctx;
+    g->swept = generation;
+    feed_thread_ack(g);
     pthread_mutex_unlock(&g->lock);
 }
 
@@ -296,6 +298,7 @@ void gate_status(struct gate *g, int64_t now_at, struct gate_status *out)
     pthread_mutex_lock(&g->lock);
     out->acked_seq = g->acked_seq;
     out->connected = g->connected;
+    out->refused = g->refused;
     if (!out->why[0])
         snprintf(out->why, sizeof out->why, "%s", g->last_error);
     pthread_mutex_unlock(&g->lock);

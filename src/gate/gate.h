@@ -40,11 +40,13 @@ struct gate_status {
     int64_t seen_at;                     /* highest time seen */
     uint64_t devices, shards, set_bytes;
     bool connected;
+    uint64_t refused; /* feeds in a row that did not verify; why has the last */
 };
 
 struct gate_opts {
     const struct env *env; /* borrowed; must outlive the gate */
     bool no_thread;        /* tests: feed it with gate_feed() */
+    bool sweeps;           /* the caller ends sessions: a head is acknowledged only after gate_swept() */
 };
 
 /* Errors: config, not-found, io, what certificates say.  A bad state file is no error here: the gate opens and refuses. */
@@ -62,8 +64,8 @@ MUST_USE bool gate_may(struct gate *g, const char *device, struct slice topic, e
 
 /* Goes up whenever an answer may have changed; compare it on each tick and ask gate_still() again for each session. */
 uint64_t gate_generation(const struct gate *g);
-/* Called by the helper thread after the generation went up; NULL to end it.  It must be quick. */
-void gate_subscribe(struct gate *g, void (*changed)(void *ctx, uint64_t generation), void *ctx);
+/* Every session that this generation ends is gone (gate_opts.sweeps): the heads up to it may be acknowledged. */
+void gate_swept(struct gate *g, uint64_t generation);
 
 void gate_status(struct gate *g, int64_t now_at, struct gate_status *out);
 const char *gate_health_name(enum gate_health h);

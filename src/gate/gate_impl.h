@@ -23,6 +23,7 @@
 #define GATE_DEVICES    (4u << 20)
 #define GATE_CACHE_SETS 2048
 #define GATE_CACHE_WAYS 4
+#define GATE_ACKS       16
 
 struct gate_conf {
     const char *url, *issuer, *ca, *cert, *key, *origin;
@@ -78,6 +79,11 @@ struct cache_row {
     struct gate_peer peer; /* cert_id 0: empty */
 };
 
+/* A head that is in force and on disk; acknowledged when the sessions that it ends are gone. */
+struct ack {
+    uint64_t seq, generation;
+};
+
 struct gate {
     const struct env *env;
     struct arena arena;
@@ -107,13 +113,20 @@ struct gate {
     size_t change_n, change_cap;
     bool changes_drop; /* the directory is whole: who did not come is gone */
     bool devices_dirty, feed_dirty;
+    bool devices_urgent;    /* to be written at once: policy, a whole directory */
+    int64_t devices_due_ms; /* else not before (monotonic): the file is written whole */
+    bool has_cursor;        /* of the directory in force */
+    uint8_t cursor[FEED_CURSOR_SIZE];
 
     /* What others may look at */
     pthread_mutex_t lock;
-    void (*changed)(void *ctx, uint64_t generation);
-    void *changed_ctx;
-    uint64_t acked_seq;
+    uint64_t acked_seq, ack_want;
+    struct ack acks[GATE_ACKS]; /* ascending; if there are more, the last stands for all that follow */
+    size_t ack_n;
+    bool sweeps;
+    uint64_t swept; /* generation */
     bool connected;
+    uint64_t refused; /* feeds in a row that did not verify */
     char last_error[ERR_WHAT_MAX];
 
     /* The helper */
@@ -122,9 +135,9 @@ struct gate {
     atomic_bool stop;
     pthread_cond_t wake;
     struct http_client *stream, *acker; /* under lock; the threads own them */
-    uint64_t ack_want;
-    bool want_whole; /* the deltas did not fit: ask for a snapshot */
+    bool want_whole;                    /* the deltas did not fit: ask for a snapshot */
     bool got_head;
+    int64_t stream_ms; /* monotonic: when the connection began */
     struct buf stream_buf;
 };
 
@@ -156,9 +169,11 @@ void gate_trouble(struct gate *g, const struct err *e); /* publishes: refuse eve
 /* disk.c */
 void disk_load(struct gate *g);
 MUST_USE bool disk_save(struct gate *g, struct err *e);
+void disk_flush(struct gate *g); /* what disk_save() put off, too */
 
 /* feed_thread.c */
 MUST_USE bool feed_thread_start(struct gate *g, struct err *e);
+void feed_thread_ack(struct gate *g); /* under the lock: after acks or swept changed */
 void feed_thread_stop(struct gate *g);
 
 #endif

@@ -232,6 +232,8 @@ static void sweep(struct plugin *p)
         struct session *s = sessions_step(p->sessions, &p->sweep_at);
         if (!s) {
             p->sweep_at = 0;
+            if (p->swept != p->sweeping)
+                gate_swept(p->gate, p->sweeping);
             p->swept = p->sweeping;
             return;
         }
@@ -322,7 +324,7 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **user_data, struct mo
     env_init_real(&p->env, NULL);
     p->id = id;
     p->sessions = sessions_new(SESSIONS_MAX);
-    const struct gate_opts opts = {.env = &p->env};
+    const struct gate_opts opts = {.env = &p->env, .sweeps = true};
     if (!p->sessions || !gate_open(dir, &opts, &p->gate, &e)) {
         mosquitto_log_printf(MOSQ_LOG_ERR, "kith: %s", p->sessions ? e.what : "out of memory");
         plugin_free(p);

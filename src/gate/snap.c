@@ -25,17 +25,13 @@ void gate_leave(struct gate *g, unsigned side)
 void gate_publish(struct gate *g, struct snap *next)
 {
     struct snap *old = atomic_exchange(&g->snap, next);
-    uint64_t generation = atomic_fetch_add(&g->generation, 1) + 1;
+    atomic_fetch_add(&g->generation, 1);
     for (int turn = 0; turn < 2; turn++) {
         unsigned was = atomic_fetch_add(&g->side, 1) & 1;
         while (atomic_load(&g->readers[was]) > 0)
             usleep(DRAIN_US);
     }
     snap_free(old);
-    pthread_mutex_lock(&g->lock);
-    if (g->changed)
-        g->changed(g->changed_ctx, generation);
-    pthread_mutex_unlock(&g->lock);
 }
 
 void gate_note_time(struct gate *g, int64_t at)

@@ -20,6 +20,7 @@
 #define FEED_HEAD_MAX     (4u << 20)
 #define FEED_ORIGIN_MAX   255
 #define FEED_TAGS_MAX     32 /* of a device */
+#define FEED_CURSOR_SIZE  24
 
 /* ---- head ---- */
 
@@ -131,15 +132,17 @@ enum feed_kind {
     FEED_DELTA = 2,     /* [2, head bstr, delta bstr] */
     FEED_HEARTBEAT = 3, /* [3, head bstr]: a new head with the same sets (shards may have expired) */
     FEED_DEVICE = 4,    /* [4, device id, site, model, {tag: value}, [cert ids], removed bool] */
-    FEED_DEVICES_DONE = 5, /* [5]: each connection begins with the whole directory; who was not named is gone */
+    FEED_DEVICES_DONE = 5, /* [5]: the whole directory was sent; who was not named is gone */
     FEED_POLICY = 6,       /* [6, text]: topic patterns */
     FEED_ROW = 7,          /* [7, issuer, node, shard, revoked bstr, held bstr] */
+    FEED_RESUMED = 8,      /* [8]: no whole directory comes; what follows changes the one that the gateway has */
+    FEED_CURSOR = 9,       /* [9, bstr]: names the directory as it is after all that came before */
 };
 
 struct feed_device {
     struct slice id, site, model;
     struct slice tags;  /* encoded map of text to text; feed_tag_find() */
-    struct slice certs; /* encoded array of uint, ascending: database ids of its certificates (model/serial.h) */
+    struct slice certs; /* encoded array of uint, ascending; empty since the sets say which certificates count */
     bool removed;
 };
 
@@ -149,6 +152,7 @@ struct feed_frame {
     struct slice delta; /* DELTA: feed_delta_read() */
     struct feed_device device;
     struct slice policy;
+    struct slice cursor;
     struct feed_key key; /* ROW */
     struct slice revoked, held;
 };

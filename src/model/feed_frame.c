@@ -19,9 +19,10 @@ static void device_put(struct writer *w, const struct feed_device *d)
 
 static void body_put(struct writer *w, const struct feed_frame *f)
 {
-    static const uint8_t items[] = {[FEED_SNAPSHOT] = 2,     [FEED_DELTA] = 3,  [FEED_HEARTBEAT] = 2, [FEED_DEVICE] = 7,
-                                    [FEED_DEVICES_DONE] = 1, [FEED_POLICY] = 2, [FEED_ROW] = 6};
-    if (f->kind < FEED_SNAPSHOT || f->kind > FEED_ROW) {
+    static const uint8_t items[] = {
+        [FEED_SNAPSHOT] = 2, [FEED_DELTA] = 3, [FEED_HEARTBEAT] = 2, [FEED_DEVICE] = 7, [FEED_DEVICES_DONE] = 1,
+        [FEED_POLICY] = 2,   [FEED_ROW] = 6,   [FEED_RESUMED] = 1,   [FEED_CURSOR] = 2};
+    if (f->kind < FEED_SNAPSHOT || f->kind > FEED_CURSOR) {
         writer_fail(w);
         return;
     }
@@ -40,9 +41,13 @@ static void body_put(struct writer *w, const struct feed_frame *f)
         device_put(w, &f->device);
         break;
     case FEED_DEVICES_DONE:
+    case FEED_RESUMED:
         break;
     case FEED_POLICY:
         cbor_put_tstr(w, f->policy);
+        break;
+    case FEED_CURSOR:
+        cbor_put_bstr(w, f->cursor);
         break;
     case FEED_ROW:
         cbor_put_uint(w, f->key.issuer);
@@ -124,9 +129,13 @@ static void frame_rest(struct reader *r, size_t n, struct feed_frame *f)
         device_get(r, &f->device);
         break;
     case FEED_DEVICES_DONE:
+    case FEED_RESUMED:
         break;
     case FEED_POLICY:
         f->policy = cbor_get_tstr(r);
+        break;
+    case FEED_CURSOR:
+        f->cursor = cbor_get_bstr_n(r, FEED_CURSOR_SIZE);
         break;
     case FEED_ROW:
         f->key.issuer = (uint8_t)cbor_get_uint_max(r, UINT8_MAX);
@@ -144,7 +153,7 @@ static void frame_rest(struct reader *r, size_t n, struct feed_frame *f)
 
 bool feed_frame_read(struct slice body, struct feed_frame *out, struct err *e)
 {
-    static const uint8_t items[] = {0, 2, 3, 2, 7, 1, 2, 6};
+    static const uint8_t items[] = {0, 2, 3, 2, 7, 1, 2, 6, 1, 2};
     *out = (struct feed_frame){0};
     struct feed_frame f = {0};
     struct reader r = reader_of(body);

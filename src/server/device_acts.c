@@ -307,8 +307,10 @@ bool cert_revoke(struct app *app, int64_t id, int reason, const char *who, uint6
         return err_set(e, ERR_NOMEM, "revocation");
     *j = (struct revoke_job){.job = {.run = run_revoke}, .id = id, .reason = reason, .who = who};
     bool ok = commit_run(app->commit, &j->job, e);
-    if (ok)
+    if (ok) {
         *ticket = feed_hub_mark(app->feed, j->marks.v, j->marks.n);
+        feed_hub_cut(app->feed, id);
+    }
     free(j);
     return ok;
 }
@@ -394,7 +396,7 @@ bool device_change_state(struct app *app, struct device_act *a, struct err *e)
     bool ok = commit_run(app->commit, &j->job, e);
     if (ok) {
         a->ticket = feed_hub_mark(app->feed, j->marks.v, j->marks.n);
-        feed_hub_device(app->feed, a->device, 0);
+        feed_hub_device(app->feed, 0);
     }
     free(j);
     return ok;
@@ -414,7 +416,7 @@ static void quarantined(struct job *job, const struct err *e)
         LOG(&q->app->env, WARN, "device", "no quarantine", log_str("device", q->device), log_err(e));
     } else {
         feed_hub_mark(q->app->feed, q->state.marks.v, q->state.marks.n);
-        feed_hub_device(q->app->feed, q->device, 0);
+        feed_hub_device(q->app->feed, 0);
     }
     free(q);
 }
@@ -500,6 +502,6 @@ bool device_edit(struct app *app, const struct device_edit *ed, struct err *e)
     struct edit_job j = {.job = {.run = run_edit}, .ed = ed};
     if (!commit_run(app->commit, &j.job, e))
         return false;
-    feed_hub_device(app->feed, ed->device, 0);
+    feed_hub_device(app->feed, 0);
     return true;
 }

@@ -4,30 +4,22 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "base/codec.h"
 #include "base/log.h"
 #include "core/cbor.h"
 #include "keys/crypto.h"
 #include "model/feed.h"
-#include "server/directory.h"
 #include "server/feed_state.h"
+#include "server/feed_streams.h"
 #include "server/issuer.h"
 
 #define MARKS_A_HEAD 20000
-#define DEVICES_MAX  65536 /* records that wait to be sent */
 #define RETRY_MS     500
 #define HEAD_GAP_MS  20 /* a burst shares heads: each is a signature, an entry, and work for every gateway */
-
-struct stream {
-    struct http_request *req;
-    char gateway[64], site[64];
-    bool closed;
-    struct stream *next;
-};
 
 struct feed_hub {
     struct app *app;
     pthread_t thread;
+    bool has_thread;
     pthread_mutex_t lock;
     pthread_cond_t wake, sent;
     bool stop;
@@ -37,9 +29,7 @@ struct feed_hub {
     uint64_t refused;         /* marks that the signer does not take */
     int64_t pending_since_ms; /* 0: nothing waits */
     bool head_wanted;
-    char (*devices)[DEVICE_ID_SIZE]; /* whose record changed */
-    size_t devices_n;
-    struct stream *streams;
+    struct feed_streams *streams;
     struct feed_state state; /* heads and sets; under the lock */
 };
 
@@ -107,8 +97,6 @@ static bool load_sets(struct feed_hub *h, struct err *e)
     return ok;
 }
 
-static void send_all(struct feed_hub *h, const struct feed_frame *f);
-
 static bool take_step(struct feed_hub *h, struct slice answer, struct err *e)
 {
     struct reader r = reader_of(answer);
@@ -118,7 +106,7 @@ static bool take_step(struct feed_hub *h, struct slice answer, struct err *e)
     pthread_mutex_lock(&h->lock);
     bool ok = feed_state_step(&h->state, h->app, head, delta, e);
     if (ok)
-        send_all(h, &(struct feed_frame){.kind = FEED_DELTA, .head = head, .delta = delta});
+        feed_streams_send(h->streams, &(struct feed_frame){.kind = FEED_DELTA, .head = head, .delta = delta});
     pthread_mutex_unlock(&h->lock);
     return ok;
 }
@@ -200,130 +188,42 @@ static bool publish_each(struct feed_hub *h, const struct feed_mark *m, size_t n
 
 /* ---- streams ---- */
 
-static void stream_write(struct stream *s, const struct feed_frame *f)
+void feed_hub_policy(struct feed_hub *h)
 {
-    struct writer count = writer_counting();
-    feed_frame_put(&count, f);
-    uint8_t *bytes = malloc(count.n);
-    struct writer w = writer_of(bytes, count.n);
-    struct slice frame;
-    if (bytes) {
-        feed_frame_put(&w, f);
-        if (!writer_done(&w, &frame) || !http_stream_write(s->req, frame))
-            s->closed = true;
-    }
-    free(bytes);
+    feed_streams_wake(h->streams, true);
 }
 
-/* Under the lock: to all streams; for a device's record, to those of its site. */
-static void send_all(struct feed_hub *h, const struct feed_frame *f)
+void feed_hub_cut(struct feed_hub *h, int64_t cert_id)
 {
-    for (struct stream *s = h->streams; s; s = s->next)
-        if (!s->closed && (f->kind != FEED_DEVICE || s->site[0] == 0 || slice_eq(slice_str(s->site), f->device.site)))
-            stream_write(s, f);
+    feed_streams_cut(h->streams, cert_id);
 }
 
-static void on_close(struct http_request *req, void *arg)
-{
-    struct feed_hub *h = arg;
-    pthread_mutex_lock(&h->lock);
-    for (struct stream **p = &h->streams; *p; p = &(*p)->next) {
-        struct stream *s = *p;
-        if (s->req != req)
-            continue;
-        *p = s->next;
-        LOG(&h->app->env, INFO, "feed", "gateway gone", log_str("gateway", s->gateway));
-        free(s);
-        break;
-    }
-    pthread_mutex_unlock(&h->lock);
-    http_stream_end(req);
-}
-
-static void write_frame(void *ctx, const struct feed_frame *f)
-{
-    stream_write(ctx, f);
-}
-
-static void send_policy(struct feed_hub *h, struct stream *s)
-{
-    struct err e;
-    char *text = malloc(TOPICS_SETTING_MAX + 1);
-    if (text && topics_setting(app_db(h->app), text, TOPICS_SETTING_MAX + 1, &e))
-        stream_write(s, &(struct feed_frame){.kind = FEED_POLICY, .policy = slice_str(text)});
-    else
-        s->closed = true; /* a gateway without a policy allows nothing; it connects again */
-    free(text);
-}
-
-void feed_hub_policy(struct feed_hub *h, struct slice text)
-{
-    pthread_mutex_lock(&h->lock);
-    send_all(h, &(struct feed_frame){.kind = FEED_POLICY, .policy = text});
-    pthread_mutex_unlock(&h->lock);
-}
-
-void feed_hub_serve(struct feed_hub *h, struct http_request *req, const char *gateway)
+void feed_hub_serve(struct feed_hub *h, struct http_request *req)
 {
     struct err e = {0};
     char since[24], prev[80];
-    struct stream *s = calloc(1, sizeof *s);
-    if (!s || !gateway_site(app_db(h->app), gateway, s->site, sizeof s->site, &e)) {
-        if (!e.code)
-            err_set(&e, ERR_NOMEM, "stream");
+    struct feed_stream *s;
+    if (!feed_stream_new(h->streams, req, &s, &e)) {
         http_error(req, &e);
-        free(s);
         return;
     }
-    strncpy(s->gateway, gateway, sizeof s->gateway - 1);
-    s->req = req;
     bool resumes = http_query(req, "since", since, sizeof since) && http_query(req, "prev", prev, sizeof prev);
-    struct http_stream events = {.on_close = on_close, .arg = h};
     pthread_mutex_lock(&h->lock);
     bool ready = h->state.seq != 0;
     if (ready) {
-        http_stream_start(req, 200, "application/kith-feed", NULL, 0, &events);
-        feed_state_send(&h->state, resumes ? since : NULL, resumes ? prev : NULL, write_frame, s);
-        s->next = h->streams;
-        h->streams = s;
+        feed_stream_start(s);
+        feed_state_send(&h->state, resumes ? since : NULL, resumes ? prev : NULL, feed_stream_write, s);
+        feed_streams_add(s);
     }
     pthread_mutex_unlock(&h->lock);
     if (!ready) {
         err_set(&e, ERR_NOT_READY, "the feed has no head yet");
         http_error(req, &e);
-        free(s);
-        return;
+        feed_stream_free(s);
     }
-    LOG(&h->app->env, INFO, "feed", "gateway listens", log_str("gateway", gateway));
-    send_policy(h, s);
-    /* The directory is read on the worker's connection; records that change meanwhile are sent by the hub's thread. */
-    if (!directory_send(app_db(h->app), s->site, write_frame, s, &e))
-        LOG(&h->app->env, WARN, "feed", "directory", log_err(&e));
-    stream_write(s, &(struct feed_frame){.kind = FEED_DEVICES_DONE});
 }
 
 /* ---- the thread ---- */
-
-static void send_devices(struct feed_hub *h, struct db *db)
-{
-    struct err e;
-    pthread_mutex_lock(&h->lock);
-    size_t n = h->devices_n;
-    char(*ids)[DEVICE_ID_SIZE] = n ? malloc(n * sizeof *ids) : NULL;
-    if (ids)
-        memcpy(ids, h->devices, n * sizeof *ids);
-    h->devices_n = 0;
-    pthread_mutex_unlock(&h->lock);
-    for (size_t i = 0; ids && i < n; i++) {
-        struct directory_record rec;
-        if (!directory_read(db, ids[i], &rec, &e))
-            continue;
-        pthread_mutex_lock(&h->lock);
-        send_all(h, &rec.frame);
-        pthread_mutex_unlock(&h->lock);
-    }
-    free(ids);
-}
 
 /* Waits until there is something to do or the next head is due; takes the marks. */
 static size_t wait_marks(struct feed_hub *h, struct feed_mark **out)
@@ -333,7 +233,7 @@ static size_t wait_marks(struct feed_hub *h, struct feed_mark **out)
     until.tv_sec += h->app->settings.feed_interval_s;
     pthread_mutex_lock(&h->lock);
     int rc = 0;
-    while (!h->stop && !h->marks_n && !h->devices_n && !h->head_wanted && rc == 0)
+    while (!h->stop && !h->marks_n && !h->head_wanted && rc == 0)
         rc = pthread_cond_timedwait(&h->wake, &h->lock, &until);
     size_t n = h->marks_n < MARKS_A_HEAD ? h->marks_n : MARKS_A_HEAD;
     *out = n ? malloc(n * sizeof **out) : NULL;
@@ -389,8 +289,6 @@ static void *hub_thread(void *arg)
         }
         struct feed_mark *m;
         size_t n = wait_marks(h, &m);
-        if (h->devices_n)
-            send_devices(h, db);
         bool due = n || h->head_wanted;
         if (due && !h->stop && !publish(h, m, n, &e) &&
             (err_class_of(e.code) == ERR_CLASS_UNAVAILABLE || n == 0 || !publish_each(h, m, n, &e))) {
@@ -412,35 +310,40 @@ bool feed_hub_new(struct app *app, struct feed_hub **out, struct err *e)
 {
     struct feed_hub *h = calloc(1, sizeof *h);
     *out = h;
-    if (!h || !(h->devices = calloc(DEVICES_MAX, sizeof *h->devices)))
+    if (!h)
         return err_set(e, ERR_NOMEM, "feed");
     h->app = app;
     pthread_mutex_init(&h->lock, NULL);
     pthread_cond_init(&h->wake, NULL);
     pthread_cond_init(&h->sent, NULL);
-    return pthread_create(&h->thread, NULL, hub_thread, h) == 0 || err_set(e, ERR_IO, "feed thread");
+    if (!feed_streams_new(app, &h->streams, e))
+        return false;
+    h->has_thread = pthread_create(&h->thread, NULL, hub_thread, h) == 0;
+    return h->has_thread || err_set(e, ERR_IO, "feed thread");
 }
 
-void feed_hub_free(struct feed_hub *h)
+void feed_hub_stop(struct feed_hub *h)
 {
     if (!h)
         return;
     pthread_mutex_lock(&h->lock);
     h->stop = true;
     pthread_cond_broadcast(&h->wake);
-    struct stream *list = h->streams;
-    h->streams = NULL;
     pthread_mutex_unlock(&h->lock);
-    pthread_join(h->thread, NULL);
-    while (list) {
-        struct stream *s = list;
-        list = s->next;
-        http_stream_end(s->req);
-        free(s);
-    }
+    if (h->has_thread)
+        pthread_join(h->thread, NULL);
+    h->has_thread = false;
+    if (h->streams)
+        feed_streams_stop(h->streams);
+}
+
+void feed_hub_free(struct feed_hub *h)
+{
+    if (!h)
+        return;
+    feed_streams_free(h->streams);
     feed_state_clear(&h->state);
     free(h->marks);
-    free(h->devices);
     free(h);
 }
 
@@ -484,19 +387,19 @@ bool feed_hub_wait(struct feed_hub *h, uint64_t ticket, int timeout_ms, uint64_t
     return ok || err_set(e, ERR_SIGNER_GONE, "it is done here, but the signer has not yet told the gateways");
 }
 
-void feed_hub_device(struct feed_hub *h, const char *device, int64_t cert_id)
+void feed_hub_device(struct feed_hub *h, int64_t cert_id)
 {
     struct serial s = serial_of_cert_id(cert_id);
     struct feed_key key = {.issuer = s.issuer, .node = s.node, .shard = s.shard};
-    pthread_mutex_lock(&h->lock);
-    if (h->devices_n < DEVICES_MAX && h->streams)
-        strncpy(h->devices[h->devices_n++], device, DEVICE_ID_SIZE - 1);
+    feed_streams_wake(h->streams, false);
+    if (!cert_id)
+        return;
     /* Gateways refuse a shard that no head has named. */
-    bool wake = h->streams != NULL;
-    if (cert_id && h->state.seq && !feed_state_has(&h->state, key))
-        wake = h->head_wanted = true;
-    if (wake)
+    pthread_mutex_lock(&h->lock);
+    if (h->state.seq && !feed_state_has(&h->state, key)) {
+        h->head_wanted = true;
         pthread_cond_signal(&h->wake);
+    }
     pthread_mutex_unlock(&h->lock);
 }
 
@@ -506,7 +409,6 @@ void feed_hub_status(struct feed_hub *h, struct feed_hub_status *out)
     *out = (struct feed_hub_status){
         .seq = h->state.seq, .head_at = h->state.head_at, .pending = h->marks_n, .refused = h->refused};
     out->pending_ms = h->pending_since_ms ? env_mono_ms(&h->app->env) - h->pending_since_ms : 0;
-    for (const struct stream *s = h->streams; s; s = s->next)
-        out->listening++;
     pthread_mutex_unlock(&h->lock);
+    out->listening = feed_streams_count(h->streams);
 }

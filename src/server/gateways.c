@@ -93,7 +93,7 @@ bool gateways_wait(struct call *c, uint64_t ticket, int timeout_ms, struct err *
 
 static void get_feed(struct http_request *req, void *arg)
 {
-    feed_hub_serve(((struct app *)arg)->feed, req, app_who(req)->subject);
+    feed_hub_serve(((struct app *)arg)->feed, req);
 }
 
 static void post_ack(struct http_request *req, void *arg)

@@ -153,7 +153,7 @@ static void stored(struct job *job, const struct err *e)
         e = &is->voided;
     }
     if (!e && is->kind == CERT_DEVICE)
-        feed_hub_device(is->app->feed, is->subject, is->cert_id);
+        feed_hub_device(is->app->feed, is->cert_id);
     finish(is, e);
 }
 

@@ -286,7 +286,7 @@ static void shut_down(struct app *app)
     if (app->http)
         http_server_drain(app->http);
     notary_free(app->notary);
-    feed_hub_free(app->feed);
+    feed_hub_stop(app->feed);
     api_stop();
     refusals_flush(app, true);
     if (app->http) {
@@ -294,6 +294,7 @@ static void shut_down(struct app *app)
         http_server_free(app->http);
     }
     loop_free(app->loop);
+    feed_hub_free(app->feed);
     client_free(app->issuing);
     client_free(app->urgent);
     client_free(app->ledger);

@@ -32,6 +32,8 @@ class Feed(http.server.BaseHTTPRequestHandler):
     dir = None
     streams = 0
     up = True
+    spoil = b""       # sent after a good head
+    on_ack = None     # called with the number, before the answer
 
     def log_message(self, *args):
         pass
@@ -50,7 +52,7 @@ class Feed(http.server.BaseHTTPRequestHandler):
         read = lambda name: open(os.path.join(Feed.dir, name), "rb").read()
         try:
             self.chunk(read("%d.snap" % seq))
-            self.chunk(read("rest.frames"))
+            self.chunk(Feed.spoil or read("rest.frames"))
             while Feed.up:
                 if os.path.exists(os.path.join(Feed.dir, "%d.snap" % (seq + 1))):
                     seq += 1
@@ -63,7 +65,10 @@ class Feed(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        Feed.acked = max(Feed.acked, int(body.split(b":")[1].rstrip(b"}")))
+        seq = int(body.split(b":")[1].rstrip(b"}"))
+        if Feed.on_ack:
+            Feed.on_ack(seq)
+        Feed.acked = max(Feed.acked, seq)
         self.send_response(200)
         self.send_header("Content-Length", "2")
         self.end_headers()
@@ -78,9 +83,8 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class World:
-    def __init__(self, before="", after=""):
-        Feed.acked = 0
-        Feed.up = True
+    def __init__(self, before="", after="", gate="retry-max = 200ms\n", acks=True):
+        Feed.acked, Feed.up, Feed.spoil, Feed.on_ack = 0, True, b"", None
         self.dir = Feed.dir = tempfile.mkdtemp(prefix="kith-broker-")
         self.port = free_port()
         self.children = []
@@ -98,7 +102,7 @@ class World:
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
         with open(self.path("gate.conf"), "w") as f:
             f.write("[gate]\nurl = https://127.0.0.1:%d\nissuer = ca.pem\nca = ca.pem\ncert = gateway.pem\n"
-                    "key = gateway.key\nretry-min = 50ms\nretry-max = 200ms\n" % self.http.server_port)
+                    "key = gateway.key\nretry-min = 50ms\n%s" % (self.http.server_port, gate))
         written = open(self.path("mosquitto.conf")).read()
         with open(self.path("mosquitto.conf"), "w") as f:
             f.write(before + written + after)
@@ -106,7 +110,7 @@ class World:
                 f.write("user root\n")
             f.write("log_type all\nlog_dest file %s\n" % self.path("broker.log"))
         self.broker = self.child(["/usr/sbin/mosquitto", "-c", self.path("mosquitto.conf")])
-        self.wait(lambda: Feed.acked >= 1, "the feed")
+        self.wait(lambda: Feed.acked >= 1 if acks else os.path.exists(self.path("feed.state")), "the feed")
 
     def path(self, name):
         return os.path.join(self.dir, name)
@@ -192,6 +196,39 @@ def cuts_a_live_session_and_keeps_it_out(w):
         s.wait(5)
     print("  revoke to cut: %s ms" % ", ".join("%.0f" % (1000 * t) for t in times))
     assert max(times) < 1
+
+
+def acknowledges_only_when_the_session_is_gone(w):
+    gone = {}
+    Feed.on_ack = lambda seq: gone.setdefault(seq, w.log().count("refused live session by"))
+    for i in range(8):
+        name = "dev_01arz3ndektsv4rrffq69g5h%02d" % i
+        w.device(name)
+        s = w.sub(name)
+        w.wait(lambda: w.live(name), "the subscription")
+        kicked = w.log().count("refused live session by")
+        seq = int(w.tell("revoke", w.index[name]))
+        w.wait(lambda: Feed.acked >= seq, "the acknowledgement")
+        first = min(n for n in gone if n >= seq)
+        assert gone[first] == kicked + 1, "head %d was acknowledged before the session was gone" % first
+        s.wait(5)
+    Feed.on_ack = None
+
+
+def backs_off_from_a_feed_that_it_refuses(w):
+    """A good head, then a policy that is none: each connection ends the same way."""
+    body = b"\x82\x06\x78\x1d" + b"publish without any pattern +#"[:29]
+    Feed.spoil = len(body).to_bytes(4, "big") + body
+    Feed.up = False
+    time.sleep(0.3)
+    Feed.up, n = True, Feed.streams
+    time.sleep(4)
+    assert 3 <= Feed.streams - n <= 9, "%d connections in four seconds" % (Feed.streams - n)
+    said = [line for line in w.log().splitlines() if "the feed was refused, " in line]
+    assert said and "in a row: topic policy, line 1" in said[-1], said
+    Feed.spoil = b""
+    w.device(DEV[0])
+    w.wait(lambda: w.pub(DEV[0]).returncode == 0, "the feed's return", 20)
 
 
 def lets_a_held_device_back_after_release(w):
@@ -289,6 +326,7 @@ def refuses_all_when_ticks_stop(w):
     time.sleep(5.5)
     assert w.pub(DEV[0]).returncode != 0
     assert "is per_listener_settings on?" in w.log()
+    assert not Feed.acked, "acknowledged what it cannot carry out"
 
 
 def run(tests, **conf):
@@ -306,10 +344,12 @@ def run(tests, **conf):
 
 
 def main():
-    run((connects_and_publishes, cuts_a_live_session_and_keeps_it_out, lets_a_held_device_back_after_release,
+    run((connects_and_publishes, cuts_a_live_session_and_keeps_it_out,
+         acknowledges_only_when_the_session_is_gone, lets_a_held_device_back_after_release,
          refuses_the_client_id_and_user_name_of_another, refuses_who_has_no_device_certificate,
          holds_topics_to_the_policy, survives_sighup, comes_back_when_the_feed_does))
-    run((refuses_all_when_ticks_stop,), before="per_listener_settings true\n")
+    run((refuses_all_when_ticks_stop,), before="per_listener_settings true\n", acks=False)
+    run((backs_off_from_a_feed_that_it_refuses,), gate="retry-max = 5s\n")
     run((gives_nothing_to_sessions_that_passed_it_by,), after="use_identity_as_username true\n")
 
 

@@ -52,7 +52,7 @@ static bool set(struct call *c, struct err *e)
     topics_free(parsed);
     if (!commit_run(c->app->commit, &j.job, e))
         return false;
-    feed_hub_policy(c->app->feed, slice_str(j.text));
+    feed_hub_policy(c->app->feed);
     json_out_text(&c->out, "text", j.text);
     return true;
 }

@@ -411,6 +411,73 @@ static void directory_follows_the_feed(void **state)
     assert_ok(gate_may(f->gate, DEV_A, SLICE_LIT("t/m1/" DEV_A "/x"), GATE_PUBLISH, &e), e);
 }
 
+static void cursor_put(struct fix *f, uint8_t first)
+{
+    uint8_t cursor[FEED_CURSOR_SIZE] = {first};
+    kit_frame(&f->frames, &(struct feed_frame){.kind = FEED_CURSOR, .cursor = SLICE_ARRAY(cursor)});
+}
+
+static void directory_goes_on_where_its_cursor_says(void **state)
+{
+    struct fix *f = *state;
+    struct err e;
+    struct gate_status st;
+    const struct feed_frame resumed = {.kind = FEED_RESUMED};
+    begin(f);
+    /* Without a cursor there is nothing to go on from. */
+    feed_in_reset(f->gate);
+    kit_frame(&f->frames, &resumed);
+    assert_err(feed(f, &e), e, ERR_FEED);
+    /* Nor does a cursor name half a directory. */
+    feed_in_reset(f->gate);
+    cursor_put(f, 7);
+    assert_err(feed(f, &e), e, ERR_FEED);
+    feed_in_reset(f->gate);
+    kit_device_record(&f->frames, DEV_A, "m1", NULL, NULL, false);
+    kit_frame(&f->frames, &(struct feed_frame){.kind = FEED_DEVICES_DONE});
+    cursor_put(f, 8);
+    feed_ok(f);
+    assert_ok(disk_save(f->gate, &e), e);
+    open_gate(f);
+    assert_true(f->gate->has_cursor && f->gate->cursor[0] == 8);
+    kit_frame(&f->frames, &resumed);
+    kit_device_record(&f->frames, DEV_B, "m2", NULL, NULL, false);
+    cursor_put(f, 9);
+    feed_ok(f);
+    gate_status(f->gate, NOW, &st);
+    assert_int_equal(st.devices, 2);
+    /* A whole directory ends what the cursor named. */
+    feed_in_reset(f->gate);
+    kit_frame(&f->frames, &(struct feed_frame){.kind = FEED_DEVICES_DONE});
+    feed_ok(f);
+    assert_false(f->gate->has_cursor);
+    gate_status(f->gate, NOW, &st);
+    assert_int_equal(st.devices, 0);
+}
+
+/* The file is written whole, so not for each record: but what is put off is not lost when the gate closes in good order. */
+static void single_records_wait_to_be_written(void **state)
+{
+    struct fix *f = *state;
+    struct err e;
+    begin(f);
+    cursor_put(f, 1);
+    feed_ok(f);
+    kit_device_record(&f->frames, DEV_B, "m2", NULL, NULL, false);
+    cursor_put(f, 2);
+    feed_ok(f);
+    assert_ok(disk_save(f->gate, &e), e);
+    assert_true(f->gate->devices_dirty);
+    disk_flush(f->gate);
+    assert_false(f->gate->devices_dirty);
+    open_gate(f);
+    assert_true(f->gate->has_cursor && f->gate->cursor[0] == 2);
+    kit_frame(&f->frames, &(struct feed_frame){.kind = FEED_POLICY, .policy = SLICE_LIT("publish x/%i/#\n")});
+    feed_ok(f);
+    assert_ok(disk_save(f->gate, &e), e);
+    assert_false(f->gate->devices_dirty);
+}
+
 /* ---- readers beside the writer ---- */
 
 struct racer {
@@ -490,6 +557,8 @@ int main(void)
         T(refuses_state_that_was_rolled_back),
         T(refuses_state_that_was_forged_with_a_right_hash),
         T(directory_follows_the_feed),
+        T(directory_goes_on_where_its_cursor_says),
+        T(single_records_wait_to_be_written),
         T(verdicts_go_on_while_heads_come),
         T(says_how_long_a_verdict_takes),
     };
