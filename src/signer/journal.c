@@ -10,6 +10,7 @@
 #include "core/writer.h"
 
 #define HEAD_SIZE 8 /* length, check */
+#define SECTOR    512
 
 struct journal {
     int fd;
@@ -79,6 +80,22 @@ static bool zeros_to_the_end(struct journal *j, uint64_t at, uint8_t *buf, struc
     return true;
 }
 
+/* A crash leaves a batch whose length is in the file without some of its sectors, which then read as zeros (of a sector that
+ * was there before, the part that is new).  Whatever else is wrong in a batch is no crash's doing. */
+static bool lacks_a_sector(uint64_t at, const uint8_t *batch, size_t n)
+{
+    for (size_t from = 0, to; from < n; from = to) {
+        size_t i = from;
+        to = from + SECTOR - (size_t)((at + from) % SECTOR);
+        to = to < n ? to : n;
+        while (i < to && !batch[i])
+            i++;
+        if (i == to)
+            return true;
+    }
+    return false;
+}
+
 /* Looks at the batch at `mark`; *records is borrowed from buf, which holds FRAME_MAX. */
 static enum found look(struct journal *j, struct journal_mark *mark, uint64_t size, bool check, uint8_t *buf,
                        struct slice *records, struct err *e)
@@ -110,7 +127,8 @@ static enum found look(struct journal *j, struct journal_mark *mark, uint64_t si
     if (check) {
         chain(j, mark->digest, *records, digest);
         if (memcmp(digest, buf + n, SHA256_SIZE) != 0)
-            return after == size ? FOUND_TORN : FOUND_CHANGED;
+            return after == size && lacks_a_sector(mark->at + HEAD_SIZE, buf, n + SHA256_SIZE) ? FOUND_TORN
+                                                                                               : FOUND_CHANGED;
     }
     mark->at = after;
     memcpy(mark->digest, buf + n, SHA256_SIZE);
@@ -163,7 +181,10 @@ static bool walk(struct journal *j, struct journal_mark *mark, bool check, journ
         if (f == FOUND_CHANGED) {
             err_set(e, ERR_JOURNAL, "%s: the batch at byte %llu does not fit the one before", j->path,
                     (unsigned long long)at);
-            ok = err_why(e, "the digests of a journal form a chain; this one was changed or damaged");
+            err_why(e,
+                    "the digests of a journal form a chain; a crash leaves a batch short, but this one is changed or "
+                    "damaged, and its certificates may be out");
+            ok = err_try(e, "restore the signer's directory from its last copy; do not cut the file");
         } else {
             ok = f == FOUND_BATCH && (!each || tell_records(j, records, mark, each, ctx, &stop, e));
         }

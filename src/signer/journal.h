@@ -3,7 +3,9 @@
  * A file of batches: length (u32 big-endian), check (first 4 bytes of SHA-256 over the previous batch's digest and the
  * length), records, SHA-256 over the previous batch's digest and the records.  A record is
  * a length (u32) and bytes.  One fdatasync a batch.  The digests form a chain, so a batch that was changed, taken out or put
- * in is found.  Only the last batch can be torn by a crash; it was never answered, so it is cut off at opening.
+ * in is found.  Only the last batch can be torn by a crash: it is short, or the file has its length and not all of its
+ * sectors.  It was never answered, so it is cut off at opening.  A last batch that is whole and does not fit its digest was
+ * changed or damaged, and may have been answered: it is refused.
  * One thread. */
 #ifndef KITH_SIGNER_JOURNAL_H
 #define KITH_SIGNER_JOURNAL_H
