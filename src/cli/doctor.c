@@ -355,8 +355,17 @@ static void check_database(struct doctor *d, struct finding *f)
     AUTO(rows_close) struct rows r = {0};
     struct err e = {0};
     const char *where = d->s->database;
+    if (!settings_check_database(d->s, &d->cli->arena, &e)) {
+        bad_err(f, &e, NULL);
+        return;
+    }
     if (strncmp(where, "sqlite:", 7) == 0 && !file_exists(where + 7)) {
-        skip(f, "not there yet; kithd makes it");
+        struct stat st;
+        if (stat(in_dir(d, PATH_SIGNERS "/issuing/journal"), &st) == 0 && st.st_size > JOURNAL_SET_UP_MAX)
+            bad(f, "put it back to its place, or restore its last copy",
+                "%s is not there, but certificates were issued", where + 7);
+        else
+            skip(f, "not there yet; kithd makes it");
         return;
     }
     if (!db_open(where, false, &db, &e) || !tables_check(db, &e)) {

@@ -130,6 +130,15 @@ static bool make_plan(struct cli *cli, const struct init_opts *o, struct platfor
         .key_type = key_type_from_name(key_words[o->key_type]),
         .offline_root = o->offline_root,
     };
+    const char *file = strncmp(o->database, "sqlite:", 7) == 0 ? o->database + 7 : NULL;
+    const struct settings places = {
+        .dir = dir,
+        .database = file && file[0] != '/' ? arena_printf(&cli->arena, "sqlite:%s/%s", dir, file) : o->database,
+        .passphrase_file = p->secrets,
+        .hsm_pin_file = p->hsm_pin_file,
+    };
+    if (!arena_ok(&cli->arena, e) || !settings_check_database(&places, &cli->arena, e))
+        return false;
     if (url)
         p->origin = o->origin ? o->origin : origin_of(cli, url, o->name);
     return arena_ok(&cli->arena, e);

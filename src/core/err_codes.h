@@ -69,6 +69,7 @@ ERR_ROW(ERR_STORE_RULE, INTERNAL, 407, "store-rule", "State may change only toge
 ERR_ROW(ERR_STORE_ORIGIN, POLICY, 408, "store-origin", "The database's log has another name than the configuration says.")
 ERR_ROW(ERR_STORE_WRITER, CONFLICT, 409, "store-writer", "Another process writes to this database as the same node.")
 ERR_ROW(ERR_STORE_CORRUPT, IO, 410, "store-corrupt", "The database file is damaged. Restore it from a copy; the ledger shows what the copy lacks.")
+ERR_ROW(ERR_STORE_LOST, IO, 411, "store-lost", "The database is not there or empty, but this platform's signers have signed before. Put it back; a new one would not know what was issued.")
 /* 500-599: x509 */
 ERR_ROW(ERR_CSR, SYNTAX, 500, "csr", "Not a certificate request of PKCS#10 (RFC 2986) that is taken here.")
 ERR_ROW(ERR_CSR_POP, CRYPTO, 501, "csr-pop", "The request is not signed by the key in it, so nothing shows that the sender holds that key.")

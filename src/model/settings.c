@@ -145,6 +145,36 @@ bool settings_hsm_peer(const struct settings *s, struct hsm_peer *out, struct er
     return true;
 }
 
+static bool is_below(const char *dir, const char *path)
+{
+    size_t n = strlen(dir);
+    return path && strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == 0 || n == 1);
+}
+
+bool settings_check_database(const struct settings *s, struct arena *a, struct err *e)
+{
+    const char *file = strncmp(s->database, "sqlite:", 7) == 0 ? s->database + 7 : NULL;
+    const char *slash = file ? strrchr(file, '/') : NULL;
+    if (!slash)
+        return true;
+    const char *dir = arena_str(a, slice_of(file, slash > file ? (size_t)(slash - file) : 1));
+    const char *keys = settings_path(s, a, "keys"), *signers = settings_path(s, a, PATH_SIGNERS);
+    const char *const closed[] = {settings_path(s, a, SETTINGS_FILE), keys, signers, s->passphrase_file,
+                                  s->hsm_pin_file};
+    if (!arena_ok(a, e))
+        return false;
+    const char *there = is_below(keys, dir) ? keys : is_below(signers, dir) ? signers : NULL;
+    for (size_t i = 0; i < ARRAY_LEN(closed) && !there; i++)
+        there = is_below(dir, closed[i]) ? closed[i] : NULL;
+    if (!there)
+        return true;
+    err_set(e, ERR_CONFIG, "[store] database: its directory \"%s\" has \"%s\" in it", ERR_QUOTE(slice_str(dir)),
+            ERR_QUOTE(slice_str(there)));
+    err_why(e, "the server may write in the directory of its database, and nowhere near keys and signers");
+    return err_try(e, "stop kithd, move kith.db, kith.db-wal and kith.db-shm to a directory of their own (" PATH_DATA
+                      "), and set database = sqlite:" PATH_DATA "/kith.db in kith.conf");
+}
+
 const char *settings_path(const struct settings *s, struct arena *a, const char *name)
 {
     return arena_printf(a, "%s/%s", s->dir, name);

@@ -65,9 +65,16 @@ const char *settings_path(const struct settings *s, struct arena *a, const char 
 #define PATH_ISSUING_CERT "ca/issuing.cer" /* DER */
 #define PATH_ROOT_CRL     "ca/root.crl"
 #define PATH_PROFILES     "profiles"
-#define PATH_SIGNERS      "signers"      /* DOMAIN/{journal,state,roster} */
-#define PATH_VKEYS        "ledger.vkeys" /* verifier keys of the log and its cosigners, one a line */
-#define PATH_DATA         "data"         /* the database, if it is SQLite */
-#define PATH_RUN          "run"          /* sockets */
+#define PATH_SIGNERS      "signers"                  /* DOMAIN/{journal,state,roster} */
+#define PATH_VKEYS        "ledger.vkeys"             /* verifier keys of the log and its cosigners, one a line */
+#define PATH_DATA         "data"                     /* the database, if it is SQLite */
+#define PATH_RUN          "run"                      /* sockets */
+#define PATH_LOCK         PATH_SIGNERS "/kithd.lock" /* where the server cannot write */
+
+/* A journal of more than this has signed something: the record that sets it up is shorter. */
+#define JOURNAL_SET_UP_MAX 256
+
+/* The server may write in the database's directory.  Errors: config, if keys, signers or secrets lie there too. */
+MUST_USE bool settings_check_database(const struct settings *s, struct arena *a, struct err *e);
 
 #endif

@@ -2,41 +2,56 @@
 
 #include <stdio.h>
 
+#include "base/rfc3339.h"
 #include "server/notary.h"
 #include "server/signers.h"
 
 #define CHECKPOINT_LATE_S 10
+#define STALE_MS          5000 /* the signers are asked each second, and ask their token each second */
 #define DAY_S             86400
 
-static bool check_answers(int which, struct health_finding *f)
+/* What a signer said last is worth something for so long: one that hangs over its token says nothing at all. */
+static bool is_stale(struct app *app, const struct signer_state *s, struct health_finding *f)
+{
+    int64_t age_ms = env_mono_ms(&app->env) - s->asked_ms;
+    if (age_ms <= STALE_MS)
+        return false;
+    snprintf(f->detail, sizeof f->detail, "no word for %lld s", (long long)(age_ms / 1000));
+    return true;
+}
+
+static bool check_answers(struct app *app, int which, struct health_finding *f)
 {
     struct signer_state s[SIGNERS];
     signers_state(s);
+    if (is_stale(app, &s[which], f))
+        return false;
     snprintf(f->detail, sizeof f->detail, "%s", s[which].answers ? "answers" : "does not answer");
     return s[which].answers;
 }
 
 static bool check_issuing(struct app *app, struct health_finding *f)
 {
-    (void)app;
-    return check_answers(SIGNER_ISSUING, f);
+    return check_answers(app, SIGNER_ISSUING, f);
 }
 
 static bool check_ledger(struct app *app, struct health_finding *f)
 {
-    (void)app;
-    return check_answers(SIGNER_LEDGER, f);
+    return check_answers(app, SIGNER_LEDGER, f);
 }
 
 static bool check_token(struct app *app, struct health_finding *f)
 {
-    struct signer_state s[SIGNERS];
-    (void)app;
-    signers_state(s);
-    const char *token = s[SIGNER_ISSUING].token;
-    bool ok = strcmp(token, "down") != 0 && strcmp(token, "degraded") != 0;
-    snprintf(f->detail, sizeof f->detail, "%s%s%s", token[0] ? token : "not asked yet", ok ? "" : ": ",
-             ok ? "" : s[SIGNER_ISSUING].fault);
+    struct signer_state all[SIGNERS], *s = &all[SIGNER_ISSUING];
+    signers_state(all);
+    if (is_stale(app, s, f))
+        return false;
+    bool ok = strcmp(s->token, "down") != 0 && strcmp(s->token, "degraded") != 0;
+    if (strcmp(s->token, "none") == 0)
+        snprintf(f->detail, sizeof f->detail, "none");
+    else
+        snprintf(f->detail, sizeof f->detail, "%s since %s%s%s", s->token[0] ? s->token : "not known",
+                 RFC3339(s->token_since), ok ? "" : ": ", ok ? "" : s->fault);
     return ok;
 }
 

@@ -194,6 +194,15 @@ static bool open_http(struct app *app, struct err *e)
     return http_server_new(&opts, &app->http, e) && add_routes(app, e) && loop_start(app->loop, e);
 }
 
+/* Looked at before it is made, too: an empty file in its place would be in the way of the lost one. */
+static bool open_log(struct app *app, struct err *e)
+{
+    const char *where = app->settings.database;
+    bool missing = strncmp(where, "sqlite:", 7) == 0 && !file_exists(where + 7);
+    return (!missing || signers_check_empty(app, e)) && open_store(app, e) &&
+           (tree_size(app->tree) > 0 || signers_check_empty(app, e));
+}
+
 struct started {
     struct job job;
     struct app *app;
@@ -217,8 +226,8 @@ static bool start(struct app *app, int local, struct err *e)
     size_t found;
     struct started j = {.job = {.run = record_started}, .app = app};
     if (!read_cert(app, PATH_ROOT_CERT, &app->root_der, &app->root, e) ||
-        !read_cert(app, PATH_ISSUING_CERT, &app->ca_der, &app->ca, e) || !open_store(app, e) || !open_clients(app, e) ||
-        !wait_signer(app, e) || !recover_journal(app, &found, e) || !birth_record(app, e) ||
+        !read_cert(app, PATH_ISSUING_CERT, &app->ca_der, &app->ca, e) || !open_clients(app, e) ||
+        !wait_signer(app, e) || !open_log(app, e) || !recover_journal(app, &found, e) || !birth_record(app, e) ||
         !commit_run(app->commit, &j.job, e))
         return false;
     if (found)
@@ -363,6 +372,7 @@ static bool run(struct app *app, const struct options *o, struct err *e)
     raise_descriptors();
     int local; /* its file's mode is set by path, which the sandbox does not allow */
     if (!settings_read(o->config, &app->arena, &app->settings, e) || !crypto_init(e) ||
+        !settings_check_database(&app->settings, &app->arena, e) ||
         !loop_listen_unix(app->settings.socket, 0600, &local, e) || !sandbox(app, e) || !wait_for_ca(app, e) ||
         !start(app, local, e) || (app->settings.sandbox && !sandbox_end_listening(!on_sqlite(app), e)))
         return false;

@@ -74,11 +74,15 @@ void signers_poll(struct app *app)
         struct signer_state s;
         struct tell_job j = {.job = {.run = run_tell}, .domain = signer_name(i)};
         bool down;
+        int64_t asked_ms = env_mono_ms(&app->env);
         j.answers = ask(clients[i], &s, &e);
+        s.asked_ms = asked_ms;
         down = strcmp(s.token, "down") == 0;
         snprintf(j.why, sizeof j.why, "%.199s", down ? s.fault : e.what);
         j.answers = j.answers && !down;
         pthread_mutex_lock(&all.lock);
+        bool same = strcmp(all.state[i].token, s.token) == 0 && all.state[i].token_since;
+        s.token_since = same ? all.state[i].token_since : app_now(app);
         all.state[i] = s;
         bool news = all.told[i] != j.answers;
         all.told[i] = j.answers;
@@ -86,6 +90,31 @@ void signers_poll(struct app *app)
         if (news && !commit_run(app->commit, &j.job, &e))
             LOG(&app->env, WARN, "signers", "not entered", log_err(&e));
     }
+}
+
+bool signers_check_empty(struct app *app, struct err *e)
+{
+    AUTO(buf_clear) struct buf b = {0};
+    uint8_t from[16];
+    size_t n;
+    struct writer w = WRITER_ARRAY(from);
+    buf_init(&b, REQUEST_FRAME_MAX);
+    cbor_put_uint(&w, 0);
+    if (!client_call(app->issuing, REQUEST_JOURNAL, writer_slice(&w), 1, &b, &n, e))
+        return false;
+    struct reader r = reader_of(buf_slice(&b));
+    cbor_get_uint(&r); /* next */
+    uint64_t end = cbor_get_uint(&r), records = cbor_get_array(&r);
+    if (!reader_ok(&r))
+        return err_set(e, ERR_SIGNER_PROTOCOL, "a journal that is malformed");
+    if (records <= 1) /* it was set up, and no more */
+        return true;
+    const char *where = app->settings.database;
+    bool sqlite = strncmp(where, "sqlite:", 7) == 0;
+    err_set(e, ERR_STORE_LOST, "the database%s%s is empty, but the issuing signer's journal has %llu bytes",
+            sqlite ? " " : "", sqlite ? where + 7 : "", (unsigned long long)end);
+    err_why(e, "this platform has issued certificates; a new ledger would not know them");
+    return err_try(e, "put the database back to its place, or restore its last copy");
 }
 
 void signers_state(struct signer_state out[SIGNERS])

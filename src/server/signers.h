@@ -9,6 +9,8 @@ struct signer_state {
     uint64_t issued, refused, uncovered;
     char token[16]; /* "none", "healthy", "degraded", "down" */
     char fault[96];
+    int64_t asked_ms;    /* of the monotonic clock: what is here is not newer */
+    int64_t token_since; /* the token has been so since */
 };
 enum { SIGNER_ISSUING, SIGNER_LEDGER, SIGNERS };
 
@@ -16,5 +18,9 @@ enum { SIGNER_ISSUING, SIGNER_LEDGER, SIGNERS };
 void signers_poll(struct app *app);
 void signers_state(struct signer_state out[SIGNERS]);
 const char *signer_name(int i);
+
+/* A database without any entry beside an issuing signer that has signed: it was moved away or lost, and a new one would go on
+ * as if nothing had been.  Errors: ERR_STORE_LOST. */
+MUST_USE bool signers_check_empty(struct app *app, struct err *e);
 
 #endif

@@ -11,7 +11,7 @@
 
 #define SNAPSHOT_EVERY  (16u << 20) /* bytes of journal */
 #define SNAPSHOT_LEAVES 200000      /* are read again at most after a crash */
-#define TOKEN_CHECK_MS  5000
+#define TOKEN_CHECK_MS  1000        /* /readyz is not older than twice this */
 #define ARENA_MAX       (1u << 20)
 #define STEPS_MAX       (128u << 20)
 

@@ -37,7 +37,6 @@ struct run {
     bool was_ready;
     enum phase phase;
     int64_t kill_ms, watchdog_ms;
-    const char *pid_file;
 };
 
 static void run_clear(struct run *r)
@@ -76,8 +75,7 @@ static bool open_signals(struct run *r, struct err *e)
 static bool take_directory(struct run *r, struct err *e)
 {
     const char *dir = settings_path(r->s->settings, &r->arena, PATH_RUN);
-    const char *lock = settings_path(r->s->settings, &r->arena, PATH_RUN "/kithd.lock");
-    r->pid_file = settings_path(r->s->settings, &r->arena, PATH_RUN "/kithd.pid");
+    const char *lock = settings_path(r->s->settings, &r->arena, PATH_LOCK);
     if (!arena_ok(&r->arena, e) || !file_mkdir_private(dir, e))
         return false;
     if (!file_lock(lock, &r->lock, e)) {
@@ -85,9 +83,7 @@ static bool take_directory(struct run *r, struct err *e)
             err_why(e, "one kithd runs an installation: two would give out the same serial numbers");
         return false;
     }
-    char pid[24];
-    int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-    return file_write_atomic(r->pid_file, 0600, slice_of(pid, (size_t)n), e);
+    return true;
 }
 
 /* With the lock in hand, a socket that still answers belongs to the signer of a kithd that was killed, and that signer is
@@ -377,9 +373,6 @@ bool supervise_run(const struct supervise *s, struct err *e)
     bool ok = true;
     while (ok && r.phase != STOPPED)
         ok = turn(&r, e);
-    struct err ignored;
-    if (!file_remove(r.pid_file, &ignored))
-        LOG(s->env, WARN, "kithd", "the pid file stays", log_err(&ignored));
     LOG(s->env, NOTICE, "kithd", "stopped");
     return ok;
 }

@@ -6,8 +6,9 @@ import json
 import os
 import re
 import sys
+import time
 
-from kithtest import BIN, Kith, World, run, say
+from kithtest import BIN, Kith, World, run, say, stop, wait_for
 
 
 def is_problem(p):
@@ -97,14 +98,56 @@ def slips_are_told(k):
         assert p.returncode == code and is_problem(p), f"--json {line}: {p.stdout}{p.stderr}"
 
 
+def a_lost_database_is_not_begun_anew(k):
+    """It is moved away while the platform rests: no new one takes its place, and back in its place all is as it was."""
+    k.stop()
+    data, away = os.path.join(k.dir, "data"), k.w.path("away")
+    os.rename(data, away)
+    os.mkdir(data, 0o700)
+    t = run(os.path.join(BIN, "kithd"), "-t", "--config", os.path.join(k.dir, "kith.conf"), ok=False)
+    assert t.returncode == 1 and "error[store-lost]" in t.stderr and "try: put" in t.stderr, t.stderr
+    p = k.kith("doctor", "database", ok=False)
+    assert p.returncode != 0 and "certificates were issued" in p.stdout, p.stdout
+    daemon = k.w.start([os.path.join(BIN, "kithd"), "--config", os.path.join(k.dir, "kith.conf")], "lost.log")
+    wait_for(lambda: "code=store-lost" in k.w.log("lost.log"), "the refusal", 20)
+    assert not os.listdir(data), os.listdir(data)
+    stop(daemon)
+    os.rmdir(data)
+    os.rename(away, data)
+    k.start()
+    assert k.kith_json("device", "show", "SN-1")["state"] == "active"
+    code, said = k.check_database()
+    assert code == 0, said
+
+
+def the_token_is_asked_all_the_time():
+    """Its health is not older than the moment that it is told."""
+    with World("use-token") as w:
+        k = Kith(w, *w.softhsm())
+        k.start()
+        line = lambda: next(x for x in k.api("GET", "/readyz").body.decode().split("\n") if " token: " in x)
+        wait_for(lambda: line().startswith("ok"), "a healthy token")
+        assert "healthy since 20" in line(), line()
+        os.rename(w.path("tokens"), w.path("gone"))
+        at = time.monotonic()
+        wait_for(lambda: not line().startswith("ok"), "the loss to be told", 10)
+        say(f"token gone: told after {time.monotonic() - at:.1f} s: {line()}")
+        assert k.api("GET", "/readyz").status == 503
+        os.rename(w.path("gone"), w.path("tokens"))
+        wait_for(lambda: line().startswith("ok"), "the token to be back", 40)
+        k.stop()
+
+
 def main():
     with World("use") as w:
         k = Kith(w)
         k.start()
-        for check in (three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, slips_are_told):
+        for check in (three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, slips_are_told,
+                      a_lost_database_is_not_begun_anew):
             check(k)
             say(check.__name__)
         k.stop()
+    the_token_is_asked_all_the_time()
     return 0
 
 

@@ -18,7 +18,7 @@
 static char kithd[PATH_MAX], fake[PATH_MAX];
 
 static const char conf[] = "[platform]\nname = Acme\norigin = kith.test/log/01\nurl = https://localhost:1\n"
-                           "plain_url = http://localhost:2\n[store]\ndatabase = sqlite:kith.db\n"
+                           "plain_url = http://localhost:2\n[store]\ndatabase = sqlite:data/kith.db\n"
                            "[keys]\npassphrase_file = passphrase\n[ca]\nissuing_key = file:keys/issuing.key\n"
                            "ledger_key = file:keys/ledger.key\ncosign_key = file:keys/cosign.key\n"
                            "derive_key = file:keys/derive.key\n";
@@ -61,8 +61,8 @@ const char *fixture_read(const struct fixture *f, const char *name)
 
 void fixture_init(struct fixture *f)
 {
-    static const char *const dirs[] = {"ca",     "keys", "profiles", "signers", "signers/issuing", "signers/ledger",
-                                       "libexec"};
+    static const char *const dirs[] = {"ca",      "keys", "profiles", "signers", "signers/issuing", "signers/ledger",
+                                       "libexec", "data"};
     static const char *const secret[] = {"passphrase", "keys/issuing.key", "keys/ledger.key", "keys/cosign.key",
                                          "keys/derive.key"};
     static const char *const open_files[] = {"ca/root.cer", "ca/issuing.cer", "profiles/ldevid.profile", "ledger.vkeys",

@@ -25,6 +25,18 @@ struct row {
     "derive_key = pkcs11:object=a\n[keys]\nhsm_module = libexec/kith-server\nhsm_token = t\nhsm_pin_file = "           \
     "keys/issuing.key\n"
 
+#define TEN                                                                                                            \
+    "0123456789"                                                                                                       \
+    "0123456789"                                                                                                       \
+    "0123456789"                                                                                                       \
+    "0123456789"                                                                                                       \
+    "0123456789"                                                                                                       \
+    "0123456789"                                                                                                       \
+    "0123456789"                                                                                                       \
+    "0123456789"                                                                                                       \
+    "0123456789"                                                                                                       \
+    "0123456789"
+
 static const struct row rows[] = {
     {"key gone", REMOVE, "keys/ledger.key", 0, NULL, 3, "error[setup]: [ca] ledger_key", "try: restore it"},
     {"key open", MODE, "keys/issuing.key", 0644, NULL, 6, "error[file-mode]: [ca] issuing_key", "try: chmod 0600"},
@@ -41,7 +53,15 @@ static const struct row rows[] = {
     {"configuration gone", REMOVE, "kith.conf", 0, NULL, 3, "error[not-found]", NULL},
     {"configuration writable", MODE, "kith.conf", 0666, NULL, 6, "error[file-mode]: configuration", NULL},
     {"unknown word", TEXT, "kith.conf", 0600, "[platform]\nnmae = x\n", 2, "error[config]", "name"},
-    {"database open", TEXT, "kith.db", 0644, "x", 6, "error[file-mode]: [store] database", NULL},
+    {"database open", TEXT, "data/kith.db", 0644, "x", 6, "error[file-mode]: [store] database", NULL},
+    {"database gone", TEXT, "signers/issuing/journal", 0600, TEN TEN TEN, 1, "error[store-lost]: [store] database",
+     "try: put the database back"},
+    {"database beside the keys", TEXT, "kith.conf", 0600,
+     MINIMAL "derive_key = file:keys/derive.key\n[store]\ndatabase = sqlite:kith.db\n", 2,
+     "error[config]: [store] database: its directory", "try: stop kithd, move kith.db"},
+    {"database among the keys", TEXT, "kith.conf", 0600,
+     MINIMAL "derive_key = file:keys/derive.key\n[store]\ndatabase = sqlite:keys/db/kith.db\n", 2,
+     "error[config]: [store] database: its directory", NULL},
     {"server gone", REMOVE, "libexec/kith-server", 0, NULL, 3, "kith-server", NULL},
     {"signer gone", REMOVE, "libexec/kith-signer", 0, NULL, 3, "kith-signer", NULL},
     {"key of an unknown kind", TEXT, "kith.conf", 0600, MINIMAL "derive_key = nowhere\n", 2, "[ca] derive_key",

@@ -76,9 +76,8 @@ static void each_signer_answers_on_its_socket(void **state)
     ask(f, "signer-ledger.sock", answer, sizeof answer);
     assert_string_equal(answer, "ledger");
     snprintf(pid, sizeof pid, "%ld\n", (long)f->kithd);
-    assert_string_equal(fixture_read(f, "run/kithd.pid"), pid);
+    assert_string_equal(fixture_read(f, "signers/kithd.lock"), pid);
     stop(f);
-    assert_string_equal(fixture_read(f, "run/kithd.pid"), "");
 }
 
 static void children_get_only_what_is_theirs(void **state)
