@@ -89,7 +89,7 @@ void claim_derive(struct slice key, struct slice device, struct slice nonce, int
 
 /* What stands in a signer's journal; records are CBOR arrays [kind, time s, ...]. */
 enum journal_kind {
-    JOURNAL_CERT = 1, /* certificate DER, authority kind, SHA-256 of the claim's nonce or empty */
+    JOURNAL_CERT = 1, /* DER, authority, SHA-256 of claim nonce or certificate shown, profile, device */
     JOURNAL_REVOKE,   /* serial, reason */
     JOURNAL_HOLD,     /* serial */
     JOURNAL_RELEASE,  /* serial */

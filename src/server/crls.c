@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/crash_point.h"
 #include "base/file.h"
 #include "core/cbor.h"
 #include "keys/crypto.h"
@@ -144,6 +145,7 @@ static bool make_crl(struct app *app, struct cached *c, struct err *e)
         struct slice der = cbor_get_bstr(&r);
         j.number = (int64_t)cbor_get_uint(&r);
         void *copy = NULL;
+        crash_point("server.crl");
         ok = answer_end(&r, e) && crl_read(der, &crl, e) && commit_run(app->commit, &j.job, e);
         if (ok && !(copy = malloc(der.n)))
             ok = err_set(e, ERR_NOMEM, "CRL");

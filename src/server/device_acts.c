@@ -3,11 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/crash_point.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "base/nearest.h"
 #include "core/cbor.h"
 #include "keys/crypto.h"
+#include "server/unanswered.h"
 #include "store/row.h"
 
 #define MARKS_MAX 256 /* certificates of one device that are valid at once */
@@ -380,7 +382,9 @@ static bool run_state(struct tx *tx, struct job *job, struct err *e)
     enum mark_kind kind = device_state_is_permanent(to)                        ? MARK_REVOKE
                           : to == DEVICE_SUSPENDED || to == DEVICE_QUARANTINED ? MARK_HOLD
                                                                                : MARK_RELEASE;
-    if (!change_certs(tx, dev.id, kind, a->reason, a->who, a->why, &j->marks, e))
+    if (!unanswered_revoke(tx, dev.id, "never delivered; the device's state changed", j->marks.v, &j->marks.n,
+                           MARKS_MAX, e) ||
+        !change_certs(tx, dev.id, kind, a->reason, a->who, a->why, &j->marks, e))
         return false;
     a->now = to;
     a->certs = j->marks.n;
@@ -395,6 +399,7 @@ bool device_change_state(struct app *app, struct device_act *a, struct err *e)
     *j = (struct state_job){.job = {.run = run_state}, .act = a};
     bool ok = commit_run(app->commit, &j->job, e);
     if (ok) {
+        crash_point("server.state");
         a->ticket = feed_hub_mark(app->feed, j->marks.v, j->marks.n);
         feed_hub_device(app->feed, 0);
     }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "core/cbor.h"
 #include "keys/crypto.h"
@@ -29,6 +30,7 @@ struct feed_hub {
     uint64_t refused;         /* marks that the signer does not take */
     int64_t pending_since_ms; /* 0: nothing waits */
     bool head_wanted;
+    bool behind; /* the thread's: the signer made a head that was not taken, or one before it was lost */
     struct feed_streams *streams;
     struct feed_state state; /* heads and sets; under the lock */
 };
@@ -75,6 +77,7 @@ static bool record_head(struct tx *tx, struct job *job, struct err *e)
 static bool take_head(struct feed_hub *h, struct slice message, struct err *e)
 {
     struct head_job j = {.job = {.run = record_head}};
+    crash_point("server.head");
     return feed_head_read(message, h->app->crypto, h->app->ca.spki, feed_sig_alg(&h->app->ca), &j.head, j.hash, e) &&
            commit_run(h->app->commit, &j.job, e);
 }
@@ -134,6 +137,47 @@ static void put_marks(struct buf *out, const struct feed_mark *m, size_t n, enum
     }
 }
 
+struct settling {
+    const struct feed_mark *m;
+    size_t i;
+};
+
+static int by_serial(const void *a, const void *b)
+{
+    const struct settling *x = a, *y = b;
+    int c = memcmp(x->m->serial, y->m->serial, SERIAL_SIZE);
+    return c ? c : (x->i > y->i) - (x->i < y->i);
+}
+
+/* Of several marks on one certificate the last counts, or the revocation: a request says holds and releases in two lists,
+ * without their order.  Returns how many are left. */
+static size_t settle(struct feed_mark *m, size_t *taken)
+{
+    size_t kept = 0, n = *taken;
+    struct settling *s = calloc(n + 1, sizeof *s);
+    struct feed_mark *out = calloc(n + 1, sizeof *out);
+    if (!s || !out) { /* one at a time is right too */
+        free(s);
+        free(out);
+        return *taken = n ? 1 : 0;
+    }
+    for (size_t i = 0; i < n; i++)
+        s[i] = (struct settling){&m[i], i};
+    qsort(s, n, sizeof *s, by_serial);
+    for (size_t i = 0; i < n; i++) {
+        bool same = kept && memcmp(out[kept - 1].serial, s[i].m->serial, SERIAL_SIZE) == 0;
+        if (!same)
+            out[kept++] = *s[i].m;
+        else if (out[kept - 1].kind != MARK_REVOKE)
+            out[kept - 1] = *s[i].m;
+    }
+    if (kept)
+        memcpy(m, out, kept * sizeof *m);
+    free(s);
+    free(out);
+    return kept;
+}
+
 static bool has_kind(const struct feed_mark *m, size_t n, bool revoke)
 {
     for (size_t i = 0; i < n; i++)
@@ -146,7 +190,8 @@ static bool step(struct feed_hub *h, enum request_type type, struct slice fields
 {
     AUTO(buf_clear) struct buf answer = {0};
     issuer_enter(h->app->issuer);
-    bool ok = ask(h, type, fields, n, &answer, e) && take_step(h, buf_slice(&answer), e);
+    bool asked = ask(h, type, fields, n, &answer, e), ok = asked && take_step(h, buf_slice(&answer), e);
+    h->behind = asked && !ok;
     issuer_leave(h->app->issuer);
     return ok;
 }
@@ -175,7 +220,7 @@ static bool publish_each(struct feed_hub *h, const struct feed_mark *m, size_t n
     for (size_t i = 0; i < n; i++) {
         if (publish(h, &m[i], 1, e))
             continue;
-        if (err_class_of(e->code) == ERR_CLASS_UNAVAILABLE)
+        if (h->behind || err_class_of(e->code) == ERR_CLASS_UNAVAILABLE)
             return false;
         LOG(&h->app->env, ERROR, "feed", "the signer refuses a mark; gateways do not get it",
             log_hex("serial", SLICE_ARRAY(m[i].serial)), log_err(e));
@@ -288,16 +333,16 @@ static void *hub_thread(void *arg)
             continue;
         }
         struct feed_mark *m;
-        size_t n = wait_marks(h, &m);
+        size_t taken = wait_marks(h, &m), n = settle(m, &taken);
         bool due = n || h->head_wanted;
         if (due && !h->stop && !publish(h, m, n, &e) &&
-            (err_class_of(e.code) == ERR_CLASS_UNAVAILABLE || n == 0 || !publish_each(h, m, n, &e))) {
+            (h->behind || err_class_of(e.code) == ERR_CLASS_UNAVAILABLE || n == 0 || !publish_each(h, m, n, &e))) {
             /* The signer may have gone on without us: take its sets anew before the marks are tried again. */
             LOG(&h->app->env, WARN, "feed", "no head", log_err(&e));
             ready = false;
             pause_ms(RETRY_MS);
         } else if (due) {
-            marks_done(h, n);
+            marks_done(h, taken);
             pause_ms(HEAD_GAP_MS);
         }
         free(m);

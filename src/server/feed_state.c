@@ -224,6 +224,38 @@ static bool in_set(struct slice set, uint32_t index)
     return set.n && revset_open(set, &r, &e) && index < r.universe && revset_has(&r, index);
 }
 
+static const struct sql sql_released = {
+    "SELECT serial FROM certificate WHERE id = $1 AND hold = 0 AND revoked_at IS NULL"};
+
+/* The signer holds it and the database does not: the word was lost on its way. */
+static bool find_released(const struct feed_set *set, struct db *db, struct feed_hub *h, struct err *e)
+{
+    struct revset held;
+    uint32_t index;
+    if (!set->held.n)
+        return true;
+    if (!revset_open(set->held, &held, e))
+        return false;
+    for (struct revset_iter it = revset_iter(&held); revset_next(&it, &index);) {
+        const struct serial s = {
+            .issuer = set->key.issuer, .node = set->key.node, .shard = set->key.shard, .index = index};
+        const struct value args[] = {value_int(serial_cert_id(&s))};
+        AUTO(rows_close) struct rows r = {0};
+        struct feed_mark m = {.kind = MARK_RELEASE};
+        err_clear(e);
+        if (!db_query_row(db, &sql_released, args, 1, &r, e)) {
+            if (e->code)
+                return false;
+            continue;
+        }
+        if (rows_blob(&r, 0).n != SERIAL_SIZE)
+            continue;
+        memcpy(m.serial, rows_blob(&r, 0).p, SERIAL_SIZE);
+        feed_hub_mark(h, &m, 1);
+    }
+    return true;
+}
+
 bool feed_state_missing(const struct feed_state *s, struct db *db, int64_t now, struct feed_hub *h, struct err *e)
 {
     const struct value args[] = {value_int(now)};
@@ -243,5 +275,9 @@ bool feed_state_missing(const struct feed_state *s, struct db *db, int64_t now, 
         memcpy(m.serial, serial.p, SERIAL_SIZE);
         feed_hub_mark(h, &m, 1);
     }
+    rows_close(&r);
+    for (size_t i = 0; !e->code && i < s->sets_n; i++)
+        if (!find_released(&s->sets[i], db, h, e))
+            return false;
     return e->code == ERR_NONE;
 }

@@ -1,12 +1,14 @@
 /* Who gets a certificate: the checks and changes of the two transactions of an issuance, on the database alone. */
 #include <stdio.h>
 
+#include "base/crash_point.h"
 #include "base/json.h"
 #include "keys/crypto.h"
 #include "keys/key.h"
 #include "model/serial.h"
 #include "server/issuer.h"
 #include "server/records.h"
+#include "server/unanswered.h"
 #include "store/row.h"
 #include "x509/name.h"
 
@@ -14,7 +16,7 @@
 #define DEFAULT_PROFILE "ldevid"
 
 static const struct sql sql_repeat = {"SELECT der FROM certificate WHERE spki64 = $1 AND spki = $2 AND subject = $3 "
-                                      "AND issued_at > $4 AND revoked_at IS NULL "
+                                      "AND issued_at > $4 AND revoked_at IS NULL AND hold = 0 "
                                       "AND profile = $5 ORDER BY id DESC"};
 
 static bool is_claim(const struct issuance *is)
@@ -98,23 +100,6 @@ static bool check_key(struct tx *tx, const struct issuance *is, struct err *e)
         return false;
     if (other[0] && strcmp(other, is->subject) != 0)
         return err_set(e, ERR_KEY_TAKEN, "this key belongs to another device");
-    return true;
-}
-
-bool issue_reserve(struct tx *tx, struct issuance *is, struct err *e)
-{
-    struct device_row dev;
-    is->repeated = false;
-    if (is->kind == CERT_DEVICE) {
-        if (!check_device(tx, is, &dev, e) || (is_claim(is) && !check_claim(tx, is, e)))
-            return false;
-        if (!is->repeated && !is_claim(is) && !find_repeat(tx, is, e))
-            return false;
-        if (is->repeated)
-            return true;
-        return check_key(tx, is, e) && reservations_take(issuer_get0_reservations(is->app->issuer), &is->reservation,
-                                                         is->subject, is->spki_hash, e);
-    }
     return true;
 }
 
@@ -262,5 +247,65 @@ bool issue_store(struct tx *tx, struct issuance *is, struct err *e)
     struct event ev;
     struct event_draft d;
     draft_issued(is, &c, id, digest, &d);
-    return event_make(&d, digest, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, s.changes, s.n, NULL, e);
+    is->marks_n = 0;
+    crash_point("server.storing");
+    return event_make(&d, digest, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, s.changes, s.n, NULL, e) &&
+           (is->kind != CERT_DEVICE || unanswered_revoke(tx, is->subject, "never delivered; the device has another",
+                                                         is->marks, &is->marks_n, ARRAY_LEN(is->marks), e));
+}
+
+/* ---- the first transaction ---- */
+
+/* Signed before, and the answer was lost: it counts from now on, as if it had just been stored. */
+static bool deliver(struct tx *tx, struct issuance *is, int64_t id, enum device_state state, struct err *e)
+{
+    uint8_t fields[512];
+    struct event ev;
+    const struct value key = value_int(id);
+    AUTO(rows_close) struct rows row = {0};
+    AUTO(storing_close) struct storing s = {0};
+    if (!row_read(tx_db(tx), &table_certificate, &key, &row, e))
+        return false;
+    row_values(&row, &table_certificate, s.cert);
+    struct slice serial = s.cert[CERTIFICATE_SERIAL].s, der = s.cert[CERTIFICATE_DER].s;
+    if (serial.n != SERIAL_SIZE || der.n > sizeof is->der)
+        return err_set(e, ERR_INTERNAL, "a stored certificate of %zu bytes", der.n);
+    s.cert[CERTIFICATE_HOLD] = value_int(0);
+    s.changes[s.n++] = (struct change){.table = &table_certificate, .cols = s.cert};
+    struct event_draft d = event_draft_of(EVENT_CERT_DELIVERED);
+    event_set_text(&d, "who", is->who);
+    event_set_text(&d, "subject", is->subject);
+    event_set_int(&d, "cert", id);
+    event_set_bytes(&d, "serial", serial);
+    is->marks[0] = (struct feed_mark){.kind = MARK_RELEASE};
+    is->marks_n = 1;
+    memcpy(is->marks[0].serial, serial.p, SERIAL_SIZE);
+    memcpy(is->der, der.p, der.n);
+    is->der_n = der.n;
+    is->cert_id = id;
+    is->repeated = is->delivered = true;
+    crash_point("server.delivering");
+    return device_values(tx, is, state, tx_now_ms(tx) / 1000, &s, e) &&
+           event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, s.changes, s.n, NULL, e) &&
+           unanswered_forget(tx, id, e);
+}
+
+bool issue_reserve(struct tx *tx, struct issuance *is, struct err *e)
+{
+    struct device_row dev;
+    int64_t waiting;
+    is->repeated = is->delivered = false;
+    is->marks_n = 0;
+    if (is->kind != CERT_DEVICE)
+        return true;
+    if (!check_device(tx, is, &dev, e) || (is_claim(is) && !check_claim(tx, is, e)))
+        return false;
+    if (!is->repeated && !is_claim(is) && !find_repeat(tx, is, e))
+        return false;
+    if (is->repeated)
+        return true;
+    return check_key(tx, is, e) &&
+           reservations_take(issuer_get0_reservations(is->app->issuer), &is->reservation, is->subject, is->spki_hash,
+                             e) &&
+           unanswered_find(tx, is, &waiting, e) && (!waiting || deliver(tx, is, waiting, dev.state, e));
 }

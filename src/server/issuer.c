@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "core/cbor.h"
 #include "keys/crypto.h"
@@ -145,15 +146,24 @@ static void mark_voided(const struct issuance *is)
     feed_hub_mark(is->app->feed, &m, 1);
 }
 
+static void tell_gateways(const struct issuance *is)
+{
+    if (is->marks_n)
+        feed_hub_mark(is->app->feed, is->marks, is->marks_n);
+    if (is->kind == CERT_DEVICE)
+        feed_hub_device(is->app->feed, is->cert_id);
+}
+
 static void stored(struct job *job, const struct err *e)
 {
     struct issuance *is = (struct issuance *)job;
+    crash_point("server.stored");
     if (!e && is->voided.code) {
         mark_voided(is);
         e = &is->voided;
     }
-    if (!e && is->kind == CERT_DEVICE)
-        feed_hub_device(is->app->feed, is->cert_id);
+    if (!e)
+        tell_gateways(is);
     finish(is, e);
 }
 
@@ -166,6 +176,7 @@ static void signed_(void *arg, struct reader *fields, size_t n, const struct err
 {
     struct issuance *is = arg;
     struct err bad;
+    crash_point("server.answered");
     if (e) {
         finish(is, e);
         return;
@@ -192,6 +203,7 @@ static void add_fact(struct issue_request *r, const char *name, const char *valu
 static void sign(struct issuance *is)
 {
     struct err e;
+    crash_point("server.reserved");
     uint8_t fields[REQUEST_SMALL_MAX];
     struct writer w = WRITER_ARRAY(fields);
     struct issue_request r = {
@@ -228,6 +240,10 @@ static bool run_reserve(struct tx *tx, struct job *job, struct err *e)
 static void reserved(struct job *job, const struct err *e)
 {
     struct issuance *is = (struct issuance *)job;
+    if (!e && is->delivered) {
+        crash_point("server.delivered");
+        tell_gateways(is);
+    }
     if (e || is->repeated) {
         reservations_drop(&is->app->issuer->reservations, &is->reservation);
         is->done(is, e);

@@ -9,11 +9,13 @@
 #include "ca/request.h"
 #include "model/device.h"
 #include "server/app.h"
+#include "server/feed_hub.h"
 #include "server/reservations.h"
 
-#define ISSUANCE_DER_MAX  4096
-#define ISSUANCE_SPKI_MAX 640
-#define ISSUANCE_SAN_MAX  512
+#define ISSUANCE_DER_MAX   4096
+#define ISSUANCE_SPKI_MAX  640
+#define ISSUANCE_SAN_MAX   512
+#define ISSUANCE_MARKS_MAX 4
 
 struct issuance {
     struct job job;
@@ -44,6 +46,7 @@ struct issuance {
     char model[MODEL_NAME_MAX + 1], serial[DEVICE_SERIAL_MAX + 1], owner[OWNER_NAME_MAX + 1];
     bool quarantine; /* the model wants it if the claim comes with a second key */
     bool repeated;   /* der is what the same request got before */
+    bool delivered;  /* and it was never answered: its hold is taken off */
     int64_t started_ms;
     struct err voided; /* set: signed, but the state had changed; recorded as revoked, never delivered */
 
@@ -51,6 +54,8 @@ struct issuance {
     uint8_t der[ISSUANCE_DER_MAX];
     size_t der_n;
     int64_t cert_id;
+    struct feed_mark marks[ISSUANCE_MARKS_MAX]; /* other certificates that this one changed the state of */
+    size_t marks_n;
     /* Called once, in some thread, with the certificate or the error; frees the issuance. */
     void (*done)(struct issuance *is, const struct err *e);
     void *arg;

@@ -24,6 +24,7 @@
 #include "server/recover.h"
 #include "server/refusals.h"
 #include "server/signers.h"
+#include "server/unanswered.h"
 
 #define SIGNER_WAIT_MS   30000
 #define IDENTITY_EVERY_S 43200
@@ -389,6 +390,7 @@ static bool run(struct app *app, const struct options *o, struct err *e)
         refusals_flush(app, false);
         signers_poll(app);
         make_filters(app);
+        unanswered_sweep(app);
         if (app_now(app) - identity_at < IDENTITY_EVERY_S)
             continue;
         if (identity_renew(app, &ignored))

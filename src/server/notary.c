@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "core/cbor.h"
 #include "ledger/note.h"
@@ -187,6 +188,7 @@ static bool sign_text(struct notary *n, struct making *m, struct err *e)
     bool ok = issuer_hold(app->issuer, HOLD_MS) || err_set(e, ERR_UNAVAILABLE, "signatures are still under way");
     ok = ok && cosign_covered(n, m, e);
     issuer_release(app->issuer);
+    crash_point("server.cosigned");
     return ok && stream_leaves(n, app->ledger, m->size, e) &&
            cosign(app->ledger, writer_slice(&m->w), &m->ledger, &unused, e);
 }
@@ -206,8 +208,10 @@ static bool publish(struct notary *n, const struct making *m, struct err *e)
                          .note = buf_slice(&note)};
     if (!buf_ok(&note))
         return err_set(e, ERR_LIMIT, "a note of more than %d bytes", NOTARY_NOTE_MAX);
+    crash_point("server.noted");
     if (!commit_run(n->app->commit, &j.job, e))
         return false;
+    crash_point("server.published");
     pthread_mutex_lock(&n->lock);
     memcpy(n->note, buf_str(&note), note.n + 1);
     n->size = m->size;
@@ -243,7 +247,8 @@ static void sleep_until_due(struct notary *n, int ms)
     pthread_mutex_unlock(&n->lock);
 }
 
-static const struct sql sql_last = {"SELECT size, note, at FROM checkpoint WHERE node = $1 ORDER BY size DESC LIMIT 1"};
+static const struct sql sql_last = {
+    "SELECT size, note, made_at FROM checkpoint WHERE node = $1 ORDER BY size DESC LIMIT 1"};
 
 static void load_last(struct notary *n)
 {

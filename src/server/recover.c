@@ -1,12 +1,15 @@
 #include "server/recover.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
+#include "base/crash_point.h"
 #include "core/cbor.h"
 #include "keys/crypto.h"
 #include "ledger/entry.h"
 #include "model/serial.h"
+#include "server/unanswered.h"
 #include "store/row.h"
 #include "x509/name.h"
 
@@ -25,8 +28,10 @@ struct lost {
     enum journal_kind kind;
     int64_t at;
     uint8_t ref[SHA256_SIZE];
-    struct slice der;
+    struct slice der, credential, profile, device;
+    enum authority_kind authority;
     uint64_t number, node, shard;
+    struct feed_mark mark; /* what the gateways are to be told of a certificate */
 };
 
 static const struct sql sql_checkpoint = {"SELECT size FROM checkpoint WHERE node = $1 ORDER BY size DESC LIMIT 1"};
@@ -68,43 +73,57 @@ static bool is_entered(const struct recovery *r, const uint8_t ref[SHA256_SIZE])
     return false;
 }
 
-static bool enter_cert(struct tx *tx, const struct lost *l, struct err *e)
+/* On hold as long as who asked for it may ask again; revoked if nobody can. */
+static bool enter_cert(struct tx *tx, struct lost *l, struct err *e)
 {
     struct cert c;
     struct serial s;
-    char subject[80] = "";
+    char subject[80] = "", profile[PROFILE_NAME_MAX] = "";
     uint8_t spki[SHA256_SIZE], fields[512];
     struct event ev;
+    bool wanted, is_device = l->device.n > 0;
     if (!cert_read(l->der, &c, e) || !serial_get(c.serial, ISSUER_ISSUING, &s, e))
         return false;
-    struct slice cn = name_get0_cn(c.subject);
-    if (cn.n < sizeof subject)
-        memcpy(subject, cn.p, cn.n);
+    struct slice name = is_device ? l->device : name_get0_cn(c.subject);
+    snprintf(subject, sizeof subject, "%.*s", (int)name.n, (const char *)name.p);
+    snprintf(profile, sizeof profile, "%.*s", (int)l->profile.n, (const char *)l->profile.p);
+    const struct unanswered u = {.cert_id = serial_cert_id(&s),
+                                 .at = l->at,
+                                 .authority = is_device ? l->authority : AUTHORITY_SERVER,
+                                 .subject = subject,
+                                 .credential = l->credential};
+    if (!unanswered_is_wanted(tx, &u, &wanted, e))
+        return false;
     sha256(c.spki, spki);
     struct event_draft d = event_draft_of(EVENT_CERT_UNANSWERED);
     event_set_text(&d, "who", "system:server");
     event_set_text(&d, "subject", subject);
-    event_set_int(&d, "cert", serial_cert_id(&s));
+    event_set_int(&d, "cert", u.cert_id);
     event_set_bytes(&d, "serial", c.serial);
     event_set_bytes(&d, "digest", SLICE_ARRAY(l->ref));
-    const struct value cert[CERTIFICATE_COLS] = {
-        [CERTIFICATE_ID] = value_int(serial_cert_id(&s)),
+    struct value cert[CERTIFICATE_COLS] = {
+        [CERTIFICATE_ID] = value_int(u.cert_id),
         [CERTIFICATE_SERIAL] = value_blob(c.serial),
         [CERTIFICATE_SUBJECT] = value_text(subject),
-        [CERTIFICATE_SUBJECT_KIND] = value_int(CERT_DEVICE),
-        [CERTIFICATE_PROFILE] = value_text("unanswered"),
+        [CERTIFICATE_SUBJECT_KIND] = value_int(is_device ? CERT_DEVICE : CERT_SERVER),
+        [CERTIFICATE_PROFILE] = value_text(profile),
         [CERTIFICATE_SPKI] = value_blob(SLICE_ARRAY(spki)),
         [CERTIFICATE_SPKI64] = value_int(spki64_of(spki)),
         [CERTIFICATE_NOT_BEFORE] = value_int(c.not_before),
         [CERTIFICATE_NOT_AFTER] = value_int(c.not_after),
-        [CERTIFICATE_REVOKED_AT] = value_int(tx_now_ms(tx) / 1000),
-        [CERTIFICATE_REASON] = value_int(4), /* superseded: who asked asks again */
-        [CERTIFICATE_HOLD] = value_int(0),
+        [CERTIFICATE_HOLD] = value_int(wanted),
         [CERTIFICATE_DER] = value_blob(l->der),
         [CERTIFICATE_ISSUED_AT] = value_int(l->at),
     };
+    if (!wanted) {
+        cert[CERTIFICATE_REVOKED_AT] = value_int(tx_now_ms(tx) / 1000);
+        cert[CERTIFICATE_REASON] = value_int(4); /* superseded: who asked asks again */
+    }
+    l->mark = (struct feed_mark){.kind = wanted ? MARK_HOLD : MARK_REVOKE, .reason = wanted ? 0 : 4};
+    memcpy(l->mark.serial, c.serial.p, SERIAL_SIZE);
     const struct change change = {.table = &table_certificate, .cols = cert};
-    return event_make(&d, l->ref, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
+    return event_make(&d, l->ref, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e) &&
+           (!wanted || unanswered_keep(tx, &u, e));
 }
 
 static bool enter_signed(struct tx *tx, const struct lost *l, struct err *e)
@@ -130,7 +149,7 @@ static bool enter_signed(struct tx *tx, const struct lost *l, struct err *e)
 
 static bool enter(struct tx *tx, struct job *job, struct err *e)
 {
-    const struct lost *l = (const struct lost *)job;
+    struct lost *l = (struct lost *)job;
     return l->kind == JOURNAL_CERT ? enter_cert(tx, l, e) : enter_signed(tx, l, e);
 }
 
@@ -143,6 +162,10 @@ static bool take_record(struct recovery *rec, struct slice record, struct err *e
     l.at = cbor_get_int(&r);
     if (l.kind == JOURNAL_CERT) {
         l.der = cbor_get_bstr(&r);
+        l.authority = (enum authority_kind)cbor_get_uint(&r);
+        l.credential = cbor_get_bstr(&r);
+        l.profile = cbor_get_tstr(&r);
+        l.device = cbor_get_tstr(&r);
         sha256(l.der, l.ref);
     } else if (l.kind == JOURNAL_HEAD || l.kind == JOURNAL_CRL) {
         if (l.kind == JOURNAL_CRL) {
@@ -161,7 +184,14 @@ static bool take_record(struct recovery *rec, struct slice record, struct err *e
     if (is_entered(rec, l.ref))
         return true;
     rec->found++;
-    return commit_run(rec->app->commit, &l.job, e);
+    crash_point("server.recovering");
+    if (!commit_run(rec->app->commit, &l.job, e))
+        return false;
+    crash_point("server.recovered");
+    /* At the start there is no feed yet; it finds what the signer does not know by itself. */
+    if (l.kind == JOURNAL_CERT && rec->app->feed)
+        feed_hub_mark(rec->app->feed, &l.mark, 1);
+    return true;
 }
 
 static bool take_part(struct recovery *rec, uint64_t *at, bool *more, struct err *e)

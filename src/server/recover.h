@@ -1,5 +1,5 @@
 /* What a signer's journal holds and the ledger lacks, after a crash between the two: entered as what it is.  A certificate
- * that was signed but never answered is recorded and revoked; whoever asked for it asks again. */
+ * that was signed but never answered waits on hold for the same request (server/unanswered.h), or is revoked. */
 #ifndef KITH_SERVER_RECOVER_H
 #define KITH_SERVER_RECOVER_H
 

@@ -98,7 +98,7 @@ static bool leaf_ref(struct slice leaf_data, struct slice *ref, struct err *e)
     cbor_get_array_n(&r, LEAF_FIELDS);
     uint64_t version = cbor_get_uint(&r);
     for (int i = 0; i < 3; i++)
-        cbor_get_uint(&r); /* node, time, type */
+        cbor_get_uint(&r);            /* node, time, type */
     cbor_get_bstr_n(&r, SHA256_SIZE); /* commitment */
     *ref = cbor_take_null(&r) ? (struct slice){0} : cbor_get_bstr_n(&r, SHA256_SIZE);
     return (reader_end(&r) && version == 1) || err_set(e, ERR_CBOR, "not the leaf of a ledger entry");

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "base/crash_point.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "core/cbor.h"
@@ -146,8 +147,10 @@ bool domain_snapshot(struct domain *d, struct err *e)
     /* A tree that forked is not what anything was signed for: the next start reads the right one. */
     if (d->cover.forked)
         return err_set(e, ERR_PROOF, "the leaves that came are not those of the tree that was vouched for");
+    crash_point("signer.snapshot");
     if (!snapshot_write(d, d->state_path, e))
         return false;
+    crash_point("signer.snapshot-written");
     d->snapshot_at = journal_end(d->journal);
     d->snapshot_leaves = d->cover.tree.size;
     return true;

@@ -1,5 +1,6 @@
 /* Certificates: the authority is checked, the profile applied, the serial given out, the certificate built and signed here.
  * Nothing of the caller's is signed as it came. */
+#include "base/crash_point.h"
 #include "core/cbor.h"
 #include "keys/crypto.h"
 #include "signer/domain.h"
@@ -171,16 +172,21 @@ static bool allocate_serial(struct domain *d, struct cert_template *t, uint8_t o
 
 static bool record_cert(struct domain *d, const struct issue_request *r, struct slice der, struct err *e)
 {
-    uint8_t record[CERT_DER_MAX + 64], ref[SHA256_SIZE], claim[SHA256_SIZE];
+    uint8_t record[CERT_DER_MAX + 256], ref[SHA256_SIZE], credential[SHA256_SIZE];
     struct writer w = WRITER_ARRAY(record);
+    struct slice shown = r->authority.nonce.n ? r->authority.nonce : r->authority.certificate;
     sha256(der, ref);
-    sha256(r->authority.nonce, claim);
-    cbor_put_array(&w, 5);
+    sha256(shown, credential);
+    cbor_put_array(&w, 7);
     cbor_put_uint(&w, JOURNAL_CERT);
     cbor_put_int(&w, domain_now(d));
     cbor_put_bstr(&w, der);
     cbor_put_uint(&w, r->authority.kind);
-    cbor_put_bstr(&w, r->authority.nonce.n ? SLICE_ARRAY(claim) : (struct slice){0});
+    cbor_put_bstr(&w, shown.n ? SLICE_ARRAY(credential) : (struct slice){0});
+    cbor_put_tstr(&w, r->profile);
+    cbor_put_tstr(&w, fact(r, "id"));
+    if (!writer_ok(&w))
+        return err_set(e, ERR_LIMIT, "a certificate or names that are too long");
     return domain_record(d, writer_slice(&w), ref, e);
 }
 
@@ -202,7 +208,10 @@ static bool issue(struct domain *d, const struct issue_request *r, struct writer
         (r->authority.kind == AUTHORITY_RENEWAL && !check_same(&old, &t, e)) || !allocate_serial(d, &t, serial, e))
         return false;
     struct signer signer = key_signer(d->ca_key);
-    return cert_issue(&t, d->crypto, &signer, der, e) && record_cert(d, r, writer_slice(der), e);
+    if (!cert_issue(&t, d->crypto, &signer, der, e))
+        return false;
+    crash_point("signer.signed");
+    return record_cert(d, r, writer_slice(der), e);
 }
 
 bool signer_issue(struct domain *d, uint64_t id, struct reader *r, size_t n, struct buf *out, struct err *e)

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/crash_point.h"
 #include "core/reader.h"
 #include "core/writer.h"
 
@@ -272,6 +273,7 @@ bool journal_sync(struct journal *j, struct err *e)
     memcpy(j->batch + HEAD_SIZE + records.n, next.digest, SHA256_SIZE);
     size_t n = HEAD_SIZE + records.n + SHA256_SIZE, done = 0;
     bool ok = true;
+    crash_point("signer.unwritten");
     while (ok && done < n) {
         ssize_t w = pwrite(j->fd, j->batch + done, n - done, (off_t)(j->end.at + done));
         if (w >= 0)
@@ -279,7 +281,9 @@ bool journal_sync(struct journal *j, struct err *e)
         else
             ok = errno == EINTR;
     }
+    crash_point("signer.written");
     ok = ok && fdatasync(j->fd) == 0;
+    crash_point("signer.synced");
     journal_drop(j);
     if (!ok) {
         io_failed(j, "write", e);

@@ -1,6 +1,7 @@
 /* Revocation and hold: marks in the shards, and the signed head of the feed that follows from them. */
 #include <stdlib.h>
 
+#include "base/crash_point.h"
 #include "core/cbor.h"
 #include "model/device.h"
 #include "model/feed.h"
@@ -217,6 +218,7 @@ static bool put_head(struct domain *d, struct writer *w, struct err *e)
     free(scratch);
     struct domain_step step = {.kind = JOURNAL_HEAD, .seq = d->head_seq};
     memcpy(step.prev, d->head_prev, SHA256_SIZE);
+    crash_point("signer.head");
     if (!ok || !domain_step(d, &step, e) || !record_head(d, h.seq, hash, e))
         return false;
     d->head_seq = h.seq;

@@ -1,5 +1,6 @@
 /* Checkpoints: leaves come in as they are appended; a checkpoint is signed (ledger) or cosigned (issuing) once it is of that
  * tree and names everything that this signer signed. */
+#include "base/crash_point.h"
 #include "core/cbor.h"
 #include "ledger/note.h"
 #include "signer/domain.h"
@@ -65,6 +66,7 @@ bool signer_cosign(struct domain *d, uint64_t id, struct reader *r, size_t n, st
                        &key, e) ||
         !note_sign(&key, &signer, text, domain_now(d), &w, e) || !record_vouch(d, &c, e))
         return false;
+    crash_point(is_log ? "signer.vouched-ledger" : "signer.vouched-issuing");
     cover_vouched(&d->cover, c.size, &c.root);
     /* Everything in the journal up to here has its entry. */
     answer_put(&a, id, 2);

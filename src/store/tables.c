@@ -102,6 +102,10 @@ const struct table table_entry_filter = {37, "entry_filter", COLUMNS(
     [ENTRY_FILTER_POS] = INT("pos"), [ENTRY_FILTER_DATA] = BLOB("data"),
 ), ENTRY_FILTER_COLS, 1, false};
 
+const struct table table_unanswered = {38, "unanswered", COLUMNS(
+    [UNANSWERED_CERT] = INT("cert"), [UNANSWERED_CREDENTIAL] = BLOB("credential"),
+), UNANSWERED_COLS, 1, false};
+
 const struct table table_entry = {48, "entry", COLUMNS(
     [ENTRY_POS] = INT("pos"), [ENTRY_TIME_MS] = INT("time_ms"), [ENTRY_TYPE] = INT("type"), [ENTRY_LEAF] = BLOB("leaf"),
     [ENTRY_SALT] = BLOB_NULL("salt"), [ENTRY_PAYLOAD] = BLOB_NULL("payload"),
@@ -119,7 +123,7 @@ const struct table table_log = {50, "log", COLUMNS(
 const struct table *const tables_all[] = {
     &table_model,   &table_device,       &table_certificate, &table_claim,       &table_devkey,       &table_operator,
     &table_gateway, &table_anchor,       &table_setting,     &table_gateway_ack, &table_journal_mark, &table_checkpoint,
-    &table_note,    &table_entry_filter, &table_entry,       &table_tile,        &table_log,
+    &table_note,    &table_entry_filter, &table_unanswered,  &table_entry,       &table_tile,         &table_log,
 };
 const size_t tables_n = ARRAY_LEN(tables_all);
 
@@ -186,6 +190,7 @@ static const char *const migrations[] = {
     " PRIMARY KEY (node, size)) WITHOUT ROWID;"
     "CREATE TABLE note (key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (key));"
     "CREATE TABLE entry_filter (pos INTEGER PRIMARY KEY NOT NULL, data BLOB NOT NULL);"
+    "CREATE TABLE unanswered (cert INTEGER PRIMARY KEY NOT NULL, credential BLOB NOT NULL);"
 
     "CREATE TABLE entry (pos INTEGER PRIMARY KEY NOT NULL, time_ms BIGINT NOT NULL, type BIGINT NOT NULL,"
     " leaf BLOB NOT NULL, salt BLOB, payload BLOB);"

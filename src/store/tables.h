@@ -11,7 +11,8 @@
 extern const struct table table_model, table_device, table_certificate, table_claim, table_devkey, table_operator,
     table_gateway, table_anchor, table_setting;
 /* Scratch: tx_scratch(). */
-extern const struct table table_gateway_ack, table_journal_mark, table_checkpoint, table_note, table_entry_filter;
+extern const struct table table_gateway_ack, table_journal_mark, table_checkpoint, table_note, table_entry_filter,
+    table_unanswered;
 /* The store's own: nobody writes them but commit.c and tx_tile_put(). */
 extern const struct table table_entry, table_tile, table_log;
 
@@ -74,6 +75,8 @@ enum { JOURNAL_MARK_SIGNER, JOURNAL_MARK_POSITION, JOURNAL_MARK_COLS };
 enum { CHECKPOINT_NODE, CHECKPOINT_SIZE, CHECKPOINT_NOTE, CHECKPOINT_AT, CHECKPOINT_COLS };
 enum { NOTE_KEY, NOTE_VALUE /* blob */, NOTE_COLS };             /* what a node wants to remember */
 enum { ENTRY_FILTER_POS, ENTRY_FILTER_DATA, ENTRY_FILTER_COLS }; /* server/entry_filter.h */
+/* A certificate that was signed, never answered, and may be asked for again (server/unanswered.h). */
+enum { UNANSWERED_CERT, UNANSWERED_CREDENTIAL /* SHA-256 */, UNANSWERED_COLS };
 
 /* An entry's key is one integer, so that the log is a plain append: entry_pos(node, seq). */
 enum { ENTRY_POS, ENTRY_TIME_MS, ENTRY_TYPE, ENTRY_LEAF, ENTRY_SALT, ENTRY_PAYLOAD, ENTRY_COLS };

@@ -367,6 +367,30 @@ class Kith:
                 out.append((seq, leaf[2], leaf[3], {names[leaf[3]][n]: v for n, v in fields.items()}))
         return out
 
+    def leaves(self):
+        """The leaf of each entry, [version, node, time, type, commitment, changes, ref], from an export."""
+        import cbor2
+        with open(self.export("leaves.export"), "rb") as f:
+            f.readline()
+            line = f.readline()
+            while line.startswith(b"key "):
+                line = f.readline()
+            size = int(f.read(int(line[5:-1])).split(b"\n")[1])
+            decoder, out = cbor2.CBORDecoder(f), []
+            for seq in range(size):
+                if seq % 256 == 0:
+                    decoder.decode()
+                out.append(cbor2.loads(decoder.decode()[0]))
+        return out
+
+    def refs(self):
+        """Digests of signed things that entries name."""
+        return [leaf[6] for leaf in self.leaves() if leaf[6]]
+
+    def types(self):
+        """Numbers of src/model/event_table.h."""
+        return [leaf[3] for leaf in self.leaves()]
+
     def sql(self, statement):
         """What somebody does who has the database in his hands."""
         if self.database:

@@ -1,0 +1,231 @@
+#include "server/unanswered.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "keys/crypto.h"
+#include "server/records.h"
+#include "store/row.h"
+
+#define GRACE_S    86400
+#define SWEEP_MAX  256
+#define SUPERSEDED 4 /* RFC 5280 section 5.3.1 */
+
+/* Whether there may be any: spares each issuance a look. */
+static atomic_bool any = true;
+
+static const struct sql sql_newer = {
+    "SELECT id FROM certificate WHERE subject = $1 AND revoked_at IS NULL AND id <> $2 AND hold = 0 "
+    "AND (issued_at > $3 OR (issued_at = $3 AND id > $2)) LIMIT 1"};
+
+/* Whether the subject was given a newer certificate by another request. */
+static bool is_superseded(struct tx *tx, const char *subject, int64_t cert_id, int64_t at, bool *out, struct err *e)
+{
+    const struct value args[] = {value_text(subject), value_int(cert_id), value_int(at)};
+    AUTO(rows_close) struct rows r = {0};
+    err_clear(e);
+    *out = db_query_row(tx_db(tx), &sql_newer, args, ARRAY_LEN(args), &r, e);
+    return e->code == ERR_NONE;
+}
+
+bool unanswered_is_wanted(struct tx *tx, const struct unanswered *u, bool *wanted, struct err *e)
+{
+    struct device_row dev;
+    struct claim_row claim;
+    uint8_t nonce[SHA256_SIZE];
+    bool superseded;
+    *wanted = false;
+    if (u->authority != AUTHORITY_CLAIM && u->authority != AUTHORITY_IDEVID && u->authority != AUTHORITY_RENEWAL)
+        return true;
+    if (!device_row_read(tx_db(tx), u->subject, &dev, e))
+        return e->code == ERR_NOTFOUND;
+    bool may = u->authority == AUTHORITY_RENEWAL ? device_may_renew(dev.state) : device_may_enrol(dev.state);
+    if (!may || u->at <= tx_now_ms(tx) / 1000 - GRACE_S)
+        return true;
+    if (u->authority == AUTHORITY_CLAIM) {
+        if (!claim_row_read(tx_db(tx), u->subject, &claim, e))
+            return false;
+        sha256(SLICE_ARRAY(claim.nonce), nonce);
+        if (!claim.found || claim.used_at || !slice_eq(SLICE_ARRAY(nonce), u->credential))
+            return true;
+    }
+    if (!is_superseded(tx, u->subject, u->cert_id, u->at, &superseded, e))
+        return false;
+    *wanted = !superseded;
+    return true;
+}
+
+bool unanswered_keep(struct tx *tx, const struct unanswered *u, struct err *e)
+{
+    const struct value cols[UNANSWERED_COLS] = {
+        [UNANSWERED_CERT] = value_int(u->cert_id), [UNANSWERED_CREDENTIAL] = value_blob(u->credential)};
+    any = true;
+    return tx_scratch(tx, &(struct change){.table = &table_unanswered, .cols = cols}, e);
+}
+
+bool unanswered_forget(struct tx *tx, int64_t cert_id, struct err *e)
+{
+    const struct value cols[UNANSWERED_COLS] = {[UNANSWERED_CERT] = value_int(cert_id)};
+    return tx_scratch(tx, &(struct change){.table = &table_unanswered, .cols = cols, .remove = true}, e);
+}
+
+static const struct sql sql_find = {
+    "SELECT c.id FROM unanswered u JOIN certificate c ON c.id = u.cert WHERE u.credential = $1 AND c.spki = $2 "
+    "AND c.subject = $3 AND c.profile = $4 AND c.issued_at > $5 AND c.revoked_at IS NULL AND c.hold = 1 "
+    "ORDER BY c.id DESC LIMIT 1"};
+
+bool unanswered_find(struct tx *tx, const struct issuance *is, int64_t *cert_id, struct err *e)
+{
+    uint8_t credential[SHA256_SIZE];
+    *cert_id = 0;
+    if (!any)
+        return true;
+    sha256(is->authority == AUTHORITY_CLAIM ? SLICE_ARRAY(is->nonce) : slice_of(is->old_der, is->old_der_n),
+           credential);
+    const struct value args[] = {value_blob(SLICE_ARRAY(credential)), value_blob(SLICE_ARRAY(is->spki_hash)),
+                                 value_text(is->subject), value_text(is->profile),
+                                 value_int(tx_now_ms(tx) / 1000 - GRACE_S)};
+    AUTO(rows_close) struct rows r = {0};
+    err_clear(e);
+    if (db_query_row(tx_db(tx), &sql_find, args, ARRAY_LEN(args), &r, e))
+        *cert_id = rows_int(&r, 0);
+    return e->code == ERR_NONE;
+}
+
+static bool revoke_one(struct tx *tx, int64_t id, const char *why, struct feed_mark *m, struct err *e)
+{
+    uint8_t fields[512];
+    struct event ev;
+    struct value cols[CERTIFICATE_COLS];
+    const struct value key = value_int(id);
+    AUTO(rows_close) struct rows row = {0};
+    struct event_draft d = event_draft_of(EVENT_CERT_REVOKED);
+    if (!row_read(tx_db(tx), &table_certificate, &key, &row, e))
+        return false;
+    row_values(&row, &table_certificate, cols);
+    struct slice serial = cols[CERTIFICATE_SERIAL].s;
+    if (serial.n != SERIAL_SIZE)
+        return err_set(e, ERR_INTERNAL, "a serial number of %zu bytes", serial.n);
+    event_set_text(&d, "who", "system:server");
+    event_set_slice(&d, "subject", cols[CERTIFICATE_SUBJECT].s);
+    event_set_int(&d, "cert", id);
+    event_set_bytes(&d, "serial", serial);
+    event_set_text(&d, "reason", revocation_reason_name(SUPERSEDED));
+    event_set_text(&d, "why", why);
+    cols[CERTIFICATE_REVOKED_AT] = value_int(tx_now_ms(tx) / 1000);
+    cols[CERTIFICATE_REASON] = value_int(SUPERSEDED);
+    cols[CERTIFICATE_HOLD] = value_int(0);
+    *m = (struct feed_mark){.kind = MARK_REVOKE, .reason = SUPERSEDED};
+    memcpy(m->serial, serial.p, SERIAL_SIZE);
+    const struct change change = {.table = &table_certificate, .cols = cols};
+    return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e) &&
+           unanswered_forget(tx, id, e);
+}
+
+static const struct sql sql_of_subject = {
+    "SELECT c.id FROM unanswered u JOIN certificate c ON c.id = u.cert WHERE c.subject = $1 AND c.revoked_at IS NULL "
+    "AND c.hold = 1 ORDER BY c.id"};
+
+bool unanswered_revoke(struct tx *tx, const char *subject, const char *why, struct feed_mark *v, size_t *n, size_t cap,
+                       struct err *e)
+{
+    int64_t ids[UNANSWERED_MAX];
+    size_t found = 0;
+    const struct value args[] = {value_text(subject)};
+    AUTO(rows_close) struct rows r = {0};
+    if (!any)
+        return true;
+    if (!db_query(tx_db(tx), &sql_of_subject, args, 1, &r, e))
+        return false;
+    while (found < UNANSWERED_MAX && *n + found < cap && rows_next(&r, e))
+        ids[found++] = rows_int(&r, 0);
+    rows_close(&r);
+    for (size_t i = 0; !e->code && i < found; i++)
+        if (revoke_one(tx, ids[i], why, &v[*n], e))
+            ++*n;
+    return e->code == ERR_NONE;
+}
+
+/* ---- the sweep ---- */
+
+struct sweep {
+    struct job job;
+    struct app *app;
+    struct feed_mark marks[SWEEP_MAX];
+    size_t n;
+};
+
+struct waiting {
+    int64_t id, at;
+    char subject[72];
+    bool over; /* it was revoked, or counts: there is nothing to wait for */
+};
+
+static const struct sql sql_all = {
+    "SELECT u.cert, c.issued_at, c.subject, c.revoked_at, c.hold FROM unanswered u JOIN certificate c ON c.id = u.cert "
+    "ORDER BY c.issued_at LIMIT 256"};
+
+static bool read_all(struct tx *tx, struct waiting *v, size_t *n, struct err *e)
+{
+    AUTO(rows_close) struct rows r = {0};
+    *n = 0;
+    if (!db_query(tx_db(tx), &sql_all, NULL, 0, &r, e))
+        return false;
+    while (*n < SWEEP_MAX && rows_next(&r, e)) {
+        struct waiting *w = &v[(*n)++];
+        *w = (struct waiting){
+            .id = rows_int(&r, 0), .at = rows_int(&r, 1), .over = !rows_is_null(&r, 3) || rows_int(&r, 4) == 0};
+        strncpy(w->subject, rows_text(&r, 2), sizeof w->subject - 1);
+    }
+    return e->code == ERR_NONE;
+}
+
+static bool run_sweep(struct tx *tx, struct job *job, struct err *e)
+{
+    struct sweep *s = (struct sweep *)job;
+    static struct waiting v[SWEEP_MAX]; /* the commit thread's */
+    size_t n;
+    int64_t since = tx_now_ms(tx) / 1000 - GRACE_S;
+    s->n = 0;
+    if (!read_all(tx, v, &n, e))
+        return false;
+    any = n > 0;
+    for (size_t i = 0; i < n; i++) {
+        bool superseded;
+        if (v[i].over) {
+            if (!unanswered_forget(tx, v[i].id, e))
+                return false;
+            continue;
+        }
+        if (!is_superseded(tx, v[i].subject, v[i].id, v[i].at, &superseded, e))
+            return false;
+        const char *why = superseded         ? "never delivered; the device has another"
+                          : v[i].at <= since ? "never delivered, and nobody asked again within a day"
+                                             : NULL;
+        if (why && !revoke_one(tx, v[i].id, why, &s->marks[s->n], e))
+            return false;
+        s->n += why != NULL;
+    }
+    return true;
+}
+
+static void swept(struct job *job, const struct err *e)
+{
+    struct sweep *s = (struct sweep *)job;
+    if (e)
+        LOG(&s->app->env, WARN, "server", "unanswered certificates are not looked through", log_err(e));
+    else if (s->n)
+        feed_hub_mark(s->app->feed, s->marks, s->n);
+    free(s);
+}
+
+void unanswered_sweep(struct app *app)
+{
+    struct sweep *s = any ? calloc(1, sizeof *s) : NULL;
+    if (!s)
+        return;
+    s->app = app;
+    s->job = (struct job){.run = run_sweep, .done = swept};
+    commit_submit(app->commit, &s->job);
+}
