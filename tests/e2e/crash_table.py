@@ -9,96 +9,30 @@ is a failure, so a new one in the source needs its way here.
     crash_table.py [ROUNDS [postgres [SEED]]]"""
 import base64
 import concurrent.futures
-import glob
 import hashlib
 import http.client
-import mmap
 import os
 import random
 import re
 import signal
 import ssl
-import struct
 import sys
 import time
 
-import cbor2
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import NameOID
 
-from kithtest import BIN, ROOT, Kith, World, run, say, wait_for
+from crashpoints import CrashKith, Plan, points_of_source
+from kithtest import World, say, wait_for
 
-CRASH_BIN = os.environ.get("KITH_CRASH_BIN", os.path.join(os.path.dirname(BIN), "tests", "crash"))
 DER = serialization.Encoding.DER
 DEVICES = 3  # that enrol in a round
 AWAY = (OSError, ssl.SSLError, http.client.HTTPException)
 # Reached only after something else fell: then that falls first.
 AFTER = {name: "server.answered" for name in ("server.recovering", "server.recovered", "server.delivering", "server.delivered")}
-
-
-def points_of_source():
-    names = set()
-    for path in glob.glob(ROOT + "/src/s*/**/*.c", recursive=True):
-        with open(path) as f:
-            for call in re.findall(r"crash_point\(([^;]*)\);", f.read()):
-                names |= set(re.findall(r'"([^"]+)"', call))
-    return sorted(names)
-
-
-class Plan:
-    """tests/crash/crash_point.c has the other half."""
-    SLOT = struct.Struct("=48sIIII")
-
-    def __init__(self, path, names):
-        self.names = names
-        with open(path, "w+b") as f:
-            f.truncate(64 * self.SLOT.size)
-            self.map = mmap.mmap(f.fileno(), 64 * self.SLOT.size)
-        for i, name in enumerate(names):
-            self.SLOT.pack_into(self.map, i * self.SLOT.size, name.encode(), 0, 0, 0, 0)
-
-    def arm(self, name, count):
-        struct.pack_into("=I", self.map, self.names.index(name) * self.SLOT.size + 52, count)
-
-    def state(self, name):
-        """(reached, armed, died)"""
-        return self.SLOT.unpack_from(self.map, self.names.index(name) * self.SLOT.size)[1:4]
-
-
-class CrashKith(Kith):
-    def start(self):
-        self.daemon = self.w.start([CRASH_BIN + "/kithd", "--config", self.dir + "/kith.conf", "--libexec", CRASH_BIN],
-                                   "kithd.log")
-        self.wait_ready()
-
-    def certificates(self):
-        """{DER: (subject, counts)}"""
-        what = "subject, CASE WHEN revoked_at IS NULL AND hold = 0 THEN 1 ELSE 0 END FROM certificate"
-        if not self.database:
-            return {bytes(der): (subject, bool(good)) for der, subject, good in self.rows("SELECT der, " + what)}
-        out = run("psql", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-c", "SELECT encode(der, 'hex'), " + what, self.database)
-        rows = [line.split("|") for line in out.stdout.split()]
-        return {bytes.fromhex(der): (subject, good == "1") for der, subject, good in rows}
-
-    def journal(self):
-        """The certificates in the issuing signer's journal."""
-        with open(self.dir + "/signers/issuing/journal", "rb") as f:
-            data = f.read()
-        at, out = 0, []
-        while at < len(data):
-            n, = struct.unpack_from(">I", data, at)
-            at, end = at + 8, at + 8 + n
-            while at < end:
-                size, = struct.unpack_from(">I", data, at)
-                record = cbor2.loads(data[at + 4:at + 4 + size])
-                at += 4 + size
-                if record[0] == 1:
-                    out.append(record[2])
-            at += 32
-        return out
 
 
 def until_done(what, name, seconds=30):
@@ -181,7 +115,7 @@ def one_round(k, plan, point, count, devices, old, pool):
     died = plan.state(point)[2]
     if point in AFTER:
         plan.arm(AFTER[point], 1)
-    plan.arm(point, 1 if point in AFTER else count)
+    plan.arm(point, 1 if point in AFTER or "snapshot" in point else count)
     jobs = [pool.submit(d.enrol) for d in devices]
     if old:
         jobs.append(pool.submit(old.suspend_and_resume))

@@ -368,7 +368,7 @@ class Kith:
         return out
 
     def leaves(self):
-        """The leaf of each entry, [version, node, time, type, commitment, changes, ref], from an export."""
+        """The leaf of each entry, [version, node, time, type, commitment, ref], from an export."""
         import cbor2
         with open(self.export("leaves.export"), "rb") as f:
             f.readline()
@@ -385,7 +385,7 @@ class Kith:
 
     def refs(self):
         """Digests of signed things that entries name."""
-        return [leaf[6] for leaf in self.leaves() if leaf[6]]
+        return [leaf[5] for leaf in self.leaves() if leaf[5]]
 
     def types(self):
         """Numbers of src/model/event_table.h."""

@@ -1,0 +1,74 @@
+"""A platform of the programs in build/tests/crash, whose crash points kill (src/base/crash_point.h)."""
+import glob
+import mmap
+import os
+import re
+import struct
+
+import cbor2
+
+from kithtest import BIN, ROOT, Kith, run
+
+CRASH_BIN = os.environ.get("KITH_CRASH_BIN", os.path.join(os.path.dirname(BIN), "tests", "crash"))
+
+
+def points_of_source():
+    names = set()
+    for path in glob.glob(ROOT + "/src/s*/**/*.c", recursive=True):
+        with open(path) as f:
+            for call in re.findall(r"crash_point\(([^;]*)\);", f.read()):
+                names |= set(re.findall(r'"([^"]+)"', call))
+    return sorted(names)
+
+
+class Plan:
+    """tests/crash/crash_point.c has the other half."""
+    SLOT = struct.Struct("=48sIIII")
+
+    def __init__(self, path, names):
+        self.names = names
+        with open(path, "w+b") as f:
+            f.truncate(64 * self.SLOT.size)
+            self.map = mmap.mmap(f.fileno(), 64 * self.SLOT.size)
+        for i, name in enumerate(names):
+            self.SLOT.pack_into(self.map, i * self.SLOT.size, name.encode(), 0, 0, 0, 0)
+
+    def arm(self, name, count):
+        struct.pack_into("=I", self.map, self.names.index(name) * self.SLOT.size + 52, count)
+
+    def state(self, name):
+        """(reached, armed, died)"""
+        return self.SLOT.unpack_from(self.map, self.names.index(name) * self.SLOT.size)[1:4]
+
+
+class CrashKith(Kith):
+    def start(self):
+        self.daemon = self.w.start([CRASH_BIN + "/kithd", "--config", self.dir + "/kith.conf", "--libexec", CRASH_BIN],
+                                   "kithd.log")
+        self.wait_ready()
+
+    def certificates(self):
+        """{DER: (subject, counts)}"""
+        what = "subject, CASE WHEN revoked_at IS NULL AND hold = 0 THEN 1 ELSE 0 END FROM certificate"
+        if not self.database:
+            return {bytes(der): (subject, bool(good)) for der, subject, good in self.rows("SELECT der, " + what)}
+        out = run("psql", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-c", "SELECT encode(der, 'hex'), " + what, self.database)
+        rows = [line.split("|") for line in out.stdout.split()]
+        return {bytes.fromhex(der): (subject, good == "1") for der, subject, good in rows}
+
+    def journal(self):
+        """The certificates in the issuing signer's journal."""
+        with open(self.dir + "/signers/issuing/journal", "rb") as f:
+            data = f.read()
+        at, out = 0, []
+        while at < len(data):
+            n, = struct.unpack_from(">I", data, at)
+            at, end = at + 8, at + 8 + n
+            while at < end:
+                size, = struct.unpack_from(">I", data, at)
+                record = cbor2.loads(data[at + 4:at + 4 + size])
+                at += 4 + size
+                if record[0] == 1:
+                    out.append(record[2])
+            at += 32
+        return out

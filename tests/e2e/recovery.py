@@ -1,0 +1,214 @@
+#!/usr/bin/python3
+"""Certificates whose answer was lost: who gets them, who does not, and what becomes of them; holds and releases while a signer
+does not answer.
+
+Each lost answer is made by a server that dies when the signer has answered it."""
+import base64
+import os
+import signal
+import time
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from crashpoints import CrashKith, Plan, points_of_source
+from kithtest import World, say, wait_for
+
+PEM = serialization.Encoding.PEM
+UNANSWERED, REVOKED, DELIVERED = 83, 84, 87  # src/model/event_table.h
+
+
+def new_key():
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+def csr_of(key):
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")])
+    return x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256()) \
+        .public_bytes(serialization.Encoding.DER)
+
+
+class Test:
+    def __init__(self, k, plan):
+        self.k, self.plan, self.n = k, plan, 0
+
+    def device(self):
+        self.n += 1
+        return self.k.add_device(f"RC-{self.n:04}")
+
+    def certificates(self, device):
+        """{serial number: "valid", "held" or "revoked"}"""
+        certs = self.k.must("GET", "/v1/devices/" + device["id"])["certificates"]
+        return {c["serial"]: "revoked" if "revoked_at" in c else "held" if c.get("hold") else "valid" for c in certs}
+
+    def lose(self, ask):
+        """Its certificate is signed, and the server falls before it is stored."""
+        before = self.k.pids()["kith-server"]
+        self.plan.arm("server.answered", 1)
+        try:
+            a = ask()
+            raise AssertionError(f"an answer came: {a}")
+        except OSError:
+            pass
+        wait_for(lambda: self.k.pids().get("kith-server") not in (None, before), "another server")
+        self.k.wait_ready()
+
+    def enrol(self, device, key, claim=None):
+        return self.k.enrol(csr_of(key), device["id"], claim or device["claim"])
+
+    def lost(self):
+        device, key = self.device(), new_key()
+        self.lose(lambda: self.enrol(device, key))
+        (serial, state), = self.certificates(device).items()
+        assert state == "held", state
+        return device, key, serial
+
+    def files(self, name, key, pem):
+        text = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+        return {"key": self.k.w.write(name + ".key", text), "cert": self.k.w.write(name + ".pem", pem)}
+
+    def serial(self, pem):
+        return "%030x" % x509.load_pem_x509_certificate(pem.encode()).serial_number
+
+    def is_revoked(self, device, serial):
+        return wait_for(lambda: self.certificates(device)[serial] == "revoked", serial + " to be revoked", 5)
+
+
+def delivers_it_to_who_asks_again(t):
+    device, key, serial = t.lost()
+    a = t.enrol(device, key)
+    assert a.status == 200 and t.serial(a.certificate) == serial, a
+    assert t.certificates(device)[serial] == "valid"
+    assert t.enrol(device, key).certificate == a.certificate
+    assert t.enrol(device, new_key()).status in (403, 409)
+    hello = t.k.https("POST", "/device/v1/hello", b"{}", {"Content-Type": "application/json"},
+                      **t.files(device["id"], key, a.certificate))
+    assert hello.status == 200, hello
+
+
+def revokes_it_when_another_key_comes(t):
+    device, key, serial = t.lost()
+    a = t.enrol(device, new_key())
+    assert a.status == 200 and t.serial(a.certificate) != serial, a
+    t.is_revoked(device, serial)
+    assert t.enrol(device, key).status in (403, 409)
+
+
+def gives_it_to_no_other_claim(t):
+    device, key, serial = t.lost()
+    again = t.k.must("POST", f"/v1/devices/{device['id']}/token", {})
+    assert t.enrol(device, key).status == 401
+    assert t.certificates(device)[serial] == "held"
+    a = t.enrol(device, key, again["claim"])
+    assert a.status == 200 and t.serial(a.certificate) != serial, a
+    t.is_revoked(device, serial)
+
+
+def revokes_it_with_a_change_of_state(t):
+    device, key, serial = t.lost()
+    t.k.must("POST", f"/v1/devices/{device['id']}/suspend", {"why": "looked at"})
+    t.is_revoked(device, serial)
+    t.k.must("POST", f"/v1/devices/{device['id']}/resume", {})
+    assert t.certificates(device)[serial] == "revoked", "resuming made a certificate good that nobody was given"
+    a = t.enrol(device, key)
+    assert a.status == 200 and t.serial(a.certificate) != serial, a
+    device, key, serial = t.lost()
+    t.k.must("POST", f"/v1/devices/{device['id']}/revoke", {"reason": "keyCompromise"})
+    t.is_revoked(device, serial)
+    assert t.enrol(device, key).code == "tombstone"
+
+
+def delivers_a_renewal(t):
+    device, key = t.device(), new_key()
+    old = t.files(device["id"], key, t.enrol(device, key).certificate)
+    first, = t.certificates(device)
+    renewed = new_key()
+    ask = lambda who: t.k.enrol(csr_of(renewed), verb="simplereenroll", **who)
+    t.lose(lambda: ask(old))
+    lost, = set(t.certificates(device)) - {first}
+    assert t.certificates(device)[lost] == "held"
+    a = ask(old)
+    assert a.status == 200 and t.serial(a.certificate) == lost, a
+    assert t.certificates(device)[lost] == "valid"
+
+
+def revokes_it_after_a_day(t):
+    """The day passes by its row: the last test before the database is compared no more."""
+    device, _, serial = t.lost()
+    t.k.sql("UPDATE certificate SET issued_at = issued_at - 86401 WHERE hold = 1")
+    t.is_revoked(device, serial)
+
+
+def keeps_the_order_of_holds_and_releases(t):
+    """While the signer does not answer, words about one certificate gather; the last one counts."""
+    devices, serials = [], []
+    for _ in range(3):
+        device, key = t.device(), new_key()
+        a = t.enrol(device, key)
+        assert a.status == 200, a
+        devices.append(device["id"])
+        serials.append(int(t.serial(a.certificate), 16))
+    t.k.must("POST", f"/v1/devices/{devices[0]}/suspend", {"why": "a", "wait_ms": 3000})
+    pid = t.k.pids()["kith-signer issuing"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        first = t.k.must("POST", f"/v1/devices/{devices[2]}/suspend", {"why": "it is being asked for this one"})
+        time.sleep(0.1)
+        for device, acts in zip(devices, (("resume", "suspend"), ("suspend", "resume"), ("resume", "retire"))):
+            for act in acts:
+                t.k.must("POST", f"/v1/devices/{device}/{act}", {"why": "b"})
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: t.k.must("GET", "/v1/status")["feed"]["pending"] == 0, "the marks to be signed")
+    url = x509.load_pem_x509_certificate(a.certificate.encode()).extensions \
+        .get_extension_for_class(x509.CRLDistributionPoints).value[0].full_name[0].value
+    import urllib.request
+    with urllib.request.urlopen(f"http://127.0.0.1:{t.k.plain_port}/crl/" + url.rpartition("/")[2], timeout=10) as f:
+        crl = x509.load_der_x509_crl(f.read())
+    reason = lambda n: crl.get_revoked_certificate_by_serial_number(n)
+    listed = [reason(n).extensions.get_extension_for_class(x509.CRLReason).value.reason.value if reason(n) else None
+              for n in serials]
+    assert listed[:2] == ["certificateHold", None] and listed[2] not in (None, "certificateHold"), listed
+
+
+def refuses_a_renewal_with_a_revoked_certificate(t):
+    """The device is active and may renew; this certificate of it may not, at EST's own door."""
+    device, key = t.device(), new_key()
+    a = t.enrol(device, key)
+    who = t.files(device["id"], key, a.certificate)
+    assert t.k.enrol(csr_of(new_key()), verb="simplereenroll", **who).status == 200
+    t.k.kith("cert", "revoke", t.serial(a.certificate))
+    for verb in ("simplereenroll", "simpleenroll"):
+        for again in (key, new_key()):
+            a = t.k.enrol(csr_of(again), verb=verb, **who)
+            assert a.status in (401, 403), f"{verb}: {a}"
+    assert t.k.must("GET", "/v1/devices/" + device["id"])["state"] == "active"
+
+
+def main():
+    with World("recovery") as w:
+        k = CrashKith(w)
+        plan = Plan(k.dir + "/crash.plan", points_of_source())
+        k.start()
+        k.add_model("pump")
+        t = Test(k, plan)
+        for test in (delivers_it_to_who_asks_again, revokes_it_when_another_key_comes, gives_it_to_no_other_claim,
+                     revokes_it_with_a_change_of_state, delivers_a_renewal, keeps_the_order_of_holds_and_releases,
+                     refuses_a_renewal_with_a_revoked_certificate):
+            at = time.monotonic()
+            test(t)
+            say(f"ok {test.__name__} {time.monotonic() - at:.1f} s")
+        code, said = k.check_database()
+        assert code == 0, said
+        code, ours, theirs = k.check_export(k.export())
+        assert code == 0, ours + theirs
+        revokes_it_after_a_day(t)
+        say("ok revokes_it_after_a_day")
+        types = k.types()
+        assert types.count(DELIVERED) == 2 and types.count(UNANSWERED) == 7, types
+        k.stop()
+
+
+main()
