@@ -357,6 +357,8 @@ bool import_devices(struct cli *cli, const struct import_opts *o, struct err *e)
         progress(&im, true);
     if (im.failures && fclose(im.failures) != 0 && ok)
         ok = err_set(e, ERR_IO, "cannot write %s: %s", o->failures, strerror(errno));
+    if (ok && o->token && im.existing)
+        fprintf(cli->talk, "those that were known already keep their tokens; a new one: kith device token SERIAL\n");
     if (ok && im.failed) {
         fprintf(cli->talk, "what failed stands in %s\n", o->failures);
         cli->exit_code = EXIT_PARTLY;

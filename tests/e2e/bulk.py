@@ -1,0 +1,171 @@
+#!/usr/bin/python3
+"""kith device add --from: many devices in one go, from CSV and JSON lines, cut off by kill -9 of the command and of the server,
+taken up again, with exactly the wished devices at the end and every bad line reported.
+
+    bulk.py [N]       devices of each run (10,000)"""
+import json
+import os
+import pty
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+from kithtest import BIN, Kith, World, run, say, wait_for
+
+BAD = {  # what stands in a line: what is said of it
+    "csv": (('"no end', "syntax"), ("too,many,fields,here", "syntax"), ("semi;colon,x", "name"), (",", None), ("x" * 65 + ",a", None)),
+    "jsonl": (('{"serial":', "json"), ('{"serial":7}', None), ('{"serial":"A","colour":"red"}', None), ('[1]', "json"),
+              ('{"serial":"a\\tb"}', None), ('{"owner":"me"}', None)),
+}
+
+
+def write_list(w, kind, n, prefix):
+    """A list of n good lines with bad ones among them; where it is, and {line: code or None} of the bad."""
+    r, bad, lines = random.Random(n), {}, ["serial,owner"] if kind == "csv" else []
+    places = sorted(r.sample(range(n), len(BAD[kind]) - 1)) if kind == "csv" else sorted(r.sample(range(n), len(BAD[kind])))
+    wrong = list(BAD[kind][1:] if kind == "csv" else BAD[kind])
+    for i in range(n):
+        if places and i == places[0]:
+            places.pop(0)
+            text, code = wrong.pop(0)
+            lines.append(text)
+            bad[len(lines)] = code
+        lines.append(f"{prefix}-{i:06},yard" if kind == "csv" else json.dumps({"serial": f"{prefix}-{i:06}", "tags": {"n": str(i)}}))
+    if kind == "csv":
+        lines.append(BAD[kind][0][0])
+        bad[len(lines)] = BAD[kind][0][1]
+    return w.write(f"{prefix}.{kind}", "\n".join(lines) + "\n"), bad
+
+
+def count(k):
+    return k.must("GET", "/v1/status")["devices"]
+
+
+def start(k, path, **kw):
+    return subprocess.Popen([os.path.join(BIN, "kith"), "--dir", k.dir, "device", "add", "--model", "pump", "--from", path],
+                            env=k.w.env, text=True, **kw)
+
+
+def check_failures(path, bad):
+    with open(path + ".failures") as f:
+        told = {x["line"]: x for x in map(json.loads, f)}
+    assert set(told) == set(bad), f"told {sorted(told)}, wanted {sorted(bad)}"
+    for line, code in bad.items():
+        assert told[line]["detail"] and (code is None or told[line]["code"] == code), told[line]
+
+
+def is_cut_off_and_taken_up_again(k, kind, n):
+    """kill -9 of the command, then of the server under the next one, which goes on by itself."""
+    path, bad = write_list(k.w, kind, n, "CUT" + kind)
+    before = count(k)
+    p = start(k, path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: count(k) - before >= n // 5, "a part of them", 60, 0.002)
+    p.kill()
+    p.wait()
+    part = count(k) - before
+    assert 0 < part < n, f"{part} of {n}: the command was done before it was killed"
+    p = start(k, path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    wait_for(lambda: count(k) - before >= min(n - 1, part + n // 5), "some more", 60, 0.002)
+    os.kill(k.pids()["kith-server"], signal.SIGKILL)
+    talk = p.communicate(timeout=120)[1]
+    k.wait_ready()
+    assert p.returncode == 8, f"exit {p.returncode}: {talk}"  # partly done: the bad lines
+    assert count(k) - before == n, f"{count(k) - before} of {n}"
+    again = start(k, path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, talk = again.communicate(timeout=120)
+    assert again.returncode == 8 and not out and f"{n} known already" in talk and f"{len(bad)} failed" in talk, (out, talk)
+    assert count(k) - before == n
+    check_failures(path, bad)
+    say(f"{kind}: killed at {part} of {n}, all there in the end, {len(bad)} bad lines named")
+
+
+def is_done_at_once(k, kind, n):
+    path, bad = write_list(k.w, kind, n, "ALL" + kind)
+    before, at = count(k), time.monotonic()
+    p = start(k, path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    out, talk = p.communicate(timeout=400)
+    took = time.monotonic() - at
+    assert p.returncode == 8 and len(out.splitlines()) == n == count(k) - before, (p.returncode, talk)
+    ids = [line.split("\t")[0] for line in out.splitlines()]
+    assert len(set(ids)) == n
+    check_failures(path, bad)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+    say(f"{kind}: {n} devices in {took:.2f} s, {n / took:.0f}/s; the command took at most {peak} MB")
+
+
+def tells_how_far_it_is(k, n):
+    """On a terminal."""
+    path, _ = write_list(k.w, "csv", n, "TTY")
+    master, slave = pty.openpty()
+    p = start(k, path, stdout=subprocess.DEVNULL, stderr=slave)
+    os.close(slave)
+    text = b""
+    while True:
+        try:
+            more = os.read(master, 65536)
+        except OSError:
+            break
+        if not more:
+            break
+        text += more
+    p.wait()
+    os.close(master)
+    told = [line for line in text.decode().split("\r") if " of " in line]
+    assert len(told) >= 2 and f" of {n + len(BAD['csv'])}: " in told[0], text
+
+
+def gives_each_device_its_token(k):
+    path = k.w.write("tokens.csv", "serial\n" + "".join(f"TOKEN-{i}\n" for i in range(200)))
+    lines = k.kith("device", "add", "--model", "pump", "--token", "--from", path).stdout.splitlines()
+    assert len({line.split("\t")[2] for line in lines}) == 200 and all("\tkith1_" in line for line in lines)
+
+
+def history_finds_every_entry(k, n):
+    """Beside a reading of the whole log: entries of devices old and new, in blocks with filters and behind the last of them."""
+    names = [f"ALLcsv-{i:06}" for i in (0, 1, 255, n // 2, n - 1)] + ["TOKEN-7", "TOKEN-199"]
+    for name in names[::2]:
+        for act in ("suspend", "resume"):
+            k.must("POST", f"/v1/devices/{name}/{act}", {})
+    size = k.must("GET", "/v1/status")["ledger"]["size"]
+    wait_for(lambda: len(k.rows("SELECT pos FROM entry_filter")) >= (size - 256) // 256, "the filters", 20, 0.1)
+    ids = {name: k.must("GET", "/v1/devices/" + name)["id"] for name in names}
+    wanted = {name: [] for name in names}
+    for seq, _, _, fields in k.entries():
+        for name, id in ids.items():
+            if id in (fields.get("device"), fields.get("subject"), fields["who"].removeprefix("device:")):
+                wanted[name].insert(0, seq)
+    for name in names:
+        got = [e["seq"] for e in k.history(ids[name])]
+        assert got == wanted[name] and len(got) >= 1 + 2 * (name in names[::2]), (name, got, wanted[name])
+    data = k.rows("SELECT SUM(LENGTH(data)) FROM entry_filter")[0][0]
+    say(f"history of {len(names)} devices is whole; filters take {data / size:.2f} bytes an entry")
+
+
+def main():
+    n = int(sys.argv[1]) if len(sys.argv) > 1 else 10000
+    with World("bulk") as w:
+        k = Kith(w)
+        k.start()
+        k.add_model("pump")
+        for kind in ("csv", "jsonl"):
+            is_done_at_once(k, kind, n)
+        for kind in ("csv", "jsonl"):
+            is_cut_off_and_taken_up_again(k, kind, n)
+        tells_how_far_it_is(k, n)
+        gives_each_device_its_token(k)
+        history_finds_every_entry(k, n)
+        server = k.pids()["kith-server"]
+        with open(f"/proc/{server}/status") as f:
+            say("server " + " ".join(line.split(":")[0] + line.split(":")[1].replace("\t", " ").strip("\n") for line in f if
+                                     line.startswith(("VmHWM", "RssAnon"))))
+        at = time.monotonic()
+        code, text = k.check_database()
+        assert code == 0, text
+        say(f"ledger verify {time.monotonic() - at:.1f} s: {text.strip().splitlines()[-1]}")
+        k.stop()
+
+
+main()
