@@ -241,7 +241,7 @@ void http_conn_answered(struct http_conn *c)
         c->paused = false;
         bufferevent_enable(c->bev, EV_READ);
     }
-    http_conn_wait(c, WAIT_TAKEN);
+    http_conn_wait(c, output_n(c) ? WAIT_TAKEN : WAIT_IDLE);
     if (!c->last)
         http_conn_process(c);
     else if (output_n(c) == 0)

@@ -10,6 +10,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/wake.h"
+
 struct post {
     struct post *next;
     loop_fn *fn;
@@ -199,11 +201,8 @@ bool loop_post(struct loop *l, unsigned worker, loop_fn *fn, void *arg)
         p->next = head;
     while (!atomic_compare_exchange_weak_explicit(&w->posts, &head, p, memory_order_acq_rel, memory_order_relaxed));
     /* p belongs to the worker now.  Whoever filled the empty stack wakes it for all that came on top. */
-    if (!head) {
-        uint64_t one = 1;
-        while (write(w->fd, &one, sizeof(one)) < 0 && errno == EINTR)
-            ;
-    }
+    if (!head)
+        wake_fd(w->fd);
     return true;
 }
 

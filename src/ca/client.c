@@ -12,6 +12,7 @@
 
 #include "base/frame.h"
 #include "base/log.h"
+#include "base/wake.h"
 #include "core/cbor.h"
 
 #define WAITING_MAX    65536
@@ -134,17 +135,19 @@ static bool read_some(struct client *c, char *buf)
     if (got <= 0)
         return got < 0 && (errno == EAGAIN || errno == EINTR);
     struct slice bytes = slice_of(buf, (size_t)got);
-    while (bytes.n) {
+    bool ok = true;
+    wake_hold();
+    while (ok && bytes.n) {
         struct slice frame;
         bool have;
-        if (!frame_feed(&c->in, &bytes, &frame, &have, &e)) {
+        ok = frame_feed(&c->in, &bytes, &frame, &have, &e);
+        if (!ok)
             LOG(c->env, ERROR, "client", "signer talks nonsense", log_err(&e));
-            return false;
-        }
-        if (have)
+        else if (have)
             answered(c, frame);
     }
-    return true;
+    wake_release();
+    return ok;
 }
 
 static bool write_some(struct client *c)
@@ -231,20 +234,12 @@ bool client_new(const char *socket_path, const struct env *env, void (*on_connec
     return true;
 }
 
-static void wake(struct client *c)
-{
-    uint64_t one = 1;
-    if (write(c->wake, &one, sizeof one) < 0) {
-        /* Full means that it is awake. */
-    }
-}
-
 void client_free(struct client *c)
 {
     if (!c)
         return;
     c->stop = true;
-    wake(c);
+    wake_fd(c->wake);
     pthread_join(c->thread, NULL);
     close(c->wake);
     buf_clear(&c->out);
@@ -289,7 +284,7 @@ bool client_send(struct client *c, enum request_type type, struct slice fields, 
     }
     pthread_mutex_unlock(&c->lock);
     if (was_empty)
-        wake(c);
+        wake_fd(c->wake);
     return ok;
 }
 

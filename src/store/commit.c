@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/wake.h"
 #include "store/row_sql.h"
 #include "store/tables.h"
 #include "store/tx.h"
@@ -171,10 +172,13 @@ static void tell(struct job *job, const struct err *e)
     job->done(job, e->code ? e : NULL);
 }
 
+/* What the jobs' `done` wakes is woken once, when all are told. */
 static void tell_all(struct commit *c, size_t from, size_t n, const struct err *e)
 {
+    wake_hold();
     for (size_t i = from; i < n; i++)
-        tell(c->jobs[i], e);
+        tell(c->jobs[i], e ? e : &c->errs[i]);
+    wake_release();
 }
 
 /* False: the database is away (and the job was told so). */
@@ -210,8 +214,7 @@ static void batch_run(struct commit *c, size_t n)
         return;
     }
     if (attempt(c, c->jobs, n, c->errs, &e)) {
-        for (size_t i = 0; i < n; i++)
-            tell(c->jobs[i], &c->errs[i]);
+        tell_all(c, 0, n, NULL);
         return;
     }
     /* A lone job that was not disturbed from outside would fail in the same way again. */
