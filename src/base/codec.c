@@ -4,24 +4,33 @@
 
 static const struct alphabet {
     const char *chars;
+    uint8_t upper, lower, digit, digit_first; /* values of 'A', 'a' and the first digit; 64: it has no such */
     unsigned bits;
     unsigned group; /* characters of a whole group */
     bool padded;
     const char *name, *rule;
 } alphabets[] = {
-    [CODEC_HEX] = {"0123456789abcdef", 4, 2, false, "hex", "lower-case hex, two characters a byte"},
-    [CODEC_BASE64] = {"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", 6, 4, true, "base64",
-                      "RFC 4648 section 4"},
-    [CODEC_BASE64URL] = {"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", 6, 4, false, "base64url",
-                         "RFC 4648 section 5, without padding"},
-    [CODEC_BASE32] = {"abcdefghijklmnopqrstuvwxyz234567", 5, 8, false, "base32",
+    [CODEC_HEX] = {"0123456789abcdef", 64, 10, 0, '0', 4, 2, false, "hex", "lower-case hex, two characters a byte"},
+    [CODEC_BASE64] = {"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", 0, 26, 52, '0', 6, 4, true,
+                      "base64", "RFC 4648 section 4"},
+    [CODEC_BASE64URL] = {"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", 0, 26, 52, '0', 6, 4,
+                         false, "base64url", "RFC 4648 section 5, without padding"},
+    [CODEC_BASE32] = {"abcdefghijklmnopqrstuvwxyz234567", 64, 0, 26, '2', 5, 8, false, "base32",
                       "RFC 4648 section 6, lower case without padding"},
 };
 
 static int char_value(const struct alphabet *a, uint8_t c)
 {
-    const char *p = c ? strchr(a->chars, c) : NULL;
-    return p ? (int)(p - a->chars) : -1;
+    unsigned v = 64, end = 1u << a->bits;
+    if (c >= 'a' && c <= 'z')
+        v = a->lower + c - 'a';
+    else if (c >= 'A' && c <= 'Z')
+        v = a->upper + c - 'A';
+    else if (c >= a->digit_first && c <= '9')
+        v = a->digit + c - a->digit_first;
+    else if (a->bits == 6)
+        v = c == a->chars[62] ? 62 : c == a->chars[63] ? 63 : 64;
+    return v < end ? (int)v : -1;
 }
 
 size_t codec_text_len(enum codec c, size_t bytes)
@@ -44,7 +53,15 @@ static void encode_to(const struct alphabet *a, struct slice s, char *dst, size_
     uint32_t acc = 0;
     unsigned have = 0;
     size_t n = 0;
-    for (size_t i = 0; i < s.n; i++) {
+    size_t i = 0;
+    for (; a->bits == 6 && i + 3 <= s.n; i += 3) {
+        uint32_t v = (uint32_t)s.p[i] << 16 | (uint32_t)s.p[i + 1] << 8 | s.p[i + 2];
+        dst[n++] = a->chars[v >> 18];
+        dst[n++] = a->chars[v >> 12 & 63];
+        dst[n++] = a->chars[v >> 6 & 63];
+        dst[n++] = a->chars[v & 63];
+    }
+    for (; i < s.n; i++) {
         acc = acc << 8 | s.p[i];
         for (have += 8; have >= a->bits; have -= a->bits)
             dst[n++] = a->chars[acc >> (have - a->bits) & ((1u << a->bits) - 1)];

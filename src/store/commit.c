@@ -15,10 +15,11 @@
 #define CONFLICT_STEP_MS 2
 #define RECONNECT_TRIES  10
 #define RECONNECT_MS     100
-/* Under load a commit waits a moment for more jobs: the pages that all of them change are then written once, which saves
- * a tenth of an enrolment's CPU.  Who is alone never waits. */
-#define GATHER_MIN 8 /* jobs in the last batch */
-#define GATHER_US  2000
+/* Under load batches begin at least GATHER_US apart, so that more jobs are in each: the pages that all of them change are
+ * then written once, and synced once.  Who is alone, or one of a few, never waits. */
+#define GATHER_MIN     24 /* jobs of late, see `lately` */
+#define GATHER_US      4000
+#define LATELY_HALF_US 16384
 
 struct commit {
     struct commit_config cfg;
@@ -35,8 +36,10 @@ struct commit {
     int64_t last_ms;
     bool was_lost; /* the last attempt failed because the connection went away: it may be tried again */
     struct tx tx;
-    struct job **jobs; /* the batch */
-    size_t last_n;     /* jobs of the last one */
+    struct job **jobs;  /* the batch */
+    struct job **later; /* room for a batch, while it is put in order */
+    size_t lately;      /* jobs, each counted half after every LATELY_HALF_US */
+    int64_t lately_us, taken_us;
     struct err *errs;
 };
 
@@ -121,6 +124,8 @@ static bool job_run(struct commit *c, struct job *job, struct err *refused, stru
     c->tx.wrote = c->tx.broken = false;
     err_clear(refused);
     bool ok = job->run(&c->tx, job, refused);
+    if (job->looks && c->tx.wrote)
+        ok = err_set(refused, ERR_INTERNAL, "a job that only looks wrote something");
     if (ok && c->tx.broken)
         *refused = c->tx.why;
     else if (ok)
@@ -176,7 +181,7 @@ static void tell(struct job *job, const struct err *e)
 static void tell_all(struct commit *c, size_t from, size_t n, const struct err *e)
 {
     wake_hold();
-    for (size_t i = from; i < n; i++)
+    for (size_t i = from; i < from + n; i++)
         tell(c->jobs[i], e ? e : &c->errs[i]);
     wake_release();
 }
@@ -206,27 +211,61 @@ static bool one_by_one(struct commit *c, struct job *job, struct err *e)
     return there;
 }
 
-static void batch_run(struct commit *c, size_t n)
+/* Jobs [from, from + n) of the batch in one transaction, or if that fails each in its own. */
+static void part_run(struct commit *c, size_t from, size_t n)
 {
     struct err e = {0};
+    struct job **jobs = c->jobs + from;
     if (!reconnect(c, &e)) {
-        tell_all(c, 0, n, &e);
+        tell_all(c, from, n, &e);
         return;
     }
-    if (attempt(c, c->jobs, n, c->errs, &e)) {
-        tell_all(c, 0, n, NULL);
+    if (attempt(c, jobs, n, c->errs + from, &e)) {
+        tell_all(c, from, n, NULL);
         return;
     }
     /* A lone job that was not disturbed from outside would fail in the same way again. */
     if (n == 1 && e.code != ERR_STORE_CONFLICT && !c->was_lost) {
-        tell(c->jobs[0], &e);
+        tell(jobs[0], &e);
         return;
     }
     for (size_t i = 0; i < n; i++)
-        if (!one_by_one(c, c->jobs[i], &e)) {
-            tell_all(c, i + 1, n, &e);
+        if (!one_by_one(c, jobs[i], &e)) {
+            tell_all(c, from + i + 1, n - i - 1, &e);
             return;
         }
+}
+
+/* Those that only look come first: they need not wait until the others are durable, and see nothing that is not. */
+static void batch_run(struct commit *c, size_t n)
+{
+    size_t looks = 0, writes = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!c->jobs[i]->looks)
+            c->later[writes++] = c->jobs[i];
+        else
+            c->jobs[looks++] = c->jobs[i];
+    memcpy(c->jobs + looks, c->later, writes * sizeof *c->jobs);
+    if (looks)
+        part_run(c, 0, looks);
+    if (writes)
+        part_run(c, looks, writes);
+}
+
+static int64_t now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t); /* banned: how long to wait, nothing that is recorded */
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* How long the next batch should wait for more jobs.  A sync that took long has gathered them already. */
+static int64_t gather_us(struct commit *c)
+{
+    int64_t now = now_us(), halves = (now - c->lately_us) / LATELY_HALF_US;
+    c->lately = halves < 32 ? c->lately >> halves : 0;
+    c->lately_us += halves * LATELY_HALF_US;
+    return c->lately < GATHER_MIN ? 0 : c->taken_us + GATHER_US - now;
 }
 
 static size_t batch_take(struct commit *c)
@@ -235,9 +274,10 @@ static size_t batch_take(struct commit *c)
     pthread_mutex_lock(&c->lock);
     while (!c->head && !c->stop)
         pthread_cond_wait(&c->wake, &c->lock);
-    if (c->last_n >= GATHER_MIN && c->queued < c->cfg.batch_max && !c->stop) {
+    int64_t wait_us = gather_us(c);
+    if (wait_us > 0 && c->queued < c->cfg.batch_max && !c->stop) {
         pthread_mutex_unlock(&c->lock);
-        nanosleep(&(struct timespec){.tv_nsec = GATHER_US * 1000L}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = wait_us * 1000}, NULL);
         pthread_mutex_lock(&c->lock);
     }
     while (c->head && n < c->cfg.batch_max) {
@@ -247,7 +287,8 @@ static size_t batch_take(struct commit *c)
     if (!c->head)
         c->tail = &c->head;
     c->queued -= n;
-    c->last_n = n;
+    c->lately += n;
+    c->taken_us = now_us();
     pthread_mutex_unlock(&c->lock);
     return n;
 }
@@ -363,6 +404,7 @@ static void commit_free(struct commit *c)
     pthread_cond_destroy(&c->wake);
     pthread_mutex_destroy(&c->lock);
     free(c->jobs);
+    free(c->later);
     free(c->errs);
     free(c);
 }
@@ -394,8 +436,9 @@ bool commit_start(const struct commit_config *cfg, struct commit **out, struct e
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->wake, NULL);
     c->jobs = calloc(c->cfg.batch_max, sizeof *c->jobs);
+    c->later = calloc(c->cfg.batch_max, sizeof *c->later);
     c->errs = calloc(c->cfg.batch_max, sizeof *c->errs);
-    if (!c->jobs || !c->errs)
+    if (!c->jobs || !c->later || !c->errs)
         err_set(e, ERR_NOMEM, "a batch of %zu jobs", c->cfg.batch_max);
     else if (commit_open(c, e) && thread_start(c, e)) {
         *out = c;

@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "store/db_ops.h"
+#include "store/sqlite_pages.h"
+#include "store/sqlite_wal.h"
 
 #define BUSY_TIMEOUT_MS 10000
 
@@ -127,7 +129,8 @@ static bool sqlite_connect(struct sqlite *d, const char *path, struct err *e)
 {
     if (d->db.writable && (!lock_writer(d, path, e) || !file_create(path, e)))
         return false;
-    int rc = sqlite3_open_v2(path, &d->s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+    int rc = sqlite3_open_v2(path, &d->s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                             d->db.writable ? sqlite_wal_vfs() : NULL);
     if (rc == SQLITE_OK)
         return pragmas(d, e);
     err_set(e, code_of(d->s, rc), "%s: %s", path, d->s ? sqlite3_errmsg(d->s) : sqlite3_errstr(rc));
@@ -137,6 +140,7 @@ static bool sqlite_connect(struct sqlite *d, const char *path, struct err *e)
 bool db_sqlite_open(const char *path, bool writable, struct db **out, struct err *e)
 {
     *out = NULL;
+    sqlite_pages_install();
     struct sqlite *d = calloc(1, sizeof *d);
     if (!d)
         return err_set(e, ERR_NOMEM, "database connection");

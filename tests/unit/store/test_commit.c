@@ -233,17 +233,70 @@ static void nothing_done(struct job *job, const struct err *e)
 static void run_as_one_batch(struct commit *c, struct batch_job *jobs, size_t n)
 {
     bool open = false;
-    struct fn_job gate = {.job = {fn_job_run, nothing_done, NULL}, .fn = hold_gate, .arg = &open};
+    struct fn_job gate = {.job = {.run = fn_job_run, .done = nothing_done}, .fn = hold_gate, .arg = &open};
     commit_submit(c, &gate.job);
     while (__atomic_load_n(&gate.runs, __ATOMIC_ACQUIRE) == 0)
         usleep(100);
     for (size_t i = 0; i < n; i++) {
         jobs[i].n = (int)i;
-        jobs[i].job = (struct job){batch_job_run, batch_job_done, NULL};
+        jobs[i].job = (struct job){.run = batch_job_run, .done = batch_job_done};
         commit_submit(c, &jobs[i].job);
     }
     __atomic_store_n(&open, true, __ATOMIC_RELEASE);
     commit_stop(c);
+}
+
+struct looking_job {
+    struct job job;
+    struct env_test *t;
+    struct batch_job *other;
+    bool write, saw_other, told_before_commit;
+    struct err err;
+};
+
+static bool looking_job_run(struct tx *tx, struct job *job, struct err *e)
+{
+    struct looking_job *j = (struct looking_job *)job;
+    AUTO(rows_close) struct rows r = {0};
+    const struct value key = value_text("k0");
+    j->saw_other = db_query_row(tx_db(tx), &q_setting, &key, 1, &r, e);
+    return !e->code && (!j->write || record_setting(tx, "looked", "v", e));
+}
+
+static void looking_job_done(struct job *job, const struct err *e)
+{
+    struct looking_job *j = (struct looking_job *)job;
+    if (e)
+        j->err = *e;
+    j->told_before_commit = j->t->committed == 0 && !j->other->finished;
+}
+
+static void a_job_that_looks_does_not_wait_for_those_that_write(void **state)
+{
+    struct env_test *t = *state;
+    bool open = false;
+    struct batch_job other = {.job = {.run = batch_job_run, .done = batch_job_done}};
+    struct looking_job looks[2];
+    struct fn_job gate = {.job = {.run = fn_job_run, .done = nothing_done}, .fn = hold_gate, .arg = &open};
+    struct commit *c = test_start(t);
+    commit_submit(c, &gate.job);
+    while (__atomic_load_n(&gate.runs, __ATOMIC_ACQUIRE) == 0)
+        usleep(100);
+    commit_submit(c, &other.job);
+    for (int i = 0; i < 2; i++) {
+        looks[i] = (struct looking_job){.job = {.run = looking_job_run, .done = looking_job_done, .looks = true},
+                                        .t = t,
+                                        .other = &other,
+                                        .write = i == 1};
+        commit_submit(c, &looks[i].job);
+    }
+    __atomic_store_n(&open, true, __ATOMIC_RELEASE);
+    commit_stop(c);
+    assert_true(looks[0].told_before_commit && !looks[0].saw_other && !looks[0].err.code);
+    assert_int_equal(looks[1].err.code, ERR_INTERNAL);
+    assert_true(other.finished && !other.err.code);
+    assert_int_equal(test_count(t->where, "setting"), 1);
+    assert_int_equal(test_count(t->where, "entry"), 1);
 }
 
 static void a_job_that_refuses_before_writing_is_refused_alone(void **state)
@@ -417,6 +470,7 @@ int main(void)
         T(an_entry_commits_to_rows_and_payload),
         T(the_rules_of_writing_hold),
         T(scratch_rows_come_and_go_without_entries),
+        T(a_job_that_looks_does_not_wait_for_those_that_write),
         T(a_job_that_refuses_before_writing_is_refused_alone),
         T(a_job_that_fails_after_writing_takes_no_other_with_it),
         T(a_row_is_read_changed_and_written_back),
