@@ -19,8 +19,8 @@
 
 #define BATCH    2048
 #define INFLIGHT (2 * BATCH)
-#define DER_SIZE 553
-#define NODE     2 /* of the serials */
+#define DER_SIZE 219 /* packed against another one */
+#define NODE     2   /* of the serials */
 #define LIFE_S   (90 * 86400)
 
 struct fill_job {
@@ -91,30 +91,18 @@ static bool add_cert(struct tx *tx, struct fill_job *j, const char *id, const ui
 {
     struct serial s = {
         .issuer = ISSUER_ISSUING, .node = NODE, .shard = shard_of(now + LIFE_S), .index = (uint32_t)j->n};
-    uint8_t serial[SERIAL_SIZE], fields[1024], digest[32];
+    uint8_t fields[1024], digest[32];
     struct writer w = WRITER_ARRAY(fields);
     struct slice der = slice_of(j->f->random + j->n % 4096, DER_SIZE);
-    serial_put(&s, serial);
+    memcpy(s.tail, spki, sizeof s.tail);
     sha256(der, digest);
     struct event_draft d = event_draft_of(EVENT_CERT_ISSUED);
     event_set_text(&d, "who", id);
     event_set_text(&d, "via", "est");
     event_set_text(&d, "auth", "claim");
-    event_set_text(&d, "subject", id);
-    event_set_text(&d, "subject_kind", "device");
-    event_set_text(&d, "profile", "ldevid");
-    event_set_int(&d, "cert", serial_cert_id(&s));
-    event_set_bytes(&d, "serial", SLICE_ARRAY(serial));
-    event_set_bytes(&d, "spki", slice_of(spki, 32));
-    event_set_bytes(&d, "digest", SLICE_ARRAY(digest));
-    event_set_text(&d, "algorithm", "p256");
-    event_set_text(&d, "storage", "unknown");
-    event_set_text(&d, "evidence", "none");
-    event_set_int(&d, "not_before", now);
-    event_set_int(&d, "not_after", now + LIFE_S);
     const struct value cert[CERTIFICATE_COLS] = {
         [CERTIFICATE_ID] = value_int(serial_cert_id(&s)),
-        [CERTIFICATE_SERIAL] = value_blob(SLICE_ARRAY(serial)),
+        [CERTIFICATE_TAIL] = value_blob(SLICE_ARRAY(s.tail)),
         [CERTIFICATE_SUBJECT] = value_text(id),
         [CERTIFICATE_SUBJECT_KIND] = value_int(CERT_DEVICE),
         [CERTIFICATE_PROFILE] = value_text("ldevid"),
@@ -126,8 +114,7 @@ static bool add_cert(struct tx *tx, struct fill_job *j, const char *id, const ui
         [CERTIFICATE_DER] = value_blob(der),
         [CERTIFICATE_ISSUED_AT] = value_int(now),
     };
-    const struct value key[DEVKEY_COLS] = {value_blob(slice_of(spki, 32)), value_text(id), value_int(now)};
-    const struct change c[] = {{.table = &table_certificate, .cols = cert}, {.table = &table_devkey, .cols = key}};
+    const struct change c[] = {{.table = &table_certificate, .cols = cert}};
     if (!event_write(&d, &w, e))
         return false;
     const struct event ev = {.type = EVENT_CERT_ISSUED, .fields = writer_slice(&w), .ref = digest};

@@ -88,11 +88,9 @@ static void put_json(void *ctx, const char *name, struct reader *value)
     json_value(ctx, name, value);
 }
 
-void event_print_json(struct json_out *o, const char *key, unsigned type, struct slice fields)
+void event_print_json(struct json_out *o, unsigned type, struct slice fields)
 {
-    json_out_map(o, key);
     each_field(type, fields, put_json, o);
-    json_out_end(o);
 }
 
 static void put_text(void *ctx, const char *name, struct reader *value)

@@ -5,8 +5,8 @@
 #include "base/json_out.h"
 #include "model/event.h"
 
-/* The fields as a JSON object under `key` (NULL in lists and at the top): bytes as hex, order as in the catalogue. */
-void event_print_json(struct json_out *o, const char *key, unsigned type, struct slice fields);
+/* The fields as members of the object that is open: bytes as hex, order as in the catalogue. */
+void event_print_json(struct json_out *o, unsigned type, struct slice fields);
 /* "cert.issued who=operator:alice device=dev_... ": one line, no newline. */
 void event_print_text(struct buf *b, unsigned type, struct slice fields);
 

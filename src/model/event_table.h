@@ -89,26 +89,26 @@ EVENT_ROW(CLAIM_REFUSED, 72, "claim.refused",
 EVENT_ROW(CLAIM_WITHDRAWN, 73, "claim.withdrawn", "A claim was taken back before it was used.", T(who), T(device),
           B(digest), T(why))
 
-/* 80-99: certificates and what says that they are revoked.  `cert` is the database id, `digest` SHA-256 of the DER */
+/* 80-99: certificates and what says that they are revoked.  Which one is the key of the row that changes with 80 to 87 (its
+ * database id, with the serial number's first 7 bytes); SHA-256 of the DER is the leaf's ref in 80 to 83; the rest stands in
+ * the certificate.  `subject` is left out if it is who acts; `storage` and `evidence` if they are unknown and none. */
 EVENT_ROW(CERT_ISSUED, 80, "cert.issued", "A certificate was issued on a first proof of who asks.", T(who), T(via),
-          T(auth), T(subject), T(subject_kind), T(profile), I(cert), B(serial), B(spki), B(digest), T(algorithm),
-          T(storage), T(evidence), I(not_before), I(not_after), OPT_B(profile_digest), OPT_I(latency_ms))
+          T(auth), OPT_T(subject), OPT_T(storage), OPT_T(evidence), OPT_I(latency_ms))
 EVENT_ROW(CERT_RENEWED, 81, "cert.renewed", "A certificate was issued on the strength of the one before.", T(who),
-          T(via), T(auth), T(subject), T(subject_kind), T(profile), I(cert), B(serial), B(spki), B(digest),
-          T(algorithm), T(storage), T(evidence), I(not_before), I(not_after), F(same_key), OPT_I(previous),
-          OPT_B(profile_digest), OPT_I(latency_ms))
+          T(via), T(auth), OPT_T(subject), OPT_T(storage), OPT_T(evidence), F(same_key), OPT_I(previous),
+          OPT_I(latency_ms))
 EVENT_ROW(CERT_VOID, 82, "cert.void", "A certificate was signed but never delivered, for the state had changed.",
-          T(who), OPT_T(subject), I(cert), B(serial), B(digest), T(why))
+          T(who), OPT_T(subject), T(why))
 EVENT_ROW(CERT_UNANSWERED, 83, "cert.unanswered", "A signer's journal holds a certificate whose answer was lost.",
-          T(who), OPT_T(subject), I(cert), B(serial), B(digest))
-EVENT_ROW(CERT_REVOKED, 84, "cert.revoked", "A certificate was revoked.", T(who), OPT_T(subject), I(cert), B(serial),
-          T(reason), OPT_T(why), OPT_I(decided_ms))
-EVENT_ROW(CERT_HELD, 85, "cert.held", "A certificate does not count for now.", T(who), OPT_T(subject), I(cert),
-          B(serial), OPT_T(why), OPT_I(decided_ms))
+          T(who), OPT_T(subject))
+EVENT_ROW(CERT_REVOKED, 84, "cert.revoked", "A certificate was revoked.", T(who), OPT_T(subject), T(reason), OPT_T(why),
+          OPT_I(decided_ms))
+EVENT_ROW(CERT_HELD, 85, "cert.held", "A certificate does not count for now.", T(who), OPT_T(subject), OPT_T(why),
+          OPT_I(decided_ms))
 EVENT_ROW(CERT_RELEASED, 86, "cert.released", "A certificate that was held counts again.", T(who), OPT_T(subject),
-          I(cert), B(serial), OPT_T(why))
+          OPT_T(why))
 EVENT_ROW(CERT_DELIVERED, 87, "cert.delivered", "An unanswered certificate was given to who asked again.", T(who),
-          OPT_T(subject), I(cert), B(serial))
+          OPT_T(subject))
 EVENT_ROW(CRL_ISSUED, 90, "crl.issued", "A revocation list was signed.", T(who), T(issuer), I(node), I(shard),
           I(number), OPT_I(entries), I(this_update), OPT_I(next_update), B(digest))
 EVENT_ROW(FEED_HEAD, 91, "feed.head", "A head of the revocation feed was signed.", T(who), I(seq), OPT_I(revoked),

@@ -48,3 +48,14 @@ struct serial serial_of_cert_id(int64_t id)
     return (struct serial){
         .issuer = (uint8_t)(u >> 55), .node = u >> 48 & 0x7f, .shard = (uint16_t)(u >> 32), .index = (uint32_t)u};
 }
+
+bool serial_of_row(int64_t id, struct slice tail, uint8_t out[SERIAL_SIZE])
+{
+    struct serial s = serial_of_cert_id(id);
+    memset(out, 0, SERIAL_SIZE);
+    if (tail.n != sizeof s.tail)
+        return false;
+    memcpy(s.tail, tail.p, sizeof s.tail);
+    serial_put(&s, out);
+    return true;
+}

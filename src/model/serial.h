@@ -6,6 +6,7 @@
 #include "core/err.h"
 
 #define SERIAL_SIZE  15
+#define SERIAL_TAIL  8
 #define SHARD_SPAN_S (28 * 86400) /* a shard holds what expires within 28 days */
 #define SHARD_NEVER  0xffff       /* notAfter 99991231235959Z */
 #define TIME_NEVER   253402300799 /* 9999-12-31T23:59:59Z */
@@ -17,7 +18,7 @@ struct serial {
     uint8_t node;
     uint16_t shard;
     uint32_t index;
-    uint8_t tail[8];
+    uint8_t tail[SERIAL_TAIL];
 };
 
 uint16_t shard_of(int64_t not_after);
@@ -31,5 +32,7 @@ MUST_USE bool serial_get(struct slice bytes, enum issuer_number issuer, struct s
 /* The 63-bit number under which the database keeps the certificate: issuer, node, shard, index. */
 int64_t serial_cert_id(const struct serial *s);
 struct serial serial_of_cert_id(int64_t id); /* tail is zero */
+/* The whole from what the table of certificates holds of it; false if the tail is not of its size. */
+MUST_USE bool serial_of_row(int64_t id, struct slice tail, uint8_t out[SERIAL_SIZE]);
 
 #endif

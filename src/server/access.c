@@ -7,6 +7,7 @@
 #include "keys/crypto.h"
 #include "model/serial.h"
 #include "server/app.h"
+#include "server/der_store.h"
 #include "server/records.h"
 #include "store/row.h"
 #include "x509/name.h"
@@ -51,7 +52,7 @@ static void local_party(struct http_request *req, struct who *w)
 }
 
 static const struct sql sql_cert = {
-    "SELECT subject, subject_kind, revoked_at, hold, der FROM certificate WHERE id = $1"};
+    "SELECT subject, subject_kind, revoked_at, hold, base, der FROM certificate WHERE id = $1"};
 static const struct sql sql_role = {"SELECT role FROM operator WHERE name = $1 AND removed_at IS NULL"};
 
 /* A device that is told so wipes its keys. */
@@ -75,6 +76,8 @@ static bool cert_party(struct app *app, struct http_request *req, struct who *w,
                  [CERT_CA] = {PARTY_OTHER, "ca"}};
     struct slice der = http_peer_cert(req);
     struct serial serial;
+    uint8_t stored[DER_STORE_MAX];
+    size_t n;
     if (!cert_read(der, &w->cert, e) || !serial_get(w->cert.serial, ISSUER_ISSUING, &serial, e))
         return true; /* not one of ours: unknown */
     AUTO(rows_close) struct rows r = {0};
@@ -83,7 +86,9 @@ static bool cert_party(struct app *app, struct http_request *req, struct who *w,
     if (!db_query_row(app_db(app), &sql_cert, args, 1, &r, e))
         return e->code == ERR_NONE;
     int64_t kind = rows_int(&r, 1);
-    if (!slice_eq(rows_blob(&r, 4), der) || kind < 0 || (size_t)kind >= ARRAY_LEN(kinds))
+    if (!der_store_unpack(app->ders, app_db(app), &r, 4, 5, stored, &n, e))
+        return false;
+    if (!slice_eq(slice_of(stored, n), der) || kind < 0 || (size_t)kind >= ARRAY_LEN(kinds))
         return true;
     w->party = kinds[kind].party;
     w->cert_id = args[0].i;

@@ -18,6 +18,7 @@
 #define KITH_VERSION "0.1.0"
 
 struct issuer;
+struct der_store;
 struct feed_hub;
 struct notary;
 
@@ -35,6 +36,7 @@ struct app {
     struct client *urgent;  /* revocations: never behind certificates */
     struct client *ledger;
     struct issuer *issuer;
+    struct der_store *ders;
     struct feed_hub *feed;
     struct notary *notary;
 

@@ -35,7 +35,7 @@ static const struct sql sql_state = {
     "SELECT COUNT(*), COALESCE(MAX(revoked_at), 0), CAST(COALESCE(SUM(hold), 0) AS BIGINT) FROM certificate WHERE "
     "id >= $1 AND id < $2 AND (revoked_at IS NOT NULL OR hold = 1)"};
 static const struct sql sql_entries = {
-    "SELECT serial, revoked_at, reason, hold, issued_at FROM certificate WHERE id >= $1 AND "
+    "SELECT id, serial_tail, revoked_at, reason, issued_at FROM certificate WHERE id >= $1 AND "
     "id < $2 AND (revoked_at IS NOT NULL OR hold = 1) ORDER BY id"};
 
 static void range(uint8_t node, uint16_t shard, struct value args[2])
@@ -66,16 +66,19 @@ static bool send_part(struct app *app, uint8_t node, uint16_t shard, const char 
     return client_call(app->issuing, REQUEST_CRL, buf_slice(&fields), 5, out, &got, e);
 }
 
-static void put_entry(struct buf *items, const struct rows *r)
+static bool put_entry(struct buf *items, const struct rows *r, struct err *e)
 {
-    uint8_t item[64];
+    uint8_t item[64], serial[SERIAL_SIZE];
     struct writer w = WRITER_ARRAY(item);
-    bool held = rows_is_null(r, 1);
+    bool held = rows_is_null(r, 2);
+    if (!serial_of_row(rows_int(r, 0), rows_blob(r, 1), serial))
+        return err_set(e, ERR_SERIAL, "certificate %lld has no serial number", (long long)rows_int(r, 0));
     cbor_put_array(&w, 3);
-    cbor_put_bstr(&w, rows_blob(r, 0));
-    cbor_put_int(&w, held ? rows_int(r, 4) : rows_int(r, 1));
-    cbor_put_int(&w, held ? 6 : revocation_reason_is_final((int)rows_int(r, 2)) ? rows_int(r, 2) : 0);
+    cbor_put_bstr(&w, SLICE_ARRAY(serial));
+    cbor_put_int(&w, held ? rows_int(r, 4) : rows_int(r, 2));
+    cbor_put_int(&w, held ? 6 : revocation_reason_is_final((int)rows_int(r, 3)) ? rows_int(r, 3) : 0);
     buf_put(items, writer_slice(&w));
+    return true;
 }
 
 /* Streams the shard's entries to the signer, which checks them against what it knows. */
@@ -94,7 +97,8 @@ static bool stream_crl(struct app *app, struct db *db, uint8_t node, uint16_t sh
     if (!db_query(db, &sql_entries, args, 2, &r, e))
         return false;
     while (rows_next(&r, e)) {
-        put_entry(&items, &r);
+        if (!put_entry(&items, &r, e))
+            return false;
         ++*entries;
         if (++n == ENTRIES_A_PART) {
             if (!send_part(app, node, shard, url, true, n, &items, out, e))

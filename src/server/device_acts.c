@@ -57,7 +57,17 @@ bool device_prepare(struct app *app, struct device_new *d, struct err *e)
     return !d->claim_wanted || ask_claim(app, d, e);
 }
 
-static bool record_claim(struct tx *tx, const struct device_new *d, const char *who, struct err *e)
+static void put_claim(const struct device_new *d, struct value *cols)
+{
+    cols[DEVICE_CLAIM_DIGEST] = value_blob(SLICE_ARRAY(d->digest));
+    cols[DEVICE_CLAIM_NONCE] = value_blob(SLICE_ARRAY(d->nonce));
+    cols[DEVICE_CLAIM_EXPIRES_AT] = value_int(d->claim_expires_at);
+    cols[DEVICE_CLAIM_USED_AT] = cols[DEVICE_CLAIM_SPKI64] = value_null();
+}
+
+/* `change` NULL: the device's row has the claim already. */
+static bool record_claim(struct tx *tx, const struct device_new *d, const char *who, const struct change *change,
+                         struct err *e)
 {
     uint8_t fields[512];
     struct event ev;
@@ -66,14 +76,8 @@ static bool record_claim(struct tx *tx, const struct device_new *d, const char *
     event_set_text(&draft, "device", d->id);
     event_set_bytes(&draft, "digest", SLICE_ARRAY(d->digest));
     event_set_int(&draft, "expires_at", d->claim_expires_at);
-    const struct value cols[CLAIM_COLS] = {
-        [CLAIM_DEVICE] = value_text(d->id),
-        [CLAIM_NONCE] = value_blob(SLICE_ARRAY(d->nonce)),
-        [CLAIM_EXPIRES_AT] = value_int(d->claim_expires_at),
-        [CLAIM_DIGEST] = value_blob(SLICE_ARRAY(d->digest)),
-    };
-    const struct change change = {.table = &table_claim, .cols = cols};
-    return event_make(&draft, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
+    return event_make(&draft, NULL, fields, sizeof fields, &ev, e) &&
+           tx_record(tx, &ev, change, change ? 1 : 0, NULL, e);
 }
 
 static const struct sql sql_models = {"SELECT name FROM model ORDER BY name LIMIT 1000"};
@@ -158,12 +162,14 @@ static bool record_device(struct tx *tx, const struct device_new *d, const char 
     event_set_text(&draft, "state", device_state_name(DEVICE_CLAIMED));
     event_set_text(&draft, "owner", d->owner);
     event_set_slice(&draft, "tags", d->tags);
-    const struct value cols[DEVICE_COLS] = {
+    struct value cols[DEVICE_COLS] = {
         [DEVICE_ID] = value_text(d->id),         [DEVICE_MODEL] = value_text(d->model),
         [DEVICE_SERIAL] = value_text(d->serial), [DEVICE_STATE] = value_int(DEVICE_CLAIMED),
         [DEVICE_OWNER] = value_text(d->owner),   [DEVICE_CREATED_AT] = value_int(now),
         [DEVICE_UPDATED_AT] = value_int(now),    [DEVICE_TAGS] = tags,
     };
+    if (d->claim_wanted)
+        put_claim(d, cols);
     const struct change change = {.table = &table_device, .cols = cols};
     return event_make(&draft, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
 }
@@ -187,7 +193,7 @@ static bool run_add(struct tx *tx, struct job *job, struct err *e)
             continue;
         if (d->model_made && !record_model(tx, d->model, j->who, e))
             return false;
-        if (!record_device(tx, d, j->who, e) || (d->claim_wanted && !record_claim(tx, d, j->who, e)))
+        if (!record_device(tx, d, j->who, e) || (d->claim_wanted && !record_claim(tx, d, j->who, NULL, e)))
             return false;
     }
     return true;
@@ -203,11 +209,19 @@ static bool run_claim(struct tx *tx, struct job *job, struct err *e)
 {
     struct add_job *j = (struct add_job *)job;
     struct device_row dev;
+    struct value cols[DEVICE_COLS];
+    const struct value key = value_text(j->d->id);
+    const struct change change = {.table = &table_device, .cols = cols};
+    AUTO(rows_close) struct rows r = {0};
     if (!device_row_read(tx_db(tx), j->d->id, &dev, e))
         return false;
     if (device_state_is_permanent(dev.state))
         return err_set(e, ERR_TOMBSTONE, "device %s is %s", dev.id, device_state_name(dev.state));
-    return record_claim(tx, j->d, j->who, e);
+    if (!row_read(tx_db(tx), &table_device, &key, &r, e))
+        return false;
+    row_values(&r, &table_device, cols);
+    put_claim(j->d, cols);
+    return record_claim(tx, j->d, j->who, &change, e);
 }
 
 bool device_claim(struct app *app, struct device_new *d, const char *who, struct err *e)
@@ -234,13 +248,13 @@ static bool change_cert(struct tx *tx, const struct rows *row, enum mark_kind ki
     struct value cols[CERTIFICATE_COLS];
     struct event_draft d = event_draft_of(types[kind]);
     row_values(row, &table_certificate, cols);
-    struct slice serial = cols[CERTIFICATE_SERIAL].s;
-    if (m->n == MARKS_MAX || serial.n != SERIAL_SIZE)
+    if (m->n == MARKS_MAX)
         return err_set(e, ERR_LIMIT, "more than %d certificates of one subject", MARKS_MAX);
+    m->v[m->n] = (struct feed_mark){.kind = kind, .reason = reason};
+    if (!serial_of_row(cols[CERTIFICATE_ID].i, cols[CERTIFICATE_TAIL].s, m->v[m->n++].serial))
+        return err_set(e, ERR_SERIAL, "certificate %lld has no serial number", (long long)cols[CERTIFICATE_ID].i);
     event_set_text(&d, "who", who);
     event_set_slice(&d, "subject", cols[CERTIFICATE_SUBJECT].s);
-    event_set_int(&d, "cert", cols[CERTIFICATE_ID].i);
-    event_set_bytes(&d, "serial", serial);
     event_set_text(&d, "why", why);
     if (kind == MARK_REVOKE) {
         event_set_text(&d, "reason", revocation_reason_name(reason));
@@ -249,8 +263,6 @@ static bool change_cert(struct tx *tx, const struct rows *row, enum mark_kind ki
         cols[CERTIFICATE_REASON] = value_int(reason);
     }
     cols[CERTIFICATE_HOLD] = value_int(kind == MARK_HOLD);
-    m->v[m->n] = (struct feed_mark){.kind = kind, .reason = reason};
-    memcpy(m->v[m->n++].serial, serial.p, SERIAL_SIZE);
     const struct change change = {.table = &table_certificate, .cols = cols};
     return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
 }

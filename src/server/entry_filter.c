@@ -223,7 +223,8 @@ static bool scan_range(struct scan *s, int64_t from, int64_t to, struct err *e)
         if (s->enough || rows_is_null(&r, 3) || !entry_read_payload(rows_blob(&r, 3), &p, &ignored) ||
             !is_named((unsigned)rows_int(&r, 2), p.fields, s->subject))
             continue;
-        const struct entry_found f = {entry_seq(rows_int(&r, 0)), rows_int(&r, 1), (unsigned)rows_int(&r, 2), p.fields};
+        const struct entry_found f = {entry_seq(rows_int(&r, 0)), rows_int(&r, 1), (unsigned)rows_int(&r, 2), p.fields,
+                                      &p};
         s->enough = !s->visit(s->ctx, &f);
     }
     return s->enough || e->code == ERR_NONE;

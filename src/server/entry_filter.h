@@ -8,6 +8,7 @@
 #ifndef KITH_SERVER_ENTRY_FILTER_H
 #define KITH_SERVER_ENTRY_FILTER_H
 
+#include "ledger/entry.h"
 #include "model/event.h"
 #include "server/app.h"
 
@@ -15,7 +16,8 @@ struct entry_found {
     uint64_t seq;
     int64_t time_ms;
     unsigned type;
-    struct slice fields; /* borrowed during the call */
+    struct slice fields; /* borrowed during the call, as is what follows */
+    const struct entry_payload *payload;
 };
 /* false: enough. */
 typedef bool entry_visit(void *ctx, const struct entry_found *f);

@@ -214,7 +214,7 @@ void feed_state_send(const struct feed_state *s, const char *since, const char *
                       .kind = FEED_ROW, .key = s->sets[i].key, .revoked = s->sets[i].revoked, .held = s->sets[i].held});
 }
 
-static const struct sql sql_withdrawn = {"SELECT id, serial, reason, revoked_at, hold FROM certificate WHERE "
+static const struct sql sql_withdrawn = {"SELECT id, serial_tail, reason, revoked_at, hold FROM certificate WHERE "
                                          "(revoked_at IS NOT NULL OR hold = 1) AND not_after >= $1"};
 
 static bool in_set(struct slice set, uint32_t index)
@@ -225,7 +225,7 @@ static bool in_set(struct slice set, uint32_t index)
 }
 
 static const struct sql sql_released = {
-    "SELECT serial FROM certificate WHERE id = $1 AND hold = 0 AND revoked_at IS NULL"};
+    "SELECT serial_tail FROM certificate WHERE id = $1 AND hold = 0 AND revoked_at IS NULL"};
 
 /* The signer holds it and the database does not: the word was lost on its way. */
 static bool find_released(const struct feed_set *set, struct db *db, struct feed_hub *h, struct err *e)
@@ -248,9 +248,8 @@ static bool find_released(const struct feed_set *set, struct db *db, struct feed
                 return false;
             continue;
         }
-        if (rows_blob(&r, 0).n != SERIAL_SIZE)
+        if (!serial_of_row(args[0].i, rows_blob(&r, 0), m.serial))
             continue;
-        memcpy(m.serial, rows_blob(&r, 0).p, SERIAL_SIZE);
         feed_hub_mark(h, &m, 1);
     }
     return true;
@@ -267,12 +266,10 @@ bool feed_state_missing(const struct feed_state *s, struct db *db, int64_t now, 
         const struct feed_set *set =
             find_set(s, (struct feed_key){.issuer = at.issuer, .node = at.node, .shard = at.shard});
         bool revoked = !rows_is_null(&r, 3);
-        struct slice serial = rows_blob(&r, 1);
-        if (at.issuer != ISSUER_ISSUING || serial.n != SERIAL_SIZE ||
+        struct feed_mark m = {.kind = revoked ? MARK_REVOKE : MARK_HOLD, .reason = (int)rows_int(&r, 2)};
+        if (at.issuer != ISSUER_ISSUING || !serial_of_row(rows_int(&r, 0), rows_blob(&r, 1), m.serial) ||
             (set && in_set(revoked ? set->revoked : set->held, at.index)))
             continue;
-        struct feed_mark m = {.kind = revoked ? MARK_REVOKE : MARK_HOLD, .reason = (int)rows_int(&r, 2)};
-        memcpy(m.serial, serial.p, SERIAL_SIZE);
         feed_hub_mark(h, &m, 1);
     }
     rows_close(&r);

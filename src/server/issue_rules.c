@@ -6,6 +6,7 @@
 #include "keys/crypto.h"
 #include "keys/key.h"
 #include "model/serial.h"
+#include "server/der_store.h"
 #include "server/issuer.h"
 #include "server/records.h"
 #include "server/unanswered.h"
@@ -15,9 +16,9 @@
 #define REPEAT_S        86400 /* the same request gets the same answer for a day */
 #define DEFAULT_PROFILE "ldevid"
 
-static const struct sql sql_repeat = {"SELECT der FROM certificate WHERE spki64 = $1 AND spki = $2 AND subject = $3 "
-                                      "AND issued_at > $4 AND revoked_at IS NULL AND hold = 0 "
-                                      "AND profile = $5 ORDER BY id DESC"};
+static const struct sql sql_repeat = {"SELECT base, der, id FROM certificate WHERE subject = $1 AND spki = $2 AND "
+                                      "issued_at > $3 AND revoked_at IS NULL AND hold = 0 AND profile = $4 "
+                                      "ORDER BY id DESC"};
 
 static bool is_claim(const struct issuance *is)
 {
@@ -48,33 +49,27 @@ static bool check_device(struct tx *tx, struct issuance *is, struct device_row *
 static bool find_repeat(struct tx *tx, struct issuance *is, struct err *e)
 {
     int64_t since = tx_now_ms(tx) / 1000 - REPEAT_S;
-    const struct value args[] = {value_int(spki64_of(is->spki_hash)), value_blob(SLICE_ARRAY(is->spki_hash)),
-                                 value_text(is->subject), value_int(since), value_text(is->profile)};
+    const struct value args[] = {value_text(is->subject), value_blob(SLICE_ARRAY(is->spki_hash)), value_int(since),
+                                 value_text(is->profile)};
     AUTO(rows_close) struct rows r = {0};
     if (!db_query_row(tx_db(tx), &sql_repeat, args, ARRAY_LEN(args), &r, e))
         return e->code == ERR_NONE;
-    struct slice der = rows_blob(&r, 0);
-    if (der.n > sizeof is->der)
-        return err_set(e, ERR_INTERNAL, "a stored certificate of %zu bytes", der.n);
-    memcpy(is->der, der.p, der.n);
-    is->der_n = der.n;
+    if (!der_store_unpack(is->app->ders, tx_db(tx), &r, 0, 1, is->der, &is->der_n, e))
+        return err_ctx(e, "certificate %lld", (long long)rows_int(&r, 2));
     is->repeated = true;
     return true;
 }
 
-static bool check_claim(struct tx *tx, struct issuance *is, struct err *e)
+static bool check_claim(struct tx *tx, struct issuance *is, const struct claim_row *c, struct err *e)
 {
-    struct claim_row c;
     uint8_t digest[SHA256_SIZE];
-    if (!claim_row_read(tx_db(tx), is->subject, &c, e))
-        return false;
     sha256(slice_str(is->claim), digest);
-    if (!c.found || !slice_eq_ct(SLICE_ARRAY(digest), SLICE_ARRAY(c.digest)))
+    if (!c->found || !slice_eq_ct(SLICE_ARRAY(digest), SLICE_ARRAY(c->digest)))
         return err_set(e, ERR_CLAIM, "the claim is not the one of device %s", is->subject);
-    memcpy(is->nonce, c.nonce, sizeof is->nonce);
-    is->claim_expires_at = c.expires_at;
-    if (c.used_at) {
-        bool same_key = memcmp(c.used_spki, is->spki_hash, SHA256_SIZE) == 0;
+    memcpy(is->nonce, c->nonce, sizeof is->nonce);
+    is->claim_expires_at = c->expires_at;
+    if (c->used) {
+        bool same_key = c->used_spki64 == spki64_of(is->spki_hash);
         if (same_key && !find_repeat(tx, is, e))
             return false;
         if (is->repeated)
@@ -87,19 +82,20 @@ static bool check_claim(struct tx *tx, struct issuance *is, struct err *e)
                 same_key ? "more than a day ago" : "with another key");
         return err_try(e, "kith device add --token makes a new claim for the device");
     }
-    if (tx_now_ms(tx) / 1000 > c.expires_at)
+    if (tx_now_ms(tx) / 1000 > c->expires_at)
         return err_set(e, ERR_CLAIM, "the claim of device %s has expired", is->subject);
     return true;
 }
 
-/* One key, one device. */
-static bool check_key(struct tx *tx, const struct issuance *is, struct err *e)
+/* One key, one device; *known: it is this device's already. */
+static bool check_key(struct tx *tx, const struct issuance *is, bool *known, struct err *e)
 {
-    char other[72];
-    if (!devkey_owner(tx_db(tx), is->spki_hash, other, sizeof other, e))
+    char owner[72];
+    if (!key_owner(tx_db(tx), is->spki_hash, owner, sizeof owner, e))
         return false;
-    if (other[0] && strcmp(other, is->subject) != 0)
+    if (owner[0] && strcmp(owner, is->subject) != 0)
         return err_set(e, ERR_KEY_TAKEN, "this key belongs to another device");
+    *known = owner[0] != 0;
     return true;
 }
 
@@ -119,108 +115,103 @@ const char *cert_subject_name(enum cert_subject k)
     return names[k];
 }
 
-static void draft_issued(const struct issuance *is, const struct cert *c, int64_t id, const uint8_t digest[SHA256_SIZE],
-                         struct event_draft *d)
+/* Who acts is mostly the subject itself. */
+static void set_subject(const struct issuance *is, const char *who, struct event_draft *d)
+{
+    const char *kind = cert_subject_name(is->kind);
+    size_t n = strlen(kind);
+    bool self = strncmp(who, kind, n) == 0 && who[n] == ':' && strcmp(who + n + 1, is->subject) == 0;
+    event_set_text(d, "who", who);
+    event_set_text(d, "subject", self ? NULL : is->subject);
+}
+
+static void draft_issued(const struct issuance *is, bool same_key, struct event_draft *d)
 {
     bool renewed = is->authority == AUTHORITY_RENEWAL;
     *d = event_draft_of(renewed ? EVENT_CERT_RENEWED : EVENT_CERT_ISSUED);
-    event_set_text(d, "who", is->who);
+    set_subject(is, is->who, d);
     event_set_text(d, "via", is->via);
     event_set_text(d, "auth", authority_name(is->authority));
-    event_set_text(d, "subject", is->subject);
-    event_set_text(d, "subject_kind", cert_subject_name(is->kind));
-    event_set_text(d, "profile", is->profile);
-    event_set_int(d, "cert", id);
-    event_set_bytes(d, "serial", c->serial);
-    event_set_bytes(d, "spki", SLICE_ARRAY(is->spki_hash));
-    event_set_bytes(d, "digest", slice_of(digest, SHA256_SIZE));
-    event_set_text(d, "algorithm", key_type_name(key_type_of_spki(c->spki)));
-    event_set_text(d, "storage", "unknown");
-    event_set_text(d, "evidence", "none");
-    event_set_int(d, "not_before", c->not_before);
-    event_set_int(d, "not_after", c->not_after);
     if (renewed)
-        event_set_flag(d, "same_key", false);
+        event_set_flag(d, "same_key", same_key);
 }
 
 /* The state changed while the signer signed: the certificate is recorded as revoked and never delivered. */
-static bool store_void(struct tx *tx, struct issuance *is, const struct cert *c, struct value *cert,
-                       const uint8_t *digest, const char *why, struct err *e)
+static bool store_void(struct tx *tx, struct issuance *is, struct value *cert, const uint8_t *digest, const char *why,
+                       struct err *e)
 {
     uint8_t fields[512];
     struct event ev;
     struct event_draft d = event_draft_of(EVENT_CERT_VOID);
-    event_set_text(&d, "who", "system:server");
-    event_set_text(&d, "subject", is->subject);
-    event_set_int(&d, "cert", cert[CERTIFICATE_ID].i);
-    event_set_bytes(&d, "serial", c->serial);
-    event_set_bytes(&d, "digest", slice_of(digest, SHA256_SIZE));
+    set_subject(is, "system:server", &d);
     event_set_text(&d, "why", why);
     cert[CERTIFICATE_REVOKED_AT] = value_int(tx_now_ms(tx) / 1000);
     cert[CERTIFICATE_REASON] = value_int(5);
+    cert[CERTIFICATE_SPKI64] = value_null();
     const struct change change = {.table = &table_certificate, .cols = cert};
     return event_make(&d, digest, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
 }
 
 /* The rows that change with a certificate. */
 struct storing {
-    struct value cert[CERTIFICATE_COLS], devkey[DEVKEY_COLS], claim[CLAIM_COLS], device[DEVICE_COLS];
-    struct rows claim_rows, device_rows;
-    struct change changes[4];
+    struct value cert[CERTIFICATE_COLS], device[DEVICE_COLS];
+    uint8_t packed[DER_STORE_MAX];
+    struct rows device_rows;
+    struct change changes[2];
     size_t n;
+    bool same_key;
 };
 
 static void storing_close(struct storing *s)
 {
-    rows_close(&s->claim_rows);
     rows_close(&s->device_rows);
 }
 
-static void cert_values(const struct issuance *is, const struct cert *c, int64_t id, int64_t now, struct storing *s)
+static void cert_values(struct issuance *is, const struct cert *c, int64_t id, const struct serial *serial, int64_t now,
+                        struct storing *s)
 {
     struct value *v = s->cert;
     v[CERTIFICATE_ID] = value_int(id);
-    v[CERTIFICATE_SERIAL] = value_blob(c->serial);
+    v[CERTIFICATE_TAIL] = value_blob(SLICE_ARRAY(serial->tail));
     v[CERTIFICATE_SUBJECT] = value_text(is->subject);
     v[CERTIFICATE_SUBJECT_KIND] = value_int(is->kind);
     v[CERTIFICATE_PROFILE] = value_text(is->profile);
     v[CERTIFICATE_SPKI] = value_blob(SLICE_ARRAY(is->spki_hash));
-    v[CERTIFICATE_SPKI64] = value_int(spki64_of(is->spki_hash));
     v[CERTIFICATE_NOT_BEFORE] = value_int(c->not_before);
     v[CERTIFICATE_NOT_AFTER] = value_int(c->not_after);
     v[CERTIFICATE_HOLD] = value_int(0);
-    v[CERTIFICATE_DER] = value_blob(c->der);
     v[CERTIFICATE_ISSUED_AT] = value_int(now);
+    der_store_pack(is->app->ders, is->profile, is->spki_n, c->der, s->packed, &v[CERTIFICATE_BASE],
+                   &v[CERTIFICATE_DER]);
+    is->is_base = v[CERTIFICATE_BASE].type == VALUE_NULL;
     s->changes[s->n++] = (struct change){.table = &table_certificate, .cols = v};
 }
 
-/* The device's own rows: the key is its, the claim is used, it is active. */
-static bool device_values(struct tx *tx, const struct issuance *is, enum device_state state, int64_t now,
+/* What a device's certificate changes with it: the key is the device's, its claim is used, it is active. */
+static bool device_values(struct tx *tx, const struct issuance *is, const struct device_row *dev, int64_t now,
                           struct storing *s, struct err *e)
 {
     const struct value key = value_text(is->subject);
-    if (!check_key(tx, is, e))
+    if (!check_key(tx, is, &s->same_key, e))
         return false;
-    s->devkey[DEVKEY_SPKI] = value_blob(SLICE_ARRAY(is->spki_hash));
-    s->devkey[DEVKEY_DEVICE] = key;
-    s->devkey[DEVKEY_FIRST_AT] = value_int(now);
-    s->changes[s->n++] = (struct change){.table = &table_devkey, .cols = s->devkey};
-    if (is_claim(is)) {
-        if (!row_read(tx_db(tx), &table_claim, &key, &s->claim_rows, e))
-            return e->code ? false : err_set(e, ERR_CLAIM, "the claim was withdrawn");
-        if (!rows_is_null(&s->claim_rows, CLAIM_USED_AT))
-            return err_set(e, ERR_CLAIM_USED, "the claim of device %s was used meanwhile", is->subject);
-        row_values(&s->claim_rows, &table_claim, s->claim);
-        s->claim[CLAIM_USED_AT] = value_int(now);
-        s->claim[CLAIM_USED_SPKI] = value_blob(SLICE_ARRAY(is->spki_hash));
-        s->changes[s->n++] = (struct change){.table = &table_claim, .cols = s->claim};
-    }
-    if (state != DEVICE_CLAIMED)
+    if (!s->same_key)
+        s->cert[CERTIFICATE_SPKI64] = value_int(spki64_of(is->spki_hash));
+    if (is_claim(is) && !dev->claim.found)
+        return err_set(e, ERR_CLAIM, "the claim was withdrawn");
+    if (is_claim(is) && dev->claim.used)
+        return err_set(e, ERR_CLAIM_USED, "the claim of device %s was used meanwhile", is->subject);
+    if (!is_claim(is) && dev->state != DEVICE_CLAIMED)
         return true;
     if (!row_read(tx_db(tx), &table_device, &key, &s->device_rows, e))
         return e->code ? false : err_set(e, ERR_NOTFOUND, "device %s is gone", is->subject);
     row_values(&s->device_rows, &table_device, s->device);
-    s->device[DEVICE_STATE] = value_int(DEVICE_ACTIVE);
+    if (is_claim(is)) {
+        s->device[DEVICE_CLAIM_USED_AT] = value_int(now);
+        s->device[DEVICE_CLAIM_SPKI64] = value_int(spki64_of(is->spki_hash));
+        s->device[DEVICE_CLAIM_NONCE] = value_null();
+    }
+    if (dev->state == DEVICE_CLAIMED)
+        s->device[DEVICE_STATE] = value_int(DEVICE_ACTIVE);
     s->device[DEVICE_UPDATED_AT] = value_int(now);
     s->changes[s->n++] = (struct change){.table = &table_device, .cols = s->device};
     return true;
@@ -239,14 +230,14 @@ bool issue_store(struct tx *tx, struct issuance *is, struct err *e)
     sha256(der, digest);
     int64_t now = tx_now_ms(tx) / 1000, id = serial_cert_id(&serial);
     is->cert_id = id;
-    cert_values(is, &c, id, now, &s);
+    cert_values(is, &c, id, &serial, now, &s);
     err_clear(&is->voided);
     if (is->kind == CERT_DEVICE &&
-        (!check_device(tx, is, &dev, &is->voided) || !device_values(tx, is, dev.state, now, &s, &is->voided)))
-        return store_void(tx, is, &c, s.cert, digest, is->voided.what, e);
+        (!check_device(tx, is, &dev, &is->voided) || !device_values(tx, is, &dev, now, &s, &is->voided)))
+        return store_void(tx, is, s.cert, digest, is->voided.what, e);
     struct event ev;
     struct event_draft d;
-    draft_issued(is, &c, id, digest, &d);
+    draft_issued(is, s.same_key, &d);
     is->marks_n = 0;
     crash_point("server.storing");
     return event_make(&d, digest, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, s.changes, s.n, NULL, e) &&
@@ -257,7 +248,7 @@ bool issue_store(struct tx *tx, struct issuance *is, struct err *e)
 /* ---- the first transaction ---- */
 
 /* Signed before, and the answer was lost: it counts from now on, as if it had just been stored. */
-static bool deliver(struct tx *tx, struct issuance *is, int64_t id, enum device_state state, struct err *e)
+static bool deliver(struct tx *tx, struct issuance *is, int64_t id, const struct device_row *dev, struct err *e)
 {
     uint8_t fields[512];
     struct event ev;
@@ -267,25 +258,20 @@ static bool deliver(struct tx *tx, struct issuance *is, int64_t id, enum device_
     if (!row_read(tx_db(tx), &table_certificate, &key, &row, e))
         return false;
     row_values(&row, &table_certificate, s.cert);
-    struct slice serial = s.cert[CERTIFICATE_SERIAL].s, der = s.cert[CERTIFICATE_DER].s;
-    if (serial.n != SERIAL_SIZE || der.n > sizeof is->der)
-        return err_set(e, ERR_INTERNAL, "a stored certificate of %zu bytes", der.n);
+    is->marks[0] = (struct feed_mark){.kind = MARK_RELEASE};
+    is->marks_n = 1;
+    if (!serial_of_row(id, s.cert[CERTIFICATE_TAIL].s, is->marks[0].serial))
+        return err_set(e, ERR_SERIAL, "certificate %lld has no serial number", (long long)id);
+    if (!der_store_unpack(is->app->ders, tx_db(tx), &row, CERTIFICATE_BASE, CERTIFICATE_DER, is->der, &is->der_n, e))
+        return err_ctx(e, "certificate %lld", (long long)id);
     s.cert[CERTIFICATE_HOLD] = value_int(0);
     s.changes[s.n++] = (struct change){.table = &table_certificate, .cols = s.cert};
     struct event_draft d = event_draft_of(EVENT_CERT_DELIVERED);
-    event_set_text(&d, "who", is->who);
-    event_set_text(&d, "subject", is->subject);
-    event_set_int(&d, "cert", id);
-    event_set_bytes(&d, "serial", serial);
-    is->marks[0] = (struct feed_mark){.kind = MARK_RELEASE};
-    is->marks_n = 1;
-    memcpy(is->marks[0].serial, serial.p, SERIAL_SIZE);
-    memcpy(is->der, der.p, der.n);
-    is->der_n = der.n;
+    set_subject(is, is->who, &d);
     is->cert_id = id;
     is->repeated = is->delivered = true;
     crash_point("server.delivering");
-    return device_values(tx, is, state, tx_now_ms(tx) / 1000, &s, e) &&
+    return device_values(tx, is, dev, tx_now_ms(tx) / 1000, &s, e) &&
            event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, s.changes, s.n, NULL, e) &&
            unanswered_forget(tx, id, e);
 }
@@ -294,18 +280,19 @@ bool issue_reserve(struct tx *tx, struct issuance *is, struct err *e)
 {
     struct device_row dev;
     int64_t waiting;
+    bool known;
     is->repeated = is->delivered = false;
     is->marks_n = 0;
     if (is->kind != CERT_DEVICE)
         return true;
-    if (!check_device(tx, is, &dev, e) || (is_claim(is) && !check_claim(tx, is, e)))
+    if (!check_device(tx, is, &dev, e) || (is_claim(is) && !check_claim(tx, is, &dev.claim, e)))
         return false;
     if (!is->repeated && !is_claim(is) && !find_repeat(tx, is, e))
         return false;
     if (is->repeated)
         return true;
-    return check_key(tx, is, e) &&
+    return check_key(tx, is, &known, e) &&
            reservations_take(issuer_get0_reservations(is->app->issuer), &is->reservation, is->subject, is->spki_hash,
                              e) &&
-           unanswered_find(tx, is, &waiting, e) && (!waiting || deliver(tx, is, waiting, dev.state, e));
+           unanswered_find(tx, is, &waiting, e) && (!waiting || deliver(tx, is, waiting, &dev, e));
 }

@@ -158,6 +158,8 @@ static void stored(struct job *job, const struct err *e)
 {
     struct issuance *is = (struct issuance *)job;
     crash_point("server.stored");
+    if (!e && is->is_base)
+        der_store_offer(is->app->ders, is->profile, is->spki_n, is->cert_id, slice_of(is->der, is->der_n));
     if (!e && is->voided.code) {
         mark_voided(is);
         e = &is->voided;

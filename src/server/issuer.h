@@ -9,10 +9,11 @@
 #include "ca/request.h"
 #include "model/device.h"
 #include "server/app.h"
+#include "server/der_store.h"
 #include "server/feed_hub.h"
 #include "server/reservations.h"
 
-#define ISSUANCE_DER_MAX   4096
+#define ISSUANCE_DER_MAX   DER_STORE_MAX
 #define ISSUANCE_SPKI_MAX  640
 #define ISSUANCE_SAN_MAX   512
 #define ISSUANCE_MARKS_MAX 4
@@ -47,6 +48,7 @@ struct issuance {
     bool quarantine; /* the model wants it if the claim comes with a second key */
     bool repeated;   /* der is what the same request got before */
     bool delivered;  /* and it was never answered: its hold is taken off */
+    bool is_base;    /* it was stored as it is: others may lean on it (server/der_store.h) */
     int64_t started_ms;
     struct err voided; /* set: signed, but the state had changed; recorded as revoked, never delivered */
 

@@ -234,8 +234,9 @@ static bool start(struct app *app, int local, struct err *e)
     if (found)
         LOG(&app->env, NOTICE, "server", "entered what was signed and never answered",
             log_int("things", (int64_t)found));
-    return issuer_new(app, &app->issuer, e) && feed_hub_new(app, &app->feed, e) && notary_new(app, &app->notary, e) &&
-           identity_renew(app, e) && api_start(app, e) && open_http(app, e) && listen_all(app, local, e);
+    return der_store_new(&app->ders, e) && issuer_new(app, &app->issuer, e) && feed_hub_new(app, &app->feed, e) &&
+           notary_new(app, &app->notary, e) && identity_renew(app, e) && api_start(app, e) && open_http(app, e) &&
+           listen_all(app, local, e);
 }
 
 /* The directory of a file, or of "sqlite:FILE"; NULL if it is neither. */

@@ -12,6 +12,21 @@ static void copy(char *dst, size_t cap, const char *src)
     snprintf(dst, cap, "%s", src);
 }
 
+static void take_claim(const struct rows *r, struct claim_row *out)
+{
+    struct slice digest = rows_blob(r, DEVICE_CLAIM_DIGEST), nonce = rows_blob(r, DEVICE_CLAIM_NONCE);
+    if (digest.n != sizeof out->digest)
+        return;
+    out->used = !rows_is_null(r, DEVICE_CLAIM_USED_AT);
+    out->found = out->used || nonce.n == sizeof out->nonce;
+    memcpy(out->digest, digest.p, digest.n);
+    if (nonce.n == sizeof out->nonce)
+        memcpy(out->nonce, nonce.p, nonce.n);
+    out->expires_at = rows_int(r, DEVICE_CLAIM_EXPIRES_AT);
+    out->used_at = rows_int(r, DEVICE_CLAIM_USED_AT);
+    out->used_spki64 = rows_int(r, DEVICE_CLAIM_SPKI64);
+}
+
 static void take_device(const struct rows *r, struct device_row *out)
 {
     *out = (struct device_row){.state = (enum device_state)rows_int(r, DEVICE_STATE),
@@ -23,6 +38,7 @@ static void take_device(const struct rows *r, struct device_row *out)
     copy(out->serial, sizeof out->serial, rows_text(r, DEVICE_SERIAL));
     copy(out->owner, sizeof out->owner, rows_text(r, DEVICE_OWNER));
     copy(out->lock_reason, sizeof out->lock_reason, rows_text(r, DEVICE_LOCK_REASON));
+    take_claim(r, &out->claim);
 }
 
 bool device_row_read(struct db *db, const char *id, struct device_row *out, struct err *e)
@@ -67,38 +83,16 @@ bool device_find(struct db *db, const char *id_or_serial, const char *model, con
     return !e->code && device_row_read(db, id, out, e);
 }
 
-static void copy_hash(uint8_t out[32], struct slice s)
-{
-    if (s.n == 32)
-        memcpy(out, s.p, 32);
-}
+static const struct sql sql_key = {"SELECT subject FROM certificate WHERE spki64 = $1"};
 
-bool claim_row_read(struct db *db, const char *device, struct claim_row *out, struct err *e)
-{
-    *out = (struct claim_row){0};
-    AUTO(rows_close) struct rows r = {0};
-    const struct value key = value_text(device);
-    if (!row_read(db, &table_claim, &key, &r, e))
-        return e->code == ERR_NONE;
-    struct slice nonce = rows_blob(&r, CLAIM_NONCE);
-    *out = (struct claim_row){.found = nonce.n == CLAIM_NONCE_SIZE,
-                              .expires_at = rows_int(&r, CLAIM_EXPIRES_AT),
-                              .used_at = rows_int(&r, CLAIM_USED_AT)};
-    if (out->found)
-        memcpy(out->nonce, nonce.p, nonce.n);
-    copy_hash(out->digest, rows_blob(&r, CLAIM_DIGEST));
-    copy_hash(out->used_spki, rows_blob(&r, CLAIM_USED_SPKI));
-    return true;
-}
-
-bool devkey_owner(struct db *db, const uint8_t spki_hash[32], char *out, size_t cap, struct err *e)
+bool key_owner(struct db *db, const uint8_t spki_hash[32], char *out, size_t cap, struct err *e)
 {
     out[0] = 0;
     AUTO(rows_close) struct rows r = {0};
-    const struct value key = value_blob(slice_of(spki_hash, 32));
-    if (!row_read(db, &table_devkey, &key, &r, e))
+    const struct value key = value_int(spki64_of(spki_hash));
+    if (!db_query_row(db, &sql_key, &key, 1, &r, e))
         return e->code == ERR_NONE;
-    copy(out, cap, rows_text(&r, DEVKEY_DEVICE));
+    copy(out, cap, rows_text(&r, 0));
     return true;
 }
 

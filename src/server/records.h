@@ -7,6 +7,12 @@
 #include "store/db.h"
 #include "store/tables.h"
 
+struct claim_row {
+    bool found, used;
+    uint8_t digest[32], nonce[CLAIM_NONCE_SIZE]; /* a claim that was used has no nonce any more */
+    int64_t expires_at, used_at, used_spki64;
+};
+
 struct device_row {
     char id[DEVICE_ID_SIZE + 1];
     char model[MODEL_NAME_MAX + 1], serial[DEVICE_SERIAL_MAX + 1], owner[OWNER_NAME_MAX + 1];
@@ -14,6 +20,7 @@ struct device_row {
     int64_t created_at, updated_at;
     bool locked;
     char lock_reason[128];
+    struct claim_row claim;
 };
 /* Errors: ERR_NOTFOUND. */
 MUST_USE bool device_row_read(struct db *db, const char *id, struct device_row *out, struct err *e);
@@ -21,15 +28,8 @@ MUST_USE bool device_row_read(struct db *db, const char *id, struct device_row *
 MUST_USE bool device_find(struct db *db, const char *id_or_serial, const char *model, const char *owner,
                           struct device_row *out, struct err *e);
 
-struct claim_row {
-    bool found;
-    uint8_t nonce[CLAIM_NONCE_SIZE], digest[32], used_spki[32];
-    int64_t expires_at, used_at;
-};
-MUST_USE bool claim_row_read(struct db *db, const char *device, struct claim_row *out, struct err *e);
-
-/* The device that this key belongs to, "" if none. */
-MUST_USE bool devkey_owner(struct db *db, const uint8_t spki_hash[32], char *out, size_t cap, struct err *e);
+/* The device that this key belongs to, "" if none: the first certificate with it says so. */
+MUST_USE bool key_owner(struct db *db, const uint8_t spki_hash[32], char *out, size_t cap, struct err *e);
 
 /* A text, number ("30") or truth value ("yes", "no") as text. */
 struct json;

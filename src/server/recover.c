@@ -98,17 +98,13 @@ static bool enter_cert(struct tx *tx, struct lost *l, struct err *e)
     struct event_draft d = event_draft_of(EVENT_CERT_UNANSWERED);
     event_set_text(&d, "who", "system:server");
     event_set_text(&d, "subject", subject);
-    event_set_int(&d, "cert", u.cert_id);
-    event_set_bytes(&d, "serial", c.serial);
-    event_set_bytes(&d, "digest", SLICE_ARRAY(l->ref));
     struct value cert[CERTIFICATE_COLS] = {
         [CERTIFICATE_ID] = value_int(u.cert_id),
-        [CERTIFICATE_SERIAL] = value_blob(c.serial),
+        [CERTIFICATE_TAIL] = value_blob(SLICE_ARRAY(s.tail)),
         [CERTIFICATE_SUBJECT] = value_text(subject),
         [CERTIFICATE_SUBJECT_KIND] = value_int(is_device ? CERT_DEVICE : CERT_SERVER),
         [CERTIFICATE_PROFILE] = value_text(profile),
         [CERTIFICATE_SPKI] = value_blob(SLICE_ARRAY(spki)),
-        [CERTIFICATE_SPKI64] = value_int(spki64_of(spki)),
         [CERTIFICATE_NOT_BEFORE] = value_int(c.not_before),
         [CERTIFICATE_NOT_AFTER] = value_int(c.not_after),
         [CERTIFICATE_HOLD] = value_int(wanted),

@@ -32,7 +32,6 @@ static bool is_superseded(struct tx *tx, const char *subject, int64_t cert_id, i
 bool unanswered_is_wanted(struct tx *tx, const struct unanswered *u, bool *wanted, struct err *e)
 {
     struct device_row dev;
-    struct claim_row claim;
     uint8_t nonce[SHA256_SIZE];
     bool superseded;
     *wanted = false;
@@ -44,10 +43,8 @@ bool unanswered_is_wanted(struct tx *tx, const struct unanswered *u, bool *wante
     if (!may || u->at <= tx_now_ms(tx) / 1000 - GRACE_S)
         return true;
     if (u->authority == AUTHORITY_CLAIM) {
-        if (!claim_row_read(tx_db(tx), u->subject, &claim, e))
-            return false;
-        sha256(SLICE_ARRAY(claim.nonce), nonce);
-        if (!claim.found || claim.used_at || !slice_eq(SLICE_ARRAY(nonce), u->credential))
+        sha256(SLICE_ARRAY(dev.claim.nonce), nonce);
+        if (!dev.claim.found || dev.claim.used || !slice_eq(SLICE_ARRAY(nonce), u->credential))
             return true;
     }
     if (!is_superseded(tx, u->subject, u->cert_id, u->at, &superseded, e))
@@ -104,20 +101,16 @@ static bool revoke_one(struct tx *tx, int64_t id, const char *why, struct feed_m
     if (!row_read(tx_db(tx), &table_certificate, &key, &row, e))
         return false;
     row_values(&row, &table_certificate, cols);
-    struct slice serial = cols[CERTIFICATE_SERIAL].s;
-    if (serial.n != SERIAL_SIZE)
-        return err_set(e, ERR_INTERNAL, "a serial number of %zu bytes", serial.n);
+    *m = (struct feed_mark){.kind = MARK_REVOKE, .reason = SUPERSEDED};
+    if (!serial_of_row(id, cols[CERTIFICATE_TAIL].s, m->serial))
+        return err_set(e, ERR_SERIAL, "certificate %lld has no serial number", (long long)id);
     event_set_text(&d, "who", "system:server");
     event_set_slice(&d, "subject", cols[CERTIFICATE_SUBJECT].s);
-    event_set_int(&d, "cert", id);
-    event_set_bytes(&d, "serial", serial);
     event_set_text(&d, "reason", revocation_reason_name(SUPERSEDED));
     event_set_text(&d, "why", why);
     cols[CERTIFICATE_REVOKED_AT] = value_int(tx_now_ms(tx) / 1000);
     cols[CERTIFICATE_REASON] = value_int(SUPERSEDED);
     cols[CERTIFICATE_HOLD] = value_int(0);
-    *m = (struct feed_mark){.kind = MARK_REVOKE, .reason = SUPERSEDED};
-    memcpy(m->serial, serial.p, SERIAL_SIZE);
     const struct change change = {.table = &table_certificate, .cols = cols};
     return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e) &&
            unanswered_forget(tx, id, e);

@@ -39,26 +39,20 @@ const struct table table_device = {2, "device", COLUMNS(
     [DEVICE_ID] = TEXT("id"), [DEVICE_MODEL] = TEXT("model"), [DEVICE_SERIAL] = TEXT("serial"),
     [DEVICE_STATE] = INT("state"), [DEVICE_OWNER] = TEXT_NULL("owner"), [DEVICE_CREATED_AT] = INT("created_at"),
     [DEVICE_UPDATED_AT] = INT("updated_at"), [DEVICE_TAGS] = TEXT_NULL("tags"),
-    [DEVICE_LOCK_REASON] = TEXT_NULL("lock_reason"),
+    [DEVICE_LOCK_REASON] = TEXT_NULL("lock_reason"), [DEVICE_CLAIM_DIGEST] = BLOB_NULL("claim_digest"),
+    [DEVICE_CLAIM_NONCE] = BLOB_NULL("claim_nonce"), [DEVICE_CLAIM_EXPIRES_AT] = INT_NULL("claim_expires_at"),
+    [DEVICE_CLAIM_USED_AT] = INT_NULL("claim_used_at"), [DEVICE_CLAIM_SPKI64] = INT_NULL("claim_spki64"),
 ), DEVICE_COLS, 1, true};
 
 const struct table table_certificate = {3, "certificate", COLUMNS(
-    [CERTIFICATE_ID] = INT("id"), [CERTIFICATE_SERIAL] = BLOB("serial"), [CERTIFICATE_SUBJECT] = TEXT_NULL("subject"),
+    [CERTIFICATE_ID] = INT("id"), [CERTIFICATE_TAIL] = BLOB("serial_tail"), [CERTIFICATE_SUBJECT] = TEXT_NULL("subject"),
     [CERTIFICATE_SUBJECT_KIND] = INT("subject_kind"), [CERTIFICATE_PROFILE] = TEXT("profile"),
-    [CERTIFICATE_SPKI] = BLOB("spki"), [CERTIFICATE_SPKI64] = INT("spki64"),
+    [CERTIFICATE_SPKI] = BLOB("spki"), [CERTIFICATE_SPKI64] = INT_NULL("spki64"),
     [CERTIFICATE_NOT_BEFORE] = INT("not_before"), [CERTIFICATE_NOT_AFTER] = INT("not_after"),
     [CERTIFICATE_REVOKED_AT] = INT_NULL("revoked_at"), [CERTIFICATE_REASON] = INT_NULL("reason"),
-    [CERTIFICATE_HOLD] = INT("hold"), [CERTIFICATE_DER] = BLOB("der"), [CERTIFICATE_ISSUED_AT] = INT("issued_at"),
+    [CERTIFICATE_HOLD] = INT("hold"), [CERTIFICATE_BASE] = INT_NULL("base"), [CERTIFICATE_DER] = BLOB("der"),
+    [CERTIFICATE_ISSUED_AT] = INT("issued_at"),
 ), CERTIFICATE_COLS, 1, true};
-
-const struct table table_claim = {4, "claim", COLUMNS(
-    [CLAIM_DEVICE] = TEXT("device"), [CLAIM_NONCE] = BLOB("nonce"), [CLAIM_EXPIRES_AT] = INT("expires_at"),
-    [CLAIM_DIGEST] = BLOB("digest"), [CLAIM_USED_AT] = INT_NULL("used_at"), [CLAIM_USED_SPKI] = BLOB_NULL("used_spki"),
-), CLAIM_COLS, 1, true};
-
-const struct table table_devkey = {5, "devkey", COLUMNS(
-    [DEVKEY_SPKI] = BLOB("spki"), [DEVKEY_DEVICE] = TEXT("device"), [DEVKEY_FIRST_AT] = INT("first_at"),
-), DEVKEY_COLS, 1, true};
 
 const struct table table_operator = {6, "operator", COLUMNS(
     [OPERATOR_NAME] = TEXT("name"), [OPERATOR_ROLE] = TEXT("role"), [OPERATOR_SPKI] = BLOB_NULL("spki"),
@@ -121,9 +115,9 @@ const struct table table_log = {50, "log", COLUMNS(
 /* clang-format on */
 
 const struct table *const tables_all[] = {
-    &table_model,   &table_device,       &table_certificate, &table_claim,       &table_devkey,       &table_operator,
-    &table_gateway, &table_anchor,       &table_setting,     &table_gateway_ack, &table_journal_mark, &table_checkpoint,
-    &table_note,    &table_entry_filter, &table_unanswered,  &table_entry,       &table_tile,         &table_log,
+    &table_model,      &table_device,      &table_certificate,  &table_operator,   &table_gateway, &table_anchor,
+    &table_setting,    &table_gateway_ack, &table_journal_mark, &table_checkpoint, &table_note,    &table_entry_filter,
+    &table_unanswered, &table_entry,       &table_tile,         &table_log,
 };
 const size_t tables_n = ARRAY_LEN(tables_all);
 
@@ -156,24 +150,21 @@ static const char *const migrations[] = {
 
     "CREATE TABLE device (id TEXT NOT NULL, model TEXT NOT NULL, serial TEXT NOT NULL, state BIGINT NOT NULL, owner "
     "TEXT,"
-    " created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, tags TEXT, lock_reason TEXT, PRIMARY KEY (id)) WITHOUT "
-    "ROWID;"
+    " created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL, tags TEXT, lock_reason TEXT,"
+    " claim_digest BLOB, claim_nonce BLOB, claim_expires_at BIGINT, claim_used_at BIGINT, claim_spki64 BIGINT,"
+    " PRIMARY KEY (id)) WITHOUT ROWID;"
     "CREATE UNIQUE INDEX device_serial ON device (serial, model);"
     "CREATE INDEX device_owner ON device (owner, id) WHERE owner IS NOT NULL;"
 
-    "CREATE TABLE certificate (id INTEGER PRIMARY KEY NOT NULL, serial BLOB NOT NULL, subject TEXT,"
-    " subject_kind BIGINT NOT NULL, profile TEXT NOT NULL, spki BLOB NOT NULL, spki64 BIGINT NOT NULL,"
+    "CREATE TABLE certificate (id INTEGER PRIMARY KEY NOT NULL, serial_tail BLOB NOT NULL, subject TEXT,"
+    " subject_kind BIGINT NOT NULL, profile TEXT NOT NULL, spki BLOB NOT NULL, spki64 BIGINT,"
     " not_before BIGINT NOT NULL, not_after BIGINT NOT NULL, revoked_at BIGINT, reason BIGINT, hold BIGINT NOT NULL,"
-    " der BLOB NOT NULL, issued_at BIGINT NOT NULL);"
+    " base BIGINT, der BLOB NOT NULL, issued_at BIGINT NOT NULL);"
     "CREATE INDEX certificate_subject ON certificate (subject);"
-    "CREATE INDEX certificate_spki64 ON certificate (spki64);"
+    "CREATE UNIQUE INDEX certificate_spki64 ON certificate (spki64) WHERE spki64 IS NOT NULL;"
     "CREATE INDEX certificate_revoked ON certificate (id) WHERE revoked_at IS NOT NULL;"
     "CREATE INDEX certificate_held ON certificate (id) WHERE hold = 1;"
 
-    "CREATE TABLE claim (device TEXT NOT NULL, nonce BLOB NOT NULL, expires_at BIGINT NOT NULL, digest BLOB NOT NULL,"
-    " used_at BIGINT, used_spki BLOB, PRIMARY KEY (device)) WITHOUT ROWID;"
-    "CREATE TABLE devkey (spki BLOB NOT NULL, device TEXT NOT NULL, first_at BIGINT NOT NULL, PRIMARY KEY (spki))"
-    " WITHOUT ROWID;"
     "CREATE TABLE operator (name TEXT NOT NULL, role TEXT NOT NULL, spki BLOB, cert_id BIGINT, added_at BIGINT NOT "
     "NULL,"
     " removed_at BIGINT, PRIMARY KEY (name));"

@@ -8,8 +8,8 @@
 #include "store/commit.h"
 
 /* Ledgered: change only through tx_record(). */
-extern const struct table table_model, table_device, table_certificate, table_claim, table_devkey, table_operator,
-    table_gateway, table_anchor, table_setting;
+extern const struct table table_model, table_device, table_certificate, table_operator, table_gateway, table_anchor,
+    table_setting;
 /* Scratch: tx_scratch(). */
 extern const struct table table_gateway_ack, table_journal_mark, table_checkpoint, table_note, table_entry_filter,
     table_unanswered;
@@ -27,36 +27,35 @@ enum {
     DEVICE_UPDATED_AT,
     DEVICE_TAGS,        /* JSON, null: none */
     DEVICE_LOCK_REASON, /* null: not locked */
+    /* its one-time claim, all null without one */
+    DEVICE_CLAIM_DIGEST, /* SHA-256 of the claim's text */
+    DEVICE_CLAIM_NONCE,  /* null from its use on */
+    DEVICE_CLAIM_EXPIRES_AT,
+    DEVICE_CLAIM_USED_AT, /* null: not used */
+    DEVICE_CLAIM_SPKI64,  /* spki64_of() the key that used it */
     DEVICE_COLS
 };
 enum cert_subject { CERT_DEVICE, CERT_GATEWAY, CERT_OPERATOR, CERT_SERVER, CERT_CA };
 enum {
-    CERTIFICATE_ID, /* issuer << 55 | node << 48 | shard << 32 | index (model/serial.h) */
-    CERTIFICATE_SERIAL,
+    CERTIFICATE_ID,           /* issuer << 55 | node << 48 | shard << 32 | index (model/serial.h) */
+    CERTIFICATE_TAIL,         /* the last 8 bytes of the serial number; the others are in the id (serial_of_row()) */
     CERTIFICATE_SUBJECT,      /* device id, or the gateway's, operator's, server's name; null: a CA's */
     CERTIFICATE_SUBJECT_KIND, /* enum cert_subject */
     CERTIFICATE_PROFILE,
-    CERTIFICATE_SPKI,   /* SHA-256 of the SubjectPublicKeyInfo */
-    CERTIFICATE_SPKI64, /* spki64_of() of it: what the index is on */
+    CERTIFICATE_SPKI, /* SHA-256 of the SubjectPublicKeyInfo */
+    /* spki64_of() it in a device's first certificate with this key, unique: one key, one device.  Null in those that come
+     * after it, in what was never delivered, and in those of others than devices. */
+    CERTIFICATE_SPKI64,
     CERTIFICATE_NOT_BEFORE,
     CERTIFICATE_NOT_AFTER,
     CERTIFICATE_REVOKED_AT, /* null: not revoked */
     CERTIFICATE_REASON,     /* RFC 5280 section 5.3.1, null as revoked_at */
     CERTIFICATE_HOLD,       /* 1: on hold */
+    CERTIFICATE_BASE, /* null: der is the certificate; else the one that it is compressed against (server/der_store.h) */
     CERTIFICATE_DER,
     CERTIFICATE_ISSUED_AT,
     CERTIFICATE_COLS
 };
-enum {
-    CLAIM_DEVICE,
-    CLAIM_NONCE,
-    CLAIM_EXPIRES_AT,
-    CLAIM_DIGEST, /* SHA-256 of the claim's text */
-    CLAIM_USED_AT,
-    CLAIM_USED_SPKI,
-    CLAIM_COLS
-};
-enum { DEVKEY_SPKI, DEVKEY_DEVICE, DEVKEY_FIRST_AT, DEVKEY_COLS }; /* one key, one device */
 enum {
     OPERATOR_NAME,
     OPERATOR_ROLE,
@@ -94,7 +93,7 @@ static inline uint64_t entry_seq(int64_t pos)
     return (uint64_t)pos & ((UINT64_C(1) << ENTRY_NODE_SHIFT) - 1);
 }
 
-/* The first 8 bytes of a SHA-256 as an integer for an index; compare the whole hash of what is found. */
+/* The first 8 bytes of a SHA-256 as an integer for an index.  (Two keys that agree in them are taken for one, and refused.) */
 int64_t spki64_of(const uint8_t spki[32]);
 
 extern const struct table *const tables_all[];

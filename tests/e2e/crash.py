@@ -131,7 +131,7 @@ def check(k, load):
     assert note.status == 200, f"no checkpoint: {note}"
     size = int(note.body.split(b"\n")[1])
     stored = {bytes(der): (revoked, subject) for der, revoked, subject in
-              k.rows("SELECT der, CASE WHEN hold = 1 THEN 1 ELSE revoked_at END, subject FROM certificate")}
+              k.rows("SELECT unpack(base, der), CASE WHEN hold = 1 THEN 1 ELSE revoked_at END, subject FROM certificate")}
     entered = {}
     leaves = k.leaves()
     assert len(leaves) >= size, "entries are missing"

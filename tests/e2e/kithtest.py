@@ -3,6 +3,7 @@
 Every server listens on loopback, on ports that were free, and is ended by its process id; every wait has a deadline."""
 import atexit
 import base64
+import ctypes
 import glob
 import http.client
 import json
@@ -51,6 +52,22 @@ def run(*argv, ok=True, seconds=60, text=True, **kw):
     if ok and p.returncode != 0:
         raise AssertionError(f"{' '.join(map(str, argv))}: exit {p.returncode}\n{p.stdout}\n{p.stderr}")
     return p
+
+
+def unpack(base, der):
+    """A stored certificate by doc/spec/ledger.md: `der` as it is, or a Zstandard frame with `base` as its dictionary."""
+    if base is None:
+        return der
+    zstd = ctypes.CDLL("libzstd.so.1")
+    for name in ("ZSTD_createDCtx", "ZSTD_decompress_usingDict"):
+        getattr(zstd, name).restype = ctypes.c_void_p
+    frame, out = b"\x28\xb5\x2f\xfd" + der, ctypes.create_string_buffer(4096)
+    size = ctypes.c_size_t
+    ctx = ctypes.c_void_p(zstd.ZSTD_createDCtx())
+    n = zstd.ZSTD_decompress_usingDict(ctx, out, size(len(out)), frame, size(len(frame)), base, size(len(base)))
+    zstd.ZSTD_freeDCtx(ctx)
+    assert n is not None and n <= len(out), "not a frame"
+    return out.raw[:n]
 
 
 class Answer:
@@ -347,7 +364,7 @@ class Kith:
         return p.returncode, p.stdout + p.stderr
 
     def entries(self):
-        """The log's entries as [(sequence number, time in ms, type, fields)], from an export."""
+        """The log's entries as [(sequence number, time in ms, type, fields by name)], from an export."""
         import cbor2
         path, names = self.export("entries.export"), event_fields()
         with open(path, "rb") as f:
@@ -363,8 +380,13 @@ class Kith:
                     decoder.decode()
                 leaf, _salt, payload = decoder.decode()
                 leaf = cbor2.loads(leaf)
-                fields = cbor2.loads(payload)[0] if payload else {}
-                out.append((seq, leaf[2], leaf[3], {names[leaf[3]][n]: v for n, v in fields.items()}))
+                fields, changes = cbor2.loads(payload) if payload else ({}, [])
+                fields = {names[leaf[3]][n]: v for n, v in fields.items()}
+                if 80 <= leaf[3] <= 87 and changes:  # what a certificate's entry does not say twice
+                    fields["cert"] = changes[0][1][0]
+                    if leaf[5]:
+                        fields["digest"] = leaf[5]
+                out.append((seq, leaf[2], leaf[3], fields))
         return out
 
     def leaves(self):
@@ -399,13 +421,16 @@ class Kith:
             run("sqlite3", "-cmd", ".timeout 10000", self.dir + "/data/kith.db", statement)
 
     def rows(self, sql):
-        """SQLite only."""
+        """SQLite only.  unpack(base, der) in it gives a certificate's DER."""
         import sqlite3
-        db = sqlite3.connect(f"file:{self.dir}/data/kith.db?mode=ro", uri=True, timeout=10)
+        db, other = (sqlite3.connect(f"file:{self.dir}/data/kith.db?mode=ro", uri=True, timeout=10) for _ in range(2))
+        base_of = lambda id: id and other.execute("SELECT der FROM certificate WHERE id = ?", (id,)).fetchone()[0]
+        db.create_function("unpack", 2, lambda base, der: unpack(base_of(base), der))
         try:
             return db.execute(sql).fetchall()
         finally:
             db.close()
+            other.close()
 
 
 def event_fields():

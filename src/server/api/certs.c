@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "server/api/api.h"
+#include "server/der_store.h"
 #include "server/device_acts.h"
 #include "server/gateways.h"
 #include "server/pem.h"
@@ -11,21 +12,23 @@
 
 #define LIST_MAX 1000
 
-static const struct sql sql_list = {"SELECT id, serial, subject, subject_kind, profile, not_before, not_after, "
+static const struct sql sql_list = {"SELECT id, serial_tail, subject, subject_kind, profile, not_before, not_after, "
                                     "revoked_at, reason, hold FROM certificate "
                                     "WHERE id > $1 AND ($2 = '' OR subject = $2) ORDER BY id LIMIT $3"};
 static const struct sql sql_list_owner = {
-    "SELECT c.id, c.serial, c.subject, c.subject_kind, c.profile, c.not_before, c.not_after, c.revoked_at, c.reason, "
-    "c.hold FROM device d JOIN certificate c ON c.subject = d.id AND c.subject_kind = 0 "
+    "SELECT c.id, c.serial_tail, c.subject, c.subject_kind, c.profile, c.not_before, c.not_after, c.revoked_at, "
+    "c.reason, c.hold FROM device d JOIN certificate c ON c.subject = d.id AND c.subject_kind = 0 "
     "WHERE c.id > $1 AND ($2 = '' OR c.subject = $2) AND d.owner = $4 ORDER BY c.id LIMIT $3"};
-static const struct sql sql_one = {"SELECT id, serial, subject, subject_kind, profile, not_before, not_after, "
-                                   "revoked_at, reason, hold, der FROM certificate "
+static const struct sql sql_one = {"SELECT id, serial_tail, subject, subject_kind, profile, not_before, not_after, "
+                                   "revoked_at, reason, hold, base, der FROM certificate "
                                    "WHERE id = $1"};
 
 static void put_cert(struct call *c, const struct rows *r)
 {
+    uint8_t serial[SERIAL_SIZE];
     json_out_int(&c->out, "id", rows_int(r, 0));
-    json_out_bytes(&c->out, "serial", CODEC_HEX, rows_blob(r, 1));
+    if (serial_of_row(rows_int(r, 0), rows_blob(r, 1), serial))
+        json_out_bytes(&c->out, "serial", CODEC_HEX, SLICE_ARRAY(serial));
     json_out_text(&c->out, "subject", rows_text(r, 2));
     json_out_text(&c->out, "kind", cert_subject_name((enum cert_subject)rows_int(r, 3)));
     json_out_text(&c->out, "profile", rows_text(r, 4));
@@ -98,16 +101,20 @@ static bool may_see(const struct call *c, const struct rows *r, struct err *e)
 static bool show(struct call *c, struct err *e)
 {
     int64_t id;
+    uint8_t der[DER_STORE_MAX];
+    size_t n;
     if (!id_of(c, &id, e))
         return false;
     const struct value args[] = {value_int(id)};
     AUTO(rows_close) struct rows r = {0};
     if (!db_query_row(c->db, &sql_one, args, 1, &r, e) || !may_see(c, &r, e))
         return e->code ? false : err_set(e, ERR_NOTFOUND, "certificate %lld is not known", (long long)id);
+    if (!der_store_unpack(c->app->ders, c->db, &r, 10, 11, der, &n, e))
+        return err_ctx(e, "certificate %lld", (long long)id);
     put_cert(c, &r);
     AUTO(buf_clear) struct buf pem = {0};
     buf_init(&pem, 16384);
-    pem_put(&pem, "CERTIFICATE", rows_blob(&r, 10));
+    pem_put(&pem, "CERTIFICATE", slice_of(der, n));
     json_out_text(&c->out, "pem", buf_str(&pem));
     return true;
 }

@@ -254,7 +254,7 @@ static bool list(struct call *c, struct err *e)
 }
 
 static const struct sql sql_certs = {
-    "SELECT id, serial, profile, not_before, not_after, revoked_at, reason, hold FROM certificate "
+    "SELECT id, serial_tail, profile, not_before, not_after, revoked_at, reason, hold FROM certificate "
     "WHERE subject = $1 ORDER BY issued_at DESC, id DESC LIMIT 100"};
 
 static bool show(struct call *c, struct err *e)
@@ -271,9 +271,11 @@ static bool show(struct call *c, struct err *e)
     json_out_raw(&c->out, "tags", slice_str(tags[0] ? tags : "{}"));
     json_out_list(&c->out, "certificates");
     while (rows_next(&r, e)) {
+        uint8_t serial[SERIAL_SIZE];
         json_out_map(&c->out, NULL);
         json_out_int(&c->out, "id", rows_int(&r, 0));
-        json_out_bytes(&c->out, "serial", CODEC_HEX, rows_blob(&r, 1));
+        if (serial_of_row(rows_int(&r, 0), rows_blob(&r, 1), serial))
+            json_out_bytes(&c->out, "serial", CODEC_HEX, SLICE_ARRAY(serial));
         json_out_text(&c->out, "profile", rows_text(&r, 2));
         json_out_time(&c->out, "not_before", rows_int(&r, 3));
         json_out_time(&c->out, "not_after", rows_int(&r, 4));

@@ -162,7 +162,9 @@ static void prints_in_the_order_of_the_catalogue_and_what_it_does_not_know(void 
     assert_string_equal(buf_str(&b), "event-9999 1=ab01 99=yes");
     buf_reset(&b);
     struct json_out o = json_out_of(&b);
-    event_print_json(&o, NULL, EVENT_DEVICE_STATE, s);
+    json_out_map(&o, NULL);
+    event_print_json(&o, EVENT_DEVICE_STATE, s);
+    json_out_end(&o);
     assert_true(json_out_done(&o));
     assert_string_equal(buf_str(&b), "{\"who\":\"operator:alice\",\"device\":\"dev_01\",\"from\":\"active\","
                                      "\"to\":\"suspended\",\"why\":\"lost in the field\"}");

@@ -17,6 +17,10 @@ static void comes_back_from_its_bytes_and_from_its_id(void **state)
     back = serial_of_cert_id(id);
     memcpy(back.tail, s.tail, sizeof s.tail);
     assert_memory_equal(&back, &s, sizeof s);
+    uint8_t row[SERIAL_SIZE];
+    assert_true(serial_of_row(id, SLICE_ARRAY(s.tail), row));
+    assert_memory_equal(row, bytes, sizeof row);
+    assert_false(serial_of_row(id, slice_of(s.tail, 7), row));
 }
 
 static void refuses_what_no_node_of_ours_gives_out(void **state)

@@ -60,9 +60,9 @@ static void an_entry_commits_to_rows_and_payload(void **state)
     assert_int_equal(salt.n, 16);
     uint8_t commitment[32], row[32];
     sha256_parts((struct slice[]){salt, payload}, 2, commitment);
-    sha256_parts((struct slice[]){salt, SLICE_LIT("\x89\x65"
+    sha256_parts((struct slice[]){salt, SLICE_LIT("\x8e\x65"
                                                   "dev_1"
-                                                  "\x61m\x61s\x03\xf6\x05\x25\xf6\xf6")},
+                                                  "\x61m\x61s\x03\xf6\x05\x25\xf6\xf6\xf6\xf6\xf6\xf6\xf6")},
                  2, row);
     assert_int_equal(payload.n, 54);
     assert_memory_equal(payload.p,

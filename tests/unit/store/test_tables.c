@@ -150,6 +150,58 @@ static void queries_nest(void **state)
     assert_int_equal(sum, 11 + 12 + 21 + 22);
 }
 
+/* ---- one key, one device ---- */
+
+struct key_row {
+    int64_t id, spki64;
+    bool first;
+};
+
+static bool record_key(struct tx *tx, void *arg, struct err *e)
+{
+    const struct key_row *k = arg;
+    const struct value cols[CERTIFICATE_COLS] = {
+        [CERTIFICATE_ID] = value_int(k->id),
+        [CERTIFICATE_TAIL] = value_blob(SLICE_LIT("12345678")),
+        [CERTIFICATE_SUBJECT] = value_text("dev_1"),
+        [CERTIFICATE_SUBJECT_KIND] = value_int(CERT_DEVICE),
+        [CERTIFICATE_PROFILE] = value_text("ldevid"),
+        [CERTIFICATE_SPKI] = value_blob(SLICE_LIT("key")),
+        [CERTIFICATE_SPKI64] = k->first ? value_int(k->spki64) : value_null(),
+        [CERTIFICATE_NOT_BEFORE] = value_int(1),
+        [CERTIFICATE_NOT_AFTER] = value_int(2),
+        [CERTIFICATE_HOLD] = value_int(0),
+        [CERTIFICATE_DER] = value_blob(SLICE_LIT("der")),
+        [CERTIFICATE_ISSUED_AT] = value_int(1),
+    };
+    const struct change change = {.table = &table_certificate, .cols = cols};
+    return tx_record(tx, &(struct event){.type = 80}, &change, 1, NULL, e);
+}
+
+/* Whatever two writers have read before: the database itself refuses the second first certificate of a key. */
+static void a_key_has_one_first_certificate(void **state)
+{
+    struct env_test *t = *state;
+    static const struct {
+        struct key_row row;
+        bool ok;
+    } steps[] = {
+        {{1, 77, true}, true},  {{2, 77, true}, false}, {{3, 78, true}, true},
+        {{4, 77, false}, true}, {{5, 77, false}, true}, {{1, 77, true}, true}, /* the same row again */
+        {{4, 77, true}, false}, {{4, 79, true}, true},
+    };
+    struct commit *c = test_start(t);
+    for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+        struct err e = {0};
+        struct key_row row = steps[i].row;
+        bool ok = test_do(c, record_key, &row, &e);
+        if (ok != steps[i].ok || (!ok && e.code != ERR_STORE_EXISTS))
+            fail_msg("step %zu: %d %s", i, ok, e.what);
+    }
+    commit_stop(c);
+    assert_int_equal(test_count(t->where, "certificate"), 4);
+}
+
 int main(void)
 {
 #ifdef STORE_TEST_PG
@@ -166,6 +218,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(statements_that_write_are_no_queries, env_setup, env_teardown),
         cmocka_unit_test_setup_teardown(every_type_of_value_comes_back, env_setup, env_teardown),
         cmocka_unit_test_setup_teardown(queries_nest, env_setup, env_teardown),
+        cmocka_unit_test_setup_teardown(a_key_has_one_first_certificate, env_setup, env_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
