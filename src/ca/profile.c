@@ -86,7 +86,7 @@ static bool take_number(const struct parse *in, struct slice v, int64_t max, int
 static bool take_duration(const struct parse *in, struct slice v, int64_t *out, struct err *e)
 {
     static const struct {
-        char unit;
+        uint8_t unit;
         int64_t s;
     } units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', DAY_S}, {'y', 365 * DAY_S}};
     *out = 0;
@@ -123,15 +123,6 @@ static bool set_name(struct parse *in, struct slice v, struct err *e)
     return v.n ? take_text(in, v, in->p->name, sizeof in->p->name, e) : bad_at(in, v.p, e, "no name", v);
 }
 
-static bool set_version(struct parse *in, struct slice v, struct err *e)
-{
-    int64_t n;
-    if (!take_number(in, v, 1000000, &n, e))
-        return false;
-    in->p->version = (unsigned)n;
-    return true;
-}
-
 static bool set_keys(struct parse *in, struct slice v, struct err *e)
 {
     static const char *const words[] = {"p256", "p384", "ed25519", "rsa2048", "rsa3072", "rsa4096", NULL};
@@ -145,21 +136,6 @@ static bool set_keys(struct parse *in, struct slice v, struct err *e)
         in->p->key_types |= 1u << type;
     }
     return true;
-}
-
-static bool set_validity(struct parse *in, struct slice v, struct err *e)
-{
-    return take_duration(in, v, &in->p->validity_s, e);
-}
-
-static bool set_validity_max(struct parse *in, struct slice v, struct err *e)
-{
-    return take_duration(in, v, &in->p->validity_max_s, e);
-}
-
-static bool set_backdate(struct parse *in, struct slice v, struct err *e)
-{
-    return take_duration(in, v, &in->p->backdate_s, e);
 }
 
 static bool set_key_usage(struct parse *in, struct slice v, struct err *e)
@@ -181,64 +157,6 @@ static bool set_eku(struct parse *in, struct slice v, struct err *e)
             return bad_word(in, w, eku_names, e);
         in->p->eku |= bit;
     }
-    return true;
-}
-
-static bool set_eku_critical(struct parse *in, struct slice v, struct err *e)
-{
-    return take_flag(in, v, &in->p->eku_critical, e);
-}
-
-static bool set_ca(struct parse *in, struct slice v, struct err *e)
-{
-    return take_flag(in, v, &in->p->is_ca, e);
-}
-
-static bool set_path_length(struct parse *in, struct slice v, struct err *e)
-{
-    int64_t n;
-    if (!take_number(in, v, 6, &n, e))
-        return false;
-    in->p->path_len = (int)n;
-    return true;
-}
-
-static bool set_basic_constraints(struct parse *in, struct slice v, struct err *e)
-{
-    return take_flag(in, v, &in->p->basic_constraints, e);
-}
-
-static bool set_subject_key_id(struct parse *in, struct slice v, struct err *e)
-{
-    return take_flag(in, v, &in->p->subject_key_id, e);
-}
-
-static bool set_outlives_issuer(struct parse *in, struct slice v, struct err *e)
-{
-    return take_flag(in, v, &in->p->outlives_issuer, e);
-}
-
-static bool set_crl(struct parse *in, struct slice v, struct err *e)
-{
-    return take_flag(in, v, &in->p->crl_url, e);
-}
-
-static bool set_aia(struct parse *in, struct slice v, struct err *e)
-{
-    return take_flag(in, v, &in->p->aia, e);
-}
-
-static bool set_ocsp_no_check(struct parse *in, struct slice v, struct err *e)
-{
-    return take_flag(in, v, &in->p->ocsp_no_check, e);
-}
-
-static bool set_renew_expired(struct parse *in, struct slice v, struct err *e)
-{
-    int64_t n;
-    if (!take_number(in, v, 3650, &n, e))
-        return false;
-    in->p->renew_expired_days = (unsigned)n;
     return true;
 }
 
@@ -339,35 +257,65 @@ static bool set_policies(struct parse *in, struct slice v, struct err *e)
     return true;
 }
 
+/* A row has its own setter, or says where a value of the type goes. */
+enum row_kind { ROW_OWN, ROW_FLAG, ROW_NUMBER, ROW_DURATION };
+
+#define FLAG(field)          .kind = ROW_FLAG, .offset = offsetof(struct profile, field)
+#define NUMBER(field, limit) .kind = ROW_NUMBER, .offset = offsetof(struct profile, field), .max = (limit)
+#define DURATION(field)      .kind = ROW_DURATION, .offset = offsetof(struct profile, field)
+
 static const struct key_row {
     const char *name;
-    bool (*set)(struct parse *in, struct slice v, struct err *e);
     bool needed;
+    enum row_kind kind;
+    size_t offset; /* of a bool, an int or an int64_t (seconds) */
+    int64_t max;
+    bool (*set)(struct parse *in, struct slice v, struct err *e);
 } keys[] = {
-    {"name", set_name, true},
-    {"version", set_version, true},
-    {"for", set_for, true},
-    {"keys", set_keys, true},
-    {"validity", set_validity, true},
-    {"validity-max", set_validity_max, true},
-    {"backdate", set_backdate, false},
-    {"subject", set_subject, true},
-    {"san", set_san, false},
-    {"san-from-request", set_san_request, false},
-    {"key-usage", set_key_usage, true},
-    {"extended-key-usage", set_eku, false},
-    {"extended-key-usage-critical", set_eku_critical, false},
-    {"ca", set_ca, false},
-    {"path-length", set_path_length, false},
-    {"basic-constraints", set_basic_constraints, false},
-    {"subject-key-id", set_subject_key_id, false},
-    {"outlives-issuer", set_outlives_issuer, false},
-    {"crl", set_crl, false},
-    {"authority-info", set_aia, false},
-    {"ocsp-no-check", set_ocsp_no_check, false},
-    {"policies", set_policies, false},
-    {"renew-expired-days", set_renew_expired, false},
+    {"name", true, .set = set_name},
+    {"version", true, NUMBER(version, 1000000)},
+    {"for", true, .set = set_for},
+    {"keys", true, .set = set_keys},
+    {"validity", true, DURATION(validity_s)},
+    {"validity-max", true, DURATION(validity_max_s)},
+    {"backdate", false, DURATION(backdate_s)},
+    {"subject", true, .set = set_subject},
+    {"san", false, .set = set_san},
+    {"san-from-request", false, .set = set_san_request},
+    {"key-usage", true, .set = set_key_usage},
+    {"extended-key-usage", false, .set = set_eku},
+    {"extended-key-usage-critical", false, FLAG(eku_critical)},
+    {"ca", false, FLAG(is_ca)},
+    {"path-length", false, NUMBER(path_len, 6)},
+    {"basic-constraints", false, FLAG(basic_constraints)},
+    {"subject-key-id", false, FLAG(subject_key_id)},
+    {"outlives-issuer", false, FLAG(outlives_issuer)},
+    {"crl", false, FLAG(crl_url)},
+    {"authority-info", false, FLAG(aia)},
+    {"ocsp-no-check", false, FLAG(ocsp_no_check)},
+    {"policies", false, .set = set_policies},
+    {"renew-expired-days", false, NUMBER(renew_expired_days, 3650)},
 };
+
+static bool set_key(const struct key_row *row, struct parse *in, struct slice v, struct err *e)
+{
+    void *to = (char *)in->p + row->offset;
+    int64_t n;
+    switch (row->kind) {
+    case ROW_FLAG:
+        return take_flag(in, v, to, e);
+    case ROW_NUMBER:
+        if (!take_number(in, v, row->max, &n, e))
+            return false;
+        *(int *)to = (int)n;
+        return true;
+    case ROW_DURATION:
+        return take_duration(in, v, to, e);
+    case ROW_OWN:
+        break;
+    }
+    return row->set(in, v, e);
+}
 
 static bool unknown_key(const struct parse *in, struct slice key, struct err *e)
 {
@@ -394,7 +342,7 @@ static bool read_line(struct parse *in, struct slice line, struct err *e)
         if (in->seen & UINT64_C(1) << i)
             return bad_at(in, key.p, e, "comes twice", key);
         in->seen |= UINT64_C(1) << i;
-        return keys[i].set(in, value, e);
+        return set_key(&keys[i], in, value, e);
     }
     return unknown_key(in, key, e);
 }

@@ -38,7 +38,7 @@ struct profile_san {
 
 struct profile {
     char name[PROFILE_NAME_MAX];
-    unsigned version;
+    int version;
     uint32_t key_types; /* 1 << enum key_type */
     int64_t validity_s; /* 0: no end (99991231235959Z) */
     int64_t validity_max_s;
@@ -53,7 +53,7 @@ struct profile {
     uint32_t san_request; /* 1 << enum san_type: kinds taken from the request as they are */
     uint32_t by;
     bool crl_url, aia, ocsp_no_check;
-    unsigned renew_expired_days;
+    int renew_expired_days;
     uint8_t policy_oids[PROFILE_POLICIES][32];
     uint8_t policy_oid_n[PROFILE_POLICIES];
     size_t policies_n;

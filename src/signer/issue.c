@@ -64,7 +64,7 @@ static bool check_renewal(struct domain *d, const struct profile *p, const struc
     if (bits_has(&shard->revoked, s.index) || bits_has(&shard->held, s.index))
         return err_set(e, ERR_AUTHORITY, "renewal: the certificate is revoked or on hold");
     if (env_now_s(d->env) - old->not_after > (int64_t)p->renew_expired_days * 86400)
-        return err_set(e, ERR_AUTHORITY, "renewal: the certificate expired more than %u days ago",
+        return err_set(e, ERR_AUTHORITY, "renewal: the certificate expired more than %d days ago",
                        p->renew_expired_days);
     return true;
 }
