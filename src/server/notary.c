@@ -1,6 +1,7 @@
 #include "server/notary.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -24,7 +25,8 @@ struct notary {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake, made;
-    bool stop, wanted;
+    atomic_bool stop;
+    bool wanted;
     char note[NOTARY_NOTE_MAX];
     uint64_t size;
     int64_t at;
@@ -141,7 +143,6 @@ static bool store_note(struct tx *tx, struct job *job, struct err *e)
            tx_scratch(tx, &(struct change){.table = &table_journal_mark, .cols = mark}, e);
 }
 
-/* Signs a checkpoint of the log as it is; both signers have nothing that it does not name. */
 /* A checkpoint on its way to being a note. */
 struct making {
     uint8_t text[512];
@@ -232,13 +233,20 @@ static bool checkpoint(struct notary *n, struct err *e)
     return ok;
 }
 
+static struct timespec in_ms(int ms)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    t.tv_sec += ms / 1000;
+    t.tv_nsec += (long)(ms % 1000) * 1000000;
+    t.tv_sec += t.tv_nsec / 1000000000;
+    t.tv_nsec %= 1000000000;
+    return t;
+}
+
 static void sleep_until_due(struct notary *n, int ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += (long)ms * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = in_ms(ms);
     pthread_mutex_lock(&n->lock);
     int rc = 0;
     while (!n->stop && !n->wanted && rc == 0)
@@ -319,9 +327,7 @@ bool notary_get_note(struct notary *n, char out[NOTARY_NOTE_MAX], uint64_t *size
 
 bool notary_wait(struct notary *n, uint64_t size, int timeout_ms, struct err *e)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += timeout_ms / 1000 + 1;
+    struct timespec until = in_ms(timeout_ms);
     pthread_mutex_lock(&n->lock);
     n->wanted = true;
     pthread_cond_broadcast(&n->wake);
