@@ -3,9 +3,12 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/crash_point.h"
 #include "base/file.h"
+#include "base/log.h"
+#include "base/queue.h"
 #include "core/cbor.h"
 #include "keys/crypto.h"
 #include "model/serial.h"
@@ -15,25 +18,47 @@
 #define CACHED_MAX     256
 #define ENTRIES_A_PART 20000
 #define CRL_FILE_MAX   (64u << 20)
+#define QUEUE_MAX      256
+#define SETTLE_TRIES   30
+#define SETTLE_MS      100
+
+/* What a list says, in short: revocation is for good, so a count tells; what is on hold may change places. */
+struct state {
+    int64_t revoked;
+    uint8_t held[SHA256_SIZE]; /* digests, each over the one before and the next id */
+};
 
 struct cached {
     uint8_t node;
     uint16_t shard;
-    int64_t made_at, entries; /* how many were withdrawn when it was made, and the newest of them */
-    int64_t newest_at;
-    void *der;
+    int64_t made_at;
+    struct state state; /* just before it was made */
+    void *der;          /* NULL: not made yet */
     size_t n;
 };
 
+/* The thread's alone. */
 static struct {
-    pthread_mutex_t lock; /* also: one CRL is made at a time */
     struct cached v[CACHED_MAX];
     size_t n;
-} cache = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} cache;
 
-static const struct sql sql_state = {
-    "SELECT COUNT(*), COALESCE(MAX(revoked_at), 0), CAST(COALESCE(SUM(hold), 0) AS BIGINT) FROM certificate WHERE "
-    "id >= $1 AND id < $2 AND (revoked_at IS NOT NULL OR hold = 1)"};
+struct wanted {
+    struct app *app;
+    struct http_request *req;
+    char name[64];
+};
+
+static struct {
+    struct queue *queue; /* of struct wanted */
+    pthread_t thread;
+    bool runs;
+} maker;
+
+static const struct sql sql_revoked = {
+    "SELECT COUNT(*) FROM certificate WHERE id >= $1 AND id < $2 AND revoked_at IS NOT NULL"};
+static const struct sql sql_held = {
+    "SELECT id FROM certificate WHERE id >= $1 AND id < $2 AND hold = 1 AND revoked_at IS NULL ORDER BY id"};
 static const struct sql sql_entries = {
     "SELECT id, serial_tail, revoked_at, reason, issued_at FROM certificate WHERE id >= $1 AND "
     "id < $2 AND (revoked_at IS NOT NULL OR hold = 1) ORDER BY id"};
@@ -165,6 +190,23 @@ static bool make_crl(struct app *app, struct cached *c, struct err *e)
     return ok;
 }
 
+/* What was withdrawn a moment ago is on its way to the signer by the feed; until it is there the two do not agree. */
+static bool make_settled_crl(struct app *app, struct cached *c, struct err *e)
+{
+    for (int tries = 0; !make_crl(app, c, e); tries++) {
+        if (e->code != ERR_CRL_OMITS)
+            return false;
+        if (tries == SETTLE_TRIES) {
+            LOG(&app->env, ERROR, "crls", "database and signer do not agree on what is revoked",
+                log_int("shard", c->shard), log_err(e));
+            return false;
+        }
+        usleep(SETTLE_MS * 1000);
+    }
+    return true;
+}
+
+/* Where there is no room, another is forgotten. */
 static struct cached *find(uint8_t node, uint16_t shard)
 {
     for (size_t i = 0; i < cache.n; i++)
@@ -178,19 +220,31 @@ static struct cached *find(uint8_t node, uint16_t shard)
     return &cache.v[cache.n++];
 }
 
-static bool is_current(struct app *app, struct cached *c, struct err *e)
+static bool read_state(struct db *db, const struct cached *c, struct state *out, struct err *e)
 {
     struct value args[2];
-    AUTO(rows_close) struct rows r = {0};
+    struct state s = {0};
+    AUTO(rows_close) struct rows count = {0};
+    AUTO(rows_close) struct rows held = {0};
     range(c->node, c->shard, args);
-    if (!db_query_row(app_db(app), &sql_state, args, 2, &r, e))
+    if (!db_query_row(db, &sql_revoked, args, 2, &count, e) || !db_query(db, &sql_held, args, 2, &held, e))
         return false;
-    int64_t entries = rows_int(&r, 0) * 2 + rows_int(&r, 2), newest = rows_int(&r, 1);
-    bool same = c->der && c->entries == entries && c->newest_at == newest &&
-                app_now(app) - c->made_at < app->settings.crl_refresh_s;
-    c->entries = entries;
-    c->newest_at = newest;
-    return same;
+    s.revoked = rows_int(&count, 0);
+    while (rows_next(&held, e)) {
+        uint8_t both[SHA256_SIZE + sizeof(int64_t)];
+        int64_t id = rows_int(&held, 0);
+        memcpy(both, s.held, SHA256_SIZE);
+        memcpy(both + SHA256_SIZE, &id, sizeof id);
+        sha256(SLICE_ARRAY(both), s.held);
+    }
+    *out = s;
+    return !e->code;
+}
+
+static bool is_current(const struct app *app, const struct cached *c, const struct state *now)
+{
+    return c->der && c->state.revoked == now->revoked && memcmp(c->state.held, now->held, SHA256_SIZE) == 0 &&
+           app_now(app) - c->made_at < app->settings.crl_refresh_s;
 }
 
 static bool is_shard(struct app *app, uint8_t node, uint16_t shard)
@@ -214,29 +268,92 @@ static void serve_root(struct app *app, struct http_request *req)
     arena_clear(&a);
 }
 
-void crls_serve(struct app *app, struct http_request *req, const char *name)
+static bool parse_name(struct app *app, const char *name, uint8_t *node, uint16_t *shard)
+{
+    unsigned n, s;
+    int end = 0;
+    if (sscanf(name, "issuing-%2x-%4x.crl%n", &n, &s, &end) != 2 || end == 0 || name[end])
+        return false;
+    *node = (uint8_t)n;
+    *shard = (uint16_t)s;
+    return is_shard(app, *node, *shard);
+}
+
+/* The list as it has to be now; borrowed until the next call. */
+static bool get_crl(struct app *app, const char *name, struct slice *out, struct err *e)
+{
+    uint8_t node;
+    uint16_t shard;
+    struct state now;
+    struct db *db = app_db(app);
+    if (!parse_name(app, name, &node, &shard))
+        return err_set(e, ERR_NOTFOUND, "no CRL of that name");
+    if (!db)
+        return err_set(e, ERR_UNAVAILABLE, "the database cannot be opened");
+    struct cached *c = find(node, shard);
+    if (!read_state(db, c, &now, e))
+        return false;
+    if (!is_current(app, c, &now)) {
+        if (!make_settled_crl(app, c, e))
+            return false;
+        c->state = now;
+    }
+    *out = slice_of(c->der, c->n);
+    return true;
+}
+
+static void answer(const struct wanted *w)
 {
     struct err e = {0};
-    unsigned node, shard;
-    int n = 0;
-    if (strcmp(name, "root.crl") == 0) {
-        serve_root(app, req);
-        return;
-    }
-    if (sscanf(name, "issuing-%2x-%4x.crl%n", &node, &shard, &n) != 2 || n == 0 || name[n] ||
-        !is_shard(app, (uint8_t)node, (uint16_t)shard)) {
-        err_set(&e, ERR_NOTFOUND, "no CRL of that name");
-        http_error(req, &e);
-        return;
-    }
-    pthread_mutex_lock(&cache.lock);
-    struct cached *c = find((uint8_t)node, (uint16_t)shard);
-    bool ok = is_current(app, c, &e) || (!e.code && make_crl(app, c, &e));
-    if (ok)
-        http_answer(req, 200, "application/pkix-crl", slice_of(c->der, c->n), NULL, 0);
+    struct slice der;
+    if (strcmp(w->name, "root.crl") == 0)
+        serve_root(w->app, w->req);
+    else if (get_crl(w->app, w->name, &der, &e))
+        http_answer(w->req, 200, "application/pkix-crl", der, NULL, 0);
     else
-        c->entries = -1;
-    pthread_mutex_unlock(&cache.lock);
-    if (!ok)
-        http_error(req, &e);
+        http_error(w->req, &e);
+}
+
+static void *maker_thread(void *arg)
+{
+    void *item;
+    (void)arg;
+    while (queue_wait(maker.queue, &item, 1, -1) == 1) {
+        answer(item);
+        free(item);
+    }
+    return NULL;
+}
+
+bool crls_start(struct app *app, struct err *e)
+{
+    (void)app;
+    if (!queue_new(QUEUE_MAX, &maker.queue, e))
+        return false;
+    maker.runs = pthread_create(&maker.thread, NULL, maker_thread, NULL) == 0;
+    return maker.runs || err_set(e, ERR_IO, "CRL thread");
+}
+
+void crls_stop(void)
+{
+    if (!maker.runs)
+        return;
+    queue_close(maker.queue);
+    pthread_join(maker.thread, NULL);
+}
+
+void crls_serve(struct app *app, struct http_request *req, const char *name)
+{
+    struct err e;
+    struct wanted *w = malloc(sizeof *w);
+    if (w) {
+        *w = (struct wanted){.app = app, .req = req};
+        snprintf(w->name, sizeof w->name, "%s", name);
+        if (queue_put(maker.queue, w))
+            return;
+    }
+    free(w);
+    err_set(&e, ERR_UNAVAILABLE, "too many ask for CRLs at once");
+    err_try(&e, "ask again in a minute, and keep what you got until its nextUpdate");
+    http_error(req, &e);
 }

@@ -14,6 +14,7 @@
 #include "keys/secret.h"
 #include "server/api/api.h"
 #include "server/birth.h"
+#include "server/crls.h"
 #include "server/doors/device.h"
 #include "server/entry_filter.h"
 #include "server/feed_hub.h"
@@ -235,8 +236,8 @@ static bool start(struct app *app, int local, struct err *e)
         LOG(&app->env, NOTICE, "server", "entered what was signed and never answered",
             log_int("things", (int64_t)found));
     return der_store_new(&app->ders, e) && issuer_new(app, &app->issuer, e) && feed_hub_new(app, &app->feed, e) &&
-           notary_new(app, &app->notary, e) && identity_renew(app, e) && api_start(app, e) && open_http(app, e) &&
-           listen_all(app, local, e);
+           notary_new(app, &app->notary, e) && identity_renew(app, e) && api_start(app, e) && crls_start(app, e) &&
+           open_http(app, e) && listen_all(app, local, e);
 }
 
 /* The directory of a file, or of "sqlite:FILE"; NULL if it is neither. */
@@ -299,6 +300,7 @@ static void shut_down(struct app *app)
     notary_free(app->notary);
     feed_hub_stop(app->feed);
     api_stop();
+    crls_stop();
     refusals_flush(app, true);
     if (app->http) {
         usleep(100000); /* what is under way gets its answer */
