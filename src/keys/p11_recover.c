@@ -36,16 +36,16 @@ static CK_RV reload(struct p11 *p, const char **at)
     return rv;
 }
 
-/* After a failed call: gen is what the failed call had.  True: it is worth a second try. */
-bool p11_recover(struct p11 *p, uint64_t gen, CK_RV why, struct err *e)
+CK_RV p11_recover(struct p11 *p, uint64_t gen, CK_RV why, const char **at)
 {
-    const char *at = "recovery";
+    *at = "recovery";
     CK_RV rv = CKR_OK;
     pthread_mutex_lock(&p->recovering);
     pthread_mutex_lock(&p->lock);
     bool done = p->gen != gen && p->anchor_ok, refused = p->pin_refused;
     pthread_mutex_unlock(&p->lock);
     if (refused) {
+        *at = "C_Login";
         rv = CKR_PIN_INCORRECT;
     } else if (!done) {
         enum p11_class class = p11_class_of(why);
@@ -56,11 +56,11 @@ bool p11_recover(struct p11 *p, uint64_t gen, CK_RV why, struct err *e)
         if (light && !p->solo && class != P11_OBJECT)
             p11_forget_sessions(p);
         else if (!light && why != P11_RV_GONE)
-            rv = p11_attach(p, &at);
+            rv = p11_attach(p, at);
         pthread_rwlock_unlock(&p->module);
         p11_latch_pin(p, rv);
         if (why == P11_RV_GONE || (rv != CKR_OK && p11_class_of(rv) != P11_PIN))
-            rv = reload(p, &at);
+            rv = reload(p, at);
         p11_latch_pin(p, rv);
         if (rv == CKR_OK && !light) {
             pthread_mutex_lock(&p->lock);
@@ -69,5 +69,5 @@ bool p11_recover(struct p11 *p, uint64_t gen, CK_RV why, struct err *e)
         }
     }
     pthread_mutex_unlock(&p->recovering);
-    return rv == CKR_OK || p11_fail(p, at, rv, e);
+    return rv;
 }

@@ -159,9 +159,12 @@ bool p11_run(struct p11 *p, p11_op op, void *ctx, struct err *e)
         record(p, c.at, rv, over);
         if (over)
             return rv == CKR_OK || p11_fail(p, c.at, rv, e);
-        if (!p11_recover(p, c.gen, rv, e)) {
-            record(p, c.at, rv, true);
-            return false;
+        const char *at;
+        CK_RV back = p11_recover(p, c.gen, rv, &at);
+        if (back != CKR_OK) {
+            bool pin = p11_class_of(back) == P11_PIN; /* tells more than the fault that led to it */
+            record(p, pin ? at : c.at, pin ? back : rv, true);
+            return p11_fail(p, at, back, e);
         }
     }
 }

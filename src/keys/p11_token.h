@@ -56,7 +56,7 @@ void p11_forget_sessions(struct p11 *p);
 
 /* p11_recover.c */
 void p11_latch_pin(struct p11 *p, CK_RV rv); /* a PIN that was refused is never tried again */
-/* After a failed call: gen is what the failed call had.  True: it is worth a second try. */
-bool p11_recover(struct p11 *p, uint64_t gen, CK_RV why, struct err *e);
+/* After a failed call: gen is what the failed call had.  CKR_OK: it is worth a second try. */
+CK_RV p11_recover(struct p11 *p, uint64_t gen, CK_RV why, const char **at);
 
 #endif

@@ -40,17 +40,27 @@ static bool check_ledger(struct app *app, struct health_finding *f)
     return check_answers(app, SIGNER_LEDGER, f);
 }
 
+/* Each signer has its own login; the one that is worse off is told. */
 static bool check_token(struct app *app, struct health_finding *f)
 {
+    static const char *const states[] = {"", "none", "healthy", "degraded", "down"};
     struct signer_state all[SIGNERS], *s = &all[SIGNER_ISSUING];
+    size_t worst = 0;
     signers_state(all);
-    if (is_stale(app, s, f))
-        return false;
-    bool ok = strcmp(s->token, "down") != 0 && strcmp(s->token, "degraded") != 0;
-    if (strcmp(s->token, "none") == 0)
+    for (size_t i = 0; i < SIGNERS; i++)
+        if (is_stale(app, &all[i], f))
+            return false;
+    for (size_t i = 0; i < SIGNERS; i++)
+        for (size_t k = worst + 1; k < ARRAY_LEN(states); k++)
+            if (strcmp(all[i].token, states[k]) == 0) {
+                worst = k;
+                s = &all[i];
+            }
+    bool ok = worst < 3;
+    if (worst == 1)
         snprintf(f->detail, sizeof f->detail, "none");
     else
-        snprintf(f->detail, sizeof f->detail, "%s since %s%s%s", s->token[0] ? s->token : "not known",
+        snprintf(f->detail, sizeof f->detail, "%s since %s%s%s", worst ? states[worst] : "not known",
                  RFC3339(s->token_since), ok ? "" : ": ", ok ? "" : s->fault);
     return ok;
 }

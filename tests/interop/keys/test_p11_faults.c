@@ -330,6 +330,7 @@ static void latches_when_the_pin_was_changed_meanwhile(void **state)
     assert_int_equal(token_count("login"), 1);
     assert_true(health().pin_refused);
     assert_int_equal(health().state, P11_DOWN);
+    assert_string_equal(health().last_fault, "C_Login: CKR_PIN_INCORRECT");
 }
 
 static void copes_with_tokens_that_refuse_to_make_keys(void **state)
