@@ -1,8 +1,8 @@
 /* Shows any struct key to OpenSSL as an EVP_PKEY, so that TLS, CMS and libcurl sign with a key on a token as with one in a
  * file.  The provider is built in and lives in a library context of its own; the EVP_PKEY works with SSL_CTX objects of any
  * context.  It signs messages (EVP_DigestSign), never bare digests, with the algorithms of key_sign(): ECDSA with the digest
- * that fits the curve (with a P-384 key and TLS 1.2, set the signature algorithms to ECDSA+SHA384), Ed25519, RSA PKCS #1 and
- * PSS with SHA-256 and SHA-384. */
+ * that fits the curve (OpenSSL asks, so TLS 1.2 settles on it with a peer that takes it), Ed25519, RSA PKCS #1 and PSS with
+ * SHA-256 and SHA-384. */
 #ifndef KITH_KEYS_PROVIDER_H
 #define KITH_KEYS_PROVIDER_H
 

@@ -1,6 +1,7 @@
 /* Each kind of key in each back end, beside OpenSSL: as a CA whose certificates `openssl verify` takes, and as the key of a TLS
  * server and client that openssl s_client and s_server shake hands with, in TLS 1.2 and 1.3. */
 #include "../../unit/test.h"
+#include "base/tls.h"
 #include "keys/crypto.h"
 #include "keys/key.h"
 #include "keys/p11.h"
@@ -34,7 +35,7 @@ static const struct kind {
     const char *tls12[2], *shown; /* by `openssl x509 -text`, of the default */
 } kinds[] = {
     {KEY_P256, {SIG_ES256}, {NULL}, "ecdsa-with-SHA256"},
-    {KEY_P384, {SIG_ES384}, {"ECDSA+SHA384"}, "ecdsa-with-SHA384"},
+    {KEY_P384, {SIG_ES384}, {NULL}, "ecdsa-with-SHA384"},
     {KEY_ED25519, {SIG_EDDSA}, {NULL}, "ED25519"},
     {KEY_RSA2048, {SIG_PS256, SIG_PS384, SIG_RS256, SIG_RS384}, {"RSA-PSS+SHA256", "RSA+SHA256"}, "rsassaPss"},
     {KEY_RSA3072, {SIG_PS256, SIG_RS256}, {"RSA-PSS+SHA384", "RSA+SHA384"}, "rsassaPss"},
@@ -183,13 +184,11 @@ static SSL_CTX *context(const SSL_METHOD *m, EVP_PKEY *key, int version, const c
     return c;
 }
 
-static void serves_s_client(EVP_PKEY *key, int version, const char *algs)
+/* The server's half, with s a fresh server-side object. */
+static void serves_s_client(SSL *s, int door, struct sockaddr_in a, int version)
 {
-    int door;
-    char at[32], sigalgs[64];
-    struct sockaddr_in a = listen_somewhere(&door);
+    char at[32];
     snprintf(at, sizeof at, "127.0.0.1:%u", (unsigned)ntohs(a.sin_port));
-    snprintf(sigalgs, sizeof sigalgs, "%s", algs ? algs : "ECDSA+SHA256");
     const char *const words[] = {"openssl",
                                  "s_client",
                                  "-connect",
@@ -208,10 +207,8 @@ static void serves_s_client(EVP_PKEY *key, int version, const char *algs)
                                  peer_key,
                                  "-brief",
                                  NULL};
-    SSL_CTX *c = context(TLS_server_method(), key, version, algs, peer_path);
     pid_t pid = openssl_start(words);
     int fd = accept(door, NULL, NULL);
-    SSL *s = SSL_new(c);
     assert_true(fd >= 0 && SSL_set_fd(s, fd) == 1);
     int ok = SSL_accept(s);
     char byte;
@@ -225,8 +222,16 @@ static void serves_s_client(EVP_PKEY *key, int version, const char *algs)
     if (ok != 1 || code != 0 || !strstr(openssl_said(), "Verification: OK"))
         fail_msg("s_client: accepted %d, exit %d, %s", ok, code, openssl_said());
     SSL_free(s);
-    SSL_CTX_free(c);
     close(door);
+}
+
+static void serves(EVP_PKEY *key, int version, const char *algs)
+{
+    int door;
+    struct sockaddr_in a = listen_somewhere(&door);
+    SSL_CTX *c = context(TLS_server_method(), key, version, algs, peer_path);
+    serves_s_client(SSL_new(c), door, a, version);
+    SSL_CTX_free(c);
 }
 
 static int connect_to(struct sockaddr_in a)
@@ -241,7 +246,8 @@ static int connect_to(struct sockaddr_in a)
     return -1;
 }
 
-static void shakes_hands_with_s_server(EVP_PKEY *key, int version, const char *algs)
+/* c is used up. */
+static void shakes_hands_with_s_server(SSL_CTX *c)
 {
     int door;
     char at[32];
@@ -265,7 +271,6 @@ static void shakes_hands_with_s_server(EVP_PKEY *key, int version, const char *a
                                  "1",
                                  "-www",
                                  NULL};
-    SSL_CTX *c = context(TLS_client_method(), key, version, algs, peer_path);
     pid_t pid = openssl_start(words);
     int fd = connect_to(a);
     SSL *s = SSL_new(c);
@@ -297,11 +302,11 @@ static void is_a_tls_key(const struct kind *k, struct key *key)
         /* the peer's own key is of P-256 */
         snprintf(algs, sizeof algs, "%s:ECDSA+SHA256", k->tls12[i] ? k->tls12[i] : "");
         const char *list = k->tls12[i] ? algs : NULL;
-        serves_s_client(pkey, TLS1_2_VERSION, list);
-        shakes_hands_with_s_server(pkey, TLS1_2_VERSION, list);
+        serves(pkey, TLS1_2_VERSION, list);
+        shakes_hands_with_s_server(context(TLS_client_method(), pkey, TLS1_2_VERSION, list, peer_path));
     }
-    serves_s_client(pkey, TLS1_3_VERSION, NULL);
-    shakes_hands_with_s_server(pkey, TLS1_3_VERSION, NULL);
+    serves(pkey, TLS1_3_VERSION, NULL);
+    shakes_hands_with_s_server(context(TLS_client_method(), pkey, TLS1_3_VERSION, NULL, peer_path));
     EVP_PKEY_free(pkey);
 }
 
@@ -327,6 +332,49 @@ static void is_ca_and_tls_key_wherever_it_lives(void **state)
             key_free(k);
             print_message("ok %s %s\n", b == IN_FILE ? "file" : "token", key_type_name(kinds[i].type));
         }
+}
+
+static struct slice der_of(const char *pem, uint8_t *out)
+{
+    FILE *f = fopen(pem, "r");
+    X509 *x = PEM_read_X509(f, NULL, NULL, NULL);
+    unsigned char *p = out;
+    fclose(f);
+    int n = i2d_X509(x, &p);
+    X509_free(x);
+    assert_true(n > 0);
+    return slice_of(out, (size_t)n);
+}
+
+/* TLS 1.2 does not bind the digest to the curve, and peers prefer SHA-256, which a P-384 key of ours does not sign: nobody has to
+ * be told, OpenSSL asks the key. */
+static void speaks_tls12_with_p384_through_our_own_contexts(void **state)
+{
+    (void)state;
+    struct key *k;
+    struct err e = {0};
+    EVP_PKEY *pkey;
+    struct tls_server *ts;
+    int door;
+    uint8_t leaf[CERT_MAX], peer[CERT_MAX];
+    assert_ok(key_open(&env, "pkcs11:object=p384", &k, &e), e);
+    issue(k, SIG_ES384, true, root_path);
+    issue(k, SIG_ES384, false, leaf_path);
+    assert_ok(key_to_evp(k, &pkey, &e), e);
+    struct slice chain = der_of(leaf_path, leaf), root = der_of(peer_path, peer);
+    assert_ok(tls_server_new(pkey, &chain, 1, &ts, &e), e);
+    struct sockaddr_in a = listen_somewhere(&door);
+    SSL *s = tls_server_accept(ts);
+    assert_int_equal(SSL_set_max_proto_version(s, TLS1_2_VERSION), 1);
+    serves_s_client(s, door, a, TLS1_2_VERSION);
+    tls_server_free(ts);
+    SSL_CTX *c = SSL_CTX_new(TLS_client_method());
+    struct tls_client want = {.root = root, .key = pkey, .chain = &chain, .chain_n = 1};
+    assert_ok(tls_client_apply(c, &want, &e), e);
+    assert_int_equal(SSL_CTX_set_max_proto_version(c, TLS1_2_VERSION), 1);
+    shakes_hands_with_s_server(c);
+    EVP_PKEY_free(pkey);
+    key_free(k);
 }
 
 static int set_up(void **state)
@@ -363,7 +411,8 @@ static int tear_down(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(is_ca_and_tls_key_wherever_it_lives)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(is_ca_and_tls_key_wherever_it_lives),
+                                       cmocka_unit_test(speaks_tls12_with_p384_through_our_own_contexts)};
     alarm(170);
     token_end(token_make() ? cmocka_run_group_tests(tests, set_up, tear_down) : 77);
 }
