@@ -101,12 +101,18 @@ static bool est_cacerts(void *ctx, struct platform_answer *out, struct err *e)
 static bool est_enroll(void *ctx, struct slice csr, const char *device, const char *claim, const struct credential *by,
                        struct platform_answer *out, struct err *e)
 {
-    char body[2 * CSR_MAX];
+    char body[2 * CSR_MAX], storage[48];
+    const char *const headers[] = {storage, NULL};
+    const struct est *est = ctx;
     struct http_reply reply;
     if (!codec_encode(CODEC_BASE64, csr, body, sizeof body)) /* no line breaks: RFC 8951 section 3.1 */
         return err_set(e, ERR_LIMIT, "a request of %zu bytes is too long", csr.n);
-    struct http_call post = {
-        .method = "POST", .type = "application/pkcs10", .accept = "application/pkcs7-mime", .body = slice_str(body)};
+    struct http_call post = {.method = "POST",
+                             .type = "application/pkcs10",
+                             .accept = "application/pkcs7-mime",
+                             .headers = est->key_store ? headers : NULL,
+                             .body = slice_str(body)};
+    snprintf(storage, sizeof storage, "Kith-Key-Storage: %s", est->key_store ? est->key_store : "");
     if (!by) {
         post.user = device;
         post.password = claim;

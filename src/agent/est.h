@@ -8,7 +8,7 @@
 struct est {
     const char *url;
     uint8_t root_sha256[SHA256_SIZE];
-    const char *key_store; /* told by hello: "file" or "pkcs11" */
+    const char *key_store; /* told with each request: "file" or "pkcs11" */
     int64_t timeout_ms;    /* of one call; 0: 30 s */
 };
 

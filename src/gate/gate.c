@@ -251,6 +251,17 @@ bool gate_may(struct gate *g, const char *device, struct slice topic, enum gate_
     return ok;
 }
 
+bool gate_lists(struct gate *g, const char *device, struct err *e)
+{
+    unsigned side;
+    const struct snap *s = gate_enter(g, &side);
+    bool ok = fresh(g, s, atomic_load(&g->seen_at), e) &&
+              (dev_find(s->devs, device) ||
+               err_set(e, ERR_GATE_DEVICE, "%s is not in the directory of this gateway", ERR_QUOTE(slice_str(device))));
+    gate_leave(g, side);
+    return ok;
+}
+
 uint64_t gate_generation(const struct gate *g)
 {
     return atomic_load(&g->generation);
@@ -266,14 +277,9 @@ void gate_swept(struct gate *g, uint64_t generation)
 
 /* ---- status ---- */
 
-const char *gate_health_name(enum gate_health h)
-{
-    static const char *const names[] = {"ok", "waiting", "offline", "stale", "broken"};
-    return (size_t)h < ARRAY_LEN(names) ? names[h] : "?";
-}
-
 void gate_status(struct gate *g, int64_t now_at, struct gate_status *out)
 {
+    static const char *const names[] = {"ok", "waiting", "offline", "stale", "broken"};
     unsigned side;
     *out = (struct gate_status){.generation = gate_generation(g)};
     int64_t now = now_or_later(g, now_at);
@@ -292,6 +298,7 @@ void gate_status(struct gate *g, int64_t now_at, struct gate_status *out)
                   : now > out->refuse_at          ? GATE_STALE
                   : now > s->next_at              ? GATE_OFFLINE
                                                   : GATE_OK;
+    out->health_name = names[out->health];
     if (s->trouble)
         snprintf(out->why, sizeof out->why, "%s", s->trouble_what);
     gate_leave(g, side);

@@ -34,6 +34,7 @@ enum gate_health {
 
 struct gate_status {
     enum gate_health health;
+    const char *health_name;
     char why[320];
     uint64_t seq, acked_seq, generation;
     int64_t head_at, next_at, refuse_at; /* refuse_at: next + grace */
@@ -62,12 +63,14 @@ MUST_USE bool gate_still(struct gate *g, const struct gate_peer *peer, int64_t n
 /* May the device use this topic?  Errors: gate-topic. */
 MUST_USE bool gate_may(struct gate *g, const char *device, struct slice topic, enum gate_right right, struct err *e);
 
+/* Does the directory name the device now?  For what stands in a device's name without a session.  Errors: gate-device. */
+MUST_USE bool gate_lists(struct gate *g, const char *device, struct err *e);
+
 /* Goes up whenever an answer may have changed; compare it on each tick and ask gate_still() again for each session. */
 uint64_t gate_generation(const struct gate *g);
 /* Every session that this generation ends is gone (gate_opts.sweeps): the heads up to it may be acknowledged. */
 void gate_swept(struct gate *g, uint64_t generation);
 
 void gate_status(struct gate *g, int64_t now_at, struct gate_status *out);
-const char *gate_health_name(enum gate_health h);
 
 #endif

@@ -174,12 +174,25 @@ static bool same(const char *a, const char *b)
     return a && b && !strcmp(a, b);
 }
 
+/* The broker asks in the name of who is not connected: for what a client left as retained, and for lasting sessions that it
+ * read from its own disk.  No connection is without an address. */
+static bool allow_absent(struct plugin *p, const struct mosquitto_evt_acl_check *d, enum gate_right right,
+                         struct err *e)
+{
+    const char *device = mosquitto_client_username(d->client);
+    if (!device || !client_id_fits(mosquitto_client_id(d->client), device))
+        return err_set(e, ERR_GATE_BROKER, "somebody absent who has no device's name");
+    return gate_lists(p->gate, device, e) && gate_may(p->gate, device, slice_str(d->topic), right, e);
+}
+
 static bool allow(struct plugin *p, const struct mosquitto_evt_acl_check *d, struct err *e)
 {
     enum gate_right right;
     const struct session *s = d->client ? sessions_find(p->sessions, d->client) : NULL;
     if (!ticks_go_on(p, e))
         return false;
+    if (!s && d->client && !mosquitto_client_address(d->client) && right_of(d->access, &right))
+        return allow_absent(p, d, right, e);
     /* The names are compared because the broker may reuse the pointer for a session that it did not show us. */
     if (!s || !same(mosquitto_client_id(d->client), s->client) ||
         !same(mosquitto_client_username(d->client), s->peer.device))
@@ -257,8 +270,8 @@ static void watch_health(struct plugin *p, int64_t now_ms)
     p->health = st.health;
     memcpy(p->why, st.why, sizeof p->why);
     mosquitto_log_printf(st.health == GATE_OK ? MOSQ_LOG_NOTICE : MOSQ_LOG_WARNING,
-                         "kith: feed %s, head %llu, %llu devices%s%s", gate_health_name(st.health),
-                         (unsigned long long)st.seq, (unsigned long long)st.devices, st.why[0] ? ": " : "", st.why);
+                         "kith: feed %s, head %llu, %llu devices%s%s", st.health_name, (unsigned long long)st.seq,
+                         (unsigned long long)st.devices, st.why[0] ? ": " : "", st.why);
 }
 
 static int on_tick(int event, void *data, void *ctx)

@@ -23,6 +23,7 @@ bool config_write_mosquitto(const struct config_write *c, struct buf *out, struc
              "require_certificate true\n"
              "allow_anonymous false\n"
              "set_tcp_nodelay true\n"
+             "check_retain_source true\n" /* the manual says that it is the default; 2.0.11 wants it said */
              "# The plugin reads the certificate itself: use_identity_as_username and use_subject_as_username would\n"
              "# admit clients without asking it, and a crlfile that is missing at a reload lets everybody in.\n");
     buf_printf(out, "plugin %s\nplugin_opt_dir %s\n", c->plugin, c->gate_dir);
@@ -44,6 +45,8 @@ static const struct {
     {"crlfile", NULL, "crlfile: missing or damaged at a reload it lets revoked clients in; the plugin needs none"},
     {"password_file", NULL, "password_file: a second way in, beside certificates"},
     {"psk_file", NULL, "psk_file: a second way in, beside certificates"},
+    {"check_retain_source", "false",
+     "check_retain_source: what a withdrawn device left as retained would still be delivered"},
     {"psk_hint", NULL, "psk_hint: a second way in, beside certificates"},
     {"auth_plugin", NULL, "auth_plugin: another plugin may admit clients that this one never saw"},
     {"acl_file", NULL, "acl_file: rights come from the platform's policy"},
@@ -56,6 +59,7 @@ static const char *const needed[][2] = {
     {"listener", "listener: none is named"},
     {"require_certificate", "require_certificate true: missing"},
     {"allow_anonymous", "allow_anonymous false: missing"},
+    {"check_retain_source", "check_retain_source true: missing; what a withdrawn device left as retained is delivered"},
     {"set_tcp_nodelay", "set_tcp_nodelay true: missing; each connect takes 48 ms instead of 3"},
     {"plugin_opt_dir", "plugin_opt_dir: missing; the plugin does not know its directory"},
 };

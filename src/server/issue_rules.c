@@ -132,6 +132,8 @@ static void draft_issued(const struct issuance *is, bool same_key, struct event_
     set_subject(is, is->who, d);
     event_set_text(d, "via", is->via);
     event_set_text(d, "auth", authority_name(is->authority));
+    event_set_text(d, "storage", is->storage[0] ? is->storage : NULL);
+    event_set_text(d, "evidence", is->storage[0] ? "declared" : NULL);
     if (renewed)
         event_set_flag(d, "same_key", same_key);
 }

@@ -89,6 +89,10 @@ def ledger_holds(k, device):
     say(f"one bit turned in byte {at}: found in entry {named}")
 
 
+def storage_of(k, device):
+    return next((e["fields"]["storage"], e["fields"]["evidence"]) for e in k.history(device) if e["type"] == "cert.issued")
+
+
 def enrols_by_one_token(k, broker):
     """What the quick start says: the token that one command prints is what the other reads."""
     token = k.kith("device", "add", "--model", "pump", "--serial", "SN-0003", "--token").stdout
@@ -97,6 +101,7 @@ def enrols_by_one_token(k, broker):
     run(os.path.join(BIN, "kith-agent"), "enroll", "--dir", state, input=token)
     device = k.kith_json("device", "show", "SN-0003")
     assert device["state"] == "active", device
+    assert storage_of(k, device["id"]) == ("file", "declared"), "where the agent says that its key is"
     assert broker.publish(device["id"], state + "/current/key.pem", state + "/current/cert.pem")
     again = run(os.path.join(BIN, "kith-agent"), "enroll", "--dir", state + "2", "--wait", "0", input=token, ok=False)
     assert again.returncode == 6 and "claim" in again.stderr, again.stderr
@@ -122,6 +127,7 @@ def main():
         key, pem = k.curl_enrol("unit1", device)
         other_key, other_pem = k.curl_enrol("unit2", other)
         certificate_is_good(k, device, pem)
+        assert storage_of(k, device["id"]) == ("unknown", "none"), "curl said nothing"
         broker = Broker(k)
         assert broker.publish(device["id"], key, pem), "mosquitto_pub is refused"
         assert not broker.publish(device["id"], key, pem, topic=f"kith/{other['id']}/x"), "it publishes as another"

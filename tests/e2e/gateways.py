@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Gateways of two sites on a real platform: what each is told of devices, a device that moves, a directory that goes on where
 it was, and a gateway that is withdrawn while it listens."""
+import http.client
 import io
-import os
 import ssl
 import threading
 import time
@@ -18,7 +18,6 @@ class Listener:
     """A gateway that takes the feed and remembers every byte."""
 
     def __init__(self, k, name, query=""):
-        import http.client
         ctx = ssl.create_default_context(cafile=k.root_pem)
         ctx.load_cert_chain(k.w.path(name + "/cert.pem"), k.w.path(name + "/key.pem"))
         self.http = http.client.HTTPSConnection("localhost", k.tls_port, timeout=30, context=ctx)
@@ -38,7 +37,7 @@ class Listener:
                 if not part:
                     break
                 self.raw += part
-        except (OSError, ValueError, AttributeError):  # the last: http.client, closed under its reader
+        except (OSError, ValueError, AttributeError, http.client.HTTPException):  # closed under its reader
             pass
         self.ended_at = time.monotonic()
 

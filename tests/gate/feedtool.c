@@ -1,8 +1,10 @@
 /* A platform for the broker's end-to-end test: makes credentials, and at each command on stdin the next head.
  *
  *     feedtool DIR PLUGIN PORT      writes ca.pem, server.*, gateway.*, mosquitto.conf into DIR, head 1
- *     device ID                     writes ID.pem, ID.key; answers its index
+ *     device ID                     writes ID.pem, ID.key; in the directory; answers its index
+ *     remove ID                     out of the directory
  *     revoke I | hold I | release I | beat
+ *     every SECONDS                 how soon the next heads promise a further one
  *
  * After each command N.snap (frames of the whole state) and N.delta stand in DIR, and a line is answered. */
 #include "kit.h"
@@ -17,6 +19,7 @@
 
 static const char *dir;
 static struct kit kit;
+static struct buf records; /* all that were sent */
 
 static const char *path(const char *name, const char *ext)
 {
@@ -52,7 +55,20 @@ static void put_credential(const char *name, X509 *x, EVP_PKEY *key)
     EVP_PKEY_free(key);
 }
 
-static void next_head(struct kit_change c)
+static void rest_write(void)
+{
+    struct buf out;
+    buf_init(&out, 1 << 20);
+    kit_frame(&out, &(struct feed_frame){.kind = FEED_POLICY,
+                                         .policy = SLICE_LIT("publish t/%i/#\nsubscribe c/%i/#\nboth shared/#\n")});
+    buf_put(&out, buf_slice(&records));
+    kit_frame(&out, &(struct feed_frame){.kind = FEED_DEVICES_DONE});
+    put("rest", ".frames", buf_slice(&out));
+    buf_clear(&out);
+}
+
+/* The next head, and if `id` is not NULL that device's record with it. */
+static void next_head(struct kit_change c, const char *id, bool removed)
 {
     char name[32];
     struct buf delta, snap;
@@ -60,6 +76,11 @@ static void next_head(struct kit_change c)
     buf_init(&snap, 1 << 20);
     kit.now_at = time(NULL);
     kit_step(&kit, c, &delta);
+    if (id) {
+        kit_device_record(&delta, id, "m1", NULL, NULL, removed);
+        kit_device_record(&records, id, "m1", NULL, NULL, removed);
+        rest_write();
+    }
     kit_snapshot(&kit, &snap);
     snprintf(name, sizeof name, "%llu", (unsigned long long)kit.seq);
     put(name, ".delta", buf_slice(&delta));
@@ -87,17 +108,6 @@ static void write_config(const char *plugin, int port)
     buf_clear(&out);
 }
 
-static void rest_write(void)
-{
-    struct buf out;
-    buf_init(&out, 1 << 16);
-    kit_frame(&out, &(struct feed_frame){.kind = FEED_POLICY,
-                                         .policy = SLICE_LIT("publish t/%i/#\nsubscribe c/%i/#\nboth shared/#\n")});
-    kit_frame(&out, &(struct feed_frame){.kind = FEED_DEVICES_DONE});
-    put("rest", ".frames", buf_slice(&out));
-    buf_clear(&out);
-}
-
 int main(int argc, char **argv)
 {
     if (argc != 4)
@@ -111,8 +121,9 @@ int main(int argc, char **argv)
     x = kit_peer(&kit, "gateway-1", &key);
     put_credential("gateway", x, key);
     write_config(argv[2], atoi(argv[3]));
+    buf_init(&records, 1 << 20);
     rest_write();
-    next_head(KIT_NOTHING);
+    next_head(KIT_NOTHING, NULL, false);
     puts("ready");
     fflush(stdout);
     for (char word[32], arg[64], line[128]; fgets(line, sizeof line, stdin);) {
@@ -129,9 +140,12 @@ int main(int argc, char **argv)
             c.hold = atoi(arg);
         } else if (n == 2 && !strcmp(word, "release")) {
             c.release = atoi(arg);
+        } else if (n == 2 && !strcmp(word, "every")) {
+            kit.every_s = atoi(arg);
         }
-        next_head(c);
-        if (n != 2 || strcmp(word, "device") != 0)
+        bool is_device = n == 2 && !strcmp(word, "device"), removes = n == 2 && !strcmp(word, "remove");
+        next_head(c, is_device || removes ? arg : NULL, removes);
+        if (!is_device)
             printf("%llu\n", (unsigned long long)kit.seq);
         fflush(stdout);
     }

@@ -310,6 +310,130 @@ def comes_back_when_the_feed_does(w):
     assert w.pub(dev).returncode != 0
 
 
+def the_will_of_a_withdrawn_device_is_not_published(w):
+    out = w.path("will.txt")
+    for dev in DEV[:3]:
+        w.device(dev)
+    reader = w.sub(DEV[0], topic="shared/#", out=out)
+    will = lambda dev, said: ["--will-topic", "shared/will", "--will-payload", said, "--will-qos", "1"]
+    ends, stays = w.sub(DEV[1], more=will(DEV[1], "withdrawn")), w.sub(DEV[2], more=will(DEV[2], "died"))
+    for dev in DEV[:3]:
+        w.wait(lambda: w.live(dev), "the subscription")
+    w.tell("revoke", w.index[DEV[1]])
+    w.wait(lambda: "refused live session by " + DEV[1] in w.log(), "the kick")
+    stays.kill()
+    w.wait(lambda: "died" in open(out).read(), "the will of a device that counts")
+    assert "withdrawn" not in open(out).read()
+    for p in (reader, ends, stays):
+        p.kill()
+        p.wait(5)
+
+
+def queued_messages_wait_for_nobody_who_is_withdrawn(w):
+    out, dev = w.path("queue.txt"), DEV[3]
+    w.device(dev)
+    lasting = ["-c", "-x", "3600"]
+    s = w.sub(dev, topic="shared/q", more=lasting)
+    w.wait(lambda: w.live(dev), "the subscription")
+    s.terminate()
+    s.wait(5)
+    w.pub(DEV[0], topic="shared/q")
+    seq = int(w.tell("revoke", w.index[dev]))
+    w.wait(lambda: Feed.acked >= seq, "the acknowledgement")
+    s = w.sub(dev, topic="shared/q", more=lasting, out=out)
+    s.wait(10)
+    assert open(out).read() == "", "it got what had waited for it"
+    assert s.returncode != 0
+
+
+def retained_messages_come_from_devices_that_count(w):
+    kept = lambda dev: subprocess.run(["mosquitto_sub", *w.args(DEV[0], DEV[0] + "/r"), "-t", "shared/kept/" + dev, "-C", "1",
+                                       "-W", "2"], capture_output=True, timeout=20).stdout
+    for dev in DEV[4:6]:
+        w.device(dev)
+        w.pub(dev, topic="shared/kept/" + dev, more=["-r"])
+        assert kept(dev) == b"hello\n", "what a good device left is not delivered"
+    w.tell("revoke", w.index[DEV[4]])
+    seq = int(w.tell("remove", DEV[4]))
+    w.wait(lambda: Feed.acked >= seq, "the acknowledgement")
+    assert kept(DEV[4]) == b"", "what a withdrawn device left is still delivered"
+    assert kept(DEV[5]) == b"hello\n"
+
+
+def refuses_shared_subscriptions_and_system_topics(w):
+    out = w.path("share.txt")
+    w.device(DEV[6])
+    s = w.sub(DEV[6], topic="$share/g/shared/s", more=["-t", "$SYS/#", "-t", "$share/g/#", "-t", "+/s"], out=out)
+    w.wait(lambda: w.live(DEV[6]), "the subscription")
+    w.pub(DEV[0], topic="shared/s")
+    time.sleep(0.5)
+    assert open(out).read() == "", open(out).read()
+    s.terminate()
+    s.wait(5)
+
+
+def a_takeover_leaves_one_session_and_it_can_be_ended(w):
+    """The new connection is judged before the old one is reported gone."""
+    dev = DEV[7]
+    w.device(dev)
+    old = w.sub(dev, topic="shared/t")
+    w.wait(lambda: w.live(dev), "the subscription")
+    out = w.path("takeover.txt")
+    new = w.sub(dev, topic="shared/t", out=out, more=["-d"])
+    old_gone = lambda: w.log().count("Received SUBSCRIBE from " + dev) >= 2
+    w.wait(old_gone, "the second subscription")
+    old.kill()
+    old.wait(5)
+    w.pub(DEV[0], topic="shared/t")
+    w.wait(lambda: "hello" in open(out).read(), "a message to the new session")
+    w.tell("revoke", w.index[dev])
+    w.wait(lambda: "refused live session by " + dev in w.log(), "the kick")
+    w.wait(lambda: w.pub(dev).returncode != 0, "the refusal")
+    new.kill()
+    new.wait(5)
+
+
+def connack(w, dev, session=None):
+    """CONNECT (MQTT 3.1.1) over TLS; the code, the TLS session, and whether it was resumed."""
+    ctx = connack.contexts.setdefault(dev, ssl.create_default_context(cafile=w.path("ca.pem")))
+    ctx.load_cert_chain(w.path(dev + ".pem"), w.path(dev + ".key"))
+    with socket.create_connection(("127.0.0.1", w.port), timeout=10) as raw:
+        with ctx.wrap_socket(raw, server_hostname="localhost", session=session) as s:
+            body = b"\x00\x04MQTT\x04\x02\x00\x3c" + len(dev).to_bytes(2, "big") + dev.encode()
+            s.sendall(b"\x10" + bytes([len(body)]) + body)
+            answer = s.recv(4)
+            return (answer[3] if len(answer) == 4 else None), s.session, s.session_reused
+
+
+connack.contexts = {}
+
+
+def a_resumed_tls_session_is_judged_like_a_new_one(w):
+    dev = DEV[8]
+    w.device(dev)
+    code, session, _ = connack(w, dev)
+    assert code == 0
+    code, session, resumed = connack(w, dev, session)
+    assert code == 0 and resumed, "the broker resumes no sessions: this test shows nothing"
+    seq = int(w.tell("revoke", w.index[dev]))
+    w.wait(lambda: Feed.acked >= seq, "the acknowledgement")
+    code, _, resumed = connack(w, dev, session)
+    assert code != 0 and resumed, (code, resumed)
+
+
+def everybody_goes_when_the_feed_is_stale(w):
+    w.device(DEV[0])
+    s = w.sub(DEV[0])
+    w.wait(lambda: w.live(DEV[0]), "the subscription")
+    seq = int(w.tell("every", "1"))
+    w.wait(lambda: Feed.acked >= seq, "the acknowledgement")
+    w.wait(lambda: "refused live session by " + DEV[0] in w.log(), "the end of the session", 10)
+    assert "[gate-stale]" in w.log() and w.pub(DEV[0]).returncode != 0
+    w.tell("every", "60")
+    w.wait(lambda: w.pub(DEV[0]).returncode == 0, "a new head")
+    s.wait(5)
+
+
 def gives_nothing_to_sessions_that_passed_it_by(w):
     """use_identity_as_username: the broker admits clients without asking."""
     w.device(DEV[0])
@@ -348,6 +472,10 @@ def main():
          acknowledges_only_when_the_session_is_gone, lets_a_held_device_back_after_release,
          refuses_the_client_id_and_user_name_of_another, refuses_who_has_no_device_certificate,
          holds_topics_to_the_policy, survives_sighup, comes_back_when_the_feed_does))
+    run((the_will_of_a_withdrawn_device_is_not_published, queued_messages_wait_for_nobody_who_is_withdrawn,
+         retained_messages_come_from_devices_that_count, refuses_shared_subscriptions_and_system_topics,
+         a_takeover_leaves_one_session_and_it_can_be_ended, a_resumed_tls_session_is_judged_like_a_new_one))
+    run((everybody_goes_when_the_feed_is_stale,), gate="grace = 1s\n")
     run((refuses_all_when_ticks_stop,), before="per_listener_settings true\n", acks=False)
     run((backs_off_from_a_feed_that_it_refuses,), gate="retry-max = 5s\n")
     run((gives_nothing_to_sessions_that_passed_it_by,), after="use_identity_as_username true\n")

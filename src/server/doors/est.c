@@ -150,6 +150,16 @@ static bool fill(struct enrolment *en, const struct csr *csr, struct err *e)
     return true;
 }
 
+/* Nothing shows that it is so: it is recorded as declared. */
+static void declared_storage(const struct http_request *req, struct issuance *is)
+{
+    static const char *const known[] = {"file", "pkcs11", "tpm2", "secure-element"};
+    const char *says = http_header(req, "kith-key-storage");
+    for (size_t i = 0; says && i < ARRAY_LEN(known); i++)
+        if (strcmp(says, known[i]) == 0)
+            snprintf(is->storage, sizeof is->storage, "%s", known[i]);
+}
+
 static bool by_claim(struct enrolment *en, const char *user, const char *password, struct err *e)
 {
     struct issuance *is = &en->is;
@@ -213,6 +223,7 @@ static void enrol(struct app *app, struct http_request *req, bool renew)
         free(en);
         return;
     }
+    declared_storage(req, &en->is);
     en->req = req;
     issuer_submit(app->issuer, &en->is);
 }

@@ -27,6 +27,7 @@ static void names_each_trap(void **state)
 {
     (void)state;
     static const char good[] = "listener 8883\nrequire_certificate true\nallow_anonymous false\nset_tcp_nodelay true\n"
+                               "check_retain_source true\n"
                                "plugin x.so\nplugin_opt_dir d\n";
     static const struct {
         const char *line, *word;
@@ -41,6 +42,7 @@ static void names_each_trap(void **state)
         {"plugin y.so", "plugin"},
         {"protocol websockets", "protocol websockets"},
         {"listener 1883", "listener"},
+        {"check_retain_source false", "check_retain_source"},
         {"include_dir d", "include_dir"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -49,7 +51,7 @@ static void names_each_trap(void **state)
         size_t n;
         snprintf(text, sizeof text, "%s%s\n", good, rows[i].line);
         config_check_mosquitto(slice_str(text), traps, &n);
-        if (n != 1 || traps[0].line != 7 || strncmp(traps[0].what, rows[i].word, strlen(rows[i].word)) != 0)
+        if (n != 1 || traps[0].line != 8 || strncmp(traps[0].what, rows[i].word, strlen(rows[i].word)) != 0)
             fail_msg("%s: %zu traps", rows[i].line, n);
     }
 }
@@ -60,7 +62,7 @@ static void names_what_is_missing(void **state)
     struct config_trap traps[CONFIG_TRAPS_MAX];
     size_t n;
     config_check_mosquitto(SLICE_LIT(""), traps, &n);
-    assert_int_equal(n, 6);
+    assert_int_equal(n, 7);
 }
 
 static void refuses_paths_with_a_line_end(void **state)
