@@ -281,9 +281,9 @@ static bool deliver(struct tx *tx, struct issuance *is, int64_t id, const struct
 bool issue_reserve(struct tx *tx, struct issuance *is, struct err *e)
 {
     struct device_row dev;
-    int64_t waiting;
     bool known;
     is->repeated = is->delivered = false;
+    is->waiting = 0;
     is->marks_n = 0;
     if (is->kind != CERT_DEVICE)
         return true;
@@ -296,5 +296,6 @@ bool issue_reserve(struct tx *tx, struct issuance *is, struct err *e)
     return check_key(tx, is, &known, e) &&
            reservations_take(issuer_get0_reservations(is->app->issuer), &is->reservation, is->subject, is->spki_hash,
                              e) &&
-           unanswered_find(tx, is, &waiting, e) && (!waiting || deliver(tx, is, waiting, &dev, e));
+           unanswered_find(tx, is, &is->waiting, e) &&
+           (!is->waiting || is->job.looks || deliver(tx, is, is->waiting, &dev, e));
 }

@@ -242,6 +242,11 @@ static bool run_reserve(struct tx *tx, struct job *job, struct err *e)
 static void reserved(struct job *job, const struct err *e)
 {
     struct issuance *is = (struct issuance *)job;
+    if (!e && is->waiting && !is->delivered) {
+        is->job = (struct job){.run = run_reserve, .done = reserved}; /* the same again, to write */
+        commit_submit(is->app->commit, &is->job);
+        return;
+    }
     if (!e && is->delivered) {
         crash_point("server.delivered");
         tell_gateways(is);

@@ -49,6 +49,7 @@ struct issuance {
     bool quarantine; /* the model wants it if the claim comes with a second key */
     bool repeated;   /* der is what the same request got before */
     bool delivered;  /* and it was never answered: its hold is taken off */
+    int64_t waiting; /* a certificate that was never answered and may be this request's; 0: none */
     bool is_base;    /* it was stored as it is: others may lean on it (server/der_store.h) */
     int64_t started_ms;
     struct err voided; /* set: signed, but the state had changed; recorded as revoked, never delivered */

@@ -7,7 +7,7 @@ import struct
 
 import cbor2
 
-from kithtest import BIN, ROOT, Kith, run
+from kithtest import BIN, ROOT, Kith, run, unpack
 
 CRASH_BIN = os.environ.get("KITH_CRASH_BIN", os.path.join(os.path.dirname(BIN), "tests", "crash"))
 
@@ -49,12 +49,16 @@ class CrashKith(Kith):
 
     def certificates(self):
         """{DER: (subject, counts)}"""
-        what = "subject, CASE WHEN revoked_at IS NULL AND hold = 0 THEN 1 ELSE 0 END FROM certificate"
+        what = ("c.subject, CASE WHEN c.revoked_at IS NULL AND c.hold = 0 THEN 1 ELSE 0 END "
+                "FROM certificate c LEFT JOIN certificate b ON b.id = c.base")
         if not self.database:
-            return {bytes(der): (subject, bool(good)) for der, subject, good in self.rows("SELECT der, " + what)}
-        out = run("psql", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-c", "SELECT encode(der, 'hex'), " + what, self.database)
+            return {unpack(base, der): (subject, bool(good))
+                    for base, der, subject, good in self.rows("SELECT b.der, c.der, " + what)}
+        out = run("psql", "-q", "-At", "-v", "ON_ERROR_STOP=1", "-c",
+                  "SELECT encode(b.der, 'hex'), encode(c.der, 'hex'), " + what, self.database)
         rows = [line.split("|") for line in out.stdout.split()]
-        return {bytes.fromhex(der): (subject, good == "1") for der, subject, good in rows}
+        return {unpack(bytes.fromhex(base) or None, bytes.fromhex(der)): (subject, good == "1")
+                for base, der, subject, good in rows}
 
     def journal(self):
         """The certificates in the issuing signer's journal."""
