@@ -123,7 +123,7 @@ bool model_setting_text(struct db *db, const char *model, const char *name, cons
     if (!row_read(db, &table_model, &key, &r, e))
         return e->code ? false : err_set(e, ERR_NOTFOUND, "model \"%s\" is not known", ERR_QUOTE(slice_str(model)));
     const char *settings = rows_text(&r, MODEL_SETTINGS);
-    if (!settings[0])
+    if (!settings[0] || strcmp(settings, "{}") == 0)
         return true;
     if (!json_read(slice_str(settings), SETTINGS_MAX, &j, e))
         return err_ctx(e, "model %s", model);
