@@ -53,7 +53,8 @@ static uint64_t take_be(struct reader *r, size_t n)
 
 uint8_t reader_u8(struct reader *r)
 {
-    return (uint8_t)take_be(r, 1);
+    struct slice s = reader_take(r, 1);
+    return s.n ? s.p[0] : 0;
 }
 
 uint16_t reader_u16(struct reader *r)

@@ -16,6 +16,10 @@ static size_t sequence(uint8_t b, uint8_t *low, uint8_t *high)
 bool utf8_valid(struct slice s)
 {
     for (size_t i = 0; i < s.n;) {
+        if (s.p[i] < 0x80) {
+            i++;
+            continue;
+        }
         uint8_t low, high;
         size_t n = sequence(s.p[i], &low, &high);
         if (n == 0 || n > s.n - i)

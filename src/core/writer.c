@@ -59,7 +59,9 @@ static void put_be(struct writer *w, uint64_t v, size_t n)
 
 void writer_u8(struct writer *w, uint8_t v)
 {
-    put_be(w, v, 1);
+    uint8_t *at = writer_space(w, 1);
+    if (at)
+        *at = v;
 }
 
 void writer_u16(struct writer *w, uint16_t v)

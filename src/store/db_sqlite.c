@@ -88,10 +88,10 @@ static bool pragmas(struct sqlite *d, struct err *e)
     /* A long WAL: pages of the random indexes are written to the file once for some 60 batches.
      * secure_delete: what is erased from an entry shall not stay in a free page.  synchronous=FULL: durable at COMMIT. */
     const char *writer =
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-32768;"
+        "PRAGMA cache_size=-32768; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
         "PRAGMA wal_autocheckpoint=16000; PRAGMA journal_size_limit=134217728; PRAGMA secure_delete=ON;"
         "PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;";
-    const char *reader = "PRAGMA query_only=ON; PRAGMA cache_size=-4096; PRAGMA mmap_size=0;"
+    const char *reader = "PRAGMA cache_size=-4096; PRAGMA query_only=ON; PRAGMA mmap_size=0;"
                          "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;";
     sqlite3_busy_timeout(d->s, BUSY_TIMEOUT_MS);
     int rc = sqlite3_exec(d->s, d->db.writable ? writer : reader, NULL, NULL, NULL);

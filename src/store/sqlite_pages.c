@@ -4,6 +4,8 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 
+#define PAGES_AT_ONCE 8192 /* at most, and not more than the cache may have */
+
 static sqlite3_pcache_methods2 theirs;
 
 struct pages {
@@ -117,6 +119,8 @@ static void install(void)
         .xDestroy = pages_destroy,
         .xShrink = pages_shrink,
     };
+    /* A cache's pages in one piece: page by page they make the heap grow with a system call each. */
+    (void)sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, PAGES_AT_ONCE);
     if (sqlite3_config(SQLITE_CONFIG_GETPCACHE2, &theirs) == SQLITE_OK && theirs.iVersion >= 1)
         (void)sqlite3_config(SQLITE_CONFIG_PCACHE2, &ours);
 }
