@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/http_client.h"
 #include "base/manual.h"
+#include "base/problem.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "keys/crypto.h"
@@ -168,27 +169,10 @@ int cli_run(struct cli *cli, int argc, char *const *argv)
 
 void cli_print_error(struct cli *cli, const struct err *e)
 {
-    if (cli->g.json) {
-        AUTO(buf_clear) struct buf b = {0};
-        buf_init(&b, 8192);
-        struct json_out o = json_out_of(&b);
-        json_out_map(&o, NULL);
-        json_out_int(&o, "v", 1);
-        json_out_map(&o, "error");
-        json_out_text(&o, "code", err_slug(e->code));
-        json_out_text(&o, "what", e->what);
-        json_out_text(&o, "why", e->why[0] ? e->why : NULL);
-        json_out_text(&o, "try", e->hint[0] ? e->hint : NULL);
-        json_out_end(&o);
-        json_out_end(&o);
-        fprintf(cli->talk, "%s\n", buf_str(&b));
-        return;
-    }
-    fprintf(cli->talk, "error[%s]: %s\n", err_slug(e->code), e->what);
-    if (e->why[0])
-        fprintf(cli->talk, "why: %s\n", e->why);
-    if (e->hint[0])
-        fprintf(cli->talk, "try: %s\n", e->hint);
+    if (cli->g.json)
+        problem_print_json(cli->talk, e);
+    else
+        problem_print(cli->talk, "error", e);
 }
 
 bool cli_write(struct cli *cli, const struct buf *b, struct err *e)

@@ -145,6 +145,16 @@ bool settings_hsm_peer(const struct settings *s, struct hsm_peer *out, struct er
     return true;
 }
 
+bool settings_is_credential(const struct settings *s)
+{
+    static const char mark[] = "credential:";
+    const char *const files[] = {s->passphrase_file, s->hsm_pin_file};
+    for (size_t i = 0; i < ARRAY_LEN(files); i++)
+        if (files[i] && strncmp(files[i], mark, sizeof mark - 1) == 0)
+            return true;
+    return false;
+}
+
 static bool is_below(const char *dir, const char *path)
 {
     size_t n = strlen(dir);

@@ -74,6 +74,8 @@ const char *settings_path(const struct settings *s, struct arena *a, const char 
 /* A journal of more than this has signed something: the record that sets it up is shorter. */
 #define JOURNAL_SET_UP_MAX 256
 
+/* True if the passphrase or PIN comes from systemd: "credential:NAME". */
+bool settings_is_credential(const struct settings *s);
 /* The server may write in the database's directory.  Errors: config, if keys, signers or secrets lie there too. */
 MUST_USE bool settings_check_database(const struct settings *s, struct arena *a, struct err *e);
 

@@ -8,12 +8,14 @@
 #include "base/args.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/problem.h"
 #include "base/sandbox.h"
 #include "base/tls.h"
 #include "keys/crypto.h"
 #include "keys/secret.h"
 #include "server/api/api.h"
 #include "server/birth.h"
+#include "server/check.h"
 #include "server/crls.h"
 #include "server/doors/device.h"
 #include "server/entry_filter.h"
@@ -34,6 +36,7 @@
 struct options {
     const char *config;
     int64_t ready_fd;
+    bool check;
 };
 
 static const struct opt rows[] = {
@@ -41,6 +44,8 @@ static const struct opt rows[] = {
      .required = true},
     {NULL, "ready-fd", OPT_INT, 0, 1023, "0", .arg = "N", .help = "where to write a line when ready; 0: nowhere",
      .offset = offsetof(struct options, ready_fd)},
+    {NULL, "check", OPT_BOOL, .help = "try what the start needs, say what is wrong, change nothing and end",
+     .offset = offsetof(struct options, check)},
 };
 
 static volatile sig_atomic_t stop;
@@ -405,6 +410,16 @@ static bool run(struct app *app, const struct options *o, struct err *e)
     return true;
 }
 
+static int check(struct app *app, const struct options *o)
+{
+    struct err e = {0};
+    app->crypto = &crypto_openssl;
+    if (settings_read(o->config, &app->arena, &app->settings, &e) && crypto_init(&e))
+        return server_check(app);
+    problem_print(stderr, "error", &e);
+    return err_exit_code(e.code);
+}
+
 int main(int argc, char **argv)
 {
     static struct app app;
@@ -423,8 +438,10 @@ int main(int argc, char **argv)
     signal(SIGHUP, SIG_IGN);
     if (!secret_harden_process(&e))
         LOG(&app.env, WARN, "server", "core dumps are not off", log_err(&e));
-    bool ok = args_read(rows, ARRAY_LEN(rows), argc - 1, argv + 1, false, &app.arena, &o, &words, &help, &e) &&
-              run(&app, &o, &e);
+    bool ok = args_read(rows, ARRAY_LEN(rows), argc - 1, argv + 1, false, &app.arena, &o, &words, &help, &e);
+    if (ok && o.check)
+        _exit(check(&app, &o));
+    ok = ok && run(&app, &o, &e);
     if (!ok)
         LOG(&app.env, ERROR, "server", "stopped", log_err(&e));
     /* Threads may still run after a failed start; nothing of theirs is worth waiting for. */

@@ -48,8 +48,10 @@ static bool read_issuer(struct domain *d, struct err *e)
     d->ca_der = arena_dup(&d->arena, buf_slice(&b));
     if (!cert_read(d->ca_der, &d->ca, e))
         return err_ctx(e, "%s", path);
-    if (!slice_eq(d->ca.spki, key_get0_spki(d->ca_key)))
-        return err_set(e, ERR_POLICY, "%s is not the certificate of the issuing key", path);
+    if (!slice_eq(d->ca.spki, key_get0_spki(d->ca_key))) {
+        err_set(e, ERR_POLICY, "%s is not the certificate of the issuing key", path);
+        return err_try(e, "restore the one of the two that was changed from its copy");
+    }
     const struct settings *s = d->settings;
     d->issuer = (struct profile_issuer){
         .subject = d->ca.subject,
@@ -97,8 +99,21 @@ static bool make_names(struct domain *d, bool issuing, struct err *e)
     return arena_ok(&d->arena, e);
 }
 
-bool domain_open(struct domain *d, const char *name, const struct settings *s, const struct key_env *keys,
-                 const struct env *env, const struct crypto *crypto, struct err *e)
+static bool open_journal(struct domain *d, bool only_look, struct err *e)
+{
+    uint64_t torn = 0;
+    const char *path = path_of(d, "journal");
+    if (only_look)
+        return journal_check(path, d->crypto, &d->snapshot_at, snapshot_replay, d, e);
+    if (!journal_open(path, d->crypto, &d->snapshot_at, snapshot_replay, d, &d->journal, &torn, e) || !set_up(d, e))
+        return false;
+    if (torn)
+        LOG(d->env, NOTICE, "signer", "cut off a batch that was never answered", log_int("bytes", (int64_t)torn));
+    return true;
+}
+
+static bool open_all(struct domain *d, const char *name, const struct settings *s, const struct key_env *keys,
+                     const struct env *env, const struct crypto *crypto, bool only_look, struct err *e)
 {
     *d = (struct domain){.name = name, .settings = s, .env = env, .crypto = crypto, .token = keys->p11};
     arena_init(&d->arena, ARENA_MAX);
@@ -106,25 +121,39 @@ bool domain_open(struct domain *d, const char *name, const struct settings *s, c
     buf_init(&d->steps, STEPS_MAX);
     cover_init(&d->cover, crypto);
     bool found, issuing = strcmp(name, "issuing") == 0;
-    uint64_t torn;
     if (!issuing && strcmp(name, "ledger") != 0)
         return err_set(e, ERR_USAGE, "\"%s\" is no domain of keys: issuing or ledger", name);
     bool ok = issuing ? open_issuing(d, keys, e) : key_open(keys, s->ledger_key, &d->vouch_key, e);
-    ok = ok && make_names(d, issuing, e) && snapshot_read(d, d->state_path, &found, e) &&
-         journal_open(path_of(d, "journal"), crypto, &d->snapshot_at, snapshot_replay, d, &d->journal, &torn, e) &&
-         set_up(d, e);
+    ok = ok && make_names(d, issuing, e) && snapshot_read(d, d->state_path, &found, e) && open_journal(d, only_look, e);
     d->snapshot_leaves = d->cover.tree.size;
     if (ok && key_type_of(d->vouch_key) != KEY_ED25519)
         ok = err_set(e, ERR_POLICY, "keys that sign checkpoints have to be Ed25519");
-    if (ok && torn)
-        LOG(env, NOTICE, "signer", "cut off a batch that was never answered", log_int("bytes", (int64_t)torn));
-    if (ok)
-        domain_idle(d);
     if (!ok) {
+        if (!e->hint[0])
+            err_try(e, "restore what is named from its copy; kith explain %s says more", err_slug(e->code));
         err_ctx(e, "signer %s", name);
         domain_close(d);
     }
     return ok;
+}
+
+bool domain_open(struct domain *d, const char *name, const struct settings *s, const struct key_env *keys,
+                 const struct env *env, const struct crypto *crypto, struct err *e)
+{
+    if (!open_all(d, name, s, keys, env, crypto, false, e))
+        return false;
+    domain_idle(d);
+    return true;
+}
+
+bool domain_check(const char *name, const struct settings *s, const struct key_env *keys, const struct env *env,
+                  const struct crypto *crypto, struct err *e)
+{
+    struct domain d;
+    if (!open_all(&d, name, s, keys, env, crypto, true, e))
+        return false;
+    domain_close(&d);
+    return true;
 }
 
 void domain_close(struct domain *d)

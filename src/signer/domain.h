@@ -70,6 +70,9 @@ struct domain_step {
 /* Opens keys, roster, state and journal of a domain.  Errors: whatever is missing or wrong; nothing is signed then. */
 MUST_USE bool domain_open(struct domain *d, const char *name, const struct settings *s, const struct key_env *keys,
                           const struct env *env, const struct crypto *crypto, struct err *e);
+/* Whether domain_open() would succeed; changes nothing. */
+MUST_USE bool domain_check(const char *name, const struct settings *s, const struct key_env *keys,
+                           const struct env *env, const struct crypto *crypto, struct err *e);
 void domain_close(struct domain *d);
 /* Writes the snapshot; harmless to leave out, the journal has it all. */
 MUST_USE bool domain_snapshot(struct domain *d, struct err *e);

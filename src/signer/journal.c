@@ -226,6 +226,18 @@ bool journal_open(const char *path, const struct crypto *crypto, const struct jo
     return true;
 }
 
+bool journal_check(const char *path, const struct crypto *crypto, const struct journal_mark *from, journal_each *each,
+                   void *ctx, struct err *e)
+{
+    struct journal j = {.fd = open(path, O_RDONLY | O_CLOEXEC), .crypto = crypto, .end = *from};
+    strncpy(j.path, path, sizeof j.path - 1);
+    if (j.fd < 0)
+        return (errno == ENOENT && from->at == 0) || io_failed(&j, "open", e);
+    bool torn = false, ok = walk(&j, &j.end, true, each, ctx, &torn, e);
+    close(j.fd);
+    return ok;
+}
+
 void journal_free(struct journal *j)
 {
     if (!j)

@@ -7,6 +7,7 @@
 
 #include "base/args.h"
 #include "base/log.h"
+#include "base/problem.h"
 #include "base/sandbox.h"
 #include "keys/crypto.h"
 #include "keys/p11.h"
@@ -17,6 +18,7 @@
 struct options {
     const char *config, *domain;
     int64_t fd;
+    bool check;
 };
 
 static const struct opt rows[] = {
@@ -26,6 +28,8 @@ static const struct opt rows[] = {
      .required = true},
     {NULL, "fd", OPT_INT, 3, 1023, "3", .arg = "N", .help = "the listening socket",
      .offset = offsetof(struct options, fd)},
+    {NULL, "check", OPT_BOOL, .help = "try what the start needs, say what is wrong, change nothing and end",
+     .offset = offsetof(struct options, check)},
 };
 
 static volatile bool stop;
@@ -88,6 +92,8 @@ static bool run(const struct options *o, const struct env *env, struct err *e)
     if (!settings_read(o->config, &arena, &s, e) || !crypto_init(e) || !open_token(&s, &token, e))
         return false;
     struct key_env keys = {.passphrase_file = s.passphrase_file, .p11 = token};
+    if (o->check)
+        return domain_check(o->domain, &s, &keys, env, &crypto_openssl, e);
     if (!domain_open(&d, o->domain, &s, &keys, env, &crypto_openssl, e) || !sandbox(&s, o->domain, env, &arena, e))
         return false;
     struct serve serve = {.env = env,
@@ -127,7 +133,9 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     bool ok =
         args_read(rows, ARRAY_LEN(rows), argc - 1, argv + 1, false, &a, &o, &words, &help, &e) && run(&o, &env, &e);
-    if (!ok)
+    if (!ok && o.check)
+        problem_print(stderr, "error", &e);
+    else if (!ok)
         LOG(&env, ERROR, "signer", "stopped", log_str("domain", o.domain), log_err(&e));
     /* PKCS#11 modules crash in their exit handlers; nothing is left to do. */
     _exit(ok ? 0 : err_exit_code(e.code));

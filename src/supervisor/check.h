@@ -1,5 +1,5 @@
-/* `kithd -t`: is everything there that the configuration names, and is it closed to others?  Looks, changes nothing, opens
- * no key: whether a passphrase or PIN is the right one shows when a signer starts. */
+/* The first half of `kithd -t`: is everything there that the configuration names, and is it closed to others?  Looks,
+ * changes nothing, opens no key: whether a passphrase or PIN is the right one the children try (supervisor/rehearse.h). */
 #ifndef KITH_SUPERVISOR_CHECK_H
 #define KITH_SUPERVISOR_CHECK_H
 

@@ -8,21 +8,14 @@
 
 #include "base/log.h"
 #include "base/notify.h"
+#include "base/problem.h"
 #include "supervisor/check.h"
 #include "supervisor/options.h"
+#include "supervisor/rehearse.h"
 #include "supervisor/supervise.h"
 
 #define ARENA_MAX    (1u << 20)
 #define FILES_BESIDE 1024 /* what a server needs beside its connections */
-
-static void print_problem(const struct err *e, bool fatal)
-{
-    fprintf(stderr, "%s[%s]: %s\n", fatal ? "error" : "warning", err_slug(e->code), e->what);
-    if (e->why[0])
-        fprintf(stderr, "why: %s\n", e->why);
-    if (e->hint[0])
-        fprintf(stderr, "try: %s\n", e->hint);
-}
 
 /* --- -t --- */
 
@@ -37,7 +30,16 @@ static void on_problem(void *ctx, const struct err *problem, bool fatal)
     if (fatal && f->fatal++ == 0)
         f->first = *problem;
     f->warnings += !fatal;
-    print_problem(problem, fatal);
+    problem_print(stderr, fatal ? "error" : "warning", problem);
+}
+
+static int finish_test(const struct options *o, const struct findings *f, int exit)
+{
+    if (exit)
+        fprintf(stderr, "%s: %zu problem%s\n", o->config, f->fatal, f->fatal == 1 ? "" : "s");
+    else
+        printf("%s: ok%s\n", o->config, f->warnings ? ", with warnings" : "");
+    return exit;
 }
 
 static int test_setup(const struct options *o, struct arena *a)
@@ -45,25 +47,26 @@ static int test_setup(const struct options *o, struct arena *a)
     struct findings f = {0};
     struct settings s;
     struct err e;
-    const char *const names[] = {"kith-server", "kith-signer"};
-    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        const char *path;
-        if (!check_find_program(o->libexec, names[i], a, &path, &e))
+    struct rehearsal r = {.config = o->config, .settings = &s, .environ = environ};
+    const struct {
+        const char *name, **path;
+    } programs[] = {{"kith-server", &r.server}, {"kith-signer", &r.signer}};
+    for (size_t i = 0; i < ARRAY_LEN(programs); i++)
+        if (!check_find_program(o->libexec, programs[i].name, a, programs[i].path, &e))
             on_problem(&f, &e, true);
-    }
     if (!settings_read(o->config, a, &s, &e)) {
         on_problem(&f, &e, true);
     } else {
         struct check c = {.settings = &s, .config = o->config, .found = on_problem, .ctx = &f};
         c.credentials = getenv("CREDENTIALS_DIRECTORY"); /* banned: read once, at the start of the program */
         check_all(&c, a);
+        r.signers = f.fatal == 0 && (c.credentials || !settings_is_credential(&s));
+        fflush(stderr); /* they write there too */
+        int exit = rehearse(&r, a, &f.fatal);
+        if (exit && !f.first.code)
+            return finish_test(o, &f, exit);
     }
-    if (f.fatal) {
-        fprintf(stderr, "%s: %zu problem%s\n", o->config, f.fatal, f.fatal == 1 ? "" : "s");
-        return err_exit_code(f.first.code);
-    }
-    printf("%s: ok%s\n", o->config, f.warnings ? ", with warnings" : "");
-    return 0;
+    return finish_test(o, &f, f.fatal ? err_exit_code(f.first.code) : 0);
 }
 
 /* --- running --- */
@@ -149,6 +152,6 @@ int main(int argc, char **argv)
     ok = ok && run(&o, &a, &env, &e);
     if (ok)
         return 0;
-    print_problem(&e, true);
+    problem_print(stderr, "error", &e);
     return err_exit_code(e.code);
 }

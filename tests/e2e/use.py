@@ -5,6 +5,8 @@
 import json
 import os
 import re
+import shutil
+import socket
 import sys
 import time
 
@@ -109,7 +111,7 @@ def a_lost_database_is_not_begun_anew(k):
     p = k.kith("doctor", "database", ok=False)
     assert p.returncode != 0 and "certificates were issued" in p.stdout, p.stdout
     daemon = k.w.start([os.path.join(BIN, "kithd"), "--config", os.path.join(k.dir, "kith.conf")], "lost.log")
-    wait_for(lambda: "code=store-lost" in k.w.log("lost.log"), "the refusal", 20)
+    wait_for(lambda: "error server stopped code=store-lost" in k.w.log("lost.log"), "the refusal", 20)
     assert not os.listdir(data), os.listdir(data)
     stop(daemon)
     os.rmdir(data)
@@ -120,10 +122,61 @@ def a_lost_database_is_not_begun_anew(k):
     assert code == 0, said
 
 
+# what is broken, in a shell in the platform's directory; exit code of kithd -t; what it says
+BROKEN = [
+    ("head -c 24 /dev/zero | tr '\\0' x > ../D-secrets/passphrase", 4, "error[key-passphrase]: signer issuing"),
+    ("echo garbage > keys/ledger.key", 6, "error[key-file]: signer ledger"),
+    ("cp keys/cosign.key keys/issuing.key", 6, "is not the certificate of the issuing key"),
+    ("rm signers/ledger/state; printf X | dd of=signers/ledger/journal bs=1 seek=30 conv=notrunc status=none", 1, "error[journal]: signer ledger"),
+    ("echo '# x' >> profiles/ldevid.profile", 2, "not the file that the roster names"),
+    ("rm -f data/kith.db-*; echo nonsense > data/kith.db", None, "[store] database"),
+    ("head -c 100 ca/root.cer > ca/issuing.cer", 6, "ca/issuing.cer"),
+    ("sed -i 's/^listen = .*/listen = 192.0.2.1:1/' kith.conf", 1, "[server] listen: 192.0.2.1:1"),
+    ("sed -i 's/^plain_listen = .*/plain_listen = 127.0.0.1:%(taken)d/' kith.conf", 5, "[server] plain_listen"),
+]
+
+
+def a_rehearsal_names_what_a_start_would_meet(k):
+    """kithd -t: each line with its problem; two of them are two problems; nothing is changed by looking."""
+    k.stop()
+    test = lambda: run(os.path.join(BIN, "kithd"), "-t", "--config", os.path.join(k.dir, "kith.conf"), ok=False,
+                       env=k.w.env)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        words = {"taken": taken.getsockname()[1]}
+        for command, code, wanted in BROKEN:
+            os.makedirs(k.w.path("kept"), exist_ok=True)
+            run("cp", "-a", k.dir, k.dir + "-secrets", k.w.path("kept"))
+            run("sh", "-c", command % words if "taken" in command else command, cwd=k.dir)
+            p = test()
+            assert p.returncode and (code is None or p.returncode == code), f"{command}: {p.returncode}\n{p.stderr}"
+            assert wanted in p.stderr and re.search(r"\d problems?\n$", p.stderr), f"{command}:\n{p.stderr}"
+            assert "try: " in p.stderr or "why: " in p.stderr, p.stderr
+            shutil.rmtree(k.dir)
+            shutil.rmtree(k.dir + "-secrets")
+            for part in os.listdir(k.w.path("kept")):
+                os.rename(k.w.path("kept", part), k.w.path(part))
+    # SQLite tidies its own files up whenever somebody looks: ledger verify is the judge of those.
+    sums = lambda: run("find", k.dir, "-type", "f", "!", "-name", "kith.db*", "-exec", "sha256sum", "{}", "+").stdout
+    before = sums()
+    p = test()
+    assert p.returncode == 0 and not p.stderr, p.stderr
+    changed = set(sums().split("\n")) ^ set(before.split("\n"))
+    assert not changed, changed
+    k.start()
+    assert test().returncode == 0, "its own ports are not in its way"
+
+
 def the_token_is_asked_all_the_time():
     """Its health is not older than the moment that it is told."""
     with World("use-token") as w:
         k = Kith(w, *w.softhsm())
+        test = lambda: run(os.path.join(BIN, "kithd"), "-t", "--config", os.path.join(k.dir, "kith.conf"), ok=False,
+                           env=w.env)
+        assert test().returncode == 0
+        w.write("pin", "000000")
+        p = test()
+        assert p.returncode and "PIN" in p.stderr and p.stderr.count("error[") == 1, p.stderr
+        w.write("pin", "135790")
         k.start()
         line = lambda: next(x for x in k.api("GET", "/readyz").body.decode().split("\n") if " token: " in x)
         wait_for(lambda: line().startswith("ok"), "a healthy token")
@@ -133,6 +186,8 @@ def the_token_is_asked_all_the_time():
         wait_for(lambda: not line().startswith("ok"), "the loss to be told", 10)
         say(f"token gone: told after {time.monotonic() - at:.1f} s: {line()}")
         assert k.api("GET", "/readyz").status == 503
+        p = k.kith("doctor", "token", ok=False)
+        assert p.returncode == 1 and "FAIL  token" in p.stdout and "try: " in p.stdout, p.stdout
         os.rename(w.path("gone"), w.path("tokens"))
         wait_for(lambda: line().startswith("ok"), "the token to be back", 40)
         k.stop()
@@ -143,7 +198,7 @@ def main():
         k = Kith(w)
         k.start()
         for check in (three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, slips_are_told,
-                      a_lost_database_is_not_begun_anew):
+                      a_lost_database_is_not_begun_anew, a_rehearsal_names_what_a_start_would_meet):
             check(k)
             say(check.__name__)
         k.stop()
