@@ -111,3 +111,14 @@ bool conf_is_enrolled(const struct conf *c, uint8_t root[SHA256_SIZE])
     return c->url && c->device && c->root_sha256 &&
            codec_decode(CODEC_HEX, slice_str(c->root_sha256), root, SHA256_SIZE, &n, NULL) && n == SHA256_SIZE;
 }
+
+bool conf_check(const struct conf *c, const char *dir, struct err *e)
+{
+    uint8_t root[SHA256_SIZE];
+    if (conf_is_enrolled(c, root))
+        return true;
+    err_set(e, ERR_AGENT_STATE, "%s/" CONF_FILE " does not say which platform and device", ERR_QUOTE(slice_str(dir)));
+    err_why(e, "url, device and root_sha256 have to be there; the credential beside it is not touched");
+    return err_try(e, "restore it, or kith-agent enroll --again --dir %s with a token of `kith device token DEVICE`",
+                   ERR_QUOTE(slice_str(dir)));
+}

@@ -32,6 +32,8 @@ extern const size_t conf_rows_n;
 MUST_USE bool conf_read(const char *path, struct arena *a, struct conf *out, struct err *e);
 MUST_USE bool conf_write(const char *path, const struct conf *c, struct err *e);
 enum key_type conf_key_type(const struct conf *c);
+/* Errors: ERR_AGENT_STATE if `dir` has a credential or a claim, and agent.conf does not say for which platform. */
+MUST_USE bool conf_check(const struct conf *c, const char *dir, struct err *e);
 /* True if it names a platform and a device; *root gets the fingerprint. */
 bool conf_is_enrolled(const struct conf *c, uint8_t root[SHA256_SIZE]);
 

@@ -68,10 +68,22 @@ static bool open_key(const struct state *s, const struct key_env *env, unsigned 
     return ok;
 }
 
+bool credential_damaged(const struct state *s, struct err *e)
+{
+    enum err_class c = err_class_of(e->code);
+    if (e->hint[0] || c == ERR_CLASS_UNAVAILABLE || c == ERR_CLASS_LIMIT)
+        return false;
+    if (!e->why[0])
+        err_why(e, "the credential is not as the agent left it; nothing of it is removed");
+    return err_try(e,
+                   "restore the file; or kith-agent enroll --again --dir %s with a token of `kith device token DEVICE`",
+                   ERR_QUOTE(slice_str(s->dir)));
+}
+
 bool credential_open_key(const struct state *s, const struct key_env *env, unsigned slot, struct credential *out,
                          struct err *e)
 {
-    return open_key(s, env, slot, false, KEY_NONE, out, e);
+    return open_key(s, env, slot, false, KEY_NONE, out, e) || credential_damaged(s, e);
 }
 
 bool credential_make_key(const struct state *s, const struct key_env *env, unsigned slot, enum key_type type,
@@ -194,7 +206,22 @@ bool credential_read_cert(const struct state *s, struct credential *c, struct er
     else
         c->chain_n = 0;
     buf_clear(&pem);
-    return ok || err_ctx(e, "%s", path);
+    if (ok)
+        return true;
+    err_ctx(e, "%s", path);
+    return credential_damaged(s, e);
+}
+
+bool credential_open(const struct state *s, const struct key_env *env, unsigned slot, struct credential *out,
+                     struct err *e)
+{
+    char path[STATE_PATH_MAX];
+    if (!credential_open_key(s, env, slot, out, e) || !credential_read_cert(s, out, e))
+        return false;
+    if (out->chain_n)
+        return true;
+    err_set(e, ERR_AGENT_STATE, "%s is not there", state_slot_path(s, slot, "cert.pem", path));
+    return credential_damaged(s, e);
 }
 
 bool credential_peek(const struct state *s, unsigned slot, struct credential *out, struct err *e)

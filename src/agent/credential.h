@@ -25,6 +25,8 @@ struct credential {
 void credential_init(struct credential *c);
 void credential_clear(struct credential *c);
 
+/* What to do about a credential that cannot be read: behind any error that says nothing of it. */
+bool credential_damaged(const struct state *s, struct err *e);
 /* Opens the key of a slot.  Errors: those of key_open(). */
 MUST_USE bool credential_open_key(const struct state *s, const struct key_env *env, unsigned slot,
                                   struct credential *out, struct err *e);
@@ -33,6 +35,9 @@ MUST_USE bool credential_make_key(const struct state *s, const struct key_env *e
                                   struct credential *out, struct err *e);
 /* Reads cert.pem behind an opened key; chain_n stays 0 if there is none.  Errors: ERR_AGENT_CERT (not of this key). */
 MUST_USE bool credential_read_cert(const struct state *s, struct credential *c, struct err *e);
+/* Key and certificate of a credential that is in use: that there is none is damage too. */
+MUST_USE bool credential_open(const struct state *s, const struct key_env *env, unsigned slot, struct credential *out,
+                              struct err *e);
 /* The certificate alone, without the key (status). */
 MUST_USE bool credential_peek(const struct state *s, unsigned slot, struct credential *out, struct err *e);
 

@@ -80,22 +80,27 @@ static bool merge(struct session *s, const struct enroll_opts *o, struct err *e)
     return true;
 }
 
-/* A credential that holds, and no claim for another one. */
+/* A credential that opens and holds, and no claim for another one. */
 static bool works_already(struct session *s, const struct program *p)
 {
     struct credential c;
+    struct err ignored;
+    uint8_t root[SHA256_SIZE];
     unsigned slot = state_slot(&s->state, STATE_CURRENT);
-    bool ok = slot && !agent_has_claim(&s->agent) && credential_peek(&s->state, slot, &c, NULL);
-    if (!ok)
+    if (!slot || agent_has_claim(&s->agent) || !conf_is_enrolled(&s->conf, root))
         return false;
-    ok = c.chain_n && !credential_is_expired(&c, env_now_s(&p->env));
+    credential_init(&c);
+    bool ok = credential_open(&s->state, &s->agent.keys, slot, &c, &ignored) &&
+              !credential_is_expired(&c, env_now_s(&p->env));
     credential_clear(&c);
     return ok;
 }
 
-static void tell(const struct session *s, const char *what)
+static void tell(const struct session *s, const struct enroll_opts *o, const char *what)
 {
     struct credential c;
+    if (o->json)
+        return;
     if (credential_peek(&s->state, state_slot(&s->state, STATE_CURRENT), &c, NULL) && c.chain_n)
         fprintf(stderr, "%s as %s; the certificate holds until %s\nnext: kith-agent run --dir %s\n", what,
                 s->conf.device, RFC3339(c.cert.not_after), s->state.dir);
@@ -129,12 +134,15 @@ static bool enroll(struct session *s, struct program *p, const struct enroll_opt
         return false;
     if (agent_is_retired(&s->agent))
         return agent_obtain(&s->agent, e); /* says so */
+    if (!agent_tidy(&s->agent, e))
+        return false;
     bool works = works_already(s, p);
-    bool ok = agent_tidy(&s->agent, e) &&
-              read_token(o, !agent_has_claim(&s->agent) && (!works || o->again), &token, &given, e);
+    bool ok = read_token(o, !agent_has_claim(&s->agent) && (!works || o->again), &token, &given, e);
+    if (ok && !given && !works && !conf_check(&s->conf, s->state.dir, e))
+        return false;
     if (ok && works && !o->again && (!given || strcmp(token.device, s->conf.device ? s->conf.device : "") == 0)) {
         explicit_bzero(&token, sizeof token);
-        tell(s, "enrolled already");
+        tell(s, o, "enrolled already");
         return true;
     }
     if (ok && given)
@@ -151,7 +159,7 @@ static bool enroll(struct session *s, struct program *p, const struct enroll_opt
         report = (struct report){.failed_at = env_now_s(&p->env), .error = *e};
     report_write(&s->state, &p->env, &report);
     if (ok)
-        tell(s, "enrolled");
+        tell(s, o, "enrolled");
     return ok;
 }
 
@@ -162,5 +170,5 @@ bool enroll_verb(void *ctx, const void *opts, const struct args_words *words, st
     (void)words;
     bool ok = state_open(o->dir, true, &s.state, e) && enroll(&s, ctx, o, e);
     session_close(&s);
-    return ok;
+    return ok && o->json ? status_tell(ctx, o->dir, e) : ok;
 }

@@ -8,6 +8,7 @@
 #include "agent/verbs.h"
 #include "base/log.h"
 #include "base/manual.h"
+#include "base/problem.h"
 #include "keys/crypto.h"
 #include "keys/secret.h"
 
@@ -39,13 +40,13 @@ static void wait_ms(int64_t ms)
     sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
-static void print_error(const struct err *e)
+/* Also of command lines that are not understood. */
+static bool wants_json(int argc, char **argv)
 {
-    fprintf(stderr, "error[%s]: %s\n", err_slug(e->code), e->what);
-    if (e->why[0])
-        fprintf(stderr, "why: %s\n", e->why);
-    if (e->hint[0])
-        fprintf(stderr, "try: %s\n", e->hint);
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--json") == 0)
+            return true;
+    return false;
 }
 
 static const struct manual_program manual = {.name = "kith-agent",
@@ -78,6 +79,12 @@ static bool run(struct program *p, int argc, char **argv, struct err *e)
         print_help(NULL);
         return argc >= 2 || err_set(e, ERR_USAGE, "no verb was given");
     }
+    if (strcmp(argv[1], "help") == 0) {
+        if (argc > 2 && !args_find_verb(agent_verbs, agent_verbs_n, argc - 2, argv + 2, &verb, &used, e))
+            return false;
+        print_help(argc > 2 ? verb : NULL);
+        return true;
+    }
     if (!args_find_verb(agent_verbs, agent_verbs_n, argc - 1, argv + 1, &verb, &used, e))
         return false;
     arena_init(&a, 64 << 10);
@@ -105,8 +112,10 @@ int main(int argc, char **argv)
     if (!secret_harden_process(&e))
         LOG(&p.env, WARN, "agent", "core dumps are not off", log_err(&e));
     bool ok = crypto_init(&e) && run(&p, argc, argv, &e);
-    if (!ok)
-        print_error(&e);
+    if (!ok && wants_json(argc, argv))
+        problem_print_json(stderr, &e);
+    else if (!ok)
+        problem_print(stderr, "error", &e);
     fflush(NULL);
     /* PKCS#11 modules crash in their exit handlers (keys/p11.h). */
     _exit(ok ? 0 : err_exit_code(e.code));

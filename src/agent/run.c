@@ -44,7 +44,7 @@ static bool look(const struct run *r, int64_t *renew_at, int64_t *ends_at)
     if (!slot)
         return false;
     if (!credential_peek(&r->s->state, slot, &c, &e)) {
-        LOG(&r->p->env, ERROR, "agent", "the current certificate cannot be read; renewing", log_err(&e));
+        LOG(&r->p->env, ERROR, "agent", "the current certificate cannot be read", log_err(&e));
         return true;
     }
     if (c.chain_n) {
@@ -201,6 +201,20 @@ static bool loop(struct run *r, bool once, struct err *e)
     return true;
 }
 
+/* Looks at what is there before anything is done with it. */
+static bool start(struct run *r, struct err *e)
+{
+    struct session *s = r->s;
+    struct err left;
+    if (!agent_tidy(&s->agent, &left))
+        LOG(&r->p->env, WARN, "agent", "leftovers of an earlier run stay", log_err(&left));
+    if (!state_slot(&s->state, STATE_CURRENT) && !agent_is_half_way(&s->agent)) {
+        err_set(e, ERR_AGENT_NOT_ENROLLED, "%s has neither a credential nor a claim", s->state.dir);
+        return err_try(e, "kith-agent enroll --dir %s, with a token of `kith device add --token`", s->state.dir);
+    }
+    return conf_check(&s->conf, s->state.dir, e);
+}
+
 bool run_verb(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
     const struct run_opts *o = opts;
@@ -210,16 +224,12 @@ bool run_verb(void *ctx, const void *opts, const struct args_words *words, struc
     bool ok = state_open(o->dir, false, &s.state, e) && session_read_conf(&s, e) && session_ready(&s, ctx, e);
     if (ok && agent_is_retired(&s.agent))
         ok = retired(&r, e);
-    else if (ok && !state_slot(&s.state, STATE_CURRENT) && !agent_has_claim(&s.agent)) {
-        ok = err_set(e, ERR_AGENT_NOT_ENROLLED, "%s has neither a credential nor a claim", s.state.dir);
-        err_try(e, "kith-agent enroll --dir %s, with a token of `kith device add --token`", s.state.dir);
-    } else if (ok) {
-        struct err left;
-        if (!agent_tidy(&s.agent, &left))
-            LOG(&r.p->env, WARN, "agent", "leftovers of an earlier run stay", log_err(&left));
+    else if (ok && start(&r, e)) {
         report_read(&s.state, &r.report);
         ok = loop(&r, o->once, e);
+    } else {
+        ok = false;
     }
     session_close(&s);
-    return ok;
+    return ok && o->json ? status_tell(ctx, o->dir, e) : ok;
 }

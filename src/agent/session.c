@@ -6,7 +6,9 @@ bool session_read_conf(struct session *s, struct err *e)
 {
     char path[STATE_PATH_MAX];
     arena_init(&s->arena, 256 << 10);
-    return conf_read(state_path(&s->state, CONF_FILE, path), &s->arena, &s->conf, e);
+    if (conf_read(state_path(&s->state, CONF_FILE, path), &s->arena, &s->conf, e))
+        return true;
+    return e->hint[0] ? false : err_try(e, "correct that line, or restore " CONF_FILE);
 }
 
 static bool open_token(struct session *s, struct err *e)

@@ -178,6 +178,20 @@ bool state_unlink(const struct state *s, const char *link, struct err *e)
     return file_remove(state_path(s, link, path), e);
 }
 
+bool state_mend_links(const struct state *s, unsigned *slot, struct err *e)
+{
+    char path[STATE_PATH_MAX];
+    unsigned next = state_slot(s, STATE_NEXT);
+    *slot = 0;
+    if (state_slot(s, STATE_CURRENT) || file_exists(state_path(s, "retired", path)))
+        return true;
+    for (unsigned i = state_slot_fresh(s) - 1; i > 0 && !*slot; i--)
+        if (i != next && file_exists(state_slot_path(s, i, "cert.pem", path)) &&
+            file_exists(state_slot_path(s, i, "key.ref", path)))
+            *slot = i;
+    return !*slot || state_link(s, STATE_CURRENT, *slot, e);
+}
+
 bool state_slot_remove(const struct state *s, unsigned slot, struct err *e)
 {
     char path[STATE_PATH_MAX];

@@ -10,16 +10,55 @@ struct view {
     struct credential current;
     struct report report;
     const char *state;
-    int64_t renew_at; /* 0: there is nothing to renew */
+    int64_t renew_at;  /* 0: there is nothing to renew */
+    struct err damage; /* of what is there */
 };
 
 static const char *state_name(const struct view *v, const struct agent *a, int64_t now)
 {
     if (agent_is_retired(a))
         return "retired";
+    if (v->damage.code)
+        return "damaged";
     if (v->current.chain_n)
         return credential_is_expired(&v->current, now) ? "expired" : "enrolled";
     return agent_is_half_way(a) ? "enrolling" : "empty";
+}
+
+static const char *slot_path(const struct view *v, unsigned slot, const char *name)
+{
+    static char path[STATE_PATH_MAX];
+    return state_slot_path(&v->s.state, slot, name, path);
+}
+
+/* A key in a file is opened as `run` would; a token is not asked.  What is wrong is part of the answer. */
+static void look(struct view *v)
+{
+    struct credential c;
+    struct err *e = &v->damage;
+    char path[STATE_PATH_MAX];
+    const struct key_env env = {.passphrase_file = v->s.conf.passphrase_file};
+    unsigned slot = state_slot(&v->s.state, STATE_CURRENT);
+    if (!slot) {
+        if (!state_slot(&v->s.state, STATE_NEXT) && state_slot_fresh(&v->s.state) > 1 &&
+            !file_exists(state_path(&v->s.state, "retired", path))) {
+            err_set(e, ERR_AGENT_STATE, "%s has a credential, but the link to it is gone", v->s.state.dir);
+            err_try(e, "kith-agent run --once --dir %s finds it again", v->s.state.dir);
+        }
+        return;
+    }
+    if (!credential_peek(&v->s.state, slot, &v->current, e))
+        return;
+    if (!file_exists(slot_path(v, slot, "cert.pem"))) {
+        err_set(e, ERR_AGENT_STATE, "%s is not there", slot_path(v, slot, "cert.pem"));
+        (void)credential_damaged(&v->s.state, e);
+        return;
+    }
+    if (!conf_check(&v->s.conf, v->s.state.dir, e) || strcmp(v->s.conf.store, "file") != 0)
+        return;
+    credential_init(&c);
+    (void)!credential_open(&v->s.state, &env, slot, &c, e);
+    credential_clear(&c);
 }
 
 static bool collect(struct view *v, const char *dir, int64_t now, struct err *e)
@@ -28,9 +67,7 @@ static bool collect(struct view *v, const char *dir, int64_t now, struct err *e)
     if (!state_peek(dir, &v->s.state, e) || !session_read_conf(&v->s, e))
         return false;
     const struct agent a = {.state = &v->s.state, .conf = &v->s.conf};
-    unsigned slot = state_slot(&v->s.state, STATE_CURRENT);
-    if (slot && !credential_peek(&v->s.state, slot, &v->current, e))
-        return false;
+    look(v);
     report_read(&v->s.state, &v->report);
     v->state = state_name(v, &a, now);
     if (v->current.chain_n)
@@ -119,7 +156,18 @@ bool status_verb(void *ctx, const void *opts, const struct args_words *words, st
         put_json(&v);
     else if (ok)
         put_text(&v);
+    if (ok && v.damage.code) {
+        *e = v.damage;
+        ok = false;
+    }
     credential_clear(&v.current);
     session_close(&v.s);
     return ok;
+}
+
+bool status_tell(void *ctx, const char *dir, struct err *e)
+{
+    const struct status_opts o = {.dir = dir, .json = true};
+    const struct args_words none = {0};
+    return status_verb(ctx, &o, &none, e);
 }

@@ -204,8 +204,7 @@ static bool ask_by(struct agent *a, struct slice csr, struct platform_answer *an
     if (ok && claim.n) {
         ok = a->platform.enroll(a->platform.ctx, csr, a->conf->device, buf_str(&claim), NULL, answer, e);
     } else if (ok && slot) {
-        ok = credential_open_key(a->state, &a->keys, slot, &current, e) &&
-             credential_read_cert(a->state, &current, e) &&
+        ok = credential_open(a->state, &a->keys, slot, &current, e) &&
              a->platform.enroll(a->platform.ctx, csr, a->conf->device, NULL, &current, answer, e);
     } else if (ok) {
         ok = err_set(e, ERR_AGENT_NOT_ENROLLED, "%s has neither a credential nor a claim", a->state->dir);
@@ -255,6 +254,8 @@ static bool judge(struct agent *a, struct err *e)
     bool dead_claim = e->code == ERR_CLAIM || e->code == ERR_CLAIM_USED || e->code == ERR_CLAIM_OTHER_KEY;
     if (dead_claim && !file_remove(state_path(a->state, "claim", path), &wiped))
         LOG(a->env, WARN, "agent", "the claim is not removed", log_err(&wiped));
+    if (dead_claim && !e->hint[0])
+        err_try(e, "kith device token %s, on the platform, makes a new token", a->conf->device);
     if (e->code != ERR_TOMBSTONE)
         return false;
     if (!agent_wipe(a, e->what, &wiped))
@@ -340,8 +341,7 @@ bool agent_say_hello(struct agent *a, struct err *e)
     if (!slot)
         return err_set(e, ERR_AGENT_NOT_ENROLLED, "%s has no credential", a->state->dir);
     credential_init(&current);
-    bool ok = credential_open_key(a->state, &a->keys, slot, &current, e) &&
-              credential_read_cert(a->state, &current, e) && prove(a, &current, e);
+    bool ok = credential_open(a->state, &a->keys, slot, &current, e) && prove(a, &current, e);
     credential_clear(&current);
     return ok || judge(a, e);
 }
@@ -392,6 +392,11 @@ bool agent_tidy(struct agent *a, struct err *e)
     if (agent_is_retired(a) && (!file_remove(state_path(a->state, "claim", path), e) ||
                                 !state_unlink(a->state, STATE_NEXT, e) || !state_unlink(a->state, STATE_CURRENT, e)))
         return false;
+    unsigned mended;
+    if (!state_mend_links(a->state, &mended, e))
+        return false;
+    if (mended)
+        LOG(a->env, WARN, "agent", "the link to a credential was gone; it is used again", log_int("slot", mended));
     return state_each_unused(a->state, drop_slot, a, e);
 }
 

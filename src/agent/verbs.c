@@ -6,6 +6,11 @@
                                .required = true                                                                        \
     }
 
+#define JSON_ROW(type)                                                                                                 \
+    {                                                                                                                  \
+        NULL, "json", OPT_BOOL, .help = "answer in JSON", .offset = offsetof(struct type, json)                        \
+    }
+
 static const char *const key_types[] = {"conf", "p256", "p384", "ed25519", "rsa2048", "rsa3072", "rsa4096", NULL};
 
 static const struct opt enroll_rows[] = {
@@ -28,17 +33,19 @@ static const struct opt enroll_rows[] = {
      .offset = offsetof(struct enroll_opts, wait_s)},
     {NULL, "again", OPT_BOOL, .help = "take a new token although the credential still works",
      .offset = offsetof(struct enroll_opts, again)},
+    JSON_ROW(enroll_opts),
 };
 
 static const struct opt run_rows[] = {
     DIR_ROW(run_opts),
     {NULL, "once", OPT_BOOL, .help = "do what is due now, and end", .offset = offsetof(struct run_opts, once)},
     {NULL, "renew", OPT_BOOL, .help = "renew at once, whatever the time", .offset = offsetof(struct run_opts, renew)},
+    JSON_ROW(run_opts),
 };
 
 static const struct opt status_rows[] = {
     DIR_ROW(status_opts),
-    {NULL, "json", OPT_BOOL, .help = "for programs", .offset = offsetof(struct status_opts, json)},
+    JSON_ROW(status_opts),
 };
 
 const struct verb agent_verbs[] = {

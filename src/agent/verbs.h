@@ -38,17 +38,19 @@ struct enroll_opts {
     const char *dir, *token_file, *key, *module, *pin_file, *passphrase_file;
     int key_type; /* 0: as agent.conf has it */
     int64_t wait_s;
-    bool again;
+    bool again, json;
 };
 struct run_opts {
     const char *dir;
-    bool once, renew;
+    bool once, renew, json;
 };
 struct status_opts {
     const char *dir;
     bool json;
 };
 
+/* What --json has enroll and run answer with: the status behind it. */
+MUST_USE bool status_tell(void *ctx, const char *dir, struct err *e);
 bool enroll_verb(void *ctx, const void *opts, const struct args_words *words, struct err *e);
 bool run_verb(void *ctx, const void *opts, const struct args_words *words, struct err *e);
 bool status_verb(void *ctx, const void *opts, const struct args_words *words, struct err *e);

@@ -283,7 +283,11 @@ static bool call_failed(struct run *run, CURLcode code, struct err *e)
         return err_set(e, ERR_USAGE, "%s is not an http or https URL", ERR_QUOTE(slice_str(url)));
     case CURLE_PEER_FAILED_VERIFICATION:
         err_set(e, ERR_TLS_TRUST, "%s: %s", ERR_QUOTE(slice_str(url)), cause);
-        return err_try(e, "compare the root's fingerprint with what `kith status` says at the server");
+        if (strstr(cause, "not yet valid") || strstr(cause, "expired")) {
+            err_why(e, "by this machine's clock the server's certificate is not valid now");
+            return err_try(e, "compare `date -u` here with the right time; else look at the server's clock");
+        }
+        return err_try(e, "compare the root's fingerprint with what `kith ca ls` says at the server");
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CIPHER:

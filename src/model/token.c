@@ -23,7 +23,8 @@ bool token_check_url(struct slice url, struct err *e)
     if (ok)
         return true;
     err_set(e, ERR_TOKEN, "\"%s\" is not the URL of a platform", ERR_QUOTE(url));
-    return err_why(e, "https://HOST[:PORT], without user, query and '/' at the end (RFC 3986)");
+    err_why(e, "https://HOST[:PORT], without user, query and '/' at the end (RFC 3986)");
+    return err_try(e, "correct url in [platform] of kith.conf; a token with it is a new one");
 }
 
 static bool token_check(struct slice url, struct slice device, struct slice claim, struct token *out, struct err *e)

@@ -6,6 +6,7 @@
 The server listens on loopback only; every process is ended by its id."""
 import base64
 import datetime
+import fcntl
 import hashlib
 import http.server
 import ipaddress
@@ -163,9 +164,9 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         pass
 
 
-def serve(work):
+def serve(work, backdate=86400, seconds=None):
     key = ec.generate_private_key(ec.SECP256R1())
-    b = builder(name("localhost"), key.public_key(), PLATFORM.issuing.subject)
+    b = builder(name("localhost"), key.public_key(), PLATFORM.issuing.subject, backdate=backdate, seconds=seconds)
     b = b.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
     cert = b.sign(PLATFORM.issuing_key, hashes.SHA256())
     chain = os.path.join(work, "server.pem")
@@ -308,6 +309,131 @@ def says_what_is_wrong(url, state):
     agent(want=2)
     agent("--help")
     agent("enroll", "--help")
+
+
+# what somebody does to a state directory; what `status` and `run --once` say then (None: all is well)
+DAMAGE = [
+    ("true > current/key.pem", "key-file", "key-file"),
+    ("echo garbage > current/key.pem", "key-file", "key-file"),
+    ("rm current/key.pem", "not-found", "not-found"),
+    ("chmod 644 current/key.pem", "secret-file", "secret-file"),
+    ("true > current/cert.pem", "agent-state", "agent-state"),
+    ("echo garbage > current/cert.pem", "agent-state", "agent-state"),
+    ("head -c 300 current/cert.pem > x; mv x current/cert.pem", None, None),
+    ("rm current/cert.pem", "agent-state", "agent-state"),
+    ("true > current/key.ref", "agent-state", "agent-state"),
+    ("rm current", "agent-state", ""),
+    ("rm current && ln -s /nowhere current", "agent-state", ""),
+    ("true > agent.conf", "agent-state", "agent-state"),
+    ("echo nonsense > agent.conf", "config", "config"),
+    ("rm agent.conf", "agent-state", "agent-state"),
+    ("chmod 755 .", "", "file-mode"),
+    ("echo '{' > status.json", "", ""),
+    ("rm root.cer root.pem lock", "", ""),
+]
+
+
+def is_told(p, code, case):
+    """One problem with code, what, why or try; with nothing to tell, exit 0."""
+    lines = p.stderr.split("\n")
+    told = [l for l in lines if l.startswith("error[")]
+    if code == "":
+        assert p.returncode == 0 and not told, "%s: %s" % (case, p.stderr)
+    else:
+        assert p.returncode != 0 and len(told) == 1, "%s: exit %d: %s" % (case, p.returncode, p.stderr)
+        assert code is None or told[0].startswith("error[%s]: " % code), "%s: %s" % (case, told[0])
+        assert any(l.startswith("try: ") for l in lines), "%s has no next step: %s" % (case, p.stderr)
+
+
+def damage_is_told_and_loses_nothing(url, state):
+    agent("enroll", "--dir", state, stdin=token(url))
+    was = pair(state)
+    for command, of_status, of_run in DAMAGE:
+        d = state + "-damaged"
+        subprocess.run(["cp", "-a", state, d], check=True)
+        subprocess.run(["sh", "-c", command], cwd=d, check=True)
+        ask = lambda *words: subprocess.run([AGENT, *words, "--dir", d], input="", capture_output=True, text=True, timeout=60)
+        is_told(ask("status"), of_status, "status after " + command)
+        said = json.loads(ask("status", "--json").stdout or '{"v":1,"state":"unread"}')
+        assert said["v"] == 1 and (said["state"] in ("damaged", "unread")) == (of_status != ""), (command, said)
+        is_told(ask("run", "--once"), of_run, "run after " + command)
+        p = ask("enroll", "--wait", "0")
+        assert p.returncode in ((0,) if of_run == "" else (2, 6, 1)), "enroll after %s: %s" % (command, p.stderr)
+        # What was not damaged is still there: with the rest put back all goes on, be it by a renewal that was begun.
+        os.chmod(d, 0o700)
+        for name in ("agent.conf", "credentials/1/key.pem", "credentials/1/cert.pem", "credentials/1/key.ref"):
+            shutil.copy2(state + "/" + name, d + "/" + name)
+        agent("run", "--once", "--dir", d)
+        assert public(pair(d)) == public(was) or "cert.pem" in command, "another key after " + command
+        shutil.rmtree(d)
+
+
+def a_damaged_credential_is_replaced_by_a_token(url, state):
+    for command in ("true > current/key.pem", "rm current/cert.pem", "rm agent.conf"):
+        shutil.rmtree(state, ignore_errors=True)
+        PLATFORM.reset()
+        agent("enroll", "--dir", state, stdin=token(url))
+        subprocess.run(["sh", "-c", command], cwd=state, check=True)
+        agent("enroll", "--dir", state, "--again", stdin=token(url))
+        pair(state)
+        agent("run", "--once", "--dir", state)
+
+
+def two_agents_do_not_share_a_directory(url, state):
+    agent("enroll", "--dir", state, stdin=token(url))
+    with open(state + "/lock") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        for verb in ("run", "enroll"):
+            p = agent(verb, "--dir", state, want=5)
+            assert "error[locked]" in p.stderr and "try: stop that process" in p.stderr, p.stderr
+        assert status(state)["state"] == "enrolled"
+    agent("run", "--once", "--dir", state)
+
+
+def a_full_disk_loses_nothing(url, state):
+    """No file can grow: what is there stays, and with room again it goes on."""
+    limited = lambda *words, **kw: subprocess.run(["sh", "-c", 'trap "" XFSZ; ulimit -f 0; exec "$@"', "sh", AGENT, *words],
+                                                  capture_output=True, text=True, timeout=60, **kw)
+    p = limited("enroll", "--dir", state, "--wait", "0", input=token(url))
+    assert p.returncode > 0 and "error[" in p.stderr, p
+    agent("enroll", "--dir", state, stdin=token(url))
+    was = pair(state)
+    p = limited("run", "--once", "--renew", "--dir", state, input="")
+    assert p.returncode > 0 and "error[" in p.stderr, p
+    assert pair(state) == was
+    agent("run", "--once", "--dir", state)
+
+
+def tokens_that_are_wrong_are_told(url, state):
+    whole = token(url)
+    for text, code, want in [
+        (whole[:40], "token", 6), (whole[:-5] + "\n", "token", 6), (whole.upper(), "token", 6), ("kith1_\n", "token", 6),
+        (token(url, root=b"\1" * 32), "tls-trust", 6),
+        (token(url, claim="b" * 32), "claim", 4),
+        (token("https://localhost:1"), "unavailable", 7),
+        (token("https://nowhere.invalid:8443"), "unavailable", 7),
+        (token("http://localhost:8080"), "token", 6),
+    ]:
+        p = agent("enroll", "--dir", state, "--wait", "0", stdin=text, want=want)
+        assert "error[%s]" % code in p.stderr and "try: " in p.stderr, p.stderr
+        problem = json.loads(agent("enroll", "--dir", state, "--wait", "0", "--json", stdin=text, want=want)
+                             .stderr.strip().split("\n")[-1])
+        assert problem["v"] == 1 and problem["error"]["code"] == code and problem["error"]["try"], problem
+    said = json.loads(agent("enroll", "--dir", state, "--json", stdin=whole).stdout)
+    assert said["v"] == 1 and said["state"] == "enrolled" and said["device"] == DEVICE, said
+    assert json.loads(agent("run", "--once", "--json", "--dir", state).stdout)["state"] == "enrolled"
+
+
+def a_clock_far_off_is_told(url, state):
+    """To a device whose clock is years behind, or ahead, the server's certificate is not valid."""
+    year = 365 * 86400
+    for backdate, seconds in ((-year, 2 * year), (2 * year, -year)):
+        work = mkstate(state + ("-behind" if backdate < 0 else "-ahead"))
+        server, other = serve(work, backdate, seconds)
+        p = agent("enroll", "--wait", "0", "--dir", state, stdin=token(other), want=6)
+        server.shutdown()
+        assert "error[tls-trust]" in p.stderr and "why: by this machine's clock" in p.stderr and "try: " in p.stderr, p
+    agent("enroll", "--dir", state, stdin=token(url))
 
 
 def mkstate(path):
