@@ -2,84 +2,14 @@
 #include "gate/gate_impl.h"
 
 #include "base/codec.h"
-#include "base/file.h"
 #include "base/http_client.h"
 #include "base/log.h"
 
-#include <openssl/pem.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CHAIN_MAX      8
-#define ACK_MS         5000
-#define CREDENTIAL_PEM (128 << 10)
-
-AUTO_FREE_FN(BIO *, BIO_free_all);
-
-/* This gateway's own credential and the root it trusts; read again for each connection, for both are renewed. */
-struct credential {
-    EVP_PKEY *key;
-    struct slice chain[CHAIN_MAX], root; /* DER, OPENSSL_malloc'ed */
-    size_t chain_n;
-};
-
-static void credential_clear(struct credential *c)
-{
-    EVP_PKEY_free(c->key);
-    for (size_t i = 0; i < c->chain_n; i++)
-        OPENSSL_free((void *)(uintptr_t)c->chain[i].p);
-    OPENSSL_free((void *)(uintptr_t)c->root.p);
-    *c = (struct credential){0};
-}
-
-/* The certificates of a PEM file as DER; up to `max`. */
-static bool certs_load(const char *path, struct slice *out, size_t max, size_t *n, struct err *e)
-{
-    struct buf pem;
-    buf_init(&pem, CREDENTIAL_PEM);
-    *n = 0;
-    if (!file_read(path, pem.max, &pem, e)) {
-        buf_clear(&pem);
-        return false;
-    }
-    AUTO(BIO_free_all_auto) BIO *in = BIO_new_mem_buf(pem.p, (int)pem.n);
-    char *name, *header;
-    unsigned char *der;
-    long der_n;
-    while (in && *n < max && PEM_read_bio(in, &name, &header, &der, &der_n)) {
-        bool is_cert = !strcmp(name, PEM_STRING_X509);
-        OPENSSL_free(name);
-        OPENSSL_free(header);
-        if (is_cert)
-            out[(*n)++] = slice_of(der, (size_t)der_n);
-        else
-            OPENSSL_free(der);
-    }
-    buf_clear(&pem);
-    return *n ? true : err_set(e, ERR_SYNTAX, "%s: no certificate (PEM) in it", path);
-}
-
-static bool key_load(const char *path, EVP_PKEY **out, struct err *e)
-{
-    struct buf pem;
-    buf_init(&pem, CREDENTIAL_PEM);
-    if (!file_read_private(path, pem.max, &pem, e))
-        return false;
-    AUTO(BIO_free_all_auto) BIO *in = BIO_new_mem_buf(pem.p, (int)pem.n);
-    *out = in ? PEM_read_bio_PrivateKey(in, NULL, NULL, (void *)"") : NULL;
-    buf_wipe(&pem);
-    return *out ? true : err_set(e, ERR_SYNTAX, "%s: no private key (PEM, not encrypted) in it", path);
-}
-
-static bool credential_load(const struct gate *g, struct credential *c, struct err *e)
-{
-    size_t n;
-    if (!g->conf.ca || !g->conf.cert || !g->conf.key)
-        return err_set(e, ERR_CONFIG, "%s/gate.conf: a url needs ca, cert and key", g->dir);
-    return certs_load(g->conf.ca, &c->root, 1, &n, e) &&
-           certs_load(g->conf.cert, c->chain, CHAIN_MAX, &c->chain_n, e) && key_load(g->conf.key, &c->key, e);
-}
+#define ACK_MS 5000
 
 static bool client_new(const struct credential *c, struct http_client **out, struct err *e)
 {
@@ -358,7 +288,7 @@ static bool thread_new(pthread_t *t, void *(*run)(void *), struct gate *g)
 bool feed_thread_start(struct gate *g, struct err *e)
 {
     struct credential cred = {0};
-    bool ok = credential_load(g, &cred, e);
+    bool ok = gate_token_open(g, e) && credential_load(g, &cred, e);
     credential_clear(&cred);
     if (!ok)
         return false;

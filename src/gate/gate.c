@@ -4,6 +4,7 @@
 #include "base/config.h"
 #include "base/file.h"
 #include "keys/crypto.h"
+#include "keys/p11.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +22,10 @@ static const struct opt conf_rows[] = {
     CONF_ROW("issuer", OPT_PATH, issuer, .required = true, .help = "issuing CA's certificate, then its issuers (PEM)"),
     CONF_ROW("ca", OPT_PATH, ca, .help = "root that the platform's TLS certificate leads to (PEM)"),
     CONF_ROW("cert", OPT_PATH, cert, .help = "this gateway's certificate, then its issuers (PEM)"),
-    CONF_ROW("key", OPT_PATH, key, .help = "its private key (PEM)"),
+    CONF_ROW("key", OPT_TEXT, key, .max = 512,
+             .help = "its private key: a PEM file, or pkcs11:token=LABEL;object=NAME"),
+    CONF_ROW("module", OPT_PATH, module, .help = "PKCS#11 module of the token that holds the key"),
+    CONF_ROW("pin-file", OPT_PATH, pin_file, .help = "the token's PIN"),
     CONF_ROW("origin", OPT_TEXT, origin, .help = "the only feed that is taken, by name"),
     CONF_ROW("grace", OPT_SECONDS, grace_s, .def = "1h", .max = 30 * 86400,
              .help = "how long after the next head was due devices are still let in"),
@@ -51,7 +55,9 @@ static bool conf_load(struct gate *g, struct err *e)
     g->conf.issuer = path_of(g, g->conf.issuer);
     g->conf.ca = path_of(g, g->conf.ca);
     g->conf.cert = path_of(g, g->conf.cert);
-    g->conf.key = path_of(g, g->conf.key);
+    g->conf.pin_file = path_of(g, g->conf.pin_file);
+    if (g->conf.key && !gate_key_is_on_token(g))
+        g->conf.key = path_of(g, g->conf.key);
     return ok && arena_ok(&g->arena, e);
 }
 
@@ -110,6 +116,7 @@ void gate_close(struct gate *g)
     if (!g)
         return;
     feed_thread_stop(g);
+    p11_free(g->keys.p11);
     if (g->epoch)
         feed_in_reset(g);
     snap_free(atomic_load(&g->snap));

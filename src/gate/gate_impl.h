@@ -6,6 +6,7 @@
 #ifndef KITH_GATE_GATE_IMPL_H
 #define KITH_GATE_GATE_IMPL_H
 
+#include <openssl/types.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -14,6 +15,7 @@
 #include "core/revset.h"
 #include "gate/gate.h"
 #include "gate/identity.h"
+#include "keys/key.h"
 #include "model/feed.h"
 #include "model/serial.h"
 #include "model/topics.h"
@@ -26,7 +28,7 @@
 #define GATE_ACKS       16
 
 struct gate_conf {
-    const char *url, *issuer, *ca, *cert, *key, *origin;
+    const char *url, *issuer, *ca, *cert, *key, *module, *pin_file, *origin;
     int64_t grace_s, retry_min_ms, retry_max_ms, stall_ms;
     int unlisted; /* 0 admit, 1 refuse */
 };
@@ -134,6 +136,7 @@ struct gate {
     bool has_thread, has_ack_thread;
     atomic_bool stop;
     pthread_cond_t wake;
+    struct key_env keys;                /* the token of its key, if that is on one */
     struct http_client *stream, *acker; /* under lock; the threads own them */
     bool want_whole;                    /* the deltas did not fit: ask for a snapshot */
     bool got_head;
@@ -170,6 +173,18 @@ void gate_trouble(struct gate *g, const struct err *e); /* publishes: refuse eve
 void disk_load(struct gate *g);
 MUST_USE bool disk_save(struct gate *g, struct err *e);
 void disk_flush(struct gate *g); /* what disk_save() put off, too */
+
+/* credential.c: this gateway's own credential and the root it trusts; read again for each connection, for both are renewed */
+#define GATE_CHAIN_MAX 8
+struct credential {
+    EVP_PKEY *key;
+    struct slice chain[GATE_CHAIN_MAX], root; /* DER, OPENSSL_malloc'ed */
+    size_t chain_n;
+};
+MUST_USE bool credential_load(const struct gate *g, struct credential *c, struct err *e);
+void credential_clear(struct credential *c);
+bool gate_key_is_on_token(const struct gate *g);
+MUST_USE bool gate_token_open(struct gate *g, struct err *e); /* if the key is on one */
 
 /* feed_thread.c */
 MUST_USE bool feed_thread_start(struct gate *g, struct err *e);

@@ -83,7 +83,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class World:
-    def __init__(self, before="", after="", gate="retry-max = 200ms\n", acks=True):
+    def __init__(self, before="", after="", gate="retry-max = 200ms\n", acks=True, token=False):
         Feed.acked, Feed.up, Feed.spoil, Feed.on_ack = 0, True, b"", None
         self.dir = Feed.dir = tempfile.mkdtemp(prefix="kith-broker-")
         self.port = free_port()
@@ -102,7 +102,8 @@ class World:
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
         with open(self.path("gate.conf"), "w") as f:
             f.write("[gate]\nurl = https://127.0.0.1:%d\nissuer = ca.pem\nca = ca.pem\ncert = gateway.pem\n"
-                    "key = gateway.key\nretry-min = 50ms\n%s" % (self.http.server_port, gate))
+                    "key = %s\nretry-min = 50ms\n%s"
+                    % (self.http.server_port, self.token() if token else "gateway.key", gate))
         written = open(self.path("mosquitto.conf")).read()
         with open(self.path("mosquitto.conf"), "w") as f:
             f.write(before + written + after)
@@ -111,6 +112,19 @@ class World:
             f.write("log_type all\nlog_dest file %s\n" % self.path("broker.log"))
         self.broker = self.child(["/usr/sbin/mosquitto", "-c", self.path("mosquitto.conf")])
         self.wait(lambda: Feed.acked >= 1 if acks else os.path.exists(self.path("feed.state")), "the feed")
+
+    def token(self):
+        """The gateway's key goes into SoftHSM2; the file goes."""
+        os.mkdir(self.path("tokens"))
+        for name, text in (("softhsm.conf", "directories.tokendir = %s\n" % self.path("tokens")), ("pin", "4711")):
+            with open(self.path(name), "w", opener=lambda p, f: os.open(p, f, 0o600)) as f:
+                f.write(text)
+        os.environ["SOFTHSM2_CONF"] = self.path("softhsm.conf")
+        for words in (("--init-token", "--free", "--label", "gw", "--so-pin", "86420"),
+                      ("--import", self.path("gateway.key"), "--token", "gw", "--label", "feed", "--id", "01")):
+            subprocess.run(["softhsm2-util", *words, "--pin", "4711"], check=True, capture_output=True)
+        os.unlink(self.path("gateway.key"))
+        return "pkcs11:token=gw;object=feed\nmodule = /usr/lib/softhsm/libsofthsm2.so\npin-file = pin"
 
     def path(self, name):
         return os.path.join(self.dir, name)
@@ -434,6 +448,17 @@ def everybody_goes_when_the_feed_is_stale(w):
     s.wait(5)
 
 
+def holds_the_feed_with_a_key_in_a_token(w):
+    """The broker goes on and ends in good order, too: a module's remains at exit have crashed other programs."""
+    w.device(DEV[0])
+    w.wait(lambda: w.pub(DEV[0]).returncode == 0, "the device")
+    w.broker.send_signal(signal.SIGHUP)
+    seq = int(w.tell("revoke", w.index[DEV[0]]))
+    w.wait(lambda: Feed.acked >= seq, "the acknowledgement")
+    w.broker.terminate()
+    assert w.broker.wait(10) == 0, "the broker ended by %d" % w.broker.returncode
+
+
 def gives_nothing_to_sessions_that_passed_it_by(w):
     """use_identity_as_username: the broker admits clients without asking."""
     w.device(DEV[0])
@@ -476,6 +501,7 @@ def main():
          retained_messages_come_from_devices_that_count, refuses_shared_subscriptions_and_system_topics,
          a_takeover_leaves_one_session_and_it_can_be_ended, a_resumed_tls_session_is_judged_like_a_new_one))
     run((everybody_goes_when_the_feed_is_stale,), gate="grace = 1s\n")
+    run((holds_the_feed_with_a_key_in_a_token,), token=True)
     run((refuses_all_when_ticks_stop,), before="per_listener_settings true\n", acks=False)
     run((backs_off_from_a_feed_that_it_refuses,), gate="retry-max = 5s\n")
     run((gives_nothing_to_sessions_that_passed_it_by,), after="use_identity_as_username true\n")

@@ -1,0 +1,92 @@
+/* This gateway's own credential: certificates from files, the key from a file or a PKCS#11 token. */
+#include "gate/gate_impl.h"
+
+#include "base/file.h"
+#include "keys/p11.h"
+#include "keys/p11_uri.h"
+#include "keys/provider.h"
+
+#include <openssl/pem.h>
+
+#define CREDENTIAL_PEM (128 << 10)
+
+AUTO_FREE_FN(BIO *, BIO_free_all);
+
+void credential_clear(struct credential *c)
+{
+    EVP_PKEY_free(c->key);
+    for (size_t i = 0; i < c->chain_n; i++)
+        OPENSSL_free((void *)(uintptr_t)c->chain[i].p);
+    OPENSSL_free((void *)(uintptr_t)c->root.p);
+    *c = (struct credential){0};
+}
+
+/* The certificates of a PEM file as DER; up to `max`. */
+static bool certs_load(const char *path, struct slice *out, size_t max, size_t *n, struct err *e)
+{
+    struct buf pem;
+    buf_init(&pem, CREDENTIAL_PEM);
+    *n = 0;
+    if (!file_read(path, pem.max, &pem, e)) {
+        buf_clear(&pem);
+        return false;
+    }
+    AUTO(BIO_free_all_auto) BIO *in = BIO_new_mem_buf(pem.p, (int)pem.n);
+    char *name, *header;
+    unsigned char *der;
+    long der_n;
+    while (in && *n < max && PEM_read_bio(in, &name, &header, &der, &der_n)) {
+        bool is_cert = !strcmp(name, PEM_STRING_X509);
+        OPENSSL_free(name);
+        OPENSSL_free(header);
+        if (is_cert)
+            out[(*n)++] = slice_of(der, (size_t)der_n);
+        else
+            OPENSSL_free(der);
+    }
+    buf_clear(&pem);
+    return *n ? true : err_set(e, ERR_SYNTAX, "%s: no certificate (PEM) in it", path);
+}
+
+bool gate_key_is_on_token(const struct gate *g)
+{
+    return g->conf.key && strncmp(g->conf.key, "pkcs11:", 7) == 0;
+}
+
+bool gate_token_open(struct gate *g, struct err *e)
+{
+    struct p11_uri uri;
+    if (!gate_key_is_on_token(g) || g->keys.p11)
+        return true;
+    if (!p11_uri_read(g->conf.key, &uri, e))
+        return false;
+    if (!g->conf.module || !uri.token.given) {
+        err_set(e, ERR_CONFIG, "%s/gate.conf: a key on a token needs its module, and its label in the URI", g->dir);
+        return err_try(e, "module = /usr/lib/....so, pin-file = FILE, key = pkcs11:token=LABEL;object=NAME");
+    }
+    return p11_open(g->conf.module, p11_uri_text(&uri.token), g->conf.pin_file, NULL, &g->keys.p11, e);
+}
+
+static bool key_load(const struct gate *g, EVP_PKEY **out, struct err *e)
+{
+    AUTO(buf_wipe) struct buf pem = {0};
+    if (gate_key_is_on_token(g)) {
+        AUTO(key_free_auto) struct key *k = NULL;
+        return key_open(&g->keys, g->conf.key, &k, e) && key_to_evp(k, out, e);
+    }
+    buf_init(&pem, CREDENTIAL_PEM);
+    if (!file_read_private(g->conf.key, pem.max, &pem, e))
+        return false;
+    AUTO(BIO_free_all_auto) BIO *in = BIO_new_mem_buf(pem.p, (int)pem.n);
+    *out = in ? PEM_read_bio_PrivateKey(in, NULL, NULL, (void *)"") : NULL;
+    return *out ? true : err_set(e, ERR_SYNTAX, "%s: no private key (PEM, not encrypted) in it", g->conf.key);
+}
+
+bool credential_load(const struct gate *g, struct credential *c, struct err *e)
+{
+    size_t n;
+    if (!g->conf.ca || !g->conf.cert || !g->conf.key)
+        return err_set(e, ERR_CONFIG, "%s/gate.conf: a url needs ca, cert and key", g->dir);
+    return certs_load(g->conf.ca, &c->root, 1, &n, e) &&
+           certs_load(g->conf.cert, c->chain, GATE_CHAIN_MAX, &c->chain_n, e) && key_load(g, &c->key, e);
+}
