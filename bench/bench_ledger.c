@@ -6,35 +6,17 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "commit_load.h"
 #include "keys/crypto.h"
+#include "kit.h"
 #include "ledger/tree.h"
 #include "store/db.h"
 #include "store/tables.h"
 
 #define PROOFS 2000
 #define HASHES 1000000
-
-static double now_s(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
-}
-
-static int64_t now_ms(void *ctx)
-{
-    (void)ctx;
-    return 1700000000000;
-}
-
-static bool give_random(void *ctx, void *p, size_t n)
-{
-    (void)ctx;
-    return random_bytes(p, n, NULL);
-}
 
 struct filler {
     sqlite3_stmt *tile, *entry;
@@ -115,41 +97,33 @@ static bool prove(struct tree *t, struct db *db, uint64_t n, const struct merkle
 static double bare_node_us(void)
 {
     struct merkle_hash h = {{0}};
-    double start = now_s();
+    double start = kit_now_s();
     for (unsigned i = 0; i < HASHES; i++)
         merkle_node(&crypto_openssl, &h, &h, &h);
-    return (now_s() - start) * 1e6 / HASHES;
+    return (kit_now_s() - start) * 1e6 / HASHES;
 }
 
 static bool measure(const char *where, const char *path, uint64_t n, struct err *e)
 {
-    struct commit_config cfg = {.where = where,
-                                .node = 1,
-                                .origin = "bench",
-                                .crypto = &crypto_openssl,
-                                .now_ms = now_ms,
-                                .random = give_random};
-    struct commit *c;
+    const struct commit_load none = {.where = where, .node = 1, .origin = "bench"};
     struct merkle_hash root;
-    if (!commit_start(&cfg, &c, e)) /* makes the tables */
-        return false;
-    commit_stop(c);
+    (void)commit_load_run(&none); /* makes the tables */
     if (!fill(path, n, &root))
         return err_set(e, ERR_IO, "%s: cannot be filled", path);
     AUTO(db_free_auto) struct db *db = NULL;
     AUTO(tree_free_auto) struct tree *t = NULL;
     if (!db_open(where, false, &db, e) || !tree_new(&crypto_openssl, 1, &t, e))
         return false;
-    double start = now_s();
+    double start = kit_now_s();
     if (!tree_load(t, db, n, e))
         return false;
-    double load_ms = (now_s() - start) * 1e3;
-    start = now_s();
+    double load_ms = (kit_now_s() - start) * 1e3;
+    start = kit_now_s();
     if (!prove(t, db, n, &root, e))
         return false;
-    double proof_ms = (now_s() - start) * 1e3 / PROOFS, bare_ms = bare_node_us() / 1e3;
-    printf("ledger_proof\t%.4f\tms\t%.6f\tone node\t%.1f\t< 1\n", proof_ms, bare_ms, proof_ms / bare_ms);
-    printf("ledger_start\t%.1f\tms\t%.6f\tone node\t%.1f\t< 1000\n", load_ms, bare_ms, load_ms / bare_ms);
+    double proof_ms = (kit_now_s() - start) * 1e3 / PROOFS, bare_ms = bare_node_us() / 1e3;
+    kit_print("ledger_proof", proof_ms, "ms", bare_ms, "one node", proof_ms / bare_ms, "< 1");
+    kit_print("ledger_start", load_ms, "ms", bare_ms, "one node", load_ms / bare_ms, "< 1000");
     return true;
 }
 

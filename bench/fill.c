@@ -5,51 +5,22 @@
  *     fill WHERE ORIGIN N      the platform was started once (model "m" is there) and does not run */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "commit_load.h"
 #include "keys/crypto.h"
 #include "kit.h"
 #include "ledger/tree.h"
 #include "model/device.h"
 #include "model/event.h"
 #include "model/serial.h"
-#include "store/commit.h"
 #include "store/tables.h"
 
 #define BATCH    2048
-#define INFLIGHT (2 * BATCH)
 #define DER_SIZE 219 /* packed against another one */
 #define NODE     2   /* of the serials */
 #define LIFE_S   (90 * 86400)
 
-struct fill_job {
-    struct job job;
-    struct fill *f;
-    uint64_t n;
-};
-
-struct fill {
-    struct commit *c;
-    uint64_t next, end, finished; /* touched in the commit thread only, once it runs */
-    bool over;
-    struct fill_job jobs[INFLIGHT];
-    uint8_t random[8192];
-};
-
-static int64_t now_ms(void *ctx)
-{
-    (void)ctx;
-    struct timespec ts;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return ts.tv_sec * INT64_C(1000) + ts.tv_nsec / 1000000;
-}
-
-static bool give_random(void *ctx, void *p, size_t n)
-{
-    (void)ctx;
-    return random_bytes(p, n, NULL);
-}
+static uint8_t noise[8192];
 
 /* Ids ascend as the real ones do, whose first half is the time. */
 static void name_device(uint64_t n, char id[64], char serial[32], uint8_t spki[32])
@@ -87,13 +58,12 @@ static bool add_device(struct tx *tx, const char *id, const char *serial, int64_
     return tx_record(tx, &ev, &c, 1, NULL, e);
 }
 
-static bool add_cert(struct tx *tx, struct fill_job *j, const char *id, const uint8_t *spki, int64_t now, struct err *e)
+static bool add_cert(struct tx *tx, uint64_t n, const char *id, const uint8_t *spki, int64_t now, struct err *e)
 {
-    struct serial s = {
-        .issuer = ISSUER_ISSUING, .node = NODE, .shard = shard_of(now + LIFE_S), .index = (uint32_t)j->n};
+    struct serial s = {.issuer = ISSUER_ISSUING, .node = NODE, .shard = shard_of(now + LIFE_S), .index = (uint32_t)n};
     uint8_t fields[1024], digest[32];
     struct writer w = WRITER_ARRAY(fields);
-    struct slice der = slice_of(j->f->random + j->n % 4096, DER_SIZE);
+    struct slice der = slice_of(noise + n % 4096, DER_SIZE);
     memcpy(s.tail, spki, sizeof s.tail);
     sha256(der, digest);
     struct event_draft d = event_draft_of(EVENT_CERT_ISSUED);
@@ -121,68 +91,36 @@ static bool add_cert(struct tx *tx, struct fill_job *j, const char *id, const ui
     return tx_record(tx, &ev, c, ARRAY_LEN(c), NULL, e);
 }
 
-static bool fill_run(struct tx *tx, struct job *job, struct err *e)
+static bool add(void *arg, struct tx *tx, uint64_t n, struct err *e)
 {
-    struct fill_job *j = (struct fill_job *)job;
     char id[64], serial[32];
     uint8_t spki[32];
     int64_t now = tx_now_ms(tx) / 1000;
-    name_device(j->n, id, serial, spki);
-    return add_device(tx, id, serial, now, e) && add_cert(tx, j, id, spki, now, e);
-}
-
-static void fill_done(struct job *job, const struct err *e)
-{
-    struct fill_job *j = (struct fill_job *)job;
-    struct fill *f = j->f;
-    if (e) {
-        fprintf(stderr, "fill: %s (%s)\n", e->what, e->why);
-        exit(1);
-    }
-    f->finished++;
-    if (f->next < f->end) {
-        j->n = f->next++;
-        commit_submit(f->c, job);
-    } else if (f->finished == f->end) {
-        __atomic_store_n(&f->over, true, __ATOMIC_RELEASE);
-    }
+    (void)arg;
+    name_device(n, id, serial, spki);
+    return add_device(tx, id, serial, now, e) && add_cert(tx, n, id, spki, now, e);
 }
 
 int main(int argc, char **argv)
 {
-    static struct fill f;
     struct err e = {0};
     struct tree *tree;
     if (argc < 4) {
         fprintf(stderr, "usage: fill WHERE ORIGIN N\n");
         return 2;
     }
-    f.end = strtoull(argv[3], NULL, 10);
-    if (!crypto_init(&e) || !random_bytes(f.random, sizeof f.random, &e) || !tree_new(&crypto_openssl, 1, &tree, &e))
+    if (!crypto_init(&e) || !random_bytes(noise, sizeof noise, &e) || !tree_new(&crypto_openssl, 1, &tree, &e))
         kit_die("start");
-    struct commit_config cfg = {.where = argv[1],
-                                .node = 1,
-                                .origin = argv[2],
-                                .batch_max = BATCH,
-                                .crypto = &crypto_openssl,
-                                .now_ms = now_ms,
-                                .random = give_random,
-                                .hooks = tree_hooks(tree)};
-    if (!commit_start(&cfg, &f.c, &e)) {
-        fprintf(stderr, "fill: %s (%s)\n", e.what, e.why);
-        return 1;
-    }
-    double start = kit_now_s();
-    size_t first = f.end < INFLIGHT ? (size_t)f.end : INFLIGHT;
-    f.next = first;
-    for (size_t i = 0; i < first; i++) {
-        f.jobs[i] = (struct fill_job){.job = {.run = fill_run, .done = fill_done}, .f = &f, .n = i};
-        commit_submit(f.c, &f.jobs[i].job);
-    }
-    while (!__atomic_load_n(&f.over, __ATOMIC_ACQUIRE))
-        usleep(1000);
-    fprintf(stderr, "  filled with %.0f devices a second\n", (double)f.end / (kit_now_s() - start));
-    commit_stop(f.c);
+    const struct commit_load load = {.where = argv[1],
+                                     .origin = argv[2],
+                                     .node = 1,
+                                     .batch = BATCH,
+                                     .hooks = tree_hooks(tree),
+                                     .n = strtoull(argv[3], NULL, 10),
+                                     .inflight = 2 * BATCH,
+                                     .record = add};
+    double took = commit_load_run(&load);
+    fprintf(stderr, "  filled with %.0f devices a second\n", (double)load.n / took);
     tree_free(tree);
     return 0;
 }
