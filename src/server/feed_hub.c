@@ -294,8 +294,9 @@ static size_t wait_marks(struct feed_hub *h, struct feed_mark **out)
 static void marks_done(struct feed_hub *h, size_t n)
 {
     pthread_mutex_lock(&h->lock);
-    memmove(h->marks, h->marks + n, (h->marks_n - n) * sizeof *h->marks);
     h->marks_n -= n;
+    if (h->marks_n) /* before the first mark there is no memory */
+        memmove(h->marks, h->marks + n, h->marks_n * sizeof *h->marks);
     h->covered += n;
     h->pending_since_ms = h->marks_n ? env_mono_ms(&h->app->env) : 0;
     h->head_wanted = false;
