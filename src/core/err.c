@@ -30,7 +30,7 @@ static const struct row *row_of(enum err_code code)
 }
 
 /* What does not fit says so: a command that ends in the middle would be run as it stands. */
-static void put(char *dst, size_t cap, const char *fmt, va_list ap)
+static void PRINTF_LIKE(3, 0) put(char *dst, size_t cap, const char *fmt, va_list ap)
 {
     int n = vsnprintf(dst, cap, fmt, ap);
     if (n >= 0 && (size_t)n >= cap)
