@@ -31,7 +31,10 @@ static bool find_bin(char *bin, size_t cap)
 bool pg_installed(void)
 {
     char bin[128];
-    return find_bin(bin, sizeof bin) && (geteuid() != 0 || getpwnam("postgres"));
+    bool is = find_bin(bin, sizeof bin) && (geteuid() != 0 || getpwnam("postgres"));
+    if (!is)
+        fprintf(stderr, "PostgreSQL is not installed; ./dev test installs what packages.txt lists\n");
+    return is;
 }
 
 /* Runs a program of PostgreSQL's, as postgres if we are root; it dies with us, and says nothing but to dir/log. */
