@@ -294,21 +294,3 @@ void config_put_value(struct buf *b, struct slice v)
     }
     buf_put_char(b, '"');
 }
-
-void config_put_sample(struct buf *b, const struct opt *rows, size_t n)
-{
-    const char *section = "";
-    for (size_t i = 0; i < n; i++) {
-        if (!rows[i].section || rows[i].hidden)
-            continue;
-        if (strcmp(section, rows[i].section) != 0)
-            buf_printf(b, "%s[%s]\n", *section ? "\n" : "", rows[i].section);
-        section = rows[i].section;
-        if (rows[i].help)
-            buf_printf(b, "# %s\n", rows[i].help);
-        buf_printf(b, "%s%s = ", rows[i].required ? "" : "#", rows[i].name);
-        if (rows[i].def)
-            config_put_value(b, slice_str(rows[i].def));
-        buf_put_char(b, '\n');
-    }
-}

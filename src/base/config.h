@@ -24,7 +24,5 @@ MUST_USE bool config_read(const char *file, struct slice text, const struct opt 
                           void *target, struct err *e);
 /* A value as a file has it, quoted if it must be: what is read back is the same bytes. */
 void config_put_value(struct buf *b, struct slice value);
-/* The rows as a file with every default in a comment: what `init` writes. */
-void config_put_sample(struct buf *b, const struct opt *rows, size_t n);
 
 #endif

@@ -112,13 +112,6 @@ bool file_write_all(int fd, struct slice s, struct err *e)
     return true;
 }
 
-bool file_append_durable(int fd, struct slice s, struct err *e)
-{
-    if (!file_write_all(fd, s, e))
-        return false;
-    return fdatasync(fd) == 0 || err_set(e, ERR_IO, "cannot sync: %m");
-}
-
 bool file_sync_dir_of(const char *path, struct err *e)
 {
     char dir[PATH_CAP];

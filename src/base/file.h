@@ -24,8 +24,6 @@ MUST_USE bool file_sync_dir_of(const char *path, struct err *e);
 
 /* Takes an exclusive lock that dies with the process; the file then holds our pid.  Errors: locked (with the holder). */
 MUST_USE bool file_lock(const char *path, int *fd, struct err *e);
-/* Appends all of it and waits until it is on the disk. */
-MUST_USE bool file_append_durable(int fd, struct slice s, struct err *e);
 MUST_USE bool file_write_all(int fd, struct slice s, struct err *e);
 void file_close(int *fd); /* for AUTO(file_close); -1 is fine, and what it becomes */
 

@@ -161,15 +161,6 @@ void json_out_bytes(struct json_out *o, const char *key, enum codec c, struct sl
     buf_put_char(o->b, '"');
 }
 
-void json_out_real(struct json_out *o, const char *key, double v, int digits)
-{
-    begin(o, key);
-    if (isfinite(v))
-        buf_printf(o->b, "%.*f", digits, v);
-    else
-        buf_put_str(o->b, "null"); /* JSON has no infinity */
-}
-
 void json_out_raw(struct json_out *o, const char *key, struct slice json)
 {
     begin(o, key);

@@ -27,8 +27,6 @@ void json_out_bool(struct json_out *o, const char *key, bool v);
 void json_out_null(struct json_out *o, const char *key);
 void json_out_time(struct json_out *o, const char *key, int64_t at); /* RFC 3339 */
 void json_out_bytes(struct json_out *o, const char *key, enum codec c, struct slice v);
-/* A number with `digits` behind the point. */
-void json_out_real(struct json_out *o, const char *key, double v, int digits);
 /* What is one whole JSON value already. */
 void json_out_raw(struct json_out *o, const char *key, struct slice json);
 /* True if every map and list was ended and the buf is sound. */

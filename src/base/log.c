@@ -28,21 +28,6 @@ void log_init_fd(struct log *log, int fd, enum log_level min, bool journal)
     *log = (struct log){.min = min, .journal = journal, .sink = sink_fd, .ctx = (void *)(intptr_t)fd};
 }
 
-const char *log_level_name(enum log_level level)
-{
-    return (size_t)level < ARRAY_LEN(levels) ? levels[level].name : "error";
-}
-
-bool log_level_from_name(const char *s, enum log_level *out)
-{
-    for (size_t i = 0; i < ARRAY_LEN(levels); i++)
-        if (strcmp(levels[i].name, s) == 0) {
-            *out = (enum log_level)i;
-            return true;
-        }
-    return false;
-}
-
 static void put_str(struct writer *w, const char *s)
 {
     writer_put(w, slice_str(s));

@@ -22,8 +22,6 @@ struct log {
 
 /* Writes to a file descriptor, one write(2) a line. */
 void log_init_fd(struct log *log, int fd, enum log_level min, bool journal);
-bool log_level_from_name(const char *s, enum log_level *out);
-const char *log_level_name(enum log_level level);
 
 enum log_type { LOG_TYPE_NONE, LOG_TYPE_STR, LOG_TYPE_INT, LOG_TYPE_SLICE, LOG_TYPE_HEX, LOG_TYPE_ERR };
 

@@ -12,7 +12,6 @@
 
 #define CERT_MAX        16384
 #define CERT_SERIAL_MAX 20
-#define CERT_AIA_MAX    4
 #define KEY_ID_SIZE     20
 
 struct cert {

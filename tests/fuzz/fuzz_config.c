@@ -41,19 +41,13 @@ static bool write_line(void *ctx, const struct config_line *line, struct err *e)
     return true;
 }
 
-static bool ignore_line(void *ctx, const struct config_line *line, struct err *e)
-{
-    (void)ctx, (void)line, (void)e;
-    return true;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct slice s = slice_of(data, n);
     struct target t = {0};
     struct arena a;
     struct err e = {0};
-    struct buf once, twice, sample;
+    struct buf once, twice;
     arena_init(&a, 1 << 16);
     if (config_read("f", s, rows, ARRAY_LEN(rows), &a, &t, &e)) {
         HOLDS(t.n >= -5 && t.n <= 5 && t.bytes >= 0 && t.bytes <= 1 << 20);
@@ -62,10 +56,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         HOLDS(e.code == ERR_CONFIG || e.code == ERR_TOO_BIG);
     }
     arena_clear(&a);
-    buf_init(&sample, CONFIG_MAX);
-    config_put_sample(&sample, rows, ARRAY_LEN(rows));
-    HOLDS(config_scan("sample", buf_slice(&sample), ignore_line, NULL, &e));
-    buf_clear(&sample);
     buf_init(&once, 8 * CONFIG_MAX);
     buf_init(&twice, 8 * CONFIG_MAX);
     if (config_scan("f", s, write_line, &once, &e) && once.n <= CONFIG_MAX) {

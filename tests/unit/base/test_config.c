@@ -179,29 +179,6 @@ static void reads_units(void **state)
     }
 }
 
-static void reads_its_own_sample(void **state)
-{
-    (void)state;
-    struct err e = {0};
-    struct buf b;
-    struct target t;
-    struct arena a;
-    buf_init(&b, 10000);
-    config_put_sample(&b, rows, ARRAY_LEN(rows));
-    assert_non_null(strstr(buf_str(&b), "[server]\n# Where it listens.\n#listen = 127.0.0.1:8443\n"));
-    assert_non_null(strstr(buf_str(&b), "\ndir = \n"));
-    /* Only what is required has to be filled in. */
-    struct buf c;
-    buf_init(&c, 10000);
-    const char *at = strstr(buf_str(&b), "dir = \n");
-    buf_put(&c, slice_of(b.p, (size_t)(at - b.p)));
-    buf_printf(&c, "dir = /d\n%s", at + 7);
-    assert_ok(read(buf_str(&c), &t, &a, &e), e);
-    arena_clear(&a);
-    buf_clear(&b);
-    buf_clear(&c);
-}
-
 static bool keep_value(void *ctx, const struct config_line *line, struct err *e)
 {
     (void)e;
@@ -261,7 +238,7 @@ int main(void)
         cmocka_unit_test(names_place_and_nearest_word_of_an_error),
         cmocka_unit_test(gives_the_allowed_range_with_an_error),
         cmocka_unit_test(reads_units),
-        cmocka_unit_test(reads_its_own_sample),
+
         cmocka_unit_test(reads_back_each_value_that_it_wrote),
         cmocka_unit_test(survives_damaged_files),
     };

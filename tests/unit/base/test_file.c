@@ -145,24 +145,6 @@ static void lets_one_process_hold_a_lock(void **state)
     file_close(&fd);
 }
 
-static void appends_durably_and_says_when_it_cannot(void **state)
-{
-    (void)state;
-    struct err e = {0};
-    struct buf b;
-    buf_init(&b, 100);
-    int fd = open(in_dir("log"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    assert_ok(file_append_durable(fd, SLICE_LIT("one "), &e), e);
-    assert_ok(file_append_durable(fd, SLICE_LIT("two"), &e), e);
-    assert_ok(file_read(in_dir("log"), 100, &b, &e), e);
-    assert_string_equal(buf_str(&b), "one two");
-    file_close(&fd);
-    fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
-    assert_err(file_append_durable(fd, SLICE_LIT("x"), &e), e, ERR_IO);
-    file_close(&fd);
-    buf_clear(&b);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -170,7 +152,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(bounds_what_it_reads, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_secrets_that_others_can_read, setup, teardown),
         cmocka_unit_test_setup_teardown(lets_one_process_hold_a_lock, setup, teardown),
-        cmocka_unit_test_setup_teardown(appends_durably_and_says_when_it_cannot, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -144,8 +144,6 @@ static void writes_members_in_the_order_given(void **state)
     json_out_end(&o);
     json_out_list(&o, NULL);
     json_out_end(&o);
-    json_out_real(&o, NULL, 1.5, 2);
-    json_out_real(&o, NULL, INFINITY, 2);
     json_out_end(&o);
     json_out_time(&o, "at", 1795431600);
     json_out_bytes(&o, "fp", CODEC_HEX, SLICE_LIT("\xab"));
@@ -154,7 +152,7 @@ static void writes_members_in_the_order_given(void **state)
     assert_true(json_out_done(&o));
     assert_string_equal(buf_str(&b),
                         "{\"v\":1,\"a\":\"q\\\"\\\\\\n\\u0001\\u007f\\ufffd\xc3\xa4\\u2028</script>\",\"none\":null,"
-                        "\"list\":[true,{},[],1.50,null],\"at\":\"2026-11-23T11:00:00Z\",\"fp\":\"ab\"}");
+                        "\"list\":[true,{},[]],\"at\":\"2026-11-23T11:00:00Z\",\"fp\":\"ab\"}");
     struct json *j;
     struct err e = {0};
     assert_ok(json_read(buf_slice(&b), 1000, &j, &e), e);
