@@ -25,6 +25,22 @@ static bool is_claim(const struct issuance *is)
     return is->authority == AUTHORITY_CLAIM;
 }
 
+/* The first time that a request is looked at: what its model says of it. */
+static bool read_model(struct tx *tx, struct issuance *is, struct err *e)
+{
+    char bind[8];
+    const struct setting_text want[] = {{"profile", DEFAULT_PROFILE, is->profile, sizeof is->profile},
+                                        {"channel_binding", "no", bind, sizeof bind}};
+    if (!model_settings_text(tx_db(tx), is->model, want, ARRAY_LEN(want), e))
+        return false;
+    if (is->bound || strcmp(bind, "yes") != 0)
+        return true;
+    is->profile[0] = 0; /* or a second run of the job would pass */
+    err_set(e, ERR_CHANNEL_BINDING, "model %s wants requests that name their TLS connection", is->model);
+    err_why(e, "RFC 7030 section 3.5, RFC 9266");
+    return err_try(e, "tls-exporter (TLS 1.3) or tls-unique (TLS 1.2) in base64 as challengePassword");
+}
+
 /* Fills what the profile's templates need and looks whether the device may have a certificate at all. */
 static bool check_device(struct tx *tx, struct issuance *is, struct device_row *dev, struct err *e)
 {
@@ -40,9 +56,7 @@ static bool check_device(struct tx *tx, struct issuance *is, struct device_row *
         return err_set(e, ERR_DEVICE_STATE, "device %s is %s", is->subject, device_state_name(dev->state));
     if (dev->locked)
         return err_set(e, ERR_DEVICE_STATE, "device %s is locked: %s", is->subject, dev->lock_reason);
-    return is->profile[0] ? true
-                          : model_setting_text(tx_db(tx), dev->model, "profile", DEFAULT_PROFILE, is->profile,
-                                               sizeof is->profile, e);
+    return is->profile[0] ? true : read_model(tx, is, e);
 }
 
 /* What the same subject got for the same key and profile within a day. */

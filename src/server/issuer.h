@@ -34,6 +34,7 @@ struct issuance {
     size_t spki_n;
     uint8_t san[ISSUANCE_SAN_MAX]; /* GeneralNames that the request had */
     size_t san_n;
+    bool bound; /* the request names the connection that it came by (RFC 7030 section 3.5) */
     char claim[CLAIM_TEXT_SIZE + 1];
     uint8_t old_der[ISSUANCE_DER_MAX]; /* renewal: the certificate before; IDevID */
     size_t old_der_n;

@@ -113,13 +113,13 @@ bool setting_as_text(const struct json *map, const char *name, char *out, size_t
     return true;
 }
 
-bool model_setting_text(struct db *db, const char *model, const char *name, const char *def, char *out, size_t cap,
-                        struct err *e)
+bool model_settings_text(struct db *db, const char *model, const struct setting_text *want, size_t n, struct err *e)
 {
     AUTO(rows_close) struct rows r = {0};
     AUTO(json_free_auto) struct json *j = NULL;
     const struct value key = value_text(model);
-    copy(out, cap, def);
+    for (size_t i = 0; i < n; i++)
+        copy(want[i].out, want[i].cap, want[i].def);
     if (!row_read(db, &table_model, &key, &r, e))
         return e->code ? false : err_set(e, ERR_NOTFOUND, "model \"%s\" is not known", ERR_QUOTE(slice_str(model)));
     const char *settings = rows_text(&r, MODEL_SETTINGS);
@@ -127,7 +127,15 @@ bool model_setting_text(struct db *db, const char *model, const char *name, cons
         return true;
     if (!json_read(slice_str(settings), SETTINGS_MAX, &j, e))
         return err_ctx(e, "model %s", model);
-    if (json_has(j, name) && !setting_as_text(j, name, out, cap, e))
-        return err_ctx(e, "model %s", model);
+    for (size_t i = 0; i < n; i++)
+        if (json_has(j, want[i].name) && !setting_as_text(j, want[i].name, want[i].out, want[i].cap, e))
+            return err_ctx(e, "model %s", model);
     return true;
+}
+
+bool model_setting_text(struct db *db, const char *model, const char *name, const char *def, char *out, size_t cap,
+                        struct err *e)
+{
+    const struct setting_text want = {name, def, out, cap};
+    return model_settings_text(db, model, &want, 1, e);
 }

@@ -34,7 +34,14 @@ MUST_USE bool key_owner(struct db *db, const uint8_t spki_hash[32], char *out, s
 /* A text, number ("30") or truth value ("yes", "no") as text. */
 struct json;
 MUST_USE bool setting_as_text(const struct json *map, const char *name, char *out, size_t cap, struct err *e);
-/* One member of a model's settings, or def.  Errors: ERR_NOTFOUND (no such model). */
+/* Members of a model's settings, or their def.  Errors: ERR_NOTFOUND (no such model). */
+struct setting_text {
+    const char *name, *def;
+    char *out;
+    size_t cap;
+};
+MUST_USE bool model_settings_text(struct db *db, const char *model, const struct setting_text *want, size_t n,
+                                  struct err *e);
 MUST_USE bool model_setting_text(struct db *db, const char *model, const char *name, const char *def, char *out,
                                  size_t cap, struct err *e);
 

@@ -54,6 +54,11 @@ static bool is_days(const char *text)
     return n > 0 && n <= 4 && text[n] == 0;
 }
 
+static bool is_switch(const char *key)
+{
+    return strcmp(key, "quarantine_on_second_key") == 0 || strcmp(key, "channel_binding") == 0;
+}
+
 /* A model with a setting that nothing understands would refuse its devices later. */
 static bool settings_check(struct call *c, const struct json *settings, struct err *e)
 {
@@ -75,8 +80,8 @@ static bool settings_check(struct call *c, const struct json *settings, struct e
                 return err_set(e, ERR_USAGE, "profile \"%s\" is not one of this platform's", ERR_QUOTE(slice_str(v)));
         } else if (strcmp(key, "renew_expired_days") == 0 && !is_days(v)) {
             return err_set(e, ERR_USAGE, "renew_expired_days is a number of at most 4 digits");
-        } else if (strcmp(key, "quarantine_on_second_key") == 0 && strcmp(v, "yes") != 0 && strcmp(v, "no") != 0) {
-            return err_set(e, ERR_USAGE, "quarantine_on_second_key is \"yes\" or \"no\"");
+        } else if (is_switch(key) && strcmp(v, "yes") != 0 && strcmp(v, "no") != 0) {
+            return err_set(e, ERR_USAGE, "%s is \"yes\" or \"no\"", key);
         }
     }
     return true;
@@ -85,8 +90,8 @@ static bool settings_check(struct call *c, const struct json *settings, struct e
 /* The settings are kept as their own JSON text. */
 static bool settings_of(struct call *c, struct buf *out, struct err *e)
 {
-    static const char *const known[] = {"profile", "renew_expired_days", "quarantine_on_second_key", "topics", "wait_s",
-                                        NULL};
+    static const char *const known[] = {
+        "profile", "renew_expired_days", "quarantine_on_second_key", "channel_binding", "topics", "wait_s", NULL};
     const struct json *settings;
     buf_init(out, SETTINGS_MAX);
     if (!c->in || !json_has(c->in, "settings")) {

@@ -60,11 +60,21 @@ static void get_cacerts(struct http_request *req, void *arg)
     answer_certs(req, certs, ARRAY_LEN(certs));
 }
 
-/* RFC 9908: what a CSR should have.  Nothing beyond the defaults is asked for. */
+/* RFC 9908: what a CSR should have beyond the defaults: challengePassword, if the device that asks is of a model that wants
+ * the channel bound. */
 static void get_csrattrs(struct http_request *req, void *arg)
 {
-    (void)arg;
-    http_answer(req, 200, "application/csrattrs", SLICE_LIT("MAA="), NULL, 0); /* an empty SEQUENCE */
+    struct app *app = arg;
+    const struct who *w = app_who(req);
+    const char *id = w->party == PARTY_DEVICE ? w->subject : NULL, *password;
+    struct device_row dev;
+    char bind[8] = "no";
+    struct err e;
+    bool known = (id || http_basic(req, &id, &password)) && device_row_read(app_db(app), id, &dev, &e) &&
+                 model_setting_text(app_db(app), dev.model, "channel_binding", "no", bind, sizeof bind, &e);
+    bool wanted = known && strcmp(bind, "yes") == 0;
+    http_answer(req, 200, "application/csrattrs", wanted ? SLICE_LIT("MAsGCSqGSIb3DQEJBw==") : SLICE_LIT("MAA="), NULL,
+                0);
 }
 
 static void not_offered(struct http_request *req, void *arg)
@@ -97,15 +107,17 @@ static void done(struct issuance *is, const struct err *e)
     free(en);
 }
 
-/* The channel binding of RFC 7030 section 3.5: who put one in the CSR wants it checked. */
-static bool check_binding(struct http_request *req, const struct csr *csr, struct err *e)
+/* The channel binding of RFC 7030 section 3.5: who put one in the CSR wants it checked.  Whether there has to be one is the
+ * model's to say (issue_rules.c). */
+static bool check_binding(struct http_request *req, const struct csr *csr, bool *bound, struct err *e)
 {
     uint8_t exporter[32], unique[TLS_BINDING_MAX];
     char text[128];
     size_t n = 0;
     struct err ignored;
     SSL *ssl = http_tls(req);
-    if (csr->challenge.n == 0)
+    *bound = csr->challenge.n > 0;
+    if (!*bound)
         return true;
     if (ssl && tls_exporter(ssl, exporter, &ignored) &&
         codec_encode(CODEC_BASE64, SLICE_ARRAY(exporter), text, sizeof text) &&
@@ -119,7 +131,7 @@ static bool check_binding(struct http_request *req, const struct csr *csr, struc
     return err_why(e, "RFC 7030 section 3.5, RFC 9266");
 }
 
-static bool read_csr(struct app *app, struct http_request *req, uint8_t der[CSR_DER_MAX], struct csr *csr,
+static bool read_csr(struct app *app, struct http_request *req, uint8_t der[CSR_DER_MAX], struct csr *csr, bool *bound,
                      struct err *e)
 {
     size_t n;
@@ -131,7 +143,7 @@ static bool read_csr(struct app *app, struct http_request *req, uint8_t der[CSR_
         err_ctx(e, "the body");
         return err_why(e, "RFC 8951 section 3.1: base64 of a PKCS #10 request");
     }
-    return csr_read(slice_of(der, n), csr, e) && csr_verify(app->crypto, csr, e) && check_binding(req, csr, e);
+    return csr_read(slice_of(der, n), csr, e) && csr_verify(app->crypto, csr, e) && check_binding(req, csr, bound, e);
 }
 
 static bool fill(struct enrolment *en, const struct csr *csr, struct err *e)
@@ -217,7 +229,7 @@ static void enrol(struct app *app, struct http_request *req, bool renew)
     else if (ok)
         ok = err_set(&e, ERR_DENIED, "nothing shows who asks") ||
              err_try(&e, "a claim by HTTP Basic, or a client certificate");
-    ok = ok && read_csr(app, req, der, &csr, &e) && fill(en, &csr, &e);
+    ok = ok && read_csr(app, req, der, &csr, &en->is.bound, &e) && fill(en, &csr, &e);
     if (!ok) {
         refuse(app, req, &e);
         free(en);
