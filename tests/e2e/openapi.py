@@ -199,15 +199,43 @@ def follow(op, value, linked):
             linked[link["operationId"], name] = at
 
 
+def check_problem(doc, op, a, wanted, where):
+    """An error as RFC 9457 has it, and as the file promises it for this operation."""
+    assert a.status in wanted, f"{where}: {a}"
+    media = resolve(doc, op["responses"]["4XX"]["$ref"])["content"]
+    assert a.headers["Content-Type"] in media, f"{where}: {a.headers['Content-Type']}"
+    check(doc, a.json, media["application/problem+json"]["schema"], where)
+    assert a.json["status"] == a.status and a.json["title"] and a.json["detail"], f"{where}: {a}"
+
+
 def check_problems(doc, k):
-    problem = {"$ref": "#/components/schemas/Problem"}
+    """Each operation in each way that it can be asked wrongly."""
+    n = 0
+    for method, path, op in operations(doc):
+        if "4XX" not in op["responses"]:
+            continue
+        where, content = f"{method.upper()} {path}", op.get("requestBody", {}).get("content", {})
+        named = re.sub(r"\{\w+\}", "no-such", path)
+        body = next(iter(cases(op)))[2]
+        if op.get("x-right"):
+            check_problem(doc, op, k.https(method.upper(), named), (401,), where + " by a stranger")
+            n += 1
+        if named != path:
+            data = body.encode() if isinstance(body, str) else body
+            check_problem(doc, op, k.api(method.upper(), named, data), (400, 404), where + " of nothing")
+            n += 1
+        if "application/json" in content:
+            for bad in (b"{", b"[1]", b'{"a":1,"a":2}', b"\xff", b""):
+                a = k.api(method.upper(), named, bad)
+                if op["requestBody"].get("required"):
+                    check_problem(doc, op, a, (400, 404), f"{where} with {bad!r}")
+                    n += 1
+    problem = {"responses": {"4XX": {"$ref": "#/components/responses/Problem"}}}
     for method, path, body, status in (("GET", "/v1/devices/nobody", None, 404), ("GET", "/v1/nothing", None, 404),
                                        ("DELETE", "/v1/status", None, 405), ("POST", "/v1/models", {"name": "pump"}, 409),
                                        ("POST", "/v1/devices", {"model": "pump"}, 400)):
-        a = k.api(method, path, body)
-        assert a.status == status, f"{method} {path}: {a}"
-        assert a.headers["Content-Type"] == "application/problem+json", a.headers
-        check(doc, a.json, problem, f"{method} {path}")
+        check_problem(doc, problem, k.api(method, path, body), (status,), f"{method} {path}")
+    return n + 5
 
 
 def main():
@@ -230,10 +258,10 @@ def main():
                     follow(op, check_answer(doc, op, status, got, answer), linked)
                 except Mismatch as m:
                     bad.append(f"{method.upper()} {at} {name}: {m}")
-        check_problems(doc, k)
+        problems = check_problems(doc, k)
         assert not bad, "\n" + "\n".join(bad)
         k.stop()
-    say(f"{sent} examples on {len(list(operations(doc)))} operations: ok")
+    say(f"{sent} examples and {problems} errors on {len(list(operations(doc)))} operations: ok")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,204 @@
+#!/usr/bin/python3
+"""Every state of a device at every door, and what must not pass any of them: a key under two devices at once, manufacturers
+that count no more, a second key for a claim; and bodies that are no requests, from parties that are known."""
+import concurrent.futures
+import os
+import ssl
+import time
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from est import Doors, Maker, csr_of, new_key, refused
+from kithtest import Kith, World, say, wait_for
+
+REFUSED = (401, 403, 404, 409)
+
+
+class Unit:
+    """One device that has a way through each door: its certificate, its claim (used), a claim that waits, its IDevID."""
+
+    def __init__(self, k, d, maker):
+        self.k = k
+        self.dev, self.key, self.key_file, self.pem = d.enrolled()
+        key, pem = maker.idevid(self.dev["serial"])
+        self.idevid = d.files("idevid-" + self.dev["serial"], key, pem)
+        self.waiting = k.must("POST", f"/v1/devices/{self.dev['id']}/token", {})
+
+    def doors(self):
+        k, id, mine = self.k, self.dev["id"], {"cert": self.pem, "key": self.key_file}
+        idevid = {"cert": self.idevid[1], "key": self.idevid[0]}
+        json_type = {"Content-Type": "application/json"}
+        return {
+            "the claim that it used": lambda: k.enrol(csr_of(self.key), id, self.dev["claim"]),
+            "a new claim": lambda: k.enrol(csr_of(new_key()), id, self.waiting["claim"]),
+            "a new claim and its certificate": lambda: k.enrol(csr_of(new_key()), id, self.waiting["claim"], **mine),
+            "renewal": lambda: k.enrol(csr_of(new_key()), verb="simplereenroll", **mine),
+            "renewal with the same key": lambda: k.enrol(csr_of(self.key), verb="simplereenroll", **mine),
+            "renewal at the first door": lambda: k.enrol(csr_of(new_key()), **mine),
+            "IDevID": lambda: k.enrol(csr_of(new_key()), **idevid),
+            "hello": lambda: k.https("POST", "/device/v1/hello", b"{}", json_type, self.pem, self.key_file),
+        }
+
+    def act(self, name, **body):
+        return self.k.must("POST", f"/v1/devices/{self.dev['id']}/{name}", body)
+
+
+def no_door_opens_in_a_state_that_stops(k, d, maker):
+    for act, state, back in (("suspend", "suspended", True), ("quarantine", "quarantined", True), ("revoke", "revoked", False),
+                             ("retire", "retired", False)):
+        u = Unit(k, d, maker)
+        u.act(act, why="a test")
+        assert k.must("GET", "/v1/devices/" + u.dev["id"])["state"] == state
+        issued = len(k.must("GET", "/v1/devices/" + u.dev["id"])["certificates"])
+        for name, door in u.doors().items():
+            a = door()
+            assert a.status in REFUSED, f"{state}: {name}: {a}"
+            if not back and name not in ("the claim that it used", "hello"):
+                assert a.code in ("tombstone", "claim"), f"{state}: {name}: {a}"
+        assert len(k.must("GET", "/v1/devices/" + u.dev["id"])["certificates"]) == issued, f"{state}: a certificate was made"
+        if not back:
+            refused(k.api("POST", f"/v1/devices/{u.dev['id']}/resume", {}), (403, 409))
+            continue
+        u.act("resume", wait_ms=3000)
+        for name in ("hello", "renewal", "IDevID"):
+            assert u.doors()[name]().status == 200, f"{state} and back: {name}"
+
+
+def a_tombstone_is_never_added_again(k, d, maker):
+    u = Unit(k, d, maker)
+    u.act("retire", why="sold")
+    again = {"model": "pump", "serial": u.dev["serial"], "token": True}
+    refused(k.api("POST", "/v1/devices", again), 409)
+    line = f'{{"model":"pump","serial":"{u.dev["serial"]}"}}\n'.encode()
+    report = k.api("POST", "/v1/devices/batch", line).json
+    assert report["added"] == 0 and report["existing"] == 1, report
+    k.must("DELETE", "/v1/anchors/maker")
+    k.must("POST", "/v1/anchors", {"name": "maker", "certificate": maker.root, "model": "pump", "register": True})
+    refused(u.doors()["IDevID"](), 403, "tombstone")
+    assert k.must("GET", "/v1/devices/" + u.dev["serial"])["state"] == "retired"
+
+
+def one_key_at_the_same_instant_is_one_devices(k, d):
+    """The second is refused while the first is still being signed, whichever comes first."""
+    for _ in range(5):
+        key, devices = new_key(), [d.device() for _ in range(6)]
+        requests = [(csr_of(key), x["id"], x["claim"]) for x in devices]
+        with concurrent.futures.ThreadPoolExecutor(len(requests)) as pool:
+            answers = list(pool.map(lambda r: k.enrol(*r), requests))
+        assert [a.status for a in answers].count(200) == 1, answers
+        assert all(a.status == 200 or a.code in ("key-taken", "in-progress") for a in answers), answers
+        assert sum(len(k.must("GET", "/v1/devices/" + x["id"])["certificates"]) for x in devices) == 1
+        for x, a in zip(devices, answers):  # the others are unhurt: with a key of their own they come in
+            assert a.status == 200 or k.enrol(csr_of(new_key()), x["id"], x["claim"]).status == 200
+
+
+def quarantines_for_a_second_key_where_the_model_says_so(k, d):
+    k.add_model("nervous", quarantine_on_second_key="yes")
+    dev = k.add_device("NERVOUS-1", "nervous")
+    key = new_key()
+    assert k.enrol(csr_of(key), dev["id"], dev["claim"]).status == 200
+    assert k.enrol(csr_of(key), dev["id"], dev["claim"]).status == 200  # its own key again is no alarm
+    assert k.must("GET", "/v1/devices/" + dev["id"])["state"] == "active"
+    refused(k.enrol(csr_of(new_key()), dev["id"], dev["claim"]), (403, 409), "claim-other-key")
+    wait_for(lambda: k.must("GET", "/v1/devices/" + dev["id"])["state"] == "quarantined", "the quarantine", 5)
+    entries = {e["type"]: e["fields"] for e in k.history(dev["id"])}
+    assert entries["claim.refused"]["alarm"] is True and entries["device.state"]["who"] == "system:rule", entries
+    # A claim that is wrong is no second key: whoever guesses stops nobody.
+    other = k.add_device("NERVOUS-2", "nervous")
+    assert k.enrol(csr_of(new_key()), other["id"], other["claim"]).status == 200
+    for claim in ("a" * 32, dev["claim"]):
+        refused(k.enrol(csr_of(new_key()), other["id"], claim), 401)
+    time.sleep(0.3)
+    assert k.must("GET", "/v1/devices/" + other["id"])["state"] == "active"
+
+
+def manufacturers_that_do_not_count(k, d, maker):
+    """Unknown ones, one whose CA has expired, a wrong serial number, a leaf that plays CA."""
+    dev = d.device()
+
+    def ask(name, key, pem):
+        key_file, cert = d.files("maker-" + name, key, pem)
+        return k.enrol(csr_of(new_key()), cert=cert, key=key_file)
+
+    refused(ask("unknown", *Maker("Nobody Inc").idevid(dev["serial"])), (401, 403))
+    old = Maker("Old Inc")
+    old.root = old.certificate(old.name, old.key, True, days=-2)
+    added = k.api("POST", "/v1/anchors", {"name": "old", "certificate": old.root, "model": "pump"})
+    assert added.status in (201, 400, 403), added
+    refused(ask("expired", *old.idevid(dev["serial"])), (401, 403))
+    wrong = k.add_model("other") and k.must("POST", "/v1/devices", {"model": "other", "serial": "ONLY-OTHER"})
+    k.must("DELETE", "/v1/anchors/maker")
+    k.must("POST", "/v1/anchors", {"name": "maker", "certificate": maker.root, "model": "pump"})
+    refused(ask("wrong-model", *maker.idevid(wrong["serial"])), (401, 403, 404))
+    refused(ask("wrong-serial", *maker.idevid("NO-SUCH-SERIAL")), (401, 403, 404))
+    key, pem = maker.idevid(dev["serial"])
+    child = Maker("unit")
+    child.key = key
+    child.name = x509.load_pem_x509_certificate(pem.encode()).subject
+    key, forged = child.idevid(dev["serial"])
+    refused(ask("leaf-as-ca", key, forged + pem), (401, 403))
+    nameless = new_key()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, dev["serial"])])
+    refused(ask("nameless", nameless, maker.certificate(name, nameless, False)), (401, 403))
+    assert k.must("GET", "/v1/devices/" + dev["id"])["state"] == "claimed"
+
+
+def survives_bodies_from_those_who_are_known(k, d):
+    """On the routes that strangers never reach: below 500 or a closed connection, and all goes on."""
+    dev, _, key, pem = d.enrolled()
+    k.kith("gateway", "add", "bodies", "--out", k.w.path("bodies"))
+    gate = (k.w.path("bodies/cert.pem"), k.w.path("bodies/key.pem"))
+    bodies = (b"", b"\0", b"{", b"}", b"[]", b"null", b'""', b'{"seq":-1}', b'{"seq":1e999}', b'{"seq":99999999999999999999}',
+              b'{"a":1,"a":2}', b"[" * 5000, b'{"why":"' + b"x" * 5000 + b'"}', b'{"why":"\xff\xfe"}', b'{"why":"\\u0000"}',
+              b'{"text":{}}', b'{"settings":[]}', b'{"settings":{"topics":7}}', b'{"tags":{"a":[]}}', b'{"owner":7}',
+              b'{"owner":""}', b'{"wait_ms":-1}', b'{"reason":7}', b"A" * (3 << 20), os.urandom(4000))
+    known = [("POST", "/device/v1/hello", (pem, key)), ("POST", "/gate/v1/ack", gate)]
+    local = [("PUT", "/v1/models/pump"), ("PUT", "/v1/topics"), ("POST", f"/v1/devices/{dev['id']}/owner"),
+             ("POST", f"/v1/devices/{dev['id']}/tags"), ("POST", f"/v1/devices/{dev['id']}/nonsense"),
+             ("POST", "/v1/certs/1/revoke"), ("POST", "/v1/ledger/checkpoint"), ("DELETE", "/v1/anchors/none"),
+             ("GET", "/v1/ledger/prove?entry=-1"), ("GET", "/v1/ledger/prove?entry=99999999999999999999"),
+             ("GET", "/v1/devices?limit=-5&after=%00&state=%ff"), ("GET", "/v1/certs?after=x&limit=0"),
+             ("GET", "/v1/devices/" + "x" * 4000), ("GET", "/v1/certs/" + "9" * 40), ("GET", "/v1/devices/%2e%2e%2f")]
+    n = 0
+    for body in bodies:
+        for method, path, files in known:
+            n += below_500(lambda: k.https(method, path, body, {"Content-Type": "application/json"}, *files))
+        for method, path in local:
+            n += below_500(lambda: k.api(method, path, body))
+    assert k.api("GET", "/readyz").status == 200
+    assert k.must("GET", "/v1/devices/" + dev["id"])["state"] == "active"
+    say(f"{n} answers")
+
+
+def below_500(ask):
+    try:
+        a = ask()
+    except (ConnectionError, ssl.SSLError):
+        return 0
+    assert a.status < 500, a
+    return 1
+
+
+def main():
+    with World("doors") as w:
+        k = Kith(w)
+        k.start()
+        k.add_model("pump")
+        d, maker = Doors(k), Maker("Pumps Inc")
+        k.must("POST", "/v1/anchors", {"name": "maker", "certificate": maker.root, "model": "pump"})
+        for test, more in ((no_door_opens_in_a_state_that_stops, [maker]), (a_tombstone_is_never_added_again, [maker]),
+                           (one_key_at_the_same_instant_is_one_devices, []),
+                           (quarantines_for_a_second_key_where_the_model_says_so, []),
+                           (manufacturers_that_do_not_count, [maker]), (survives_bodies_from_those_who_are_known, [])):
+            at = time.monotonic()
+            test(k, d, *more)
+            say(f"ok {test.__name__} {time.monotonic() - at:.1f} s")
+        code, ours, theirs = k.check_export(k.export())
+        assert code == 0, ours + theirs
+        code, text = k.check_database()
+        assert code == 0, text
+        k.stop()
+
+
+main()
