@@ -149,6 +149,19 @@ def the_local_socket_is_for_root_and_its_own_user(k):
     assert answer.startswith("HTTP/1.1 401 "), answer
 
 
+def a_name_that_is_taken_gets_no_second_certificate(k, cast):
+    """Its key would be the asker's, and every operator may fetch certificates."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "gate")])
+    csr = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    pem = csr.public_bytes(serialization.Encoding.PEM).decode()
+    for path, body in (("/v1/gateways", {"name": "gate"}), ("/v1/operators", {"name": "the-admin", "role": "auditor"})):
+        before = len(k.must("GET", "/v1/certs?limit=1000&subject=" + body["name"])["certificates"])
+        status, data = cast["admin"].ask("POST", path, {**body, "csr": pem})
+        assert status == 409, data
+        assert len(k.must("GET", "/v1/certs?limit=1000&subject=" + body["name"])["certificates"]) == before == 1
+
+
 # ---- owners ----
 
 def hidden(party, method, path, body=None):
@@ -297,6 +310,8 @@ def main():
         say("ok every_party_at_every_route")
         the_local_socket_is_for_root_and_its_own_user(k)
         say("ok the_local_socket_is_for_root_and_its_own_user")
+        a_name_that_is_taken_gets_no_second_certificate(k, cast)
+        say("ok a_name_that_is_taken_gets_no_second_certificate")
         cast.update(an_owner_sees_its_own_devices_and_no_others(k, cast))
         say("ok an_owner_sees_its_own_devices_and_no_others")
         a_flood_leaves_a_handful_of_entries(k, cast)

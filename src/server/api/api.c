@@ -159,6 +159,25 @@ bool call_device(const struct call *c, struct device_row *out, struct err *e)
     return device_find(c->db, http_param(c->req, "id"), NULL, call_owner(c), out, e);
 }
 
+bool call_list(struct call *c, const char *key, const struct sql *q, const struct value *args, size_t args_n,
+               void (*put)(struct call *c, const struct rows *r), int64_t *n, struct err *e)
+{
+    AUTO(rows_close) struct rows r = {0};
+    int64_t own;
+    n = n ? n : &own;
+    *n = 0;
+    if (!db_query(c->db, q, args, args_n, &r, e))
+        return false;
+    json_out_list(&c->out, key);
+    for (; rows_next(&r, e); ++*n) {
+        json_out_map(&c->out, NULL);
+        put(c, &r);
+        json_out_end(&c->out);
+    }
+    json_out_end(&c->out);
+    return e->code == ERR_NONE;
+}
+
 int64_t call_query_int(const struct call *c, const char *name, int64_t min, int64_t max, int64_t def)
 {
     char text[24], *end;

@@ -257,6 +257,23 @@ static const struct sql sql_certs = {
     "SELECT id, serial_tail, profile, not_before, not_after, revoked_at, reason, hold FROM certificate "
     "WHERE subject = $1 ORDER BY issued_at DESC, id DESC LIMIT 100"};
 
+static void put_cert(struct call *c, const struct rows *r)
+{
+    uint8_t serial[SERIAL_SIZE];
+    json_out_int(&c->out, "id", rows_int(r, 0));
+    if (serial_of_row(rows_int(r, 0), rows_blob(r, 1), serial))
+        json_out_bytes(&c->out, "serial", CODEC_HEX, SLICE_ARRAY(serial));
+    json_out_text(&c->out, "profile", rows_text(r, 2));
+    json_out_time(&c->out, "not_before", rows_int(r, 3));
+    json_out_time(&c->out, "not_after", rows_int(r, 4));
+    if (!rows_is_null(r, 5)) {
+        json_out_time(&c->out, "revoked_at", rows_int(r, 5));
+        json_out_text(&c->out, "reason", revocation_reason_name((int)rows_int(r, 6)));
+    }
+    if (rows_int(r, 7))
+        json_out_bool(&c->out, "hold", true);
+}
+
 static bool show(struct call *c, struct err *e)
 {
     struct device_row d;
@@ -264,31 +281,12 @@ static bool show(struct call *c, struct err *e)
         return false;
     put_device(c, &d);
     const struct value args[] = {value_text(d.id)};
-    AUTO(rows_close) struct rows r = {0}, dev = {0};
-    if (!row_read(c->db, &table_device, args, &dev, e) || !db_query(c->db, &sql_certs, args, 1, &r, e))
+    AUTO(rows_close) struct rows dev = {0};
+    if (!row_read(c->db, &table_device, args, &dev, e))
         return false;
     const char *tags = rows_text(&dev, DEVICE_TAGS);
     json_out_raw(&c->out, "tags", slice_str(tags[0] ? tags : "{}"));
-    json_out_list(&c->out, "certificates");
-    while (rows_next(&r, e)) {
-        uint8_t serial[SERIAL_SIZE];
-        json_out_map(&c->out, NULL);
-        json_out_int(&c->out, "id", rows_int(&r, 0));
-        if (serial_of_row(rows_int(&r, 0), rows_blob(&r, 1), serial))
-            json_out_bytes(&c->out, "serial", CODEC_HEX, SLICE_ARRAY(serial));
-        json_out_text(&c->out, "profile", rows_text(&r, 2));
-        json_out_time(&c->out, "not_before", rows_int(&r, 3));
-        json_out_time(&c->out, "not_after", rows_int(&r, 4));
-        if (!rows_is_null(&r, 5)) {
-            json_out_time(&c->out, "revoked_at", rows_int(&r, 5));
-            json_out_text(&c->out, "reason", revocation_reason_name((int)rows_int(&r, 6)));
-        }
-        if (rows_int(&r, 7))
-            json_out_bool(&c->out, "hold", true);
-        json_out_end(&c->out);
-    }
-    json_out_end(&c->out);
-    return e->code == ERR_NONE;
+    return call_list(c, "certificates", &sql_certs, args, 1, put_cert, NULL, e);
 }
 
 /* ---- acts ---- */

@@ -153,17 +153,7 @@ static bool show(struct call *c, struct err *e)
 
 static bool list(struct call *c, struct err *e)
 {
-    AUTO(rows_close) struct rows r = {0};
-    if (!db_query(c->db, row_select_all(&table_model), NULL, 0, &r, e))
-        return false;
-    json_out_list(&c->out, "models");
-    while (rows_next(&r, e)) {
-        json_out_map(&c->out, NULL);
-        put_row(c, &r);
-        json_out_end(&c->out);
-    }
-    json_out_end(&c->out);
-    return e->code == ERR_NONE;
+    return call_list(c, "models", row_select_all(&table_model), NULL, 0, put_row, NULL, e);
 }
 
 const struct api_row api_models[] = {

@@ -15,14 +15,24 @@
 
 /* ---- a certificate for one of them ---- */
 
-static bool certify(struct call *c, enum cert_subject kind, const char *profile, const char *name, struct issuance *is,
-                    struct err *e)
+static bool check_free(struct call *c, const struct table *t, const char *name, struct err *e)
+{
+    const struct value key = value_text(name);
+    AUTO(rows_close) struct rows r = {0};
+    if (row_read(c->db, t, &key, &r, e))
+        return err_set(e, ERR_CONFLICT, "%s \"%s\" exists already", t->name, name);
+    return e->code == ERR_NONE;
+}
+
+/* A name that is taken gets no second certificate: any operator could fetch it, and its key is the asker's. */
+static bool certify(struct call *c, const struct table *t, enum cert_subject kind, const char *name,
+                    struct issuance *is, struct err *e)
 {
     const char *pem;
     uint8_t der[CSR_DER_MAX];
     size_t n;
     struct csr csr;
-    if (!call_text(c, "csr", 16384, NULL, &pem, e) ||
+    if (!check_free(c, t, name, e) || !call_text(c, "csr", 16384, NULL, &pem, e) ||
         !pem_get(slice_str(pem), "CERTIFICATE REQUEST", der, sizeof der, &n, e) ||
         !csr_read(slice_of(der, n), &csr, e) || !csr_verify(c->app->crypto, &csr, e))
         return false;
@@ -37,7 +47,7 @@ static bool certify(struct call *c, enum cert_subject kind, const char *profile,
     is->kind = kind;
     is->via = "api";
     snprintf(is->who, sizeof is->who, "%s", c->who->name);
-    snprintf(is->profile, sizeof is->profile, "%s", profile);
+    snprintf(is->profile, sizeof is->profile, "%s", t->name);
     snprintf(is->subject, sizeof is->subject, "%s", name);
     return issuer_wait(c->app->issuer, is, e);
 }
@@ -93,6 +103,18 @@ static bool add_party(struct call *c, const struct table *t, const struct value 
 static const struct sql sql_valid = {
     "SELECT id FROM certificate WHERE subject = $1 AND subject_kind = $2 AND revoked_at IS NULL"};
 
+/* Two asked for one name at once: what the second got before it lost counts nowhere. */
+static bool enlist(struct call *c, const struct table *t, const struct value *cols, const struct issuance *is,
+                   struct event_draft d, struct err *e)
+{
+    uint64_t ticket;
+    struct err ignored;
+    if (add_party(c, t, cols, is->subject, d, e))
+        return true;
+    (void)!cert_revoke(c->app, is->cert_id, 5, c->who->name, &ticket, &ignored);
+    return false;
+}
+
 /* Whoever is removed is revoked too. */
 static bool remove_party(struct call *c, const struct table *t, enum cert_subject kind, enum event_type type,
                          const char *field, struct err *e)
@@ -127,7 +149,8 @@ static bool gateway_add(struct call *c, struct err *e)
     struct event_draft d = event_draft_of(EVENT_GATEWAY_ADDED);
     bool ok = is || err_set(e, ERR_NOMEM, "gateway");
     ok = ok && call_text(c, "name", NAME_MAX_, NULL, &name, e) && call_text(c, "site", TAG_MAX, "", &site, e) &&
-         party_name_check("gateway", slice_str(name), NAME_MAX_, e) && certify(c, CERT_GATEWAY, "gateway", name, is, e);
+         party_name_check("gateway", slice_str(name), NAME_MAX_, e) &&
+         certify(c, &table_gateway, CERT_GATEWAY, name, is, e);
     if (ok) {
         event_set_text(&d, "who", c->who->name);
         event_set_text(&d, "gateway", name);
@@ -139,7 +162,7 @@ static bool gateway_add(struct call *c, struct err *e)
             [GATEWAY_CERT_ID] = value_int(is->cert_id),
             [GATEWAY_ADDED_AT] = value_int(app_now(c->app)),
         };
-        ok = add_party(c, &table_gateway, cols, name, d, e);
+        ok = enlist(c, &table_gateway, cols, is, d, e);
     }
     if (ok) {
         c->status = 201;
@@ -155,25 +178,20 @@ static const struct sql sql_gateways = {
     "SELECT g.name, g.site, g.added_at, a.seq, a.acked_at FROM gateway g LEFT JOIN gateway_ack a "
     "ON a.gateway = g.name ORDER BY g.name"};
 
+static void put_gateway(struct call *c, const struct rows *r)
+{
+    json_out_text(&c->out, "name", rows_text(r, 0));
+    json_out_text(&c->out, "site", rows_text(r, 1));
+    json_out_time(&c->out, "added_at", rows_int(r, 2));
+    if (!rows_is_null(r, 3)) {
+        json_out_int(&c->out, "acked_seq", rows_int(r, 3));
+        json_out_time(&c->out, "acked_at", rows_int(r, 4));
+    }
+}
+
 static bool gateway_list(struct call *c, struct err *e)
 {
-    AUTO(rows_close) struct rows r = {0};
-    if (!db_query(c->db, &sql_gateways, NULL, 0, &r, e))
-        return false;
-    json_out_list(&c->out, "gateways");
-    while (rows_next(&r, e)) {
-        json_out_map(&c->out, NULL);
-        json_out_text(&c->out, "name", rows_text(&r, 0));
-        json_out_text(&c->out, "site", rows_text(&r, 1));
-        json_out_time(&c->out, "added_at", rows_int(&r, 2));
-        if (!rows_is_null(&r, 3)) {
-            json_out_int(&c->out, "acked_seq", rows_int(&r, 3));
-            json_out_time(&c->out, "acked_at", rows_int(&r, 4));
-        }
-        json_out_end(&c->out);
-    }
-    json_out_end(&c->out);
-    return e->code == ERR_NONE;
+    return call_list(c, "gateways", &sql_gateways, NULL, 0, put_gateway, NULL, e);
 }
 
 static bool gateway_remove(struct call *c, struct err *e)
@@ -197,7 +215,7 @@ static bool operator_add(struct call *c, struct err *e)
     if (ok && !known)
         ok = err_set(e, ERR_USAGE, "\"%s\" is no role", ERR_QUOTE(slice_str(role))) ||
              err_try(e, "one of admin, security, factory, release, data, auditor, owner");
-    ok = ok && certify(c, CERT_OPERATOR, "operator", name, is, e);
+    ok = ok && certify(c, &table_operator, CERT_OPERATOR, name, is, e);
     if (ok) {
         event_set_text(&d, "who", c->who->name);
         event_set_text(&d, "operator", name);
@@ -212,7 +230,7 @@ static bool operator_add(struct call *c, struct err *e)
             [OPERATOR_CERT_ID] = value_int(is->cert_id),
             [OPERATOR_ADDED_AT] = value_int(app_now(c->app)),
         };
-        ok = add_party(c, &table_operator, cols, name, d, e);
+        ok = enlist(c, &table_operator, cols, is, d, e);
     }
     if (ok) {
         c->status = 201;
@@ -224,21 +242,16 @@ static bool operator_add(struct call *c, struct err *e)
     return ok;
 }
 
+static void put_operator(struct call *c, const struct rows *r)
+{
+    json_out_text(&c->out, "name", rows_text(r, OPERATOR_NAME));
+    json_out_text(&c->out, "role", rows_text(r, OPERATOR_ROLE));
+    json_out_time(&c->out, "added_at", rows_int(r, OPERATOR_ADDED_AT));
+}
+
 static bool operator_list(struct call *c, struct err *e)
 {
-    AUTO(rows_close) struct rows r = {0};
-    if (!db_query(c->db, row_select_all(&table_operator), NULL, 0, &r, e))
-        return false;
-    json_out_list(&c->out, "operators");
-    while (rows_next(&r, e)) {
-        json_out_map(&c->out, NULL);
-        json_out_text(&c->out, "name", rows_text(&r, OPERATOR_NAME));
-        json_out_text(&c->out, "role", rows_text(&r, OPERATOR_ROLE));
-        json_out_time(&c->out, "added_at", rows_int(&r, OPERATOR_ADDED_AT));
-        json_out_end(&c->out);
-    }
-    json_out_end(&c->out);
-    return e->code == ERR_NONE;
+    return call_list(c, "operators", row_select_all(&table_operator), NULL, 0, put_operator, NULL, e);
 }
 
 static bool operator_remove(struct call *c, struct err *e)
@@ -287,23 +300,18 @@ static bool anchor_add(struct call *c, struct err *e)
     return add_party(c, &table_anchor, cols, name, d, e);
 }
 
+static void put_anchor(struct call *c, const struct rows *r)
+{
+    uint8_t digest[SHA256_SIZE];
+    sha256(rows_blob(r, ANCHOR_DER), digest);
+    json_out_text(&c->out, "name", rows_text(r, ANCHOR_NAME));
+    json_out_bytes(&c->out, "sha256", CODEC_HEX, SLICE_ARRAY(digest));
+    json_out_raw(&c->out, "policy", slice_str(rows_text(r, ANCHOR_POLICY)));
+}
+
 static bool anchor_list(struct call *c, struct err *e)
 {
-    AUTO(rows_close) struct rows r = {0};
-    if (!db_query(c->db, row_select_all(&table_anchor), NULL, 0, &r, e))
-        return false;
-    json_out_list(&c->out, "anchors");
-    while (rows_next(&r, e)) {
-        uint8_t digest[SHA256_SIZE];
-        sha256(rows_blob(&r, ANCHOR_DER), digest);
-        json_out_map(&c->out, NULL);
-        json_out_text(&c->out, "name", rows_text(&r, ANCHOR_NAME));
-        json_out_bytes(&c->out, "sha256", CODEC_HEX, SLICE_ARRAY(digest));
-        json_out_raw(&c->out, "policy", slice_str(rows_text(&r, ANCHOR_POLICY)));
-        json_out_end(&c->out);
-    }
-    json_out_end(&c->out);
-    return e->code == ERR_NONE;
+    return call_list(c, "anchors", row_select_all(&table_anchor), NULL, 0, put_anchor, NULL, e);
 }
 
 static bool anchor_remove(struct call *c, struct err *e)
