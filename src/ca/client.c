@@ -329,12 +329,12 @@ static void sync_answer(void *arg, struct reader *fields, size_t n, const struct
 static bool sync_wait(struct sync_call *s)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until); /* banned: a wait's end, nothing that is recorded */
+    clock_gettime(CLOCK_MONOTONIC, &until); /* banned: a wait's end, nothing that is recorded */
     until.tv_sec += CALL_TIMEOUT_S;
     int rc = 0;
     pthread_mutex_lock(&s->lock);
     while (!s->done && rc == 0)
-        rc = pthread_cond_timedwait(&s->cond, &s->lock, &until);
+        rc = pthread_cond_clockwait(&s->cond, &s->lock, CLOCK_MONOTONIC, &until);
     bool done = s->done;
     s->abandoned = !done;
     pthread_mutex_unlock(&s->lock);

@@ -97,6 +97,7 @@ enum journal_kind {
     JOURNAL_CRL,      /* node, shard, number, SHA-256 of the CRL */
     JOURNAL_COSIGN,   /* size, root */
     JOURNAL_SETUP,    /* the first record: digest of the roster, zeros where there is none */
+    JOURNAL_CLOCK,    /* an operator said that the clock is right: from here on times may be earlier */
 };
 
 #endif

@@ -88,7 +88,7 @@ static const char *in_dir(struct doctor *d, const char *name)
 
 /* ---- this machine ---- */
 
-static const struct sql sql_last_entry = {"SELECT CAST(MAX(time_ms) AS BIGINT) FROM entry"};
+static const struct sql sql_last_entry = {"SELECT time_ms FROM entry ORDER BY pos DESC LIMIT 1"};
 
 static int64_t last_entry_at(struct doctor *d)
 {

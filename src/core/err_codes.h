@@ -174,6 +174,9 @@ ERR_ROW(ERR_CRL_OMITS, POLICY, 904, "crl-omits",
 ERR_ROW(ERR_ROSTER, POLICY, 905, "roster", "The roster is missing, or is not the one that the signer was set up with.")
 ERR_ROW(ERR_JOURNAL, IO, 906, "journal",
         "The signer's journal cannot be read or written, or was changed; nothing is signed until it is whole.")
+ERR_ROW(ERR_CLOCK, UNAVAILABLE, 907, "clock",
+        "The signer's clock is far from the time that it counts itself, or was set before what it signed last: no "
+        "certificates until it is right.")
 /* 1000-1099: server */
 ERR_ROW(ERR_CLAIM, AUTH, 1000, "claim",
         "The claim is not one that is open for this device: wrong, expired or withdrawn.")

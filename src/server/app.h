@@ -40,6 +40,7 @@ struct app {
     struct feed_hub *feed;
     struct notary *notary;
 
+    uint64_t entries_at_start;     /* of the ledger, before this start entered anything */
     struct slice root_der, ca_der; /* in the arena */
     struct cert root, ca;
 };

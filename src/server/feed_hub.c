@@ -33,6 +33,7 @@ struct feed_hub {
     bool behind; /* the thread's: the signer made a head that was not taken, or one before it was lost */
     struct feed_streams *streams;
     struct feed_state state; /* heads and sets; under the lock */
+    int64_t head_mono_ms;    /* when the last one came */
 };
 
 /* ---- the signer ---- */
@@ -96,6 +97,7 @@ static bool load_sets(struct feed_hub *h, struct err *e)
         return false;
     pthread_mutex_lock(&h->lock);
     bool ok = feed_state_load(&h->state, h->app, head, &r, e);
+    h->head_mono_ms = env_mono_ms(&h->app->env);
     pthread_mutex_unlock(&h->lock);
     return ok;
 }
@@ -108,6 +110,7 @@ static bool take_step(struct feed_hub *h, struct slice answer, struct err *e)
         return false;
     pthread_mutex_lock(&h->lock);
     bool ok = feed_state_step(&h->state, h->app, head, delta, e);
+    h->head_mono_ms = env_mono_ms(&h->app->env);
     if (ok)
         feed_streams_send(h->streams, &(struct feed_frame){.kind = FEED_DELTA, .head = head, .delta = delta});
     pthread_mutex_unlock(&h->lock);
@@ -274,12 +277,12 @@ void feed_hub_serve(struct feed_hub *h, struct http_request *req)
 static size_t wait_marks(struct feed_hub *h, struct feed_mark **out)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += h->app->settings.feed_interval_s;
     pthread_mutex_lock(&h->lock);
     int rc = 0;
     while (!h->stop && !h->marks_n && !h->head_wanted && rc == 0)
-        rc = pthread_cond_timedwait(&h->wake, &h->lock, &until);
+        rc = pthread_cond_clockwait(&h->wake, &h->lock, CLOCK_MONOTONIC, &until);
     size_t n = h->marks_n < MARKS_A_HEAD ? h->marks_n : MARKS_A_HEAD;
     *out = n ? malloc(n * sizeof **out) : NULL;
     if (*out)
@@ -421,12 +424,12 @@ uint64_t feed_hub_mark(struct feed_hub *h, const struct feed_mark *m, size_t n)
 bool feed_hub_wait(struct feed_hub *h, uint64_t ticket, int timeout_ms, uint64_t *seq, struct err *e)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += timeout_ms / 1000 + 1;
     pthread_mutex_lock(&h->lock);
     int rc = 0;
     while (h->covered < ticket && rc == 0)
-        rc = pthread_cond_timedwait(&h->sent, &h->lock, &until);
+        rc = pthread_cond_clockwait(&h->sent, &h->lock, CLOCK_MONOTONIC, &until);
     bool ok = h->covered >= ticket;
     *seq = h->state.seq;
     pthread_mutex_unlock(&h->lock);
@@ -454,6 +457,7 @@ void feed_hub_status(struct feed_hub *h, struct feed_hub_status *out)
     pthread_mutex_lock(&h->lock);
     *out = (struct feed_hub_status){
         .seq = h->state.seq, .head_at = h->state.head_at, .pending = h->marks_n, .refused = h->refused};
+    out->head_age_s = (env_mono_ms(&h->app->env) - h->head_mono_ms) / 1000;
     out->pending_ms = h->pending_since_ms ? env_mono_ms(&h->app->env) - h->pending_since_ms : 0;
     pthread_mutex_unlock(&h->lock);
     out->listening = feed_streams_count(h->streams);

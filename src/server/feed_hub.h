@@ -40,6 +40,7 @@ void feed_hub_cut(struct feed_hub *h, int64_t cert_id);
 struct feed_hub_status {
     uint64_t seq;
     int64_t head_at;
+    int64_t head_age_s; /* by the monotonic clock */
     size_t listening;   /* streams */
     uint64_t refused;   /* marks that the signer did not take */
     int64_t pending_ms; /* how long the oldest waits */

@@ -328,14 +328,14 @@ static bool step(struct feed_streams *l, struct db *db)
 static bool wait_ms(struct feed_streams *l, int ms)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += (long)(ms % 1000) * 1000000;
     until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     pthread_mutex_lock(&l->lock);
     int rc = 0;
     while (!l->stop && !l->woken && rc == 0)
-        rc = pthread_cond_timedwait(&l->wake, &l->lock, &until);
+        rc = pthread_cond_clockwait(&l->wake, &l->lock, CLOCK_MONOTONIC, &until);
     l->woken = false;
     bool stop = l->stop;
     pthread_mutex_unlock(&l->lock);

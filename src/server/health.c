@@ -81,7 +81,7 @@ static bool check_feed(struct app *app, struct health_finding *f)
 {
     struct feed_hub_status s;
     feed_hub_status(app->feed, &s);
-    int64_t late = s.head_at ? app_now(app) - s.head_at - app->settings.feed_interval_s : 0;
+    int64_t late = s.head_at ? s.head_age_s - app->settings.feed_interval_s : 0;
     snprintf(f->detail, sizeof f->detail, "head %llu, %zu gateways listen, %zu changes wait, %llu refused",
              (unsigned long long)s.seq, s.listening, s.pending, (unsigned long long)s.refused);
     return s.seq != 0 && late <= CHECKPOINT_LATE_S && s.pending_ms <= CHECKPOINT_LATE_S * 1000 && s.refused == 0;
@@ -94,6 +94,20 @@ static bool check_ca(struct app *app, struct health_finding *f)
     return left > 90 * DAY_S;
 }
 
+/* Against what the signers count; entries of the ledger carry the server's. */
+static bool check_clock(struct app *app, struct health_finding *f)
+{
+    struct signer_state s[SIGNERS];
+    (void)app;
+    signers_state(s);
+    int64_t off = s[SIGNER_ISSUING].clock_off_s ? s[SIGNER_ISSUING].clock_off_s : s[SIGNER_LEDGER].clock_off_s;
+    if (off)
+        snprintf(f->detail, sizeof f->detail, "%lld s off; certificates are refused", (long long)off);
+    else
+        snprintf(f->detail, sizeof f->detail, "as the signers count it");
+    return off == 0;
+}
+
 static const struct {
     const char *name, *hint;
     bool (*check)(struct app *app, struct health_finding *f);
@@ -104,6 +118,7 @@ static const struct {
     {"token", "look at the token; Kith logs in again by itself once it is back", check_token, true},
     {"checkpoint", "look at the log: the signers say why they do not sign", check_checkpoint, false},
     {"feed", "look at the log: the issuing signer makes the heads", check_feed, true},
+    {"clock", "set the clock; if it is right, start kithd once with --accept-clock", check_clock, false},
     {"ca-expiry", "make a new issuing CA before it ends", check_ca, false},
 };
 

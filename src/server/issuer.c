@@ -74,7 +74,7 @@ void issuer_leave(struct issuer *i)
 bool issuer_hold(struct issuer *i, int timeout_ms)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += timeout_ms / 1000;
     until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
     if (until.tv_nsec >= 1000000000) {
@@ -85,7 +85,7 @@ bool issuer_hold(struct issuer *i, int timeout_ms)
     i->held = true;
     int rc = 0;
     while (i->under_way && rc == 0)
-        rc = pthread_cond_timedwait(&i->idle, &i->lock, &until);
+        rc = pthread_cond_clockwait(&i->idle, &i->lock, CLOCK_MONOTONIC, &until);
     bool ok = i->under_way == 0;
     pthread_mutex_unlock(&i->lock);
     return ok;

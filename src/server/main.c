@@ -16,6 +16,7 @@
 #include "server/api/api.h"
 #include "server/birth.h"
 #include "server/check.h"
+#include "server/clock.h"
 #include "server/crls.h"
 #include "server/doors/device.h"
 #include "server/entry_filter.h"
@@ -97,7 +98,10 @@ static bool open_store(struct app *app, struct err *e)
         .ctx = app,
         .hooks = tree_hooks(app->tree),
     };
-    return commit_start(&cfg, &app->commit, e);
+    if (!commit_start(&cfg, &app->commit, e))
+        return false;
+    app->entries_at_start = tree_size(app->tree);
+    return true;
 }
 
 static bool open_clients(struct app *app, struct err *e)
@@ -399,6 +403,7 @@ static bool run(struct app *app, const struct options *o, struct err *e)
         signers_poll(app);
         make_filters(app);
         unanswered_sweep(app);
+        clock_watch(app);
         if (app_now(app) - identity_at < IDENTITY_EVERY_S)
             continue;
         if (identity_renew(app, &ignored))

@@ -236,7 +236,7 @@ static bool checkpoint(struct notary *n, struct err *e)
 static struct timespec in_ms(int ms)
 {
     struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
+    clock_gettime(CLOCK_MONOTONIC, &t);
     t.tv_sec += ms / 1000;
     t.tv_nsec += (long)(ms % 1000) * 1000000;
     t.tv_sec += t.tv_nsec / 1000000000;
@@ -250,7 +250,7 @@ static void sleep_until_due(struct notary *n, int ms)
     pthread_mutex_lock(&n->lock);
     int rc = 0;
     while (!n->stop && !n->wanted && rc == 0)
-        rc = pthread_cond_timedwait(&n->wake, &n->lock, &until);
+        rc = pthread_cond_clockwait(&n->wake, &n->lock, CLOCK_MONOTONIC, &until);
     n->wanted = false;
     pthread_mutex_unlock(&n->lock);
 }
@@ -333,7 +333,7 @@ bool notary_wait(struct notary *n, uint64_t size, int timeout_ms, struct err *e)
     pthread_cond_broadcast(&n->wake);
     int rc = 0;
     while (n->size < size && rc == 0)
-        rc = pthread_cond_timedwait(&n->made, &n->lock, &until);
+        rc = pthread_cond_clockwait(&n->made, &n->lock, CLOCK_MONOTONIC, &until);
     bool ok = n->size >= size;
     pthread_mutex_unlock(&n->lock);
     return ok || err_set(e, ERR_UNAVAILABLE, "no checkpoint of %llu entries in time", (unsigned long long)size);

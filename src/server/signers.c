@@ -43,6 +43,7 @@ static bool ask(struct client *c, struct signer_state *out, struct err *e)
     cbor_get_int(&r); /* its time */
     copy_text(out->token, sizeof out->token, cbor_get_tstr(&r));
     copy_text(out->fault, sizeof out->fault, cbor_get_tstr(&r));
+    out->clock_off_s = cbor_get_int(&r);
     out->answers = true;
     return answer_end(&r, e);
 }

@@ -9,6 +9,7 @@ struct signer_state {
     uint64_t issued, refused, uncovered;
     char token[16]; /* "none", "healthy", "degraded", "down" */
     char fault[96];
+    int64_t clock_off_s; /* the clock against the time that the signer counts */
     int64_t asked_ms;    /* of the monotonic clock: what is here is not newer */
     int64_t token_since; /* the token has been so since */
 };

@@ -38,7 +38,7 @@ void crl_build_free(struct crl_build *b)
 static bool add(struct crl_build *b, struct reader *r, struct err *e)
 {
     struct serial s;
-    int64_t now = env_now_s(b->d->env);
+    int64_t now = b->d->last_time;
     cbor_get_array_n(r, 3);
     struct slice bytes = cbor_get_bstr(r);
     int64_t at = cbor_get_int(r), reason = cbor_get_int(r);
@@ -152,7 +152,7 @@ static bool check_place(const struct domain *d, uint8_t node, uint16_t number, s
 {
     char own[URL_MAX + 1];
     snprintf(own, sizeof own, "%s/crl/issuing-%02x-%04x.crl", d->settings->plain_url, node, number);
-    if (!shards_find(&d->shards, node, number) && (node != d->settings->node || shard_end(number) < env_now_s(d->env) ||
+    if (!shards_find(&d->shards, node, number) && (node != d->settings->node || shard_end(number) < d->last_time ||
                                                    (number != SHARD_NEVER && number > shard_of(d->ca.not_after))))
         return err_set(e, ERR_POLICY, "node %u has no shard %04x", node, number);
     if (slice_eq(slice_str(own), url))
@@ -184,6 +184,7 @@ static bool take_part(struct domain *d, struct reader *r, size_t n, bool *more, 
     struct slice url = cbor_get_tstr(r);
     *more = cbor_get_bool(r);
     size_t count = cbor_get_array(r);
+    domain_now(d);
     if (n != 5 || !reader_ok(r) || url.n > URL_MAX)
         return err_set(e, ERR_SIGNER_PROTOCOL, "a part of a CRL that is malformed");
     if (!begin(d, node, number, url, e))

@@ -105,7 +105,10 @@ static bool open_journal(struct domain *d, bool only_look, struct err *e)
     const char *path = path_of(d, "journal");
     if (only_look)
         return journal_check(path, d->crypto, &d->snapshot_at, snapshot_replay, d, e);
-    if (!journal_open(path, d->crypto, &d->snapshot_at, snapshot_replay, d, &d->journal, &torn, e) || !set_up(d, e))
+    if (!journal_open(path, d->crypto, &d->snapshot_at, snapshot_replay, d, &d->journal, &torn, e))
+        return false;
+    domain_start_clock(d);
+    if (!set_up(d, e))
         return false;
     if (torn)
         LOG(d->env, NOTICE, "signer", "cut off a batch that was never answered", log_int("bytes", (int64_t)torn));
@@ -280,6 +283,7 @@ static void check_token(struct domain *d)
 void domain_idle(struct domain *d)
 {
     struct err e;
+    domain_clock(d);
     check_token(d);
     if (journal_end(d->journal).at - d->snapshot_at.at < SNAPSHOT_EVERY &&
         d->cover.tree.size - d->snapshot_leaves < SNAPSHOT_LEAVES)
@@ -288,14 +292,6 @@ void domain_idle(struct domain *d)
         return;
     LOG(d->env, WARN, "signer", "no snapshot; the next start reads more of the journal", log_err(&e));
     d->snapshot_leaves = d->cover.tree.size; /* not again at once */
-}
-
-int64_t domain_now(struct domain *d)
-{
-    int64_t now = env_now_s(d->env);
-    if (now > d->last_time)
-        d->last_time = now;
-    return d->last_time;
 }
 
 void serial_fill_tail(const struct domain *d, struct serial *s)

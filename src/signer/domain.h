@@ -35,6 +35,9 @@ struct domain {
     struct journal_mark snapshot_at; /* the state on disk covers the journal up to here */
     uint8_t roster_digest[SHA256_SIZE];
     int64_t last_time; /* of anything that was signed; never goes back */
+    /* Time as the signer counts it by the monotonic clock, since it last agreed with the wall clock. */
+    int64_t counted_s, counted_mono_ms;
+    int64_t clock_off_s; /* how far the wall clock is from it; 0: they agree */
     uint64_t snapshot_leaves;
     const char *state_path, *vouch_name;
     /* What this batch did, to be taken back if it cannot be recorded: digests of what was signed, struct domain_step. */
@@ -82,8 +85,17 @@ bool domain_handle(struct domain *d, request_handler *handler, uint64_t id, stru
 bool domain_sync(struct domain *d, struct err *e);
 void domain_idle(struct domain *d);
 
+/* At the start the last signature is all that the clock can be compared with. */
+void domain_start_clock(struct domain *d);
+/* The time: of the wall clock, as long as that goes on as the signer counts itself.  A clock that jumps, in either direction,
+ * changes nothing but clock_off_s, in seconds, until it returns. */
+int64_t domain_clock(struct domain *d);
 /* The time of heads, lists and checkpoints: never before what was signed last. */
 int64_t domain_now(struct domain *d);
+/* Errors: ERR_CLOCK, if the two differ. */
+MUST_USE bool domain_check_clock(struct domain *d, struct err *e);
+/* After domain_open(): the wall clock is right, says who started the signer, whatever was signed last. */
+MUST_USE bool domain_accept_clock(struct domain *d, struct err *e);
 /* Journals a record (from the next sync on it is durable) and, if ref is not NULL, expects a ledger entry that names it. */
 MUST_USE bool domain_record(struct domain *d, struct slice record, const uint8_t *ref, struct err *e);
 

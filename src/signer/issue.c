@@ -45,7 +45,7 @@ static bool check_claim(struct domain *d, const struct issue_request *r, struct 
     if (a->nonce.n != CLAIM_NONCE_SIZE || a->claim.n != CLAIM_TEXT_SIZE || !slice_eq_ct(slice_str(text), a->claim))
         return err_set(e, ERR_AUTHORITY, "the claim is not one that this signer gave to \"%s\"",
                        ERR_QUOTE(fact(r, "id")));
-    if (env_now_s(d->env) > a->expires_at)
+    if (domain_clock(d) > a->expires_at)
         return err_set(e, ERR_AUTHORITY, "the claim has expired");
     return true;
 }
@@ -63,7 +63,7 @@ static bool check_renewal(struct domain *d, const struct profile *p, const struc
         return err_set(e, ERR_AUTHORITY, "renewal: a serial number that was never given out");
     if (bits_has(&shard->revoked, s.index) || bits_has(&shard->held, s.index))
         return err_set(e, ERR_AUTHORITY, "renewal: the certificate is revoked or on hold");
-    if (env_now_s(d->env) - old->not_after > (int64_t)p->renew_expired_days * 86400)
+    if (domain_clock(d) - old->not_after > (int64_t)p->renew_expired_days * 86400)
         return err_set(e, ERR_AUTHORITY, "renewal: the certificate expired more than %d days ago",
                        p->renew_expired_days);
     return true;
@@ -196,7 +196,8 @@ static bool issue(struct domain *d, const struct issue_request *r, struct writer
     if (!p)
         return err_set(e, ERR_PROFILE_UNKNOWN, "profile \"%s\"", ERR_QUOTE(r->profile));
     struct cert old;
-    if (!check_authority(d, p, r, &old, e) || !check_rate(d, e))
+    if ((r->authority.kind != AUTHORITY_SERVER && !domain_check_clock(d, e)) || !check_authority(d, p, r, &old, e) ||
+        !check_rate(d, e))
         return false;
     struct profile_facts f;
     struct profile_tag tags[FACTS_MAX];
@@ -204,7 +205,7 @@ static bool issue(struct domain *d, const struct issue_request *r, struct writer
     struct cert_template t;
     uint8_t serial[SERIAL_SIZE];
     facts_of(r, &f, tags);
-    if (!profile_apply(p, &f, r->spki, &d->issuer, env_now_s(d->env), &t, &work, e) ||
+    if (!profile_apply(p, &f, r->spki, &d->issuer, domain_clock(d), &t, &work, e) ||
         (r->authority.kind == AUTHORITY_RENEWAL && !check_same(&old, &t, e)) || !allocate_serial(d, &t, serial, e))
         return false;
     struct signer signer = key_signer(d->ca_key);

@@ -243,11 +243,11 @@ bool snapshot_replay(void *ctx, struct slice record, const struct journal_mark *
     struct domain *d = ctx;
     struct reader r = reader_of(record);
     cbor_get_array(&r);
-    enum journal_kind kind = (enum journal_kind)cbor_get_uint_max(&r, JOURNAL_SETUP);
+    enum journal_kind kind = (enum journal_kind)cbor_get_uint_max(&r, JOURNAL_CLOCK);
     int64_t at = cbor_get_int(&r);
     if (!reader_ok(&r))
         return err_set(e, ERR_JOURNAL, "a record of no known kind");
-    if (at > d->last_time)
+    if (at > d->last_time || kind == JOURNAL_CLOCK)
         d->last_time = at;
     switch (kind) {
     case JOURNAL_CERT:
@@ -270,6 +270,8 @@ bool snapshot_replay(void *ctx, struct slice record, const struct journal_mark *
         cover_vouched(&d->cover, size, &root);
         return true;
     }
+    case JOURNAL_CLOCK:
+        return reader_end(&r) || err_set(e, ERR_JOURNAL, "a clock's record");
     case JOURNAL_SETUP: {
         struct slice roster = cbor_get_bstr_n(&r, SHA256_SIZE);
         if (!reader_end(&r))

@@ -20,6 +20,7 @@
 #define GATHER_MIN     24 /* jobs of late, see `lately` */
 #define GATHER_US      4000
 #define LATELY_HALF_US 16384
+#define CLOCK_SET_MS   60000 /* a step back of less is the clock being adjusted */
 
 struct commit {
     struct commit_config cfg;
@@ -112,7 +113,8 @@ static bool reconnect_patiently(struct commit *c, struct err *e)
 static bool tx_start(struct commit *c, struct err *e)
 {
     int64_t now = c->cfg.now_ms(c->cfg.ctx);
-    c->last_ms = now > c->last_ms ? now : c->last_ms; /* entries are in order of time, whatever the clock does */
+    /* Entries are in order of time; a clock that was set back far is followed, or what it said would hold for ever. */
+    c->last_ms = now > c->last_ms || now < c->last_ms - CLOCK_SET_MS ? now : c->last_ms;
     c->tx.now_ms = c->last_ms;
     c->tx.size = c->size;
     return db_begin(c->db, e);

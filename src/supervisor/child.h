@@ -7,7 +7,7 @@
 
 #include "base/arena.h"
 
-#define CHILD_ARGS_MAX 8
+#define CHILD_ARGS_MAX 9
 #ifndef CHILD_BACKOFF_MS /* tests/crash has other ones */
 #define CHILD_BACKOFF_MS   100
 #define CHILD_GOOD_LIFE_MS 60000 /* a process that lived so long is not one that cannot start */

@@ -110,6 +110,7 @@ static bool run(const struct options *o, struct arena *a, struct env *env, struc
     s.notify_socket = getenv("NOTIFY_SOCKET");                            /* banned: read once, at the start */
     s.watchdog_ms = notify_watchdog_interval_ms(getenv("WATCHDOG_USEC")); /* banned: the same */
     s.stop_ms = o->stop_ms;
+    s.accept_clock = o->accept_clock;
     /* Said, but no reason not to start: a disk or a token may still come, and the children try again. */
     struct check c = {.settings = &settings, .config = o->config, .found = log_problem, .ctx = env};
     c.credentials = getenv("CREDENTIALS_DIRECTORY"); /* banned: the same */

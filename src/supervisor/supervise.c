@@ -107,7 +107,8 @@ static void set_signer(struct run *r, enum supervise_child which, const char *na
     r->children[which] = (struct child){
         .name = name,
         .path = r->s->signer,
-        .argv = {"kith-signer", "--config", r->s->config, "--domain", domain, "--fd", "3"},
+        .argv = {"kith-signer", "--config", r->s->config, "--domain", domain, "--fd", "3",
+                 r->s->accept_clock ? "--accept-clock" : NULL},
         .envp = envp,
         .fd = r->listeners[which],
         .fd_as = SIGNER_FD,

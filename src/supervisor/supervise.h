@@ -23,6 +23,7 @@ struct supervise {
     char *const *environ;        /* kithd's own */
     const char *notify_socket;   /* $NOTIFY_SOCKET or NULL */
     int64_t watchdog_ms;         /* 0: none */
+    bool accept_clock;           /* the signers are told that the clock is right */
     int64_t stop_ms;             /* how long a child may take to end; then SIGKILL */
 };
 

@@ -36,14 +36,19 @@ class Plan:
     def arm(self, name, count):
         struct.pack_into("=I", self.map, self.names.index(name) * self.SLOT.size + 52, count)
 
+    def set_clock(self, seconds, who=(0, 1, 2)):
+        """How far the clocks of the server and the signers issuing and ledger are off."""
+        for i in who:
+            struct.pack_into("=q", self.map, 63 * self.SLOT.size + 8 * i, seconds)
+
     def state(self, name):
         """(reached, armed, died)"""
         return self.SLOT.unpack_from(self.map, self.names.index(name) * self.SLOT.size)[1:4]
 
 
 class CrashKith(Kith):
-    def start(self):
-        self.daemon = self.w.start([CRASH_BIN + "/kithd", "--config", self.dir + "/kith.conf", "--libexec", CRASH_BIN],
+    def start(self, *words):
+        self.daemon = self.w.start([CRASH_BIN + "/kithd", "--config", self.dir + "/kith.conf", "--libexec", CRASH_BIN, *words],
                                    "kithd.log")
         self.wait_ready()
 

@@ -1,0 +1,148 @@
+#!/usr/bin/python3
+"""Clocks that are set back and ahead, of the whole machine or of a signer alone, while it runs and over a start.
+
+Certificates are refused while the clock is off; revocations, checkpoints and the feed go on, with a time that is neither before
+what was signed nor ahead; all goes on by itself when the clock returns.  Who signed with a clock that was ahead gets out by one
+option and without editing a file."""
+import os
+import time
+
+from crashpoints import CRASH_BIN, CrashKith, Plan
+from kithtest import World, say, wait_for
+from recovery import csr_of, new_key
+
+HOUR, DAY = 3600, 86400
+JUMPED = 123  # src/model/event_table.h
+
+
+class Clocks:
+    def __init__(self, k, plan):
+        self.k, self.plan, self.n = k, plan, 0
+
+    def enrol(self):
+        self.n += 1
+        device = self.k.add_device(f"CL-{self.n:04}")
+        return self.k.enrol(csr_of(new_key()), device["id"], device["claim"])
+
+    def works(self):
+        wait_for(lambda: self.enrol().status == 200, "certificates", 5, 0.2)
+        assert self.finding()["ok"]
+
+    def finding(self):
+        """What /readyz and doctor say of the clock, once the server has asked the signers."""
+        time.sleep(1.3)
+        found, = [c for c in self.k.must("GET", "/v1/doctor")["checks"] if c["name"] == "clock"]
+        return found
+
+    def refuses(self):
+        a = self.enrol()
+        assert a.status == 503 and a.code == "clock" and "--accept-clock" in a.json["try"], a
+        assert not self.finding()["ok"]
+        assert self.k.api("GET", "/readyz").status == 200, "it is ready for all else"
+
+    def goes_on(self):
+        """A head and a checkpoint of now; the true now, up to seconds."""
+        before = self.k.must("GET", "/v1/status")["feed"]["seq"]
+        device = self.k.add_device(f"CL-x{self.n}{time.monotonic_ns()}")
+        del device
+        note = self.k.api("POST", "/v1/ledger/checkpoint", {}, seconds=10)
+        assert note.status == 200, note
+        wait_for(lambda: self.k.must("GET", "/v1/status")["feed"]["seq"] > before, "a head", 20, 0.2)
+
+    def stop(self):
+        self.k.stop()
+
+    def start(self, *words):
+        self.k.start(*words)
+
+    def jumps(self):
+        return self.k.types().count(JUMPED)
+
+
+def jumps_while_it_runs(t):
+    for by in (2 * HOUR, -2 * HOUR, 3 * DAY):
+        before = t.jumps()
+        t.plan.set_clock(by)
+        t.refuses()
+        t.goes_on()
+        t.plan.set_clock(0)
+        t.works()
+        t.goes_on()
+        assert t.jumps() == before + 2, f"{t.jumps() - before} entries say that the clock jumped"
+
+
+def small_steps_are_nothing(t):
+    before = t.jumps()
+    for by in (30, -20, 0):
+        t.plan.set_clock(by)
+        t.works()
+    assert t.jumps() == before
+
+
+def a_signer_alone_has_another_clock(t):
+    for by in (365 * DAY, -365 * DAY):
+        t.plan.set_clock(by, who=(1, 2))
+        t.refuses()
+        t.goes_on()
+        t.plan.set_clock(0)
+        t.works()
+
+
+def starts_with_a_wrong_clock(t):
+    for by in (-365 * DAY, 365 * DAY):
+        t.stop()
+        t.plan.set_clock(by)
+        t.start()
+        t.refuses()
+        t.stop()
+        t.plan.set_clock(0)
+        t.start()
+        t.works()
+
+
+def gets_out_of_a_time_that_was_ahead(t):
+    t.stop()
+    t.plan.set_clock(20 * DAY)  # it may have been off for so long
+    t.start()  # certifies the server: something was signed
+    assert t.finding()["ok"]
+    t.stop()
+    t.plan.set_clock(0)
+    t.start()
+    off = t.finding()
+    assert not off["ok"] and "--accept-clock" in off["try"], off
+    t.stop()
+    t.start("--accept-clock")
+    t.works()
+    for p in t.k.pids().values():  # without a snapshot: the journal has it
+        os.kill(p, 9)
+    t.k.daemon.kill()
+    t.k.daemon.wait()
+    t.k.start()
+    t.works()
+    t.goes_on()
+
+
+def main():
+    with World("clock") as w:
+        k = CrashKith(w)
+        with open(w.path("D", "kith.conf")) as f:
+            text = f.read()
+        assert "[feed]" not in text
+        w.write("D/kith.conf", text + "\n[feed]\ninterval = 2s\n")
+        plan = Plan(k.dir + "/crash.plan", [])
+        k.start()
+        k.add_model("pump")
+        t = Clocks(k, plan)
+        for test in (small_steps_are_nothing, jumps_while_it_runs, a_signer_alone_has_another_clock, starts_with_a_wrong_clock,
+                     gets_out_of_a_time_that_was_ahead):
+            at = time.monotonic()
+            test(t)
+            say(f"ok {test.__name__} {time.monotonic() - at:.1f} s")
+        code, said = k.check_database()
+        assert code == 0, said
+        code, ours, theirs = k.check_export(k.export())
+        assert code == 0, ours + theirs
+        k.stop()
+
+
+main()
