@@ -274,9 +274,10 @@ static void on_written(struct bufferevent *bev, void *arg)
         return;
     if (c->state == CONN_LAST) {
         linger(c);
-    } else if (c->state == CONN_HEADER && c->wait == WAIT_TAKEN) {
-        http_conn_wait(c, WAIT_IDLE);
-        http_conn_process(c);
+    } else if (c->state == CONN_HEADER) {
+        if (c->wait == WAIT_TAKEN)
+            http_conn_wait(c, WAIT_IDLE);
+        http_conn_process(c); /* what came while there was too much output */
     }
 }
 

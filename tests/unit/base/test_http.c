@@ -1,4 +1,6 @@
 /* The doors as clients see them: libcurl through our client, and raw bytes. */
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -446,6 +448,83 @@ static void forgets_requests_whose_client_left(void **state)
     get(c, url(false, "/late"), 200, "late");
 }
 
+#define SLOW_REQUESTS 2500
+#define SLOW_BODY     8000
+
+static bool nothing_for(int fd, short events, int ms)
+{
+    struct pollfd p = {.fd = fd, .events = events};
+    return poll(&p, 1, ms) == 0;
+}
+
+static void put_slow_requests(struct buf *out)
+{
+    char body[SLOW_BODY];
+    buf_init(out, 32 << 20);
+    for (int i = 0; i < SLOW_REQUESTS; i++) {
+        memset(body, 'a' + i % 26, sizeof body);
+        buf_printf(out, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", SLOW_BODY);
+        buf_put(out, SLICE_ARRAY(body));
+    }
+}
+
+/* All heads are equally long. */
+static bool has_all_answers(const struct buf *in)
+{
+    const char *head_end = memmem(in->p, in->n, "\r\n\r\n", 4);
+    return head_end && in->n >= SLOW_REQUESTS * ((size_t)(head_end + 4 - (const char *)in->p) + SLOW_BODY);
+}
+
+/* Each body is the one that was sent. */
+static void expect_slow_answers(const struct buf *in)
+{
+    char body[SLOW_BODY];
+    const char *p = (const char *)in->p, *end = p + in->n;
+    for (int i = 0; i < SLOW_REQUESTS; i++) {
+        p = memmem(p, (size_t)(end - p), "\r\n\r\n", 4);
+        assert_non_null(p);
+        p += 4;
+        assert_true(end - p >= SLOW_BODY);
+        memset(body, 'a' + i % 26, sizeof body);
+        assert_memory_equal(p, body, sizeof body);
+        p += SLOW_BODY;
+    }
+    assert_true(p == end);
+}
+
+/* The socket is full again and again, so that answers go out now at once and now by the event loop. */
+static void a_slow_tls_client_gets_every_answer_whole(void **state)
+{
+    (void)state;
+    AUTO(buf_clear) struct buf out = {0};
+    AUTO(buf_clear) struct buf in = {0};
+    char some[16384];
+    int got = 0;
+    SSL_CTX *ctx = raw_tls_ctx(&fx, false, 0);
+    SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL *ssl = raw_tls(ctx, fx.tls_port);
+    assert_non_null(ssl);
+    int fd = SSL_get_fd(ssl);
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    put_slow_requests(&out);
+    buf_init(&in, 32 << 20);
+    int64_t until = raw_now_ms() + 30000;
+    for (size_t sent = 0; !has_all_answers(&in) && raw_now_ms() < until;) {
+        while (sent < out.n && (got = SSL_write(ssl, out.p + sent, (int)(out.n - sent))) > 0)
+            sent += (size_t)got;
+        if (sent < out.n && !nothing_for(fd, POLLOUT, 20))
+            continue;
+        while ((got = SSL_read(ssl, some, sizeof some)) > 0)
+            buf_put(&in, slice_of(some, (size_t)got));
+        if (SSL_get_error(ssl, got) != SSL_ERROR_WANT_READ)
+            break;
+        (void)nothing_for(fd, POLLIN, 20);
+    }
+    expect_slow_answers(&in);
+    raw_tls_end(ssl);
+    SSL_CTX_free(ctx);
+}
+
 static const char *tls_ask(SSL *ssl, const char *path)
 {
     static char got[4096];
@@ -553,6 +632,7 @@ int main(void)
         cmocka_unit_test(refuses_a_server_that_is_not_trusted),
         cmocka_unit_test(says_what_to_look_at_when_nobody_is_there),
         cmocka_unit_test(answers_pipelined_requests_in_order),
+        cmocka_unit_test(a_slow_tls_client_gets_every_answer_whole),
         cmocka_unit_test(refuses_what_is_not_a_request),
         cmocka_unit_test(answers_head_without_a_body),
         cmocka_unit_test(answers_a_client_that_half_closes),
