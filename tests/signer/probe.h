@@ -15,9 +15,36 @@ enum probe {
     PROBE_CONNECT,
     PROBE_BIND,
     PROBE_LOCAL,
+    PROBE_DATAGRAM,
+    PROBE_NETLINK,
+    PROBE_LISTEN, /* on the one socket that it has */
     PROBE_FORK,
+    PROBE_MAKE_DIR,
+    PROBE_REMOVE,
+    PROBE_CHANGE_MODE,
+    PROBE_TRUNCATE,
+    PROBE_READ_PARENT, /* the test's own process */
+    PROBE_SIGNAL_PARENT,
+    PROBE_LIMIT_PARENT,
+    PROBE_BECOME,
+    PROBE_EXEC_MEMORY, /* a program in memory, without a path */
     PROBE_EXEC,
+    /* From here on they end a process in the sandbox, each. */
     PROBE_PTRACE,
+    PROBE_READ_MEMORY,
+    PROBE_MOUNT,
+    PROBE_UNSHARE,
+    PROBE_SETNS,
+    PROBE_CHROOT,
+    PROBE_BPF,
+    PROBE_IO_URING,
+    PROBE_KEYRING,
+    PROBE_PERF,
+    PROBE_USERFAULT,
+    PROBE_PERSONALITY,
+    PROBE_MODULE,
+    PROBE_CLOCK,
+    PROBE_HANDLE,
     PROBES
 };
 
