@@ -14,6 +14,7 @@
 #define BATCH_MS        5   /* then what waits on other connections (revocations) gets its turn */
 #define READ_SIZE       (256 * 1024)
 #define OUT_MAX         (64u << 20) /* a peer that does not read its answers is cut off */
+#define PENDING_MAX     (4u << 20)  /* who does not read is asked nothing more, until he does */
 #define IDLE_MS         1000
 
 struct connection {
@@ -105,11 +106,16 @@ static void handle(struct loop *l, struct connection *c, struct slice frame)
     put_error(&c->held, id, &e);
 }
 
+static bool is_full(const struct connection *c)
+{
+    return c->out.n + c->held.n > PENDING_MAX;
+}
+
 /* Takes frames from what was read until the batch is full; keeps the rest. */
 static void take_frames(struct loop *l, struct connection *c, struct slice bytes, int64_t until)
 {
     struct err e;
-    while (bytes.n && c->ids_n < BATCH_FRAMES) {
+    while (bytes.n && c->ids_n < BATCH_FRAMES && !is_full(c)) {
         struct slice frame;
         bool have;
         if (!frame_feed(&c->in, &bytes, &frame, &have, &e)) {
@@ -182,8 +188,9 @@ static bool turn(struct loop *l, struct err *e)
     struct pollfd p[CONNECTIONS_MAX + 1] = {{.fd = l->s->listener, .events = POLLIN}};
     bool unread = false;
     for (size_t i = 0; i < l->n; i++) {
-        p[i + 1] = (struct pollfd){.fd = l->c[i]->fd, .events = (short)(POLLIN | (l->c[i]->out.n ? POLLOUT : 0))};
-        unread = unread || l->c[i]->unread.n;
+        short in = is_full(l->c[i]) ? 0 : POLLIN, out = l->c[i]->out.n ? POLLOUT : 0;
+        p[i + 1] = (struct pollfd){.fd = l->c[i]->fd, .events = (short)(in | out)};
+        unread = unread || (in && l->c[i]->unread.n);
     }
     int ready = poll(p, l->n + 1, unread ? 0 : IDLE_MS);
     if (ready < 0 && errno != EINTR)
@@ -194,7 +201,7 @@ static bool turn(struct loop *l, struct err *e)
     }
     int64_t until = env_mono_ms(l->s->env) + BATCH_MS;
     for (size_t i = 0; i < l->n; i++)
-        if (p[i + 1].revents & (POLLIN | POLLHUP | POLLERR) || l->c[i]->unread.n)
+        if (!is_full(l->c[i]) && (p[i + 1].revents & (POLLIN | POLLHUP | POLLERR) || l->c[i]->unread.n))
             read_some(l, l->c[i], until);
     finish_batch(l);
     for (size_t i = l->n; i-- > 0;) {

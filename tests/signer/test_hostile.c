@@ -557,6 +557,69 @@ static void survives_malformed_and_giant_frames(void **state)
     assert_err(rig_call(&rig, RIG_ISSUING, REQUEST_ROOT_CRL, (struct slice){0}, 0, &out, &e), e, ERR_POLICY);
 }
 
+static long memory_kb(pid_t pid)
+{
+    char path[64], line[128];
+    long kb = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f))
+        if (sscanf(line, "VmRSS: %ld", &kb) == 1)
+            break;
+    fclose(f);
+    return kb;
+}
+
+/* One request of 10 bytes is answered with up to a megabyte.  Who asks and asks and never reads gets no memory for it, and
+ * holds nobody up; once he reads, he gets on. */
+static void keeps_little_for_a_peer_that_does_not_read(void **state)
+{
+    (void)state;
+    enum { PEERS = 4, ASKED_MAX = 400000 };
+    struct err e;
+    AUTO(buf_clear) struct buf out;
+    static const uint8_t frame[] = {0, 0, 0, 4, 0x83, 1, REQUEST_JOURNAL, 0};
+    int fd[PEERS], asked = 0;
+    char answers[65536];
+    buf_init(&out, 4096);
+    for (int i = 0; i < 20; i++) { /* so that the journal is worth reading */
+        AUTO(buf_clear) struct buf der;
+        rig_device_cert(&rig, "dev_01arz3ndektsv4rrffq69g5fav", &der);
+    }
+    long before = memory_kb(rig.pid[RIG_ISSUING]);
+    for (int i = 0; i < PEERS; i++)
+        fd[i] = rig_socket(&rig, RIG_ISSUING); /* does not block */
+    for (int idle = 0; idle < 100 && asked < ASKED_MAX;) {
+        int n = 0;
+        for (int i = 0; i < PEERS; i++)
+            n += send(fd[i], frame, sizeof frame, MSG_NOSIGNAL) == (ssize_t)sizeof frame;
+        asked += n;
+        idle = n ? 0 : idle + 1;
+        if (!n)
+            usleep(10000);
+    }
+    long more = memory_kb(rig.pid[RIG_ISSUING]) - before;
+    buf_reset(&out);
+    assert_ok(rig_call(&rig, RIG_ISSUING, REQUEST_STATUS, (struct slice){0}, 0, &out, &e), e);
+    if (more > 80 * 1024)
+        fail_msg("%d requests of %d peers that do not read took %ld kB", asked, PEERS, more);
+    long got = 0;
+    for (int idle = 0; idle < 50 && got < 16L << 20;) {
+        ssize_t n = recv(fd[0], answers, sizeof answers, 0);
+        got += n > 0 ? n : 0;
+        idle = n > 0 ? 0 : idle + 1;
+        if (n <= 0)
+            usleep(10000);
+    }
+    print_message("asked %d times, %ld kB more, then read %ld kB\n", asked, more, got / 1024);
+    assert_true(got > 5 << 20); /* more than was waiting */
+    for (int i = 0; i < PEERS; i++)
+        close(fd[i]);
+    buf_reset(&out);
+    assert_ok(rig_call(&rig, RIG_ISSUING, REQUEST_STATUS, (struct slice){0}, 0, &out, &e), e);
+}
+
 static int start(void **state)
 {
     (void)state;
@@ -587,6 +650,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(finds_a_fork_after_a_restart),
         cmocka_unit_test(chain_and_numbers_go_on_over_kills),
         cmocka_unit_test(survives_malformed_and_giant_frames),
+        cmocka_unit_test(keeps_little_for_a_peer_that_does_not_read),
     };
     if (argc != 3)
         return 2;
