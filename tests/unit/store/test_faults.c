@@ -72,14 +72,14 @@ static bool run_armed(struct commit *c, struct add_job *jobs, int n, int first, 
                       int ack_fd)
 {
     struct arm a = {after, fault, false};
-    struct fn_job arm = {.job = {fn_job_run, arm_done, NULL}, .fn = arm_fn, .arg = &a};
+    struct fn_job arm = {.job = {.run = fn_job_run, .done = arm_done}, .fn = arm_fn, .arg = &a};
     struct err e = {0};
     unsigned left = 0;
     commit_submit(c, &arm.job);
     while (__atomic_load_n(&arm.runs, __ATOMIC_ACQUIRE) == 0)
         usleep(50);
     for (int i = 0; i < n; i++) {
-        jobs[i] = (struct add_job){.job = {add_job_run, add_job_done, NULL}, .n = first + i, .ack_fd = ack_fd};
+        jobs[i] = (struct add_job){.job = {.run = add_job_run, .done = add_job_done}, .n = first + i, .ack_fd = ack_fd};
         commit_submit(c, &jobs[i].job);
     }
     __atomic_store_n(&a.open, true, __ATOMIC_RELEASE);
