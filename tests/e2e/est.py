@@ -3,6 +3,7 @@
 import base64
 import concurrent.futures
 import datetime
+import hashlib
 import os
 import socket
 import ssl
@@ -283,6 +284,13 @@ def enrols_by_the_idevid_of_a_registered_maker(k, d):
     assert k.must("GET", "/v1/devices/" + dev["id"])["state"] == "active"
     entry = next(e for e in k.history(dev["id"]) if e["type"] == "cert.issued")
     assert entry["fields"]["auth"] == "idevid", entry
+    # What the entry leaves to the certificate is told all the same.
+    told, cert = entry["fields"], x509.load_pem_x509_certificate(a.certificate.encode())
+    spki = cert.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    assert told["digest"] == cert.fingerprint(hashes.SHA256()).hex() and told["spki"] == hashlib.sha256(spki).hexdigest()
+    assert told["serial"] == "%030x" % cert.serial_number and told["subject"] == dev["id"], told
+    assert told["not_after"] == int(cert.not_valid_after.replace(tzinfo=datetime.timezone.utc).timestamp()), told
+    assert (told["profile"], told["subject_kind"], told["storage"]) == ("ldevid", "device", "unknown"), told
     for name in ("stranger", "unknown", "expired"):
         refused(ask(name), (401, 403, 404))
     k.must("POST", f"/v1/devices/{dev['id']}/retire", {"why": "sold"})
