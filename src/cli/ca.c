@@ -260,14 +260,6 @@ static const char *url_in_request(struct cli *cli, const struct csr *csr)
     return NULL;
 }
 
-static bool write_or_print(struct cli *cli, const char *out, const struct buf *b, struct err *e)
-{
-    struct slice s;
-    if (!out || strcmp(out, "-") == 0)
-        return cli_write(cli, b, e);
-    return buf_done(b, &s, e) && file_write_atomic(out, 0644, s, e);
-}
-
 static bool sign_request(struct cli *cli, const struct ca_opts *o, struct root *r, const struct csr *csr, struct err *e)
 {
     struct cert cert;
@@ -293,7 +285,7 @@ static bool sign_request(struct cli *cli, const struct ca_opts *o, struct root *
     pki_put_pem(&pem, "X509 CRL", buf_slice(&crl));
     fprintf(cli->talk, "signed: %s, until %s\nCRLs and issuer at: %s\n", NAME_QUOTE(cert.subject),
             RFC3339(cert.not_after), url ? url : "(not said)");
-    return write_or_print(cli, o->out, &pem, e);
+    return cli_write_document(cli, o->out, &pem, e);
 }
 
 static bool run_sign_request(void *ctx, const void *opts, const struct args_words *words, struct err *e)
@@ -374,7 +366,7 @@ static bool make_crl(struct cli *cli, const struct ca_opts *o, struct root *r, s
     pki_put_pem(&pem, "X509 CRL", buf_slice(&der));
     fprintf(cli->talk, "list %llu with %zu certificates; next: kith --dir DIR ca install FILE, on the platform\n",
             (unsigned long long)old.number + 1, n);
-    return write_or_print(cli, o->out, &pem, e);
+    return cli_write_document(cli, o->out, &pem, e);
 }
 
 static bool run_crl(void *ctx, const void *opts, const struct args_words *words, struct err *e)
@@ -602,7 +594,7 @@ static bool run_export(void *ctx, const void *opts, const struct args_words *wor
     }
     if (!o->der)
         pki_put_pem(&pem, "CERTIFICATE", buf_slice(&der));
-    return write_or_print(cli, o->out, o->der ? &der : &pem, e);
+    return cli_write_document(cli, o->out, o->der ? &der : &pem, e);
 }
 
 #define AT(field) .offset = offsetof(struct ca_opts, field)

@@ -60,6 +60,11 @@ int cli_run(struct cli *cli, int argc, char *const *argv);
 void cli_print_error(struct cli *cli, const struct err *e);
 /* What `b` holds, to stdout.  Errors: io. */
 MUST_USE bool cli_write(struct cli *cli, const struct buf *b, struct err *e);
+/* A document: into the file, or to stdout ("-" or NULL).  With --json stdout gets {"v":1,...} with the file's path, or with the
+ * document as text, or as base64 if it is none. */
+MUST_USE bool cli_write_document(struct cli *cli, const char *file, const struct buf *b, struct err *e);
+/* {"v":1, NAME: TEXT} with --json, else nothing. */
+MUST_USE bool cli_write_said(struct cli *cli, const char *name, const char *text, struct err *e);
 /* SHA-256 as people compare it: "AB:CD:..." */
 void cli_put_fingerprint(struct buf *b, const uint8_t digest[32]);
 /* "PATH" made absolute against the working directory; NULL stays NULL. */

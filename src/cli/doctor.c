@@ -575,8 +575,22 @@ static bool list_checks(struct cli *cli, struct err *e)
 {
     AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, 65536);
+    struct json_out o = json_out_of(&b);
+    if (cli->g.json) {
+        json_out_map(&o, NULL);
+        json_out_int(&o, "v", 1);
+        json_out_map(&o, "checks");
+    }
     for (size_t i = 0; i < ARRAY_LEN(checks); i++)
-        buf_printf(&b, "%-12s %s\n", checks[i].name, checks[i].help);
+        if (cli->g.json)
+            json_out_text(&o, checks[i].name, checks[i].help);
+        else
+            buf_printf(&b, "%-12s %s\n", checks[i].name, checks[i].help);
+    if (cli->g.json) {
+        json_out_end(&o);
+        json_out_end(&o);
+        buf_put_char(&b, '\n');
+    }
     return cli_write(cli, &b, e);
 }
 

@@ -79,7 +79,6 @@ bool gateway_config_run(void *ctx, const void *opts, const struct args_words *wo
     struct cli *cli = ctx;
     const struct gateway_config_opts *o = opts;
     AUTO(buf_clear) struct buf out = {0};
-    struct slice s;
     (void)words;
     buf_init(&out, CONF_MAX);
     if (o->check)
@@ -102,9 +101,5 @@ bool gateway_config_run(void *ctx, const void *opts, const struct args_words *wo
         err_set(e, ERR_NOTFOUND, "%s is no gateway's directory", o->gate);
         return err_try(e, "kith gateway add NAME --out %s", o->gate);
     }
-    if (!config_write_mosquitto(&c, &out, e))
-        return false;
-    if (!o->out)
-        return cli_write(cli, &out, e);
-    return buf_done(&out, &s, e) && file_write_atomic(o->out, 0644, s, e);
+    return config_write_mosquitto(&c, &out, e) && cli_write_document(cli, o->out, &out, e);
 }

@@ -48,22 +48,13 @@ static bool put(struct cli *cli, void (*what)(struct buf *, const struct manual_
     struct manual_program p;
     const struct verb *verbs;
     size_t n;
-    AUTO(buf_clear) struct buf b = {0}, json = {0};
+    AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, 1 << 20);
-    buf_init(&json, 2 << 20);
     if (!cli_verbs(&cli->arena, &verbs, &n, e))
         return false;
     cli_manual(&p, verbs, n);
     what(&b, &p);
-    if (!cli->g.json)
-        return cli_write(cli, &b, e);
-    struct json_out o = json_out_of(&json);
-    json_out_map(&o, NULL);
-    json_out_int(&o, "v", 1);
-    json_out_text(&o, "text", buf_str(&b));
-    json_out_end(&o);
-    buf_put_char(&json, '\n');
-    return cli_write(cli, &json, e);
+    return cli_write_document(cli, NULL, &b, e);
 }
 
 static bool run_completion(void *ctx, const void *opts, const struct args_words *words, struct err *e)

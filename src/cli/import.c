@@ -175,6 +175,24 @@ static void progress(struct import *im, bool last)
             (unsigned long long)im->existing, (unsigned long long)im->failed, last ? "\n" : "");
 }
 
+/* The last of the lines. */
+static bool print_sum(struct import *im, struct err *e)
+{
+    AUTO(buf_clear) struct buf b = {0};
+    buf_init(&b, 4096);
+    struct json_out o = json_out_of(&b);
+    json_out_map(&o, NULL);
+    json_out_int(&o, "v", 1);
+    json_out_int(&o, "added", (int64_t)im->added);
+    json_out_int(&o, "existing", (int64_t)im->existing);
+    json_out_int(&o, "failed", (int64_t)im->failed);
+    if (im->failed)
+        json_out_text(&o, "failures", im->o->failures);
+    json_out_end(&o);
+    buf_put_char(&b, '\n');
+    return cli_write(im->cli, &b, e);
+}
+
 /* id, serial and token of each new device, one a line. */
 static bool print_added(struct import *im, const struct json *list, struct err *e)
 {
@@ -185,7 +203,11 @@ static bool print_added(struct import *im, const struct json *list, struct err *
         const char *id, *serial, *token = NULL;
         if (im->cli->g.json) {
             struct json_out o = json_out_of(&b);
-            json_put(&o, NULL, d);
+            json_out_map(&o, NULL);
+            json_out_int(&o, "v", 1);
+            for (size_t k = 0; k < json_count(d); k++)
+                json_put(&o, json_key(d, k), json_value(d, k));
+            json_out_end(&o);
         } else {
             if (!json_get_text(d, "id", 64, &id, e) || !json_get_text(d, "serial", 256, &serial, e) ||
                 (im->o->token && !json_get_text(d, "token", 4096, &token, e)))
@@ -355,6 +377,7 @@ bool import_devices(struct cli *cli, const struct import_opts *o, struct err *e)
     bool ok = run(&im, e);
     if (ok)
         progress(&im, true);
+    ok = ok && (!cli->g.json || print_sum(&im, e));
     if (im.failures && fclose(im.failures) != 0 && ok)
         ok = err_set(e, ERR_IO, "cannot write %s: %s", o->failures, strerror(errno));
     if (ok && o->token && im.existing)

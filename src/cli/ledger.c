@@ -202,7 +202,7 @@ static bool export_to(struct cli *cli, const char *file, struct err *e)
         return err_set(e, ERR_IO, "cannot name %s: %s", file, strerror(errno));
     fprintf(cli->talk, "%llu bytes; check them anywhere: kith ledger verify --export %s --keys ledger.vkeys\n",
             (unsigned long long)s.n, file);
-    return true;
+    return !to_file || cli_write_said(cli, "file", file, e);
 }
 
 static bool run_export(void *ctx, const void *opts, const struct args_words *words, struct err *e)

@@ -263,7 +263,7 @@ static bool drop(struct cli *cli, const char *path, const char *name, struct err
     buf_init(&reply, CLI_ANSWER_MAX);
     if (!cli_call(cli, "DELETE", cli_path(cli, path, name, ""), NULL, 0, &reply, e))
         return false;
-    return !cli->g.json || reply.n == 0 || show_raw(cli, &reply, e);
+    return reply.n && cli->g.json ? show_raw(cli, &reply, e) : cli_write_said(cli, "removed", name, e);
 }
 
 static const struct show_column operator_columns[] = {{"NAME", "name"}, {"ROLE", "role"}, {"SINCE", "added_at"}};

@@ -2,12 +2,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/codec.h"
 #include "base/file.h"
 #include "base/http_client.h"
 #include "base/manual.h"
 #include "base/problem.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "core/utf8.h"
 #include "keys/crypto.h"
 
 #define AT(field) .offset = offsetof(struct cli_globals, field)
@@ -183,6 +185,38 @@ bool cli_write(struct cli *cli, const struct buf *b, struct err *e)
     if (fwrite(s.p, 1, s.n, cli->out) != s.n || fflush(cli->out) != 0)
         return err_set(e, ERR_IO, "cannot write: %s", strerror(errno));
     return true;
+}
+
+bool cli_write_said(struct cli *cli, const char *name, const char *text, struct err *e)
+{
+    AUTO(buf_clear) struct buf b = {0};
+    if (!cli->g.json)
+        return true;
+    buf_init(&b, CLI_FILE_MAX);
+    struct json_out o = json_out_of(&b);
+    json_out_map(&o, NULL);
+    json_out_int(&o, "v", 1);
+    json_out_text(&o, name, text);
+    json_out_end(&o);
+    buf_put_char(&b, '\n');
+    return cli_write(cli, &b, e);
+}
+
+bool cli_write_document(struct cli *cli, const char *file, const struct buf *b, struct err *e)
+{
+    AUTO(buf_clear) struct buf base64 = {0};
+    struct slice s;
+    if (!buf_done(b, &s, e))
+        return false;
+    if (file && strcmp(file, "-") != 0)
+        return file_write_atomic(file, 0644, s, e) && cli_write_said(cli, "file", file, e);
+    if (!cli->g.json)
+        return cli_write(cli, b, e);
+    if (utf8_valid(s) && !memchr(s.p, 0, s.n))
+        return cli_write_said(cli, "text", buf_str(b), e);
+    buf_init(&base64, CLI_FILE_MAX);
+    codec_put(&base64, CODEC_BASE64, s);
+    return cli_write_said(cli, "base64", buf_str(&base64), e);
 }
 
 bool cli_read_input(const char *path, struct buf *out, struct err *e)

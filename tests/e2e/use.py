@@ -100,6 +100,53 @@ def slips_are_told(k):
         assert p.returncode == code and is_problem(p), f"--json {line}: {p.stdout}{p.stderr}"
 
 
+# Every command with --json, in an order in which each can succeed; {D} the platform, {W} the test's directory.
+JSON_LINES = [
+    "status", "doctor disk", "doctor --list", "model add valve", "model ls", "model show valve",
+    "model set valve renew_expired_days=3", "device add --model pump --serial J-1 --token",
+    "device add --model pump --serial J-2", "device add --model pump --from {W}/many.csv --failures {W}/failures",
+    "device ls", "device show J-1", "device history J-1",
+    "device claim J-1 --owner Waterworks", "device transfer J-1 --owner Harbour", "device suspend J-1", "device resume J-1", "device token J-1", "device revoke J-1", "device retire J-2",
+    "cert ls", "cert show {serial}", "cert revoke {serial}",
+    "operator add alice --role auditor --out {W}/alice", "operator ls", "operator rm alice",
+    "gateway add gate --hostnames localhost --out {W}/gate", "gateway config --gate {W}/gate",
+    "gateway config --gate {W}/gate --out {W}/mosquitto.conf", "gateway config --check {W}/mosquitto.conf",
+    "gateway ls", "gateway rm gate", "anchor add maker {D}/ca/root.cer --model pump", "anchor ls", "anchor rm maker",
+    "ca ls", "ca export root", "ca export issuing --out {W}/issuing.pem",
+    "ca init-root --dir {W}/R --name Root", "init --dir {W}/D2 --offline-root",
+    "ca sign-request {W}/D2/ca/issuing.csr --root-dir {W}/R", "ca sign-request {W}/D2/ca/issuing.csr --root-dir {W}/R --out {W}/s.pem",
+    "ca install {W}/s.pem --dir {W}/D2", "ca crl --root-dir {W}/R --out {W}/root.crl",
+    "ledger checkpoint", "ledger prove 1", "ledger verify", "ledger export {W}/json.export",
+    "ledger verify --export {W}/json.export", "inspect {D}/ca/root.cer", "help", "help device", "help device add",
+    "explain io", "completion bash", "manual",
+]
+
+
+def every_command_answers_in_json(k):
+    k.w.write("many.csv", "serial\nJ-3\nJ-4\n")
+    serial = k.kith_json("device", "show", "SN-1")["certificates"][0]["serial"]
+    every = {c["name"] for c in k.kith_json("help")["commands"]}
+    done, wrong = set(), []
+    for line in JSON_LINES:
+        words = [w.format(D=k.dir, W=k.w.dir, serial=serial) for w in line.split(" ")]
+        own_dir = "--dir" in words
+        p = (run(os.path.join(BIN, "kith"), "--json", *words, ok=False, env=k.w.env) if own_dir
+             else k.kith("--json", *words, ok=False))
+        done.add(next((" ".join(words[:n]) for n in (2, 1) if " ".join(words[:n]) in every), line))
+        try:
+            said = [json.loads(x) for x in p.stdout.splitlines()]
+            if p.returncode or not said or any(s.get("v") != 1 for s in said):
+                wrong.append(f"{line}: exit {p.returncode}: {p.stdout[:200]} {p.stderr[:300]}")
+        except ValueError:
+            wrong.append(f"{line}: no JSON: {p.stdout[:100]!r} {p.stderr[:200]}")
+    assert not wrong, "\n".join(wrong)
+    assert done == every, f"not tried: {every - done}"
+    # And each that is refused: by an option that is unknown, and by a platform that is not there.
+    for name in sorted(every):
+        p = k.kith("--json", *name.split(" "), "--no-such-option", ok=False)
+        assert p.returncode == 2 and is_problem(p), f"{name}: {p.stdout}{p.stderr}"
+
+
 def a_lost_database_is_not_begun_anew(k):
     """It is moved away while the platform rests: no new one takes its place, and back in its place all is as it was."""
     k.stop()
@@ -166,6 +213,43 @@ def a_rehearsal_names_what_a_start_would_meet(k):
     assert test().returncode == 0, "its own ports are not in its way"
 
 
+# what somebody does in the database of a platform that rests; what `ledger verify` names
+EDITS = [
+    ("DELETE FROM setting", "setting"),
+    ("DELETE FROM model WHERE name = 'pump'", "pump"),
+    ("DELETE FROM device WHERE serial = 'SN-1'", "device"),
+    ("DELETE FROM certificate WHERE id = (SELECT min(id) FROM certificate)", "certificate"),
+    ("DELETE FROM entry WHERE pos = (SELECT pos FROM entry ORDER BY pos LIMIT 1 OFFSET 7)", "entry 7"),
+    ("DELETE FROM tile WHERE level = 0 AND idx = 0", "tile"),
+    ("UPDATE tile SET data = zeroblob(length(data)) WHERE level = 0 AND idx = 0", "tile"),
+    ("UPDATE log SET origin = 'other.kith/log/01'", "another log"),
+]
+
+
+def what_is_taken_out_of_the_database_is_named(k):
+    k.must("PUT", "/v1/topics", {"text": "both kith/%i/#\n"})
+    k.w.write("fleet.csv", "serial\n" + "".join(f"F-{i}\n" for i in range(300)))
+    k.kith("device", "add", "--model", "pump", "--from", k.w.path("fleet.csv"))
+    k.kith("ledger", "checkpoint")
+    k.stop()
+    code, said = k.check_database()
+    assert code == 0, said
+    data = os.path.join(k.dir, "data")
+    for statement, wanted in EDITS:
+        run("cp", "-a", data, k.w.path("kept-data"))
+        k.sql(statement)
+        code, said = k.check_database()
+        assert code == 6 and wanted in said, f"{statement}: exit {code}: {said}"
+        shutil.rmtree(data)
+        os.rename(k.w.path("kept-data"), data)
+    # An entry of tomorrow: the clock was set back.
+    k.sql("UPDATE entry SET time_ms = time_ms + 86400000 WHERE pos = (SELECT max(pos) FROM entry)")
+    p = k.kith("doctor", "clock", ok=False)
+    assert p.returncode == 1 and "last entry is of" in p.stdout and "try: " in p.stdout, p.stdout
+    k.sql("UPDATE entry SET time_ms = time_ms - 86400000 WHERE pos = (SELECT max(pos) FROM entry)")
+    k.start()
+
+
 def the_token_is_asked_all_the_time():
     """Its health is not older than the moment that it is told."""
     with World("use-token") as w:
@@ -197,8 +281,9 @@ def main():
     with World("use") as w:
         k = Kith(w)
         k.start()
-        for check in (three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, slips_are_told,
-                      a_lost_database_is_not_begun_anew, a_rehearsal_names_what_a_start_would_meet):
+        for check in (three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, slips_are_told, every_command_answers_in_json,
+                      a_lost_database_is_not_begun_anew, a_rehearsal_names_what_a_start_would_meet,
+                      what_is_taken_out_of_the_database_is_named):
             check(k)
             say(check.__name__)
         k.stop()

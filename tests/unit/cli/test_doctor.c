@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
+#include <sys/statvfs.h>
 
 static int installed_up(void **state)
 {
@@ -116,6 +117,30 @@ static void sees_that_there_is_no_randomness(void **state)
     free(out);
 }
 
+/* The file system says what the test wants (the linker puts these in the place of the library's). */
+static struct statvfs room = {
+    .f_bsize = 4096, .f_frsize = 4096, .f_bavail = 1u << 24, .f_files = 1u << 20, .f_favail = 1u << 20};
+int __wrap_statvfs64(const char *path, struct statvfs *v);
+int __wrap_statvfs64(const char *path, struct statvfs *v)
+{
+    (void)path;
+    *v = room;
+    return 0;
+}
+
+static void sees_a_disk_that_is_full(void **state)
+{
+    (void)state;
+    const struct statvfs whole = room;
+    assert_says(0, "65536 MiB left", "--dir", at("d"), "doctor", "disk");
+    room.f_bavail = 1000;
+    assert_says(1, "3 MiB left", "--dir", at("d"), "doctor", "disk");
+    room = whole;
+    room.f_favail = 10;
+    assert_says(1, "10 inodes left", "--dir", at("d"), "doctor", "disk");
+    room = whole;
+}
+
 static void knows_its_checks(void **state)
 {
     (void)state;
@@ -135,6 +160,7 @@ int main(void)
         T(sees_time_run_out),
         T(sees_a_port_that_is_taken),
         T(sees_that_there_is_no_randomness),
+        T(sees_a_disk_that_is_full),
         T(knows_its_checks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
