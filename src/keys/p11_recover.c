@@ -42,7 +42,7 @@ CK_RV p11_recover(struct p11 *p, uint64_t gen, CK_RV why, const char **at)
     CK_RV rv = CKR_OK;
     pthread_mutex_lock(&p->recovering);
     pthread_mutex_lock(&p->lock);
-    bool done = p->gen != gen && p->anchor_ok, refused = p->pin_refused;
+    bool done = p->gen != gen && p->anchor_ok, refused = p->pin_refused, down = p->state == P11_DOWN;
     pthread_mutex_unlock(&p->lock);
     if (refused) {
         *at = "C_Login";
@@ -50,7 +50,10 @@ CK_RV p11_recover(struct p11 *p, uint64_t gen, CK_RV why, const char **at)
     } else if (!done) {
         enum p11_class class = p11_class_of(why);
         pthread_rwlock_rdlock(&p->module);
-        bool light = (class == P11_SESSION || class == P11_DEVICE || class == P11_OBJECT) && p11_anchor_lives(p);
+        /* New sessions are enough for a fault now and then.  If they were not, the module's picture of the token is stale
+         * (SoftHSM2: every session lives, C_GetTokenInfo fails for ever). */
+        bool light =
+            !down && (class == P11_SESSION || class == P11_DEVICE || class == P11_OBJECT) && p11_anchor_lives(p);
         if (light && p->solo) /* its one session may be what is broken */
             light = class != P11_SESSION;
         if (light && !p->solo && class != P11_OBJECT)
