@@ -1,468 +1,11 @@
-/* kith doctor: is everything in order here?  Each check is one function in a table; what only the running server knows, it
+/* kith doctor: is everything in order here?  What only the running server knows, it
  * is asked for.  Looks, changes nothing. */
-#include <dirent.h>
-#include <errno.h>
-#include <netdb.h>
-#include <stdlib.h>
-#include <sys/random.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <sys/timex.h>
-#include <unistd.h>
-
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
-
+#include "cli/doctor.h"
 #include "base/file.h"
 #include "base/nearest.h"
-#include "base/rfc3339.h"
-#include "base/sandbox.h"
-#include "ca/roster.h"
 #include "cli/client.h"
-#include "cli/show.h"
-#include "keys/crypto.h"
-#include "keys/p11.h"
-#include "keys/secret.h"
-#include "store/tables.h"
-#include "x509/crl.h"
 
-#define DAY_S          86400
-#define CLOCK_SLACK_S  60
-#define ISSUING_DAYS   90 /* to renew an issuing CA takes a ceremony */
-#define ROOT_DAYS      365
-#define CRL_DAYS       30
-#define DISK_LEAST_MIB 512
-#define CHECKS_MAX     64
-
-struct finding {
-    bool failed, skipped;
-    char detail[ERR_WHAT_MAX], hint[ERR_TRY_MAX];
-};
-
-struct doctor {
-    struct cli *cli;
-    const struct settings *s;
-    int64_t now;
-    bool running;    /* the server's socket is there */
-    bool token_away; /* it was tried once: a PIN is not tried again */
-};
-
-typedef void check_fn(struct doctor *d, struct finding *f);
-
-static void fine(struct finding *f, const char *fmt, ...) PRINTF_LIKE(2, 3);
-static void fine(struct finding *f, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(f->detail, sizeof f->detail, fmt, ap);
-    va_end(ap);
-}
-
-static void skip(struct finding *f, const char *why)
-{
-    f->skipped = true;
-    fine(f, "%s", why);
-}
-
-static void bad(struct finding *f, const char *hint, const char *fmt, ...) PRINTF_LIKE(3, 4);
-static void bad(struct finding *f, const char *hint, const char *fmt, ...)
-{
-    va_list ap;
-    f->failed = true;
-    snprintf(f->hint, sizeof f->hint, "%s", hint ? hint : "");
-    va_start(ap, fmt);
-    vsnprintf(f->detail, sizeof f->detail, fmt, ap);
-    va_end(ap);
-}
-
-static void bad_err(struct finding *f, const struct err *e, const char *hint)
-{
-    bad(f, e->hint[0] ? e->hint : hint, "%s", e->what);
-}
-
-static const char *in_dir(struct doctor *d, const char *name)
-{
-    const char *p = settings_path(d->s, &d->cli->arena, name);
-    return p ? p : "";
-}
-
-/* ---- this machine ---- */
-
-static const struct sql sql_last_entry = {"SELECT time_ms FROM entry ORDER BY pos DESC LIMIT 1"};
-
-static int64_t last_entry_at(struct doctor *d)
-{
-    AUTO(db_free_auto) struct db *db = NULL;
-    AUTO(rows_close) struct rows r = {0};
-    struct err ignored;
-    if (!db_open(d->s->database, false, &db, &ignored) || !db_query_row(db, &sql_last_entry, NULL, 0, &r, &ignored))
-        return 0;
-    return rows_int(&r, 0) / 1000;
-}
-
-static void check_clock(struct doctor *d, struct finding *f)
-{
-    struct timex t = {0};
-    int64_t last = last_entry_at(d);
-    bool synchronised = adjtimex(&t) != TIME_ERROR;
-    if (last && d->now + CLOCK_SLACK_S < last)
-        bad(f, "set the clock: timedatectl set-ntp true", "it is %s, but the ledger's last entry is of %s",
-            RFC3339(d->now), RFC3339(last));
-    else
-        fine(f, "%s%s", RFC3339(d->now), synchronised ? "" : "; the kernel does not say that it is synchronised");
-}
-
-static void check_entropy(struct doctor *d, struct finding *f)
-{
-    uint8_t b[16];
-    struct err e;
-    if (!env_random(&d->cli->env, b, sizeof b, &e))
-        bad_err(f, &e, "rng-tools, or virtio-rng in a virtual machine");
-    else
-        fine(f, "the kernel gives random bytes");
-}
-
-static void check_sandbox(struct doctor *d, struct finding *f)
-{
-    int abi = sandbox_landlock_abi();
-    if (!d->s->sandbox)
-        bad(f, "sandbox = yes in [server] of kith.conf", "it is off by configuration");
-    else if (abi == 0)
-        bad(f, "a kernel of 5.13 or later with landlock in its lsm= list",
-            "the kernel has no Landlock: files are not closed to server and signers");
-    else if (d->s->hsm_module && d->s->hsm_network)
-        fine(f, "Landlock version %d, seccomp; signers reach their token at %s%s", abi, d->s->hsm_network,
-             d->s->hsm_network[0] != '/' && abi < SANDBOX_ABI_PORTS ? ", and this kernel cannot hold them to its port"
-                                                                    : "");
-    else
-        fine(f, "Landlock version %d, seccomp; signers reach no network", abi);
-}
-
-static void check_disk(struct doctor *d, struct finding *f)
-{
-    struct statvfs v;
-    if (statvfs(d->s->dir, &v) != 0) {
-        bad(f, NULL, "%s: %s", d->s->dir, strerror(errno));
-        return;
-    }
-    uint64_t mib = (uint64_t)v.f_bavail * v.f_frsize >> 20;
-    if (mib < DISK_LEAST_MIB)
-        bad(f, "make room: nothing is issued when the ledger cannot be written", "%llu MiB left",
-            (unsigned long long)mib);
-    else if (v.f_files && v.f_favail < 1000)
-        bad(f, "remove files", "%llu inodes left", (unsigned long long)v.f_favail);
-    else
-        fine(f, "%llu MiB left", (unsigned long long)mib);
-}
-
-static void check_crypto(struct doctor *d, struct finding *f)
-{
-    static const char *const newer[] = {"ML-DSA-65", "ML-KEM-768", "SLH-DSA-SHA2-128s"};
-    char found[100] = "";
-    (void)d;
-    for (size_t i = 0; i < ARRAY_LEN(newer); i++) {
-        EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_name(NULL, newer[i], NULL);
-        if (c)
-            snprintf(found + strlen(found), sizeof found - strlen(found), " %s", newer[i]);
-        EVP_PKEY_CTX_free(c);
-    }
-    fine(f, "%s; newer algorithms:%s", OpenSSL_version(OPENSSL_VERSION), found[0] ? found : " none");
-}
-
-/* ---- files ---- */
-
-static bool look_private(const char *path, struct finding *f)
-{
-    struct err e;
-    if (!file_exists(path) || file_check_private(path, &e))
-        return true;
-    bad_err(f, &e, NULL);
-    return false;
-}
-
-static void check_permissions(struct doctor *d, struct finding *f)
-{
-    static const char *const parts[] = {
-        "", "keys", PATH_RUN, PATH_SIGNERS, PATH_SIGNERS "/issuing", PATH_SIGNERS "/ledger"};
-    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-        if (!look_private(in_dir(d, parts[i]), f))
-            return;
-    const char *keys = in_dir(d, "keys");
-    DIR *dir = opendir(keys);
-    for (struct dirent *k; dir && !f->failed && (k = readdir(dir));)
-        if (k->d_name[0] != '.')
-            (void)look_private(arena_printf(&d->cli->arena, "%s/%s", keys, k->d_name), f);
-    if (dir)
-        closedir(dir);
-    if (!f->failed)
-        fine(f, "directories and keys are closed to others");
-}
-
-static void check_passphrase(struct doctor *d, struct finding *f)
-{
-    AUTO(secret_free_auto) struct secret *s = NULL;
-    struct err e;
-    const char *file = d->s->passphrase_file;
-    if (!file)
-        skip(f, "no keys in files");
-    else if (strncmp(file, "credential:", 11) == 0)
-        skip(f, "comes from systemd when it starts");
-    else if (!secret_read_file(file, &s, &e))
-        bad_err(f, &e, "restore it from where init told you to back it up");
-    else if (strncmp(file, d->s->dir, strlen(d->s->dir)) == 0 && file[strlen(d->s->dir)] == '/')
-        bad(f, "move it and name the place in kith.conf", "%s lies beside the keys that it opens", file);
-    else
-        fine(f, "%s", file);
-}
-
-static void check_roster(struct doctor *d, struct finding *f)
-{
-    struct roster r;
-    struct err e;
-    if (!roster_read(in_dir(d, PATH_SIGNERS "/issuing/roster"), in_dir(d, PATH_PROFILES), &crypto_openssl, &r, &e)) {
-        bad_err(f, &e, "put back the profile that init copied");
-        return;
-    }
-    fine(f, "%zu profiles, as the signer was set up with", r.profiles_n);
-    roster_clear(&r);
-}
-
-/* ---- keys and token ---- */
-
-static bool open_token(struct doctor *d, struct p11 **p, struct finding *f)
-{
-    struct err e;
-    const struct settings *s = d->s;
-    *p = NULL;
-    if (!s->hsm_module)
-        return true;
-    if (d->token_away) {
-        skip(f, "the token cannot be used");
-        return false;
-    }
-    if (p11_open(s->hsm_module, s->hsm_token, s->hsm_pin_file, NULL, p, &e) && p11_check(*p, &e))
-        return true;
-    d->token_away = true;
-    bad_err(f, &e, "look at the token with its maker's tools");
-    return false;
-}
-
-static void check_token(struct doctor *d, struct finding *f)
-{
-    struct p11 *p;
-    struct p11_health h;
-    if (!d->s->hsm_module) {
-        skip(f, "keys are in files");
-        return;
-    }
-    if (open_token(d, &p, f)) {
-        p11_health(p, &h);
-        fine(f, "%s %s \"%s\", %s%s", h.manufacturer, h.model, h.label, p11_state_name(h.state),
-             p11_can_sign(p, KEY_ED25519) ? "" : "; no Ed25519, so ledger keys are sealed files");
-    }
-    p11_free(p);
-}
-
-static void check_keys(struct doctor *d, struct finding *f)
-{
-    const struct settings *s = d->s;
-    const char *const refs[] = {s->issuing_key, s->ledger_key, s->cosign_key, s->derive_key, s->root_key};
-    struct p11 *p;
-    if (open_token(d, &p, f)) {
-        const struct key_env env = {.passphrase_file = s->passphrase_file, .p11 = p};
-        for (size_t i = 0; i < ARRAY_LEN(refs) && !f->failed; i++) {
-            AUTO(key_free_auto) struct key *k = NULL;
-            struct err e;
-            if (refs[i] && !key_open(&env, refs[i], &k, &e))
-                bad_err(f, &e, "kith explain the code, or restore the key from its copy");
-        }
-        if (!f->failed)
-            fine(f, "all open and sign");
-    }
-    p11_free(p);
-}
-
-/* ---- CA ---- */
-
-static bool read_cert(struct doctor *d, const char *name, struct buf *der, struct cert *c, struct finding *f,
-                      const char *hint)
-{
-    struct err e;
-    if (file_read(in_dir(d, name), CERT_MAX, der, &e) && cert_read(buf_slice(der), c, &e))
-        return true;
-    bad(f, hint, "%s", e.what);
-    return false;
-}
-
-static void judge_cert(struct doctor *d, const char *name, int64_t least_days, struct finding *f)
-{
-    struct cert c;
-    AUTO(buf_clear) struct buf der = {0};
-    buf_init(&der, CERT_MAX);
-    if (!read_cert(d, name, &der, &c, f, "kith ca install FILE, once the offline root has signed the request"))
-        return;
-    int64_t days = (c.not_after - d->now) / DAY_S;
-    if (d->now < c.not_before)
-        bad(f, "set the clock", "it begins only at %s", RFC3339(c.not_before));
-    else if (c.not_after < d->now)
-        bad(f, "a new one has to be made and brought to every gateway", "it ended at %s", RFC3339(c.not_after));
-    else if (days < least_days)
-        bad(f, "prepare the next one now", "it ends in %lld days", (long long)days);
-    else
-        fine(f, "good until %s", RFC3339(c.not_after));
-}
-
-static void check_issuing(struct doctor *d, struct finding *f)
-{
-    judge_cert(d, PATH_ISSUING_CERT, ISSUING_DAYS, f);
-}
-
-static void check_root(struct doctor *d, struct finding *f)
-{
-    judge_cert(d, PATH_ROOT_CERT, ROOT_DAYS, f);
-}
-
-static void check_root_crl(struct doctor *d, struct finding *f)
-{
-    static const char hint[] = "kith ca crl --root-dir ROOT, then kith ca install FILE";
-    struct crl crl;
-    struct cert root;
-    struct err e;
-    AUTO(buf_clear) struct buf der = {0}, list = {0};
-    buf_init(&der, CERT_MAX);
-    buf_init(&list, 64u << 20);
-    if (!read_cert(d, PATH_ROOT_CERT, &der, &root, f, "kith ca install FILE"))
-        return;
-    if (!file_read(in_dir(d, PATH_ROOT_CRL), list.max, &list, &e) || !crl_read(buf_slice(&list), &crl, &e) ||
-        !crl_verify(&crypto_openssl, &crl, root.spki, &e))
-        bad(f, hint, "%s", e.what);
-    else if (crl.next_update < d->now)
-        bad(f, hint, "the list was due to be renewed at %s", RFC3339(crl.next_update));
-    else if (crl.next_update < d->now + CRL_DAYS * DAY_S)
-        bad(f, hint, "the list has to be renewed before %s", RFC3339(crl.next_update));
-    else
-        fine(f, "list %llu is good until %s", (unsigned long long)crl.number, RFC3339(crl.next_update));
-}
-
-/* ---- database ---- */
-
-static const struct sql sql_quick_check = {"SELECT quick_check FROM pragma_quick_check(1)"};
-
-static void check_database(struct doctor *d, struct finding *f)
-{
-    static const char hint[] = "restore it from a copy; kith ledger verify names what differs";
-    AUTO(db_free_auto) struct db *db = NULL;
-    AUTO(rows_close) struct rows r = {0};
-    struct err e = {0};
-    const char *where = d->s->database;
-    if (!settings_check_database(d->s, &d->cli->arena, &e)) {
-        bad_err(f, &e, NULL);
-        return;
-    }
-    if (strncmp(where, "sqlite:", 7) == 0 && !file_exists(where + 7)) {
-        struct stat st;
-        if (stat(in_dir(d, PATH_SIGNERS "/issuing/journal"), &st) == 0 && st.st_size > JOURNAL_SET_UP_MAX)
-            bad(f, "put it back to its place, or restore its last copy",
-                "%s is not there, but certificates were issued", where + 7);
-        else
-            skip(f, "not there yet; kithd makes it");
-        return;
-    }
-    if (!db_open(where, false, &db, &e) || !tables_check(db, &e)) {
-        bad_err(f, &e, hint);
-        return;
-    }
-    if (db_is_postgres(db)) {
-        fine(f, "PostgreSQL answers, schema %d", SCHEMA_VERSION);
-        return;
-    }
-    if (!db_query_row(db, &sql_quick_check, NULL, 0, &r, &e))
-        bad(f, hint, "%s", e.code ? e.what : "it does not answer");
-    else if (strcmp(rows_text(&r, 0), "ok") != 0)
-        bad(f, hint, "%s", ERR_QUOTE(slice_str(rows_text(&r, 0))));
-    else
-        fine(f, "sound, schema %d", SCHEMA_VERSION);
-}
-
-/* ---- ports ---- */
-
-/* Free while the server is down, open while it runs. */
-static bool try_port(const struct doctor *d, const char *listen_at, struct finding *f)
-{
-    char host[256], *h = host;
-    const char *colon = strrchr(listen_at, ':');
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = d->running ? 0 : AI_PASSIVE}, *list = NULL;
-    if (!colon || (size_t)(colon - listen_at) >= sizeof host) {
-        bad(f, "ADDRESS:PORT", "%s is no address and port", listen_at);
-        return false;
-    }
-    snprintf(host, sizeof host, "%.*s", (int)(colon - listen_at), listen_at);
-    if (host[0] == '[' && host[strlen(host) - 1] == ']') {
-        host[strlen(host) - 1] = 0;
-        h++;
-    }
-    if (getaddrinfo(*h ? h : NULL, colon + 1, &hints, &list) != 0 || !list) {
-        bad(f, "listen = ADDRESS:PORT in kith.conf", "%s is not an address of this machine", listen_at);
-        return false;
-    }
-    int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    bool ok = fd >= 0 && (d->running ? connect(fd, list->ai_addr, list->ai_addrlen)
-                                     : bind(fd, list->ai_addr, list->ai_addrlen)) == 0;
-    int why = errno;
-    if (ok && !d->running)
-        ok = listen(fd, 1) == 0;
-    if (!ok)
-        bad(f, d->running ? "look at the log of kithd" : "ss -ltnp shows who has it", "%s: %s", listen_at,
-            strerror(why));
-    if (fd >= 0)
-        close(fd);
-    freeaddrinfo(list);
-    return ok;
-}
-
-static void check_ports(struct doctor *d, struct finding *f)
-{
-    if (try_port(d, d->s->listen, f) && try_port(d, d->s->plain_listen, f))
-        fine(f, "%s and %s %s", d->s->listen, d->s->plain_listen, d->running ? "answer" : "are free");
-}
-
-static void check_socket(struct doctor *d, struct finding *f)
-{
-    AUTO(buf_clear) struct buf reply = {0};
-    struct err e;
-    buf_init(&reply, CLI_ANSWER_MAX);
-    if (!d->running)
-        skip(f, "the platform is not running");
-    else if (!cli_call(d->cli, "GET", "/v1/status", NULL, 0, &reply, &e))
-        bad_err(f, &e, "look at the log of kithd");
-    else
-        fine(f, "the server answers");
-}
-
-/* ---- all of them ---- */
-
-static const struct check {
-    const char *name, *help;
-    check_fn *run;
-} checks[] = {
-    {"clock", "not before what the ledger has seen", check_clock},
-    {"entropy", "the kernel's randomness", check_entropy},
-    {"crypto", "OpenSSL, and which newer algorithms it has", check_crypto},
-    {"sandbox", "Landlock and seccomp", check_sandbox},
-    {"disk", "room for the ledger", check_disk},
-    {"permissions", "directories and keys closed to others", check_permissions},
-    {"passphrase", "the file that opens the keys", check_passphrase},
-    {"token", "the PKCS#11 token", check_token},
-    {"keys", "each can be opened and signs", check_keys},
-    {"roster", "profiles as the signer was set up with", check_roster},
-    {"root", "the root's certificate", check_root},
-    {"issuing", "the issuing CA's certificate", check_issuing},
-    {"root-crl", "the root's CRL", check_root_crl},
-    {"database", "opens, its schema, its integrity", check_database},
-    {"ports", "free, or answering while the server runs", check_ports},
-    {"server", "the running server", check_socket},
-};
+#define CHECKS_MAX 64
 
 struct report {
     struct buf text;
@@ -470,7 +13,7 @@ struct report {
     size_t failed, done;
 };
 
-static void put(struct cli *cli, struct report *r, const char *name, const struct finding *f)
+static void put(struct cli *cli, struct report *r, const char *name, const struct doctor_finding *f)
 {
     r->failed += f->failed;
     r->done++;
@@ -504,13 +47,13 @@ static void ask_server(struct doctor *d, struct report *r)
     for (size_t i = 0; i < json_count(list) && i < CHECKS_MAX; i++) {
         const struct json *c = json_item(list, i);
         const char *name, *text;
-        struct finding f = {0};
+        struct doctor_finding f = {0};
         bool ok;
         if (!json_get_text(c, "name", 64, &name, &e) || !json_get_bool(c, "ok", &ok, &e))
             continue;
         f.failed = !ok;
         if (json_has(c, "detail") && json_get_text(c, "detail", sizeof f.detail - 1, &text, &e))
-            fine(&f, "%s", text);
+            doctor_fine(&f, "%s", text);
         if (json_has(c, "try") && json_get_text(c, "try", sizeof f.hint - 1, &text, &e))
             snprintf(f.hint, sizeof f.hint, "%s", text);
         put(d->cli, r, arena_printf(&d->cli->arena, "server/%s", name), &f);
@@ -530,9 +73,9 @@ static bool check_words(const struct args_words *words, struct err *e)
     for (size_t i = 0; i < words->n; i++) {
         struct nearest near = nearest_of(slice_str(words->v[i]));
         bool known = false;
-        for (size_t k = 0; k < ARRAY_LEN(checks); k++) {
-            known = known || strcmp(checks[k].name, words->v[i]) == 0;
-            nearest_offer(&near, checks[k].name);
+        for (size_t k = 0; k < doctor_checks_n; k++) {
+            known = known || strcmp(doctor_checks[k].name, words->v[i]) == 0;
+            nearest_offer(&near, doctor_checks[k].name);
         }
         if (known)
             continue;
@@ -581,11 +124,11 @@ static bool list_checks(struct cli *cli, struct err *e)
         json_out_int(&o, "v", 1);
         json_out_map(&o, "checks");
     }
-    for (size_t i = 0; i < ARRAY_LEN(checks); i++)
+    for (size_t i = 0; i < doctor_checks_n; i++)
         if (cli->g.json)
-            json_out_text(&o, checks[i].name, checks[i].help);
+            json_out_text(&o, doctor_checks[i].name, doctor_checks[i].help);
         else
-            buf_printf(&b, "%-12s %s\n", checks[i].name, checks[i].help);
+            buf_printf(&b, "%-12s %s\n", doctor_checks[i].name, doctor_checks[i].help);
     if (cli->g.json) {
         json_out_end(&o);
         json_out_end(&o);
@@ -609,12 +152,12 @@ static bool run_doctor(void *ctx, const void *opts, const struct args_words *wor
     r.o = json_out_of(&r.text);
     if (cli->g.json)
         json_out_list(&r.o, NULL);
-    for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
-        struct finding f = {0};
-        if (!wanted(words, checks[i].name))
+    for (size_t i = 0; i < doctor_checks_n; i++) {
+        struct doctor_finding f = {0};
+        if (!wanted(words, doctor_checks[i].name))
             continue;
-        checks[i].run(&d, &f);
-        put(cli, &r, checks[i].name, &f);
+        doctor_checks[i].run(&d, &f);
+        put(cli, &r, doctor_checks[i].name, &f);
     }
     if (d.running && words->n == 0)
         ask_server(&d, &r);
