@@ -119,35 +119,19 @@ static bool run_model_set(void *ctx, const void *opts, const struct args_words *
     return show_map(cli, is, e);
 }
 
-static bool get(struct cli *cli, const char *path, const char *list, const struct show_column *columns, size_t n,
-                struct err *e)
-{
-    const struct json *l;
-    AUTO(json_free_auto) struct json *j = NULL;
-    AUTO(buf_clear) struct buf reply = {0};
-    buf_init(&reply, CLI_ANSWER_MAX);
-    if (!cli_call_json(cli, "GET", path, NULL, 0, &reply, &j, e))
-        return false;
-    if (cli->g.json)
-        return show_raw(cli, &reply, e);
-    if (!list)
-        return columns ? show_list(cli, j, columns, n, e) : show_map(cli, j, e);
-    return json_get_list(j, list, &l, e) && show_table(cli, l, columns, n, e);
-}
-
 static const struct show_column model_columns[] = {{"NAME", "name"}, {"SINCE", "created_at"}, {"SETTINGS", "settings"}};
 
 static bool run_model_ls(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
     (void)opts;
     (void)words;
-    return get(ctx, "/v1/models", "models", model_columns, ARRAY_LEN(model_columns), e);
+    return show_get(ctx, "/v1/models", "models", model_columns, ARRAY_LEN(model_columns), e);
 }
 
 static bool run_model_show(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
     (void)opts;
-    return get(ctx, cli_path(ctx, "/v1/models/", words->v[0], ""), NULL, NULL, 0, e);
+    return show_get(ctx, cli_path(ctx, "/v1/models/", words->v[0], ""), NULL, NULL, 0, e);
 }
 
 #define NO_ROWS NULL, 0, 1
@@ -196,13 +180,13 @@ static bool run_cert_ls(void *ctx, const void *opts, const struct args_words *wo
     buf_put_str(&path, "/v1/certs");
     cli_put_query(&path, "limit", arena_printf(&cli->arena, "%lld", (long long)o->limit));
     cli_put_query(&path, "subject", o->subject);
-    return get(cli, buf_str(&path), "certificates", cert_columns, ARRAY_LEN(cert_columns), e);
+    return show_get(cli, buf_str(&path), "certificates", cert_columns, ARRAY_LEN(cert_columns), e);
 }
 
 static bool run_cert_show(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
     (void)opts;
-    return get(ctx, cli_path(ctx, "/v1/certs/", words->v[0], ""), NULL, NULL, 0, e);
+    return show_get(ctx, cli_path(ctx, "/v1/certs/", words->v[0], ""), NULL, NULL, 0, e);
 }
 
 static bool run_cert_revoke(void *ctx, const void *opts, const struct args_words *words, struct err *e)
@@ -256,7 +240,7 @@ static bool run_status(void *ctx, const void *opts, const struct args_words *wor
 {
     (void)opts;
     (void)words;
-    return get(ctx, "/v1/status", NULL, status_columns, ARRAY_LEN(status_columns), e);
+    return show_get(ctx, "/v1/status", NULL, status_columns, ARRAY_LEN(status_columns), e);
 }
 
 const struct verb status_verbs[] = {

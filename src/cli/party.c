@@ -243,20 +243,6 @@ static bool run_gateway_add(void *ctx, const void *opts, const struct args_words
 
 /* ---- ls, rm: of all three kinds of parties ---- */
 
-static bool list(struct cli *cli, const char *path, const char *name, const struct show_column *columns, size_t n,
-                 struct err *e)
-{
-    const struct json *l;
-    AUTO(json_free_auto) struct json *j = NULL;
-    AUTO(buf_clear) struct buf reply = {0};
-    buf_init(&reply, CLI_ANSWER_MAX);
-    if (!cli_call_json(cli, "GET", path, NULL, 0, &reply, &j, e))
-        return false;
-    if (cli->g.json)
-        return show_raw(cli, &reply, e);
-    return json_get_list(j, name, &l, e) && show_table(cli, l, columns, n, e);
-}
-
 static bool drop(struct cli *cli, const char *path, const char *name, struct err *e)
 {
     AUTO(buf_clear) struct buf reply = {0};
@@ -276,7 +262,7 @@ static const struct show_column anchor_columns[] = {{"NAME", "name"}, {"POLICY",
     {                                                                                                                  \
         (void)opts;                                                                                                    \
         (void)words;                                                                                                   \
-        return list(ctx, path, member, columns, ARRAY_LEN(columns), e);                                                \
+        return show_get(ctx, path, member, columns, ARRAY_LEN(columns), e);                                            \
     }                                                                                                                  \
     static bool run_##what##_rm(void *ctx, const void *opts, const struct args_words *words, struct err *e)            \
     {                                                                                                                  \

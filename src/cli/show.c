@@ -1,5 +1,7 @@
 #include "cli/show.h"
 
+#include "cli/client.h"
+
 #define COLUMNS_MAX 12
 #define CELL_MAX    1024
 
@@ -154,4 +156,20 @@ bool show_raw(struct cli *cli, const struct buf *reply, struct err *e)
     if (b.n && b.p[b.n - 1] != '\n')
         buf_put_char(&b, '\n');
     return cli_write(cli, &b, e);
+}
+
+bool show_get(struct cli *cli, const char *path, const char *list, const struct show_column *columns, size_t n,
+              struct err *e)
+{
+    const struct json *l;
+    AUTO(json_free_auto) struct json *j = NULL;
+    AUTO(buf_clear) struct buf reply = {0};
+    buf_init(&reply, CLI_ANSWER_MAX);
+    if (!cli_call_json(cli, "GET", path, NULL, 0, &reply, &j, e))
+        return false;
+    if (cli->g.json)
+        return show_raw(cli, &reply, e);
+    if (!list)
+        return columns ? show_list(cli, j, columns, n, e) : show_map(cli, j, e);
+    return json_get_list(j, list, &l, e) && show_table(cli, l, columns, n, e);
 }

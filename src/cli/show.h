@@ -20,6 +20,10 @@ MUST_USE bool show_list(struct cli *cli, const struct json *map, const struct sh
 MUST_USE bool show_map(struct cli *cli, const struct json *map, struct err *e);
 /* The answer's text as it came, with a line end. */
 MUST_USE bool show_raw(struct cli *cli, const struct buf *reply, struct err *e);
+/* GETs a path and shows the answer: its list of that name as a table, without one the columns as a list, without either all of
+ * it. */
+MUST_USE bool show_get(struct cli *cli, const char *path, const char *list, const struct show_column *columns, size_t n,
+                       struct err *e);
 /* One value as text: lists joined by commas, maps as name=value. */
 void show_put_value(struct buf *b, const struct json *j);
 const struct json *show_find(const struct json *j, const char *member);
