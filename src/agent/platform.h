@@ -16,13 +16,20 @@ struct platform_hello {
     int64_t server_time; /* 0: not said */
 };
 
+/* A request for a certificate: on a claim (device id and claim), or on the credential `by`, if that is given.  The CSR is made
+ * when the connection is there: the platform may want its channel binding in it, as challengePassword; empty: none. */
+struct platform_request {
+    const char *device, *claim;
+    const struct credential *by;
+    bool (*make_csr)(void *arg, struct slice challenge, struct writer *w, struct err *e);
+    void *arg;
+};
+
 struct platform {
     void *ctx;
     /* The CA certificates; the root must be the one of the fingerprint.  Unauthenticated. */
     bool (*cacerts)(void *ctx, struct platform_answer *out, struct err *e);
-    /* A certificate for a PKCS#10 request: on a claim (device id and claim), or on the credential `by`, if that is given. */
-    bool (*enroll)(void *ctx, struct slice csr, const char *device, const char *claim, const struct credential *by,
-                   struct platform_answer *out, struct err *e);
+    bool (*enroll)(void *ctx, const struct platform_request *want, struct platform_answer *out, struct err *e);
     /* Shows that `by` works.  A device that is gone for good gets ERR_TOMBSTONE. */
     bool (*hello)(void *ctx, const struct credential *by, struct platform_hello *out, struct err *e);
 };

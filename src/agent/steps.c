@@ -171,14 +171,21 @@ static bool make_slot(struct agent *a, unsigned *slot, struct err *e)
     return true;
 }
 
-static bool make_csr(struct agent *a, const struct credential *next, struct writer *w, struct err *e)
+/* Who asks, with which key. */
+struct asking {
+    struct agent *a;
+    const struct credential *next;
+};
+
+static bool make_csr(void *arg, struct slice challenge, struct writer *w, struct err *e)
 {
     char text[64];
     uint8_t name[NAME_DER_MAX];
+    const struct asking *as = arg;
     struct writer subject = WRITER_ARRAY(name);
-    snprintf(text, sizeof text, "CN=%s", a->conf->device);
-    struct csr_template t = {.spki = key_get0_spki(next->key)};
-    const struct signer s = key_signer(next->key);
+    snprintf(text, sizeof text, "CN=%s", as->a->conf->device);
+    struct csr_template t = {.spki = key_get0_spki(as->next->key), .challenge = challenge};
+    const struct signer s = key_signer(as->next->key);
     if (!name_write(&subject, slice_str(text), e))
         return false;
     t.subject = writer_slice(&subject);
@@ -193,19 +200,23 @@ static bool read_claim(struct agent *a, struct buf *claim, struct err *e)
 }
 
 /* Asks with the claim, or with the current credential. */
-static bool ask_by(struct agent *a, struct slice csr, struct platform_answer *answer, struct err *e)
+static bool ask_by(struct agent *a, const struct credential *next, struct platform_answer *answer, struct err *e)
 {
     struct buf claim;
     struct credential current;
+    struct asking as = {a, next};
+    struct platform_request want = {.device = a->conf->device, .make_csr = make_csr, .arg = &as};
     unsigned slot = state_slot(a->state, STATE_CURRENT);
     credential_init(&current);
     buf_init(&claim, CLAIM_MAX);
     bool ok = read_claim(a, &claim, e);
     if (ok && claim.n) {
-        ok = a->platform.enroll(a->platform.ctx, csr, a->conf->device, buf_str(&claim), NULL, answer, e);
+        want.claim = buf_str(&claim);
+        ok = a->platform.enroll(a->platform.ctx, &want, answer, e);
     } else if (ok && slot) {
+        want.by = &current;
         ok = credential_open(a->state, &a->keys, slot, &current, e) &&
-             a->platform.enroll(a->platform.ctx, csr, a->conf->device, NULL, &current, answer, e);
+             a->platform.enroll(a->platform.ctx, &want, answer, e);
     } else if (ok) {
         ok = err_set(e, ERR_AGENT_NOT_ENROLLED, "%s has neither a credential nor a claim", a->state->dir);
         err_try(e, "kith-agent enroll --dir %s, with a token of `kith device add --token`", a->state->dir);
@@ -217,15 +228,13 @@ static bool ask_by(struct agent *a, struct slice csr, struct platform_answer *an
 
 static bool ask(struct agent *a, struct credential *next, struct err *e)
 {
-    uint8_t der[CSR_MAX];
-    struct writer w = WRITER_ARRAY(der);
     struct platform_answer cas = {0}, answer = {0};
     struct slice root;
     buf_init(&cas.certs, STATE_CERT_MAX);
     buf_init(&answer.certs, STATE_CERT_MAX);
-    bool ok = fetch_root(a, &cas, &root, e) && make_csr(a, next, &w, e);
+    bool ok = fetch_root(a, &cas, &root, e);
     if (ok) {
-        ok = ask_by(a, writer_slice(&w), &answer, e);
+        ok = ask_by(a, next, &answer, e);
         a->retry_after_s = answer.retry_after_s;
     }
     if (ok)

@@ -31,7 +31,7 @@ struct run {
     struct http_client *c;
     const struct http_call *call;
     struct http_reply *r;
-    bool too_large, stopped;
+    bool too_large, stopped, other_channel;
 };
 
 static void init_once(void)
@@ -127,6 +127,27 @@ static size_t on_body(char *p, size_t one, size_t n, void *arg)
     return run->too_large ? 0 : n;
 }
 
+/* libcurl tells of the TLS object only while a call is under way. */
+static void get_binding(struct run *run, char out[TLS_BINDING_TEXT])
+{
+    struct curl_tlssessioninfo *tls = NULL;
+    out[0] = 0;
+    if (curl_easy_getinfo(run->c->curl, CURLINFO_TLS_SSL_PTR, &tls) == CURLE_OK && tls && tls->internals &&
+        tls->backend == CURLSSLBACKEND_OPENSSL && !tls_binding(tls->internals, out, NULL))
+        out[0] = 0;
+}
+
+/* The connection is there, new or kept, and nothing of this request was sent. */
+static int on_connected(void *arg, char *to, char *from, int to_port, int from_port)
+{
+    (void)to, (void)from, (void)to_port, (void)from_port;
+    struct run *run = arg;
+    char binding[TLS_BINDING_TEXT];
+    get_binding(run, binding);
+    run->other_channel = strcmp(binding, run->call->only_on) != 0;
+    return run->other_channel ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
+}
+
 /* Each header line once: a new status line (after 100 Continue) begins anew. */
 static size_t on_head(char *p, size_t one, size_t n, void *arg)
 {
@@ -135,6 +156,8 @@ static size_t on_head(char *p, size_t one, size_t n, void *arg)
     struct buf *b = &run->r->head;
     if (n >= 5 && memcmp(p, "HTTP/", 5) == 0) {
         buf_reset(b);
+        if (run->call->binding)
+            get_binding(run, run->call->binding);
         return n;
     }
     char *colon = memchr(p, ':', n);
@@ -252,6 +275,10 @@ static void set_up(struct run *run, struct curl_slist *fields)
     curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(h, CURLOPT_XFERINFODATA, run);
+    if (call->only_on) {
+        curl_easy_setopt(h, CURLOPT_PREREQFUNCTION, on_connected);
+        curl_easy_setopt(h, CURLOPT_PREREQDATA, run);
+    }
     set_method(h, call);
     set_tls(c);
     set_times(c, call);
@@ -273,6 +300,12 @@ static bool call_failed(struct run *run, CURLcode code, struct err *e)
     if (c->tls_err.code) {
         *e = c->tls_err;
         return false;
+    }
+    if (run->other_channel) {
+        err_set(e, ERR_CHANNEL_BINDING, "%s: the connection that the request was made for is closed",
+                ERR_QUOTE(slice_str(url)));
+        err_why(e, "RFC 7030 section 3.5; nothing of the request was sent over the new one");
+        return err_try(e, "again; a proxy that closes connections after each request cannot be passed");
     }
     if (run->too_large)
         return err_set(e, ERR_HTTP_ANSWER, "%s answered more than %zu bytes", ERR_QUOTE(slice_str(url)),
@@ -393,7 +426,8 @@ bool http_client_call(struct http_client *c, const struct http_call *call, struc
     }
     curl_slist_free_all(fields);
     long status = 0;
-    curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (!run.other_channel)
+        curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
     reply->status = (int)status;
     curl_off_t again = 0;
     if (curl_easy_getinfo(c->curl, CURLINFO_RETRY_AFTER, &again) == CURLE_OK && again > 0)

@@ -31,7 +31,11 @@ struct http_call {
     bool (*on_data)(struct slice part, void *arg);
     void *arg;
     int64_t stall_ms; /* with on_data: no byte for so long is unavailable; 0: forever */
-    bool any_status;  /* statuses of 400 and more are no error: the caller reads them */
+    /* Channel binding (tls.h): `binding` gets that of the connection that answered, "" without TLS.  With `only_on` the request
+     * goes out over the connection of that binding or not at all: ERR_CHANNEL_BINDING, and the status is 0. */
+    char *binding; /* TLS_BINDING_TEXT bytes */
+    const char *only_on;
+    bool any_status; /* statuses of 400 and more are no error: the caller reads them */
 };
 
 struct http_reply {

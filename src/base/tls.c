@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/codec.h"
+
 struct tls_server {
     pthread_mutex_t lock; /* guards which context is the current one */
     SSL_CTX *ctx;
@@ -190,6 +192,17 @@ bool tls_unique(SSL *ssl, uint8_t out[TLS_BINDING_MAX], size_t *n, struct err *e
     bool mine = server_first == (SSL_is_server(ssl) == 1);
     *n = mine ? SSL_get_finished(ssl, out, TLS_BINDING_MAX) : SSL_get_peer_finished(ssl, out, TLS_BINDING_MAX);
     return *n > 0 || err_set(e, ERR_TLS, "the handshake is not finished");
+}
+
+bool tls_binding(SSL *ssl, char out[TLS_BINDING_TEXT], struct err *e)
+{
+    uint8_t bytes[TLS_BINDING_MAX];
+    size_t n = 32;
+    out[0] = 0;
+    if (!(SSL_version(ssl) == TLS1_2_VERSION ? tls_unique(ssl, bytes, &n, e) : tls_exporter(ssl, bytes, e)))
+        return false;
+    return codec_encode(CODEC_BASE64, slice_of(bytes, n), out, TLS_BINDING_TEXT) ||
+           err_set(e, ERR_INTERNAL, "a channel binding of %zu bytes", n);
 }
 
 /* Looks for the root of the known fingerprint among what the server sent and trusts that one only. */

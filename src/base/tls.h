@@ -35,6 +35,9 @@ MUST_USE bool tls_peer_cert(SSL *ssl, uint8_t **der, size_t *n, struct err *e);
 MUST_USE bool tls_exporter(SSL *ssl, uint8_t out[32], struct err *e);
 /* RFC 5929 section 3, TLS 1.2 only: the first Finished of the handshake.  Errors: tls (TLS 1.3 has none). */
 MUST_USE bool tls_unique(SSL *ssl, uint8_t out[TLS_BINDING_MAX], size_t *n, struct err *e);
+/* The one that fits the connection's version, in base64, as a CSR's challengePassword has it (RFC 7030 section 3.5). */
+#define TLS_BINDING_TEXT (TLS_BINDING_MAX * 4 / 3 + 4)
+MUST_USE bool tls_binding(SSL *ssl, char out[TLS_BINDING_TEXT], struct err *e);
 
 /* What a client trusts and how it shows itself.  Everything is borrowed. */
 struct tls_client {

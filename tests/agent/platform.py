@@ -39,8 +39,8 @@ def agent(*args, stdin="", want=0):
     return run("kith-agent", *args, stdin=stdin, want=want)
 
 
-def token(serial):
-    return json.loads(kith("--json", "device", "add", "--model", "meter", "--serial", serial, "--token"))["token"]
+def token(serial, model="meter"):
+    return json.loads(kith("--json", "device", "add", "--model", model, "--serial", serial, "--token"))["token"]
 
 
 def status(state):
@@ -60,6 +60,19 @@ def enrols_and_renews(state):
     assert len(certificates(first["device"])) == 2
     agent("run", "--dir", state, "--once")
     assert status(state)["certificate"] == second["certificate"]
+
+
+def binds_its_requests_where_the_model_wants_it(state):
+    kith("model", "add", "bound", "channel_binding=yes")
+    agent("enroll", "--dir", state, stdin=token("bound-1", "bound"))
+    first = status(state)
+    agent("run", "--dir", state, "--once", "--renew")
+    assert first["certificate"]["serial"] != status(state)["certificate"]["serial"]
+    # one that enrolled before the model wanted it renews with it
+    agent("enroll", "--dir", state + "b", stdin=token("bound-2"))
+    kith("model", "set", "meter", "channel_binding=yes")
+    agent("run", "--dir", state + "b", "--once", "--renew")
+    kith("model", "set", "meter", "channel_binding=no")
 
 
 def is_refused_with_a_used_token(state):

@@ -70,6 +70,9 @@ class Platform:
         self.pending = self.unavailable = 0  # how many enrolments get 202, or 503
         self.other_key = self.other_ca = self.tombstone = self.hello_denied = False
         self.hint = None
+        self.binding = None  # "asked": csrattrs says so; "unsaid": only the refusal does
+        self.closes = 0  # how many answers of csrattrs are the last on their connection
+        self.posts = 0
         self.asked, self.hellos, self.by = [], 0, []
         self.claims = {DEVICE: CLAIM}
         self.issued = {}
@@ -119,6 +122,12 @@ class Est(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/.well-known/est/cacerts":
             return self.certs([PLATFORM.issuing, PLATFORM.root])
+        if self.path == "/.well-known/est/csrattrs":
+            if PLATFORM.closes:
+                PLATFORM.closes -= 1
+                self.close_connection = True
+            if PLATFORM.binding == "asked":  # among others: an attribute with values, and a bare name
+                return self.answer(200, "application/csrattrs", b"MDIGCSqGSIb3DQEJBzASBgcqhkjOPQIBMQcGBSuBBAAiBgcrBgEBAQEWBggqhkjOPQQDAw==")
         self.answer(404)
 
     def peer(self):
@@ -147,6 +156,13 @@ class Est(http.server.BaseHTTPRequestHandler):
         assert b"\n" not in body and self.headers["Content-Type"] == "application/pkcs10"
         csr = x509.load_der_x509_csr(base64.b64decode(body, validate=True))
         assert csr.is_signature_valid
+        PLATFORM.posts += 1
+        said = [a.value for a in csr.attributes if a.oid == x509.oid.AttributeOID.CHALLENGE_PASSWORD]
+        if PLATFORM.binding:
+            if said != [base64.b64encode(self.connection.get_channel_binding("tls-unique"))]:
+                return self.problem(401, "channel-binding", "not of this connection")
+        else:
+            assert said == [], said
         PLATFORM.by.append(self.path.rsplit("/", 1)[1])
         if PLATFORM.unavailable:
             PLATFORM.unavailable -= 1
@@ -164,7 +180,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         pass
 
 
-def serve(work, backdate=86400, seconds=None):
+def serve(work, backdate=86400, seconds=None, version=None):
     key = ec.generate_private_key(ec.SECP256R1())
     b = builder(name("localhost"), key.public_key(), PLATFORM.issuing.subject, backdate=backdate, seconds=seconds)
     b = b.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
@@ -176,6 +192,8 @@ def serve(work, backdate=86400, seconds=None):
             f.write(c.public_bytes(PEM))
     ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ctx.load_cert_chain(chain)
+    if version:
+        ctx.maximum_version = version
     roots = os.path.join(work, "roots.pem")
     with open(roots, "wb") as f:
         f.write(PLATFORM.root.public_bytes(PEM))
@@ -434,6 +452,29 @@ def a_clock_far_off_is_told(url, state):
         server.shutdown()
         assert "error[tls-trust]" in p.stderr and "why: by this machine's clock" in p.stderr and "try: " in p.stderr, p
     agent("enroll", "--dir", state, stdin=token(url))
+
+
+def binds_its_request_to_the_connection(url, state):
+    """tls-unique on TLS 1.2, as python3's ssl sees it; tls-exporter is held against the real platform (platform.py)."""
+    server, old = serve(mkstate(state + "-server"), version=ssl.TLSVersion.TLSv1_2)
+    for i, (wish, closes) in enumerate((("asked", 0), ("unsaid", 0), ("asked", 2))):
+        PLATFORM.reset()
+        PLATFORM.binding, PLATFORM.closes = wish, closes
+        d = state + str(i)
+        agent("enroll", "--dir", d, "--wait", "0", stdin=token(old))
+        assert PLATFORM.posts == (2 if wish == "unsaid" else 1), PLATFORM.posts
+        PLATFORM.closes = closes
+        agent("run", "--dir", d, "--once", "--renew")
+        assert PLATFORM.by == ["simpleenroll", "simplereenroll"]
+        pair(d)
+    # A connection that is never kept: nothing of the request is sent over another.
+    PLATFORM.reset()
+    PLATFORM.binding, PLATFORM.closes = "asked", 100
+    p = agent("enroll", "--dir", state, "--wait", "0", stdin=token(old), want=4)
+    assert "error[channel-binding]" in p.stderr and "try: " in p.stderr and PLATFORM.posts == 0, p.stderr
+    PLATFORM.closes = 0
+    agent("enroll", "--dir", state, stdin="")  # the claim is still there
+    server.shutdown()
 
 
 def mkstate(path):

@@ -96,18 +96,20 @@ static bool works(const struct credential *c)
     return c && c->key && c->evp && c->chain_n && slice_eq(c->cert.spki, key_get0_spki(c->key));
 }
 
-static bool ca_enroll(void *ctx, struct slice der, const char *device, const char *claim, const struct credential *by,
-                      struct platform_answer *out, struct err *e)
+static bool ca_enroll(void *ctx, const struct platform_request *want, struct platform_answer *out, struct err *e)
 {
     struct ca *ca = ctx;
     struct csr csr;
-    uint8_t cert[4096];
+    uint8_t cert[4096], der[CSR_MAX];
+    struct writer w = WRITER_ARRAY(der);
+    const struct credential *by = want->by;
     ca->book->asked++;
     if (ca->book->tombstone)
         return err_set(e, ERR_TOMBSTONE, "retired");
-    if (!csr_read(der, &csr, e) || !csr_verify(&crypto_openssl, &csr, e))
+    if (!want->make_csr(want->arg, (struct slice){0}, &w, e) || !csr_read(writer_slice(&w), &csr, e) ||
+        !csr_verify(&crypto_openssl, &csr, e))
         return false;
-    if (by ? !works(by) : !claim_ok(ca->book, csr.spki, device, claim, e)) {
+    if (by ? !works(by) : !claim_ok(ca->book, csr.spki, want->device, want->claim, e)) {
         ca->book->bad += by != NULL;
         return by ? err_set(e, ERR_DENIED, "not a credential") : false;
     }
