@@ -160,11 +160,6 @@ const char *http_path(const struct http_request *req)
     return req->path;
 }
 
-const char *http_target(const struct http_request *req)
-{
-    return req->head.target;
-}
-
 const char *http_param(const struct http_request *req, const char *name)
 {
     size_t len = strlen(name);
@@ -234,11 +229,6 @@ bool http_peer_cred(const struct http_request *req, uid_t *uid, gid_t *gid, pid_
     *gid = req->gid;
     *pid = req->pid;
     return req->door == HTTP_DOOR_LOCAL;
-}
-
-const struct http_route *http_route_of(const struct http_request *req)
-{
-    return req->route;
 }
 
 unsigned http_worker(const struct http_request *req)

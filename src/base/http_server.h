@@ -90,8 +90,7 @@ AUTO_FREE_FN(struct http_server *, http_server_free);
 /* --- what a request says --- */
 enum http_door http_door(const struct http_request *req);
 const char *http_method(const struct http_request *req);
-const char *http_path(const struct http_request *req);   /* percent-decoded, without the query */
-const char *http_target(const struct http_request *req); /* as it came, with the query */
+const char *http_path(const struct http_request *req); /* percent-decoded, without the query */
 /* Of the route's {name}; NULL if the route has none such. */
 const char *http_param(const struct http_request *req, const char *name);
 /* First value of the query, decoded; NULL if absent.  Scans each time. */
@@ -105,7 +104,6 @@ bool http_basic(const struct http_request *req, const char **user, const char **
 struct slice http_peer_cert(const struct http_request *req); /* DER; empty without one */
 const char *http_peer(const struct http_request *req);       /* "192.0.2.1", "2001:db8::1", "local" */
 bool http_peer_cred(const struct http_request *req, uid_t *uid, gid_t *gid, pid_t *pid); /* LOCAL only */
-const struct http_route *http_route_of(const struct http_request *req);
 unsigned http_worker(const struct http_request *req);
 /* The TLS object, for channel binding: in the handler or admit hook only, on its thread, before they return; else NULL. */
 SSL *http_tls(const struct http_request *req);

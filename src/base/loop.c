@@ -267,12 +267,6 @@ void loop_timer_set(struct loop_timer *t, int64_t after_ms, int64_t every_ms)
     event_add(t->ev, &tv);
 }
 
-void loop_timer_stop(struct loop_timer *t)
-{
-    t->every_ms = 0;
-    event_del(t->ev);
-}
-
 void loop_timer_free(struct loop_timer *t)
 {
     if (!t)

@@ -37,7 +37,6 @@ MUST_USE bool loop_call(struct loop *l, unsigned worker, loop_fn *fn, void *arg)
 MUST_USE bool loop_timer_new(struct loop *l, unsigned worker, loop_fn *fn, void *arg, struct loop_timer **out,
                              struct err *e);
 void loop_timer_set(struct loop_timer *t, int64_t after_ms, int64_t every_ms);
-void loop_timer_stop(struct loop_timer *t);
 void loop_timer_free(struct loop_timer *t);
 
 /* Listening sockets: non-blocking, close-on-exec, TCP_NODELAY (inherited by what they accept) and SO_REUSEPORT so that

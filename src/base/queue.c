@@ -115,16 +115,3 @@ bool queue_is_closed(struct queue *q)
     pthread_mutex_unlock(&q->lock);
     return closed;
 }
-
-int queue_fd(const struct queue *q)
-{
-    return q->fd;
-}
-
-size_t queue_len(struct queue *q)
-{
-    pthread_mutex_lock(&q->lock);
-    size_t n = q->n;
-    pthread_mutex_unlock(&q->lock);
-    return n;
-}

@@ -1,5 +1,4 @@
-/* A bounded queue of pointers: many threads put, one takes.  Its file descriptor is readable while something is in it, so
- * an event loop can wait for it.  The queue does not own what it holds. */
+/* A bounded queue of pointers: many threads put, one takes.  The queue does not own what it holds. */
 #ifndef KITH_BASE_QUEUE_H
 #define KITH_BASE_QUEUE_H
 
@@ -19,7 +18,5 @@ size_t queue_take(struct queue *q, void **items, size_t n);
 size_t queue_wait(struct queue *q, void **items, size_t n, int timeout_ms);
 void queue_close(struct queue *q); /* puts fail from now on; what is in it can be taken */
 bool queue_is_closed(struct queue *q);
-int queue_fd(const struct queue *q);
-size_t queue_len(struct queue *q);
 
 #endif

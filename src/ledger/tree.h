@@ -56,6 +56,5 @@ void tile_path_write(struct writer *w, const struct tile_path *p);
 
 /* Appends the bytes of a tile or bundle.  Errors: tile (not there (yet)), limit (w too small), the database's. */
 MUST_USE bool tree_tile(struct tree *t, struct db *db, const struct tile_path *p, struct writer *w, struct err *e);
-#define TILE_ENTRIES_MAX (TILE_WIDTH * (2 + 65535))
 
 #endif

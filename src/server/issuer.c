@@ -35,23 +35,9 @@ bool issuer_new(struct app *app, struct issuer **out, struct err *e)
     return true;
 }
 
-void issuer_free(struct issuer *i)
-{
-    free(i);
-}
-
 struct reservations *issuer_get0_reservations(struct issuer *i)
 {
     return &i->reservations;
-}
-
-bool issuer_try_enter(struct issuer *i)
-{
-    pthread_mutex_lock(&i->lock);
-    bool ok = !i->held;
-    i->under_way += ok;
-    pthread_mutex_unlock(&i->lock);
-    return ok;
 }
 
 void issuer_enter(struct issuer *i)

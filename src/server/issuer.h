@@ -67,7 +67,6 @@ struct issuance {
 };
 
 MUST_USE bool issuer_new(struct app *app, struct issuer **out, struct err *e);
-void issuer_free(struct issuer *i);
 void issuer_submit(struct issuer *i, struct issuance *is);
 /* The same, waited for; sets is->done and is->arg.  Not from a worker of the loop or the commit thread. */
 MUST_USE bool issuer_wait(struct issuer *i, struct issuance *is, struct err *e);
@@ -77,7 +76,6 @@ MUST_USE bool issuer_hold(struct issuer *i, int timeout_ms);
 void issuer_release(struct issuer *i);
 /* Others that have something signed count themselves in, so that the hold waits for them too (revocations, CRLs). */
 void issuer_enter(struct issuer *i); /* waits while held */
-bool issuer_try_enter(struct issuer *i);
 void issuer_leave(struct issuer *i);
 
 struct reservations *issuer_get0_reservations(struct issuer *i);

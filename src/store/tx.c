@@ -20,11 +20,6 @@ int64_t tx_now_ms(const struct tx *tx)
     return tx->now_ms;
 }
 
-uint64_t tx_log_size(const struct tx *tx)
-{
-    return tx->size;
-}
-
 void tx_clear(struct tx *tx)
 {
     free(tx->buf);
