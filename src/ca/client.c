@@ -234,13 +234,19 @@ bool client_new(const char *socket_path, const struct env *env, void (*on_connec
     return true;
 }
 
+void client_close(struct client *c)
+{
+    if (!c || atomic_exchange(&c->stop, true))
+        return;
+    wake_fd(c->wake);
+    pthread_join(c->thread, NULL);
+}
+
 void client_free(struct client *c)
 {
     if (!c)
         return;
-    c->stop = true;
-    wake_fd(c->wake);
-    pthread_join(c->thread, NULL);
+    client_close(c);
     close(c->wake);
     buf_clear(&c->out);
     free(c->waiting);

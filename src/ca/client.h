@@ -15,7 +15,8 @@ typedef void client_answer(void *arg, struct reader *fields, size_t n, const str
 /* Starts the thread; the signer need not be there yet.  on_connect (may be NULL) runs in the thread after each connecting. */
 MUST_USE bool client_new(const char *socket_path, const struct env *env, void (*on_connect)(void *arg), void *arg,
                          struct client **out, struct err *e);
-void client_free(struct client *c); /* fails what waits */
+void client_close(struct client *c); /* ends the thread and fails what waits; what is sent later fails.  NULL is fine */
+void client_free(struct client *c);  /* closes it, too */
 
 /* Sends [id, type, fields...]; `fields` is the encoding of n items.  `answer` is called exactly once if this returns true. */
 MUST_USE bool client_send(struct client *c, enum request_type type, struct slice fields, size_t n,

@@ -311,10 +311,14 @@ static void shut_down(struct app *app)
     api_stop();
     crls_stop();
     refusals_flush(app, true);
-    if (app->http) {
+    if (app->http)
         usleep(100000); /* what is under way gets its answer */
-        http_server_free(app->http);
-    }
+    /* What still waits for a signer or the database is refused now, while those who asked are there to be told. */
+    client_close(app->issuing);
+    client_close(app->urgent);
+    client_close(app->ledger);
+    commit_close(app->commit);
+    http_server_free(app->http);
     loop_free(app->loop);
     feed_hub_free(app->feed);
     client_free(app->issuing);

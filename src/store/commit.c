@@ -310,6 +310,13 @@ void commit_submit(struct commit *c, struct job *job)
 {
     job->next = NULL;
     pthread_mutex_lock(&c->lock);
+    if (c->stop) {
+        pthread_mutex_unlock(&c->lock);
+        struct err e;
+        err_set(&e, ERR_STORE_UNAVAILABLE, "the server is stopping");
+        job->done(job, &e);
+        return;
+    }
     bool idle = !c->head;
     *c->tail = job;
     c->tail = &job->next;
@@ -450,14 +457,23 @@ bool commit_start(const struct commit_config *cfg, struct commit **out, struct e
     return false;
 }
 
-void commit_stop(struct commit *c)
+void commit_close(struct commit *c)
 {
     if (!c)
         return;
     pthread_mutex_lock(&c->lock);
+    bool first = !c->stop;
     c->stop = true;
     pthread_cond_signal(&c->wake);
     pthread_mutex_unlock(&c->lock);
-    pthread_join(c->thread, NULL);
+    if (first)
+        pthread_join(c->thread, NULL);
+}
+
+void commit_stop(struct commit *c)
+{
+    if (!c)
+        return;
+    commit_close(c);
     commit_free(c);
 }

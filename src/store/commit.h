@@ -69,8 +69,6 @@ MUST_USE bool tx_record(struct tx *tx, const struct event *ev, const struct chan
 MUST_USE bool tx_scratch(struct tx *tx, const struct change *change, struct err *e);
 /* Erases what an entry says (salt and payload); its leaf, and every proof over it, stays.  Whoever calls this records that. */
 MUST_USE bool tx_entry_erase(struct tx *tx, uint64_t seq, struct err *e);
-/* Entries in this node's log, those of this transaction included. */
-uint64_t tx_log_size(const struct tx *tx);
 /* For src/ledger: a full tile (C2SP tlog-tiles, 256 hashes), from within `appended` or a job. */
 MUST_USE bool tx_tile_put(struct tx *tx, unsigned level, uint64_t idx, struct slice data, struct err *e);
 
@@ -108,6 +106,8 @@ MUST_USE bool commit_start(const struct commit_config *cfg, struct commit **out,
 void commit_submit(struct commit *c, struct job *job); /* from any thread; the job belongs to the thread until done */
 /* Runs a job and waits for it; its `done` is not called.  Not from a job or the commit thread. */
 MUST_USE bool commit_run(struct commit *c, struct job *job, struct err *e);
-void commit_stop(struct commit *c); /* finishes what is queued, joins, frees; NULL is fine */
+/* Finishes what is queued and ends the thread.  Who submits later is refused at once, in its own thread.  NULL is fine. */
+void commit_close(struct commit *c);
+void commit_stop(struct commit *c); /* closes and frees; nobody may submit any more.  NULL is fine */
 
 #endif

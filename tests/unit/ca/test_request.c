@@ -160,7 +160,18 @@ static void fails_what_waits_when_the_signer_goes_and_connects_again(void **stat
     }
     static const uint8_t some[16];
     assert_err(client_send(w.c, REQUEST_STATUS, slice_of(some, REQUEST_FRAME_MAX), 1, NULL, NULL, &e), e, ERR_LIMIT);
+    /* Its end fails what waits, and what comes later. */
+    int fd = accept_one(listener);
+    for (int i = 0; i < 500 && !client_is_connected(w.c); i++)
+        usleep(10000);
+    pthread_create(&w.thread, NULL, call, &w);
+    assert_ok(frame_read(fd, &env, 5000, &frame, &closed, &e), e);
+    client_close(w.c);
+    pthread_join(w.thread, NULL);
+    assert_int_equal(w.e.code, ERR_SIGNER_GONE);
+    assert_err(client_send(w.c, REQUEST_STATUS, (struct slice){0}, 0, NULL, NULL, &e), e, ERR_SIGNER_GONE);
     client_free(w.c);
+    close(fd);
     close(listener);
     unlink(path);
     rmdir(dir);

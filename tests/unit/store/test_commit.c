@@ -458,6 +458,57 @@ static void a_reader_in_a_snapshot_sees_one_state(void **state)
     commit_stop(c);
 }
 
+struct late {
+    struct job job;
+    struct commit *c;
+    int runs, told;
+    enum err_code code;
+    struct late *then; /* submitted when it is done */
+};
+
+static bool late_run(struct tx *tx, struct job *job, struct err *e)
+{
+    struct late *l = (struct late *)job;
+    l->runs++;
+    return record_setting(tx, "late", "on", e);
+}
+
+static void late_done(struct job *job, const struct err *e)
+{
+    struct late *l = (struct late *)job;
+    l->told++;
+    l->code = e ? e->code : ERR_NONE;
+    if (l->then)
+        commit_submit(l->c, &l->then->job);
+}
+
+static bool wait_for_close(struct tx *tx, struct job *job, struct err *e)
+{
+    usleep(50000);
+    return late_run(tx, job, e);
+}
+
+static void after_the_end_what_is_queued_is_done_and_the_rest_told(void **state)
+{
+    struct env_test *t = *state;
+    struct commit *c = test_start(t);
+    struct late v[3];
+    for (size_t i = 0; i < 3; i++)
+        v[i] = (struct late){.job = {.run = i ? late_run : wait_for_close, .done = late_done}, .c = c};
+    v[0].then = &v[1]; /* submitted by the thread itself, when it is asked to end */
+    commit_submit(c, &v[0].job);
+    commit_close(c);
+    commit_submit(c, &v[2].job);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(v[i].told, 1);
+        assert_int_equal(v[i].runs, i == 0);
+        assert_int_equal(v[i].code, i == 0 ? ERR_NONE : ERR_STORE_UNAVAILABLE);
+    }
+    commit_close(c);
+    commit_stop(c);
+    assert_int_equal(test_count(t->where, "entry"), 1);
+}
+
 int main(void)
 {
 #ifdef STORE_TEST_PG
@@ -478,6 +529,7 @@ int main(void)
         T(an_erased_entry_keeps_its_leaf),
         T(a_log_keeps_its_name_and_has_one_writer),
         T(a_reader_in_a_snapshot_sees_one_state),
+        T(after_the_end_what_is_queued_is_done_and_the_rest_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
