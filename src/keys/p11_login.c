@@ -106,13 +106,15 @@ void p11_forget_sessions(struct p11 *p)
     unsigned n = p->idle_n;
     memcpy(old, p->idle, n * sizeof *old);
     p->idle_n = 0;
-    p->open_n -= n;
     p->gen++;
-    pthread_cond_broadcast(&p->freed);
     pthread_mutex_unlock(&p->lock);
     for (unsigned i = 0; i < n; i++)
         if (old[i] != p->anchor)
             (void)p->f->C_CloseSession(old[i]);
+    pthread_mutex_lock(&p->lock);
+    p->open_n -= n;
+    pthread_cond_broadcast(&p->freed);
+    pthread_mutex_unlock(&p->lock);
 }
 
 CK_RV p11_attach(struct p11 *p, const char **at)

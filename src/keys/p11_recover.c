@@ -53,7 +53,7 @@ CK_RV p11_recover(struct p11 *p, uint64_t gen, CK_RV why, const char **at)
         /* New sessions are enough for a fault now and then.  If they were not, the module's picture of the token is stale
          * (SoftHSM2: every session lives, C_GetTokenInfo fails for ever). */
         bool light =
-            !down && (class == P11_SESSION || class == P11_DEVICE || class == P11_OBJECT) && p11_anchor_lives(p);
+            (class == P11_SESSION || (class == P11_DEVICE && !down) || class == P11_OBJECT) && p11_anchor_lives(p);
         if (light && p->solo) /* its one session may be what is broken */
             light = class != P11_SESSION;
         if (light && !p->solo && class != P11_OBJECT)

@@ -107,6 +107,7 @@ static CK_RV session_take(struct p11 *p, CK_SESSION_HANDLE *out, uint64_t *gen)
     }
 }
 
+/* A session that is not kept is closed before its turn is free: else the next one would find the token full. */
 static void session_give(struct p11 *p, CK_SESSION_HANDLE s, uint64_t gen, bool keep)
 {
     pthread_mutex_lock(&p->lock);
@@ -114,14 +115,18 @@ static void session_give(struct p11 *p, CK_SESSION_HANDLE s, uint64_t gen, bool 
     keep = keep && gen == p->gen && p->idle_n < SESSIONS_LIMIT;
     if (keep)
         p->idle[p->idle_n++] = s;
-    else
-        p->open_n--;
-    if (!keep && is_anchor)
+    else if (is_anchor)
         p->anchor_ok = false;
+    if (keep)
+        pthread_cond_signal(&p->freed);
+    pthread_mutex_unlock(&p->lock);
+    if (keep)
+        return;
+    (void)p->f->C_CloseSession(s);
+    pthread_mutex_lock(&p->lock);
+    p->open_n--;
     pthread_cond_signal(&p->freed);
     pthread_mutex_unlock(&p->lock);
-    if (!keep)
-        (void)p->f->C_CloseSession(s);
 }
 
 static CK_RV try_once(struct p11 *p, p11_op op, void *ctx, struct p11_call *c)
