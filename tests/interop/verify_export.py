@@ -17,6 +17,14 @@ class Bad(Exception):
     pass
 
 
+def unbase64(text):
+    """RFC 4648 section 3.5: the bits that padding leaves over are zero, so a value has one text."""
+    data = base64.b64decode(text, validate=True)
+    if base64.b64encode(data) != (text if isinstance(text, bytes) else text.encode()):
+        raise Bad("base64 in another form than its one")
+    return data
+
+
 def sha(*parts):
     return hashlib.sha256(b"".join(parts)).digest()
 
@@ -40,7 +48,7 @@ def root_of(hashes):
 
 def read_vkey(text):
     name, key_id, key = text.split("+", 2)
-    key = base64.b64decode(key, validate=True)
+    key = unbase64(key)
     if len(key) != 33 or key[0] not in (1, 4):
         raise Bad(f"key {name}: not Ed25519")
     if sha(name.encode(), b"\n", key)[:4].hex() != key_id:
@@ -56,7 +64,7 @@ def check_note(note, keys):
     signed = set()
     for line in sigs.decode().splitlines():
         dash, name, blob = line.split(" ")
-        blob = base64.b64decode(blob, validate=True)
+        blob = unbase64(blob)
         if dash != "\u2014":
             raise Bad("note: signature line")
         for key in keys:
@@ -72,7 +80,7 @@ def check_note(note, keys):
         if key[1] not in signed:
             raise Bad(f"note: not signed by {key[0]}")
     origin, size, root = text.decode().split("\n")[:3]
-    return origin, int(size), base64.b64decode(root, validate=True)
+    return origin, int(size), unbase64(root)
 
 
 def decode(data):
