@@ -82,16 +82,19 @@ static void show_who(struct http_request *req, void *arg)
 
 static void *answer_late(void *arg)
 {
-    struct timespec t = {.tv_nsec = 20 * 1000000};
+    struct timespec t = {.tv_nsec = 100 * 1000000};
     nanosleep(&t, NULL);
     http_answer_text(arg, 200, "late\n");
     return NULL;
 }
 
+_Atomic unsigned fixture_late;
+
 static void answer_from_thread(struct http_request *req, void *arg)
 {
     (void)arg;
     pthread_t t;
+    fixture_late++;
     assert_int_equal(pthread_create(&t, NULL, answer_late, req), 0);
     pthread_detach(t);
 }

@@ -43,4 +43,7 @@ SSL_CTX *raw_tls_ctx(const struct fixture *f, bool with_cert, int version);
 void raw_tls_end(SSL *ssl);
 int64_t raw_now_ms(void);
 
+/* How often GET /late, which answers after 100 ms, has begun. */
+extern _Atomic unsigned fixture_late;
+
 #endif

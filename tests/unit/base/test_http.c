@@ -471,7 +471,7 @@ static void put_slow_requests(struct buf *out)
 /* All heads are equally long. */
 static bool has_all_answers(const struct buf *in)
 {
-    const char *head_end = memmem(in->p, in->n, "\r\n\r\n", 4);
+    const char *head_end = in->n > 0 ? memmem(in->p, in->n, "\r\n\r\n", 4) : NULL;
     return head_end && in->n >= SLOW_REQUESTS * ((size_t)(head_end + 4 - (const char *)in->p) + SLOW_BODY);
 }
 
