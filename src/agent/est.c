@@ -11,6 +11,7 @@
 #include "core/der.h"
 #include "core/oid.h"
 #include "keys/crypto.h"
+#include "model/token.h"
 #include "x509/certs_only.h"
 #include "x509/csr.h"
 
@@ -50,6 +51,9 @@ static bool call_on(const struct est *est, struct http_client *c, struct http_ca
 {
     char url[URL_MAX];
     *reply = (struct http_reply){0};
+    /* Nothing that came without TLS is believed: an answer may tell us to destroy the keys. */
+    if (!token_check_url(slice_str(est->url), e))
+        return err_ctx(e, "url in " CONF_FILE);
     int n = snprintf(url, sizeof url, "%s%s", est->url, path);
     if (n < 0 || (size_t)n >= sizeof url)
         return err_set(e, ERR_USAGE, "the platform's URL is too long");
@@ -233,11 +237,7 @@ static bool read_hello(struct slice text, struct platform_hello *out, struct err
     if (!json_read(text, ANSWER_MAX, &j, e))
         return false;
     bool ok = true;
-    if (json_has(j, "wipe"))
-        ok = json_get_bool(j, "wipe", &out->wipe, e);
-    if (ok && json_has(j, "renew_after"))
-        ok = json_get_text(j, "renew_after", RFC3339_MAX, &when, e) && rfc3339_parse(when, &out->renew_after, e);
-    if (ok && json_has(j, "server_time"))
+    if (json_has(j, "server_time"))
         ok = json_get_text(j, "server_time", RFC3339_MAX, &when, e) && rfc3339_parse(when, &out->server_time, e);
     json_free(j);
     return ok;

@@ -11,8 +11,6 @@ struct platform_answer {
 };
 
 struct platform_hello {
-    bool wipe;
-    int64_t renew_after; /* Unix time; 0: no hint */
     int64_t server_time; /* 0: not said */
 };
 

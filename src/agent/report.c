@@ -43,7 +43,6 @@ void report_read(const struct state *s, struct report *out)
         json_read(buf_slice(&text), REPORT_MAX, &j, NULL)) {
         out->ok_at = time_of(j, "ok_at");
         out->failed_at = time_of(j, "failed_at");
-        out->renew_after = time_of(j, "renew_after");
         read_error(j, &out->error);
     }
     buf_clear(&text);
@@ -66,7 +65,6 @@ void report_write(const struct state *s, const struct env *env, const struct rep
     json_out_int(&o, "v", 1);
     put_time(&o, "ok_at", r->ok_at);
     put_time(&o, "failed_at", r->failed_at);
-    put_time(&o, "renew_after", r->renew_after);
     if (r->error.code) {
         json_out_map(&o, "error");
         json_out_text(&o, "code", err_slug(r->error.code));

@@ -8,7 +8,6 @@
 
 struct report {
     int64_t ok_at, failed_at; /* 0: never */
-    int64_t renew_after;      /* the platform's hint; 0: none */
     struct err error;         /* of the last attempt, if failed_at > ok_at */
 };
 

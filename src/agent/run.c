@@ -50,10 +50,6 @@ static bool look(const struct run *r, int64_t *renew_at, int64_t *ends_at)
     if (c.chain_n) {
         *ends_at = c.cert.not_after;
         *renew_at = credential_renew_at(&c, r->s->conf.at_percent);
-        /* A hint that would leave no time for trouble is none, and one from before this certificate is done with. */
-        int64_t latest = *ends_at - (*ends_at - c.received_at) / 10;
-        if (r->report.renew_after > c.received_at && r->report.renew_after < latest)
-            *renew_at = r->report.renew_after;
     }
     credential_clear(&c);
     return true;
@@ -88,7 +84,6 @@ static void do_obtain(struct run *r)
         retry_done(&r->hook);
         r->force = false;
         r->refused = 0;
-        r->report.renew_after = r->s->agent.hello.renew_after;
         note(r, NULL, NULL);
         LOG(&r->p->env, NOTICE, "agent", "a new certificate is in use", log_str("device", r->s->conf.device));
         return;
@@ -120,7 +115,6 @@ static void do_hello(struct run *r)
     retry_later(&r->hello, &r->p->env, r->s->conf.hello_s, 0);
     r->hello.failures = 0;
     look_at_clock(r);
-    r->report.renew_after = r->s->agent.hello.renew_after;
     note(r, NULL, NULL);
 }
 
@@ -145,8 +139,6 @@ static void do_what_is_due(struct run *r)
         do_hook(r);
     if (!agent_is_retired(&r->s->agent))
         do_hello(r);
-    if (!agent_is_retired(&r->s->agent))
-        do_obtain(r); /* a hint may have made it due */
 }
 
 static bool retired(struct run *r, struct err *e)

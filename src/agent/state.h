@@ -11,7 +11,7 @@
  *   current -> credentials/N   the working credential: clients use STATE/current/cert.pem and STATE/current/key.pem
  *   next -> credentials/M      one that has not proven itself yet
  *   hooked               the N for which the hook has run
- *   status.json          last error, last success, the platform's hint: for people; may be lost
+ *   status.json          last error, last success: for people; may be lost
  *   retired              the device is gone for good; whatever else is here is to be wiped
  *   lock                 held by the process that may change all this
  *

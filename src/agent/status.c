@@ -71,8 +71,7 @@ static bool collect(struct view *v, const char *dir, int64_t now, struct err *e)
     report_read(&v->s.state, &v->report);
     v->state = state_name(v, &a, now);
     if (v->current.chain_n)
-        v->renew_at =
-            v->report.renew_after ? v->report.renew_after : credential_renew_at(&v->current, v->s.conf.at_percent);
+        v->renew_at = credential_renew_at(&v->current, v->s.conf.at_percent);
     return true;
 }
 

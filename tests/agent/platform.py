@@ -130,6 +130,13 @@ def keeps_keys_on_a_token(state):
         assert not os.path.exists(state + kind + "/current/key.pem")
         assert status(state + kind)["certificate"]["key_type"] == kind
         assert "object=%s-3\n" % kind in open(state + kind + "/current/key.ref").read()
+    # one that is retired takes its objects from the token, and no others
+    objects = lambda: sum(f.endswith(".object") and f != "token.object" for _, _, files in os.walk(WORK + "/tokens") for f in files)
+    before = objects()
+    kith("device", "retire", "hsm-p256", "--why", "test")
+    agent("run", "--dir", state + "p256", "--once", want=6)
+    assert status(state + "p256")["state"] == "retired" and (before, objects()) == (6, 4), (before, objects())
+    agent("run", "--dir", state + "p384", "--once", "--renew")
 
 
 def is_wiped_when_retired(state):

@@ -69,7 +69,6 @@ class Platform:
     def reset(self):
         self.pending = self.unavailable = 0  # how many enrolments get 202, or 503
         self.other_key = self.other_ca = self.tombstone = self.hello_denied = False
-        self.hint = None
         self.binding = None  # "asked": csrattrs says so; "unsaid": only the refusal does
         self.closes = 0  # how many answers of csrattrs are the last on their connection
         self.posts = 0
@@ -144,8 +143,6 @@ class Est(http.server.BaseHTTPRequestHandler):
             if not peer or PLATFORM.hello_denied:
                 return self.problem(401, "denied", "not known")
             told = {"v": 1, "server_time": now().strftime("%Y-%m-%dT%H:%M:%SZ")}
-            if PLATFORM.hint:
-                told["renew_after"] = PLATFORM.hint
             return self.answer(200, "application/json", json.dumps(told).encode())
         if self.path.endswith("/simpleenroll"):
             want = "Basic " + base64.b64encode(("%s:%s" % (DEVICE, PLATFORM.claims.get(DEVICE))).encode()).decode()
@@ -180,15 +177,17 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         pass
 
 
-def serve(work, backdate=86400, seconds=None, version=None):
+def serve(work, backdate=86400, seconds=None, version=None, usage=None, by=PLATFORM):
     key = ec.generate_private_key(ec.SECP256R1())
-    b = builder(name("localhost"), key.public_key(), PLATFORM.issuing.subject, backdate=backdate, seconds=seconds)
+    b = builder(name("localhost"), key.public_key(), by.issuing.subject, backdate=backdate, seconds=seconds)
     b = b.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
-    cert = b.sign(PLATFORM.issuing_key, hashes.SHA256())
+    if usage:
+        b = b.add_extension(x509.ExtendedKeyUsage([usage]), False)
+    cert = b.sign(by.issuing_key, hashes.SHA256())
     chain = os.path.join(work, "server.pem")
     with open(chain, "wb") as f:
         f.write(key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-        for c in (cert, PLATFORM.issuing, PLATFORM.root):
+        for c in (cert, by.issuing, by.root):
             f.write(c.public_bytes(PEM))
     ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ctx.load_cert_chain(chain)
@@ -550,15 +549,6 @@ def renews_by_itself_and_stops_when_told(url, state):
     assert p.wait(10) == 0, p.stderr.read()
 
 
-def follows_the_platforms_hint(url, state):
-    agent("enroll", "--dir", state, stdin=token(url))
-    first = pair(state)
-    time.sleep(1.1)
-    PLATFORM.hint = now().strftime("%Y-%m-%dT%H:%M:%SZ")
-    agent("run", "--dir", state, "--once")
-    assert pair(state) != first
-
-
 def wipes_its_keys_when_the_device_is_retired(url, state):
     agent("enroll", "--dir", state, stdin=token(url))
     PLATFORM.tombstone = True
@@ -567,6 +557,32 @@ def wipes_its_keys_when_the_device_is_retired(url, state):
     assert os.listdir(state + "/credentials") == [] and not os.path.lexists(state + "/current")
     PLATFORM.tombstone = False
     assert "error[agent-retired]" in agent("enroll", "--dir", state, stdin=token(url), want=6).stderr
+
+
+def a_forged_answer_wipes_nothing(url, state):
+    """Whoever stands in the platform's place: with a CA of the same names, with a device's certificate, without TLS."""
+    agent("enroll", "--dir", state, stdin=token(url))
+    was = pair(state)
+    PLATFORM.tombstone = True
+    forged = [dict(by=Platform()), dict(usage=ExtendedKeyUsageOID.CLIENT_AUTH)]
+    for i, fault in enumerate(forged):
+        server, other = serve(mkstate("%s-forged%d" % (state, i)), **fault)
+        conf(state, "platform", "url = " + other)
+        for verb in (["run", "--once"], ["run", "--once", "--renew"]):
+            p = agent(*verb, "--dir", state, want=6)
+            assert "error[tls-trust]" in p.stderr and "wiped" not in p.stderr, p.stderr
+        assert pair(state) == was and not os.path.exists(state + "/retired")
+        server.shutdown()
+    plain = Server(("127.0.0.1", 0), Est)
+    threading.Thread(target=plain.serve_forever, daemon=True).start()
+    for scheme in ("http", "https"):
+        conf(state, "platform", "url = %s://localhost:%d" % (scheme, plain.server_address[1]))
+        p = subprocess.run([AGENT, "run", "--once", "--dir", state], capture_output=True, text=True, timeout=60)
+        assert p.returncode and "wiped" not in p.stderr and pair(state) == was, p.stderr
+    plain.shutdown()
+    conf(state, "platform", "url = " + url)
+    p = agent("run", "--once", "--dir", state, want=6)  # the same answer from the platform itself
+    assert "keys are wiped" in p.stderr and os.listdir(state + "/credentials") == [], p.stderr
 
 
 def main():

@@ -127,7 +127,7 @@ static void remembers_the_last_error(void **state)
     struct env env;
     struct env_script script = {0};
     struct state s;
-    struct report r = {.ok_at = 1000, .failed_at = 2000, .renew_after = 3000}, back;
+    struct report r = {.ok_at = 1000, .failed_at = 2000}, back;
     env_init_script(&env, &script, NULL);
     assert_ok(state_peek(dir, &s, &e), e);
     report_read(&s, &back);
@@ -137,7 +137,6 @@ static void remembers_the_last_error(void **state)
     report_write(&s, &env, &r);
     report_read(&s, &back);
     assert_int_equal(back.ok_at, 1000);
-    assert_int_equal(back.renew_after, 3000);
     assert_int_equal(back.error.code, ERR_UNAVAILABLE);
     assert_string_equal(back.error.what, r.error.what);
     assert_string_equal(back.error.hint, "wait");
