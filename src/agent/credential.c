@@ -1,6 +1,5 @@
 #include "agent/credential.h"
 
-#include <ctype.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 
@@ -92,13 +91,12 @@ bool credential_make_key(const struct state *s, const struct key_env *env, unsig
     return open_key(s, env, slot, true, type, out, e);
 }
 
-static void put_escaped(struct buf *b, const struct p11_uri_value *v)
+static void put_value(struct buf *b, const struct p11_uri_value *v)
 {
-    for (size_t i = 0; i < v->n; i++)
-        if (isalnum(v->bytes[i]) || (v->bytes[i] && strchr("-._~", v->bytes[i])))
-            buf_put_char(b, (char)v->bytes[i]);
-        else
-            buf_printf(b, "%%%02x", v->bytes[i]);
+    char text[3 * P11_URI_VALUE_MAX];
+    struct writer w = WRITER_ARRAY(text);
+    p11_uri_put(&w, slice_of(v->bytes, v->n));
+    buf_put(b, writer_slice(&w));
 }
 
 bool credential_ref(const struct state *s, const struct conf *conf, unsigned slot, struct buf *out, struct err *e)
@@ -124,16 +122,16 @@ bool credential_ref(const struct state *s, const struct conf *conf, unsigned slo
     buf_put_str(out, "pkcs11:");
     if (u.token.given) {
         buf_put_str(out, "token=");
-        put_escaped(out, &u.token);
+        put_value(out, &u.token);
         buf_put_char(out, ';');
     }
     if (u.serial.given) {
         buf_put_str(out, "serial=");
-        put_escaped(out, &u.serial);
+        put_value(out, &u.serial);
         buf_put_char(out, ';');
     }
     buf_put_str(out, "object=");
-    put_escaped(out, &u.object);
+    put_value(out, &u.object);
     buf_printf(out, "-%u", slot);
     return buf_done(out, &done, e);
 }

@@ -14,6 +14,7 @@
 #include "cli/pki.h"
 #include "keys/crypto.h"
 #include "keys/p11.h"
+#include "keys/p11_uri.h"
 #include "ledger/note.h"
 
 #define PART_FILE       SETTINGS_FILE ".part" /* what an init that is not done yet has set its mind on */
@@ -198,19 +199,15 @@ static bool mark(struct making *m, const char *ref, struct err *e)
 
 static const char *token_ref(struct making *m, const char *name)
 {
-    AUTO(buf_clear) struct buf b = {0};
-    buf_init(&b, 1024);
-    const char *parts[] = {m->plan->hsm_token, m->plan->hsm_label};
-    for (size_t i = 0; i < 2; i++) {
-        buf_put_str(&b, i ? ";object=" : "pkcs11:token=");
-        for (const char *c = parts[i]; *c; c++) /* RFC 7512 section 2.3: pk11-pchar */
-            if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~", *c))
-                buf_put_char(&b, *c);
-            else
-                buf_printf(&b, "%%%02X", (unsigned char)*c);
-    }
-    buf_printf(&b, "-%s", name);
-    return arena_str(m->a, buf_slice(&b));
+    char text[1024];
+    struct writer w = WRITER_ARRAY(text);
+    writer_put(&w, SLICE_LIT("pkcs11:token="));
+    p11_uri_put(&w, slice_str(m->plan->hsm_token));
+    writer_put(&w, SLICE_LIT(";object="));
+    p11_uri_put(&w, slice_str(m->plan->hsm_label));
+    writer_put(&w, SLICE_LIT("-"));
+    writer_put(&w, slice_str(name));
+    return arena_str(m->a, writer_slice(&w));
 }
 
 static bool choose_refs(struct making *m, struct err *e)

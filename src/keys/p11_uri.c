@@ -103,6 +103,19 @@ bool p11_uri_read(const char *uri, struct p11_uri *out, struct err *e)
     return true;
 }
 
+void p11_uri_put(struct writer *w, struct slice value)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < value.n; i++) {
+        uint8_t c = value.p[i];
+        const char escaped[] = {'%', digits[c >> 4], digits[c & 15]};
+        if (c && strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~", c))
+            writer_put(w, slice_of(&value.p[i], 1));
+        else
+            writer_put(w, slice_of(escaped, sizeof escaped));
+    }
+}
+
 const char *p11_uri_text(const struct p11_uri_value *v)
 {
     return v->given ? (const char *)v->bytes : NULL;
