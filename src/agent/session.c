@@ -1,6 +1,5 @@
 #include "agent/verbs.h"
 #include "keys/p11.h"
-#include "keys/p11_uri.h"
 
 bool session_read_conf(struct session *s, struct err *e)
 {
@@ -13,17 +12,8 @@ bool session_read_conf(struct session *s, struct err *e)
 
 static bool open_token(struct session *s, struct err *e)
 {
-    struct p11_uri uri;
     const struct conf *c = &s->conf;
-    if (strcmp(c->store, "file") == 0)
-        return true;
-    if (!p11_uri_read(c->store, &uri, e))
-        return false;
-    if (!c->module || !uri.token.given) {
-        err_set(e, ERR_KEY_REF, "keys on a token need its module, and its label in the URI");
-        return err_try(e, "--module /usr/lib/....so --pin-file FILE --key 'pkcs11:token=LABEL;object=NAME'");
-    }
-    return p11_open(c->module, p11_uri_text(&uri.token), c->pin_file, NULL, &s->p11, e);
+    return strcmp(c->store, "file") == 0 || p11_open_for(c->store, c->module, c->pin_file, &s->p11, e);
 }
 
 void session_aim(struct session *s)

@@ -247,6 +247,7 @@ static bool trust_root(SSL_CTX *ctx, struct slice der, struct err *e)
 
 bool tls_client_apply(SSL_CTX *ctx, const struct tls_client *want, struct err *e)
 {
+    ERR_clear_error(); /* what others left would be told as our cause */
     if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) != 1 || SSL_CTX_set_cipher_list(ctx, CIPHERS_12) != 1)
         return tls_failed(e, ERR_TLS, "a TLS context cannot be set up");
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);

@@ -19,7 +19,7 @@
 
 /* Options that stand before or behind any verb. */
 struct cli_globals {
-    const char *dir, *url, *cert, *key, *ca, *passphrase_file;
+    const char *dir, *url, *cert, *key, *ca, *passphrase_file, *module, *pin_file;
     bool json;
 };
 extern const struct opt cli_global_rows[];
@@ -33,6 +33,7 @@ struct cli {
     const char *program; /* as it was called: finds the shipped profiles */
     int exit_code;
     struct http_client *client; /* client.c */
+    struct identity *identity;  /* what it shows; client.c */
     struct settings settings;   /* cli_settings() */
     bool has_settings;
 };

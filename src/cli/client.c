@@ -8,6 +8,8 @@
 #include "base/file.h"
 #include "base/http_client.h"
 #include "cli/pki.h"
+#include "keys/p11.h"
+#include "keys/provider.h"
 #include "keys/secret.h"
 #include "x509/chain.h"
 
@@ -20,7 +22,13 @@ struct identity {
     size_t n;
     struct slice root;
     EVP_PKEY *key;
+    struct key_env env; /* of a key on a token */
 };
+
+bool cli_key_is_on_token(const struct cli *cli)
+{
+    return cli->g.key && strncmp(cli->g.key, "pkcs11:", 7) == 0;
+}
 
 static int give_passphrase(char *dst, int cap, int writing, void *ctx)
 {
@@ -31,6 +39,14 @@ static int give_passphrase(char *dst, int cap, int writing, void *ctx)
         return -1;
     memcpy(dst, bytes.p, bytes.n);
     return (int)bytes.n;
+}
+
+static bool open_token_key(struct cli *cli, struct identity *id, struct err *e)
+{
+    AUTO(key_free_auto) struct key *k = NULL;
+    if (!p11_open_for(cli->g.key, cli->g.module, cli->g.pin_file, &id->env.p11, e))
+        return e->hint[0] ? false : err_try(e, "--key 'pkcs11:token=LABEL;object=NAME' --module FILE --pin-file FILE");
+    return key_open(&id->env, cli->g.key, &k, e) && key_to_evp(k, &id->key, e);
 }
 
 static bool read_key(struct cli *cli, EVP_PKEY **out, struct err *e)
@@ -85,7 +101,8 @@ static bool read_identity(struct cli *cli, struct identity *id, struct err *e)
         err_set(e, ERR_OPTION, "--url needs --cert and --key");
         return err_try(e, "kith operator add NAME --role ROLE --out DIR, on the platform, makes both");
     }
-    if (!read_certs(cli, cli->g.cert, id->chain, CHAIN_MAX, &id->n, e) || !read_key(cli, &id->key, e))
+    if (!read_certs(cli, cli->g.cert, id->chain, CHAIN_MAX, &id->n, e) ||
+        !(cli_key_is_on_token(cli) ? open_token_key(cli, id, e) : read_key(cli, &id->key, e)))
         return false;
     if (cli->g.ca)
         return read_certs(cli, cli->g.ca, &id->root, 1, &n, e);
@@ -105,6 +122,8 @@ static bool open_tls(struct cli *cli, struct err *e)
     struct identity *id = arena_alloc(&cli->arena, sizeof *id);
     if (!id)
         return arena_ok(&cli->arena, e);
+    *id = (struct identity){0};
+    cli->identity = id;
     if (!read_identity(cli, id, e))
         return false;
     struct http_client_opts o = {
@@ -148,6 +167,11 @@ void cli_client_close(struct cli *cli)
 {
     http_client_free(cli->client);
     cli->client = NULL;
+    if (cli->identity) {
+        EVP_PKEY_free(cli->identity->key);
+        p11_free(cli->identity->env.p11); /* its keys are gone */
+    }
+    cli->identity = NULL;
 }
 
 static const char *full_url(struct cli *cli, const char *path)

@@ -24,6 +24,7 @@ MUST_USE bool cli_fetch(struct cli *cli, const char *path, bool (*on_data)(struc
 const char *cli_path(struct cli *cli, const char *prefix, const char *segment, const char *suffix);
 /* Appends ?name=value or &name=value; nothing for NULL. */
 void cli_put_query(struct buf *b, const char *name, const char *value);
+bool cli_key_is_on_token(const struct cli *cli);
 void cli_client_close(struct cli *cli);
 
 #endif

@@ -11,13 +11,14 @@
 #include "cli/pki.h"
 #include "cli/show.h"
 #include "keys/crypto.h"
+#include "keys/p11.h"
 #include "model/device.h"
 #include "x509/name.h"
 
 #define HOSTS_MAX 16
 
 struct party_opts {
-    const char *role, *site, *out, *url;
+    const char *role, *site, *out, *url, *csr;
     struct opt_list hostnames;
     int key_type;
 };
@@ -39,6 +40,8 @@ static const char *const role_words[] = {"admin", "security", "factory", "releas
 static const struct opt operator_rows[] = {
     {NULL, "role", OPT_TEXT, .arg = "ROLE", .help = "admin, security, factory, release, data, auditor or owner",
      AT(role), .required = true},
+    {NULL, "csr", OPT_PATH, .arg = "FILE",
+     .help = "certify the key of this request (`kith operator request`); no key is made here", AT(csr)},
     OUT_ROW,
     KEY_ROW,
 };
@@ -96,6 +99,20 @@ static bool put_csr(struct cli *cli, const char *name, const struct party_opts *
     return true;
 }
 
+/* A request that was made where its key is; whether it is signed by that key the platform looks too. */
+static bool read_csr(const char *path, struct buf *pem, struct err *e)
+{
+    struct csr csr;
+    AUTO(buf_clear) struct buf text = {0}, der = {0};
+    buf_init(&text, 1 << 20);
+    buf_init(&der, CSR_MAX);
+    if (!cli_read_input(path, &text, e) || !pki_from_pem(buf_slice(&text), "CERTIFICATE REQUEST", &der, e) ||
+        !csr_read(buf_slice(&der), &csr, e) || !csr_verify(&crypto_openssl, &csr, e))
+        return err_ctx(e, "%s", path);
+    pki_put_pem(pem, "CERTIFICATE REQUEST", csr.der);
+    return true;
+}
+
 /* Makes the key, asks for the certificate, stores both; *answer is the platform's. */
 static bool certify(struct cli *cli, const char *path, const char *name, const struct party_opts *o, const char *dir,
                     struct buf *reply, struct json **answer, struct err *e)
@@ -111,8 +128,11 @@ static bool certify(struct cli *cli, const char *path, const char *name, const s
         err_set(e, ERR_CONFLICT, "%s has a certificate already", dir);
         return err_try(e, "--out DIR, another one");
     }
-    if (!file_mkdir_private(dir, e) || !open_or_make_key(cli, dir, key_type_from_name(key_words[o->key_type]), &k, e) ||
-        !put_csr(cli, name, o, k, &pem, e))
+    if (o->csr && !read_csr(o->csr, &pem, e))
+        return false;
+    if (!file_mkdir_private(dir, e) ||
+        (!o->csr && (!open_or_make_key(cli, dir, key_type_from_name(key_words[o->key_type]), &k, e) ||
+                     !put_csr(cli, name, o, k, &pem, e))))
         return false;
     struct json_out jo = json_out_of(&body);
     json_out_map(&jo, NULL);
@@ -169,9 +189,40 @@ static bool run_operator_add(void *ctx, const void *opts, const struct args_word
     }
     if (!certify(cli, "/v1/operators", name, o, dir, &reply, &j, e))
         return false;
-    fprintf(cli->talk, "%s is %s; with it: kith --url URL --cert %s/cert.pem --key %s/key.pem COMMAND\n", name, o->role,
-            dir, dir);
+    const char *key = o->csr ? "KEY" : arena_printf(&cli->arena, "%s/key.pem", dir);
+    fprintf(cli->talk, "%s is %s; with it: kith --url URL --cert %s/cert.pem --key %s COMMAND\n", name, o->role, dir,
+            key ? key : "KEY");
     return finish(cli, dir, j, e);
+}
+
+static const struct opt request_rows[] = {
+    {NULL, "out", OPT_PATH, .arg = "FILE", .help = "where the request goes; stdout if not given", AT(out)},
+    KEY_ROW,
+};
+
+/* For a key on a token: made there if it is not there yet. */
+static bool run_operator_request(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    struct cli *cli = ctx;
+    const struct party_opts *o = opts;
+    struct key_env env = {0};
+    struct key *k = NULL;
+    AUTO(buf_clear) struct buf pem = {0};
+    buf_init(&pem, 65536);
+    if (!cli_key_is_on_token(cli)) {
+        err_set(e, ERR_OPTION, "--key names no key on a token");
+        return err_try(e, "--key 'pkcs11:token=LABEL;object=NAME' --module FILE --pin-file FILE");
+    }
+    if (!party_name_check("the name", slice_str(words->v[0]), 63, e) ||
+        !p11_open_for(cli->g.key, cli->g.module, cli->g.pin_file, &env.p11, e))
+        return false;
+    bool ok = key_open(&env, cli->g.key, &k, e);
+    if (!ok && err_class_of(e->code) == ERR_CLASS_NOTFOUND)
+        ok = key_generate(&env, cli->g.key, key_type_from_name(key_words[o->key_type]), &k, e);
+    ok = ok && put_csr(cli, words->v[0], o, k, &pem, e) && cli_write_document(cli, o->out, &pem, e);
+    key_free(k);
+    p11_free(env.p11);
+    return ok;
 }
 
 /* ---- gateways ---- */
@@ -321,8 +372,14 @@ static bool run_anchor_add(void *ctx, const void *opts, const struct args_words 
 const struct verb operator_verbs[] = {
     {"operator add", "NAME",
      "a person or service that may act: makes its key here, and its certificate\n"
-     "The directory with both is printed; the key is not sealed, so keep it where only its owner reads.",
+     "The directory with both is printed; the key is not sealed, so keep it where only its owner reads. With --csr it "
+     "is\n"
+     "somebody else's key, on a token perhaps, and only the certificate goes there.",
      ROWS(operator_rows, struct party_opts), 1, 1, run_operator_add},
+    {"operator request", "NAME",
+     "a request for the key of --key in a token, which is made if it is not there: for operator add --csr\n"
+     "Runs where the token is; needs no platform.",
+     ROWS(request_rows, struct party_opts), 1, 1, run_operator_request},
     {"operator ls", NULL, "list operators", NO_ROWS, 0, 0, run_operator_ls},
     {"operator rm", "NAME", "remove one and revoke its certificate", NO_ROWS, 1, 1, run_operator_rm},
 };

@@ -18,10 +18,13 @@ const struct opt cli_global_rows[] = {
     {NULL, "dir", OPT_PATH, .arg = "DIR", .help = "the installation on this machine", AT(dir)},
     {NULL, "url", OPT_TEXT, .arg = "URL", .help = "a platform elsewhere, as https://HOST:PORT", AT(url)},
     {NULL, "cert", OPT_PATH, .arg = "FILE", .help = "your operator certificate (PEM, with its issuers)", AT(cert)},
-    {NULL, "key", OPT_PATH, .arg = "FILE", .help = "its private key (PEM)", AT(key)},
+    {NULL, "key", OPT_PATH, .arg = "FILE|pkcs11:URI", .help = "its private key: a PEM file, or one on a token",
+     AT(key)},
     {NULL, "ca", OPT_PATH, .arg = "FILE", .help = "the platform's root; the last certificate of --cert if not given",
      AT(ca)},
     {NULL, "passphrase-file", OPT_PATH, .arg = "FILE", .help = "opens the sealed key of --key", AT(passphrase_file)},
+    {NULL, "module", OPT_PATH, .arg = "FILE", .help = "PKCS#11 module of the token of --key", AT(module)},
+    {NULL, "pin-file", OPT_PATH, .arg = "FILE", .help = "file with that token's PIN, mode 0600", AT(pin_file)},
     {NULL, "json", OPT_BOOL, .help = "answer in JSON", AT(json)},
 };
 const size_t cli_global_rows_n = ARRAY_LEN(cli_global_rows);
@@ -73,14 +76,15 @@ struct split {
     int globals_n, rest_n;
 };
 
-static const struct opt *global_of(const char *arg, bool *has_value)
+static const struct opt *global_of(const char *arg, const struct verb *v, bool *has_value)
 {
     if (strncmp(arg, "--", 2) != 0)
         return NULL;
     const char *eq = strchr(arg, '=');
     *has_value = eq;
     struct slice name = slice_of(arg + 2, eq ? (size_t)(eq - arg - 2) : strlen(arg + 2));
-    return opt_find(cli_global_rows, cli_global_rows_n, NULL, name);
+    return v && opt_find(v->rows, v->rows_n, NULL, name) ? NULL
+                                                         : opt_find(cli_global_rows, cli_global_rows_n, NULL, name);
 }
 
 /* "5" or "5s", not a device's id. */
@@ -90,8 +94,11 @@ static bool is_seconds(const char *s)
     return n > 0 && n < 4 && (s[n] == 0 || (s[n] == 's' && s[n + 1] == 0));
 }
 
-static bool split(struct cli *cli, int argc, char *const *argv, struct split *out, struct err *e)
+/* v: the command, NULL while it is not known. */
+static bool split_for(struct cli *cli, int argc, char *const *argv, const struct verb *v, struct split *out,
+                      struct err *e)
 {
+    *out = (struct split){0};
     out->globals = arena_array(&cli->arena, (size_t)argc + 2, sizeof(char *));
     out->rest = arena_array(&cli->arena, (size_t)argc + 2, sizeof(char *));
     if (!out->globals || !out->rest)
@@ -109,7 +116,7 @@ static bool split(struct cli *cli, int argc, char *const *argv, struct split *ou
             out->rest[out->rest_n++] = arena_printf(&cli->arena, "--wait-time=%s", argv[++i]);
             continue;
         }
-        const struct opt *row = global_of(argv[i], &has_value);
+        const struct opt *row = global_of(argv[i], v, &has_value);
         if (!row) {
             out->rest[out->rest_n++] = argv[i];
             continue;
@@ -119,6 +126,19 @@ static bool split(struct cli *cli, int argc, char *const *argv, struct split *ou
             out->globals[out->globals_n++] = argv[++i];
     }
     return true;
+}
+
+static bool split(struct cli *cli, int argc, char *const *argv, const struct verb *verbs, size_t n, struct split *out,
+                  struct err *e)
+{
+    const struct verb *v;
+    struct err ignored;
+    int used;
+    if (!split_for(cli, argc, argv, NULL, out, e))
+        return false;
+    if (out->rest_n == 0 || !args_find_verb(verbs, n, out->rest_n, out->rest, &v, &used, &ignored))
+        return true;
+    return split_for(cli, argc, argv, v, out, e);
 }
 
 static bool is_help(const char *word)
@@ -134,7 +154,7 @@ static bool run(struct cli *cli, int argc, char *const *argv, struct err *e)
     size_t n;
     int used;
     bool help = false;
-    if (!crypto_init(e) || !cli_verbs(&cli->arena, &verbs, &n, e) || !split(cli, argc, argv, &s, e) ||
+    if (!crypto_init(e) || !cli_verbs(&cli->arena, &verbs, &n, e) || !split(cli, argc, argv, verbs, n, &s, e) ||
         !args_read(cli_global_rows, cli_global_rows_n, s.globals_n, s.globals, false, &cli->arena, &cli->g, &words,
                    NULL, e))
         return false;

@@ -3,7 +3,6 @@
 
 #include "base/file.h"
 #include "keys/p11.h"
-#include "keys/p11_uri.h"
 #include "keys/provider.h"
 
 #include <openssl/pem.h>
@@ -55,16 +54,13 @@ bool gate_key_is_on_token(const struct gate *g)
 
 bool gate_token_open(struct gate *g, struct err *e)
 {
-    struct p11_uri uri;
-    if (!gate_key_is_on_token(g) || g->keys.p11)
+    if (!gate_key_is_on_token(g) || g->keys.p11 ||
+        p11_open_for(g->conf.key, g->conf.module, g->conf.pin_file, &g->keys.p11, e))
         return true;
-    if (!p11_uri_read(g->conf.key, &uri, e))
-        return false;
-    if (!g->conf.module || !uri.token.given) {
-        err_set(e, ERR_CONFIG, "%s/gate.conf: a key on a token needs its module, and its label in the URI", g->dir);
-        return err_try(e, "module = /usr/lib/....so, pin-file = FILE, key = pkcs11:token=LABEL;object=NAME");
-    }
-    return p11_open(g->conf.module, p11_uri_text(&uri.token), g->conf.pin_file, NULL, &g->keys.p11, e);
+    if (e->code == ERR_KEY_REF)
+        err_try(e, "%s/gate.conf: module = /usr/lib/....so, pin-file = FILE, key = pkcs11:token=LABEL;object=NAME",
+                g->dir);
+    return false;
 }
 
 static bool key_load(const struct gate *g, EVP_PKEY **out, struct err *e)

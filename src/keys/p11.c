@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "keys/p11_token.h"
+#include "keys/p11_uri.h"
 #include "keys/secret.h"
 
 #define MECHANISMS_MAX 512
@@ -158,6 +159,20 @@ bool p11_open(const char *module, const char *token_label, const char *pin_file,
     }
     *out = p;
     return true;
+}
+
+bool p11_open_for(const char *uri, const char *module, const char *pin_file, struct p11 **out, struct err *e)
+{
+    struct p11_uri u;
+    *out = NULL;
+    if (!p11_uri_read(uri, &u, e))
+        return false;
+    if (!module || !u.token.given) {
+        err_set(e, ERR_KEY_REF, "a key on a token needs its module, and the token's label in its URI");
+        return err_try(e, "--module /usr/lib/....so --pin-file FILE --key 'pkcs11:token=LABEL;object=NAME'");
+    }
+    const struct p11_config cfg = {.serial = p11_uri_text(&u.serial)};
+    return p11_open(module, p11_uri_text(&u.token), pin_file, &cfg, out, e);
 }
 
 void p11_free(struct p11 *p)

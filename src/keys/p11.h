@@ -37,6 +37,9 @@ MUST_USE bool p11_template_check(const char *text, struct err *e);
  * Errors: unavailable (ERR_P11_MODULE, ERR_P11_TOKEN), auth (ERR_P11_PIN), those of secret_read_file(). */
 MUST_USE bool p11_open(const char *module, const char *token_label, const char *pin_file, const struct p11_config *cfg,
                        struct p11 **out, struct err *e);
+/* The same with the token's label out of a key's URI, for programs whose users name key and module by themselves.
+ * Errors: ERR_KEY_REF (not a URI, no label in it, no module). */
+MUST_USE bool p11_open_for(const char *uri, const char *module, const char *pin_file, struct p11 **out, struct err *e);
 /* Logs out and finalises the module.  Keys opened with it must be freed before. */
 void p11_free(struct p11 *p);
 AUTO_FREE_FN(struct p11 *, p11_free);
