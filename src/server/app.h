@@ -45,7 +45,7 @@ struct app {
     struct cert root, ca;
 };
 
-/* The calling thread's connection for reading; NULL if it cannot be opened. */
+/* The calling thread's connection for reading; NULL if it cannot be opened, which each query tells (store/db.h). */
 struct db *app_db(struct app *app);
 static inline int64_t app_now(const struct app *app)
 {

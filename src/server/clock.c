@@ -32,8 +32,7 @@ static int64_t last_entry_ms(struct app *app)
     uint8_t node = (uint8_t)app->settings.node;
     const struct value args[] = {value_int(entry_pos(node, 0)), value_int(entry_pos(node, app->entries_at_start))};
     AUTO(rows_close) struct rows r = {0};
-    struct db *db = app_db(app);
-    return db && db_query_row(db, &sql_before, args, 2, &r, &e) ? rows_int(&r, 0) : 0;
+    return db_query_row(app_db(app), &sql_before, args, 2, &r, &e) ? rows_int(&r, 0) : 0;
 }
 
 static bool is_jump(int64_t from_ms, int64_t to_ms, bool started)

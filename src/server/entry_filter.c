@@ -176,8 +176,6 @@ bool entry_filter_build(struct app *app, bool *more, struct err *e)
     struct build_job *j;
     struct extent x;
     *more = false;
-    if (!db)
-        return err_set(e, ERR_UNAVAILABLE, "the database cannot be opened");
     if (!find_extent(app, db, &x, e))
         return false;
     if (x.end - x.filtered < BLOCK)

@@ -57,6 +57,7 @@ MUST_USE bool db_snapshot_begin(struct db *db, struct err *e);
 void db_snapshot_end(struct db *db);
 
 /* A running query.  Zero it, db_query() it, step it with rows_next(), and rows_close() it (AUTO(rows_close)).
+ * A connection that is NULL could not be opened: ERR_STORE_UNAVAILABLE.
  * Text and blobs are borrowed until the next step; rows_text() is NUL-terminated ("" for NULL), for
  * columns that hold text.  Queries may nest. */
 struct rows {

@@ -86,9 +86,10 @@ static bool fail(struct sqlite *d, int rc, const char *doing, struct err *e)
 static bool pragmas(struct sqlite *d, struct err *e)
 {
     /* A long WAL: pages of the random indexes are written to the file once for some 60 batches.
-     * secure_delete: what is erased from an entry shall not stay in a free page.  synchronous=FULL: durable at COMMIT. */
+     * secure_delete: what is erased from an entry shall not stay in a free page.  synchronous=FULL: durable at COMMIT.
+     * cache_spill=OFF: see sqlite_wal.h. */
     const char *writer =
-        "PRAGMA cache_size=-32768; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+        "PRAGMA cache_size=-32768; PRAGMA cache_spill=OFF; PRAGMA synchronous=FULL; PRAGMA journal_mode=WAL;"
         "PRAGMA wal_autocheckpoint=16000; PRAGMA journal_size_limit=134217728; PRAGMA secure_delete=ON;"
         "PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;";
     const char *reader = "PRAGMA cache_size=-4096; PRAGMA query_only=ON; PRAGMA mmap_size=0;"
