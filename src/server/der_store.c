@@ -126,7 +126,7 @@ static bool base_read(struct der_store *s, struct db *db, int64_t id, struct err
     if (!db_query_row(db, &sql_base, args, 1, &r, e))
         return e->code ? false : err_set(e, ERR_CERT, "certificate %lld, the base of others, is gone", (long long)id);
     struct slice der = rows_blob(&r, 0);
-    if (der.n > DER_STORE_MAX)
+    if (der.n == 0 || der.n > DER_STORE_MAX)
         return err_set(e, ERR_CERT, "a stored certificate of %zu bytes", der.n);
     pthread_mutex_lock(&s->lock);
     if (!known_find(s, id)) {
@@ -156,7 +156,7 @@ bool der_store_unpack(struct der_store *s, struct db *db, const struct rows *r, 
     *n = 0;
     err_clear(e);
     if (rows_is_null(r, base_col)) {
-        if (stored.n > DER_STORE_MAX)
+        if (stored.n == 0 || stored.n > DER_STORE_MAX)
             return err_set(e, ERR_CERT, "a stored certificate of %zu bytes", stored.n);
         memcpy(buf, stored.p, stored.n);
         *n = stored.n;

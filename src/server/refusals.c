@@ -226,9 +226,11 @@ void refusals_flush(struct app *app, bool all)
         while (i < counts.n && !all && counts.v[i].minute >= minute)
             i++;
         bool found = i < counts.n;
-        struct counter c = counts.v[i];
-        if (found)
+        struct counter c = {0};
+        if (found) {
+            c = counts.v[i];
             counts.v[i] = counts.v[--counts.n];
+        }
         pthread_mutex_unlock(&counts.lock);
         if (!found)
             return;
