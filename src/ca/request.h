@@ -27,7 +27,6 @@ enum request_type {
     REQUEST_COSIGN,     /* [checkpoint text] -> [signature line, journal position up to which all is covered] */
     REQUEST_CLAIM,      /* [device, nonce, expires] -> [claim text] */
     REQUEST_JOURNAL,    /* [from] -> [next, end, [record...]] */
-    REQUEST_ROOT_CRL,   /* [url] -> [CRL, number] (only with an online root) */
     REQUEST_TYPES
 };
 

@@ -3,8 +3,7 @@
 #include <stdlib.h>
 
 #include "core/cbor.h"
-
-#define LEAF_FIELDS 6
+#include "ledger/entry.h"
 
 void cover_init(struct cover *c, const struct crypto *crypto)
 {
@@ -91,23 +90,10 @@ void cover_remove(struct cover *c, const uint8_t ref[SHA256_SIZE])
     c->open_n--;
 }
 
-/* The digest that a leaf names, empty if none. */
-static bool leaf_ref(struct slice leaf_data, struct slice *ref, struct err *e)
-{
-    struct reader r = reader_of(leaf_data);
-    cbor_get_array_n(&r, LEAF_FIELDS);
-    uint64_t version = cbor_get_uint(&r);
-    for (int i = 0; i < 3; i++)
-        cbor_get_uint(&r);            /* node, time, type */
-    cbor_get_bstr_n(&r, SHA256_SIZE); /* commitment */
-    *ref = cbor_take_null(&r) ? (struct slice){0} : cbor_get_bstr_n(&r, SHA256_SIZE);
-    return (reader_end(&r) && version == 1) || err_set(e, ERR_CBOR, "not the leaf of a ledger entry");
-}
-
 bool cover_leaf(struct cover *c, struct slice leaf_data, struct err *e)
 {
-    struct slice ref;
-    if (!leaf_ref(leaf_data, &ref, e))
+    struct entry entry;
+    if (!entry_read(leaf_data, &entry, e))
         return false;
     struct merkle_hash h;
     merkle_leaf(c->crypto, leaf_data, &h);
@@ -117,8 +103,8 @@ bool cover_leaf(struct cover *c, struct slice leaf_data, struct err *e)
         merkle_root(c->crypto, &c->tree, &root);
         c->forked = c->forked || memcmp(&root, &c->vouched_root, sizeof root) != 0;
     }
-    if (ref.n)
-        cover_remove(c, ref.p);
+    if (entry.ref)
+        cover_remove(c, entry.ref);
     return true;
 }
 

@@ -28,7 +28,7 @@ MUST_USE bool cover_add(struct cover *c, const uint8_t ref[SHA256_SIZE], struct 
 void cover_remove(struct cover *c, const uint8_t ref[SHA256_SIZE]);
 bool cover_has(const struct cover *c, const uint8_t ref[SHA256_SIZE]);
 
-/* Appends one leaf (its data, DESIGN section 3; doc/spec/ledger.md).  Errors: syntax. */
+/* Appends one leaf (ledger/entry.h).  Errors: ledger-entry. */
 MUST_USE bool cover_leaf(struct cover *c, struct slice leaf_data, struct err *e);
 
 /* May a checkpoint of this size and root be vouched for?  Errors: ERR_UNCOVERED, proof. */

@@ -115,6 +115,21 @@ static bool open_journal(struct domain *d, bool only_look, struct err *e)
     return true;
 }
 
+static void domain_close(struct domain *d)
+{
+    key_free(d->vouch_key);
+    key_free(d->ca_key);
+    cover_clear(&d->cover);
+    shards_clear(&d->shards);
+    roster_clear(&d->roster);
+    journal_free(d->journal);
+    buf_clear(&d->pending);
+    buf_clear(&d->steps);
+    crl_build_free(d->crl);
+    arena_clear(&d->arena);
+    explicit_bzero(d, sizeof *d);
+}
+
 static bool open_all(struct domain *d, const char *name, const struct settings *s, const struct key_env *keys,
                      const struct env *env, const struct crypto *crypto, bool only_look, struct err *e)
 {
@@ -157,21 +172,6 @@ bool domain_check(const char *name, const struct settings *s, const struct key_e
         return false;
     domain_close(&d);
     return true;
-}
-
-void domain_close(struct domain *d)
-{
-    key_free(d->vouch_key);
-    key_free(d->ca_key);
-    cover_clear(&d->cover);
-    shards_clear(&d->shards);
-    roster_clear(&d->roster);
-    journal_free(d->journal);
-    buf_clear(&d->pending);
-    buf_clear(&d->steps);
-    crl_build_free(d->crl);
-    arena_clear(&d->arena);
-    explicit_bzero(d, sizeof *d);
 }
 
 bool domain_snapshot(struct domain *d, struct err *e)

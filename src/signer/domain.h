@@ -76,7 +76,6 @@ MUST_USE bool domain_open(struct domain *d, const char *name, const struct setti
 /* Whether domain_open() would succeed; changes nothing. */
 MUST_USE bool domain_check(const char *name, const struct settings *s, const struct key_env *keys,
                            const struct env *env, const struct crypto *crypto, struct err *e);
-void domain_close(struct domain *d);
 /* Writes the snapshot; harmless to leave out, the journal has it all. */
 MUST_USE bool domain_snapshot(struct domain *d, struct err *e);
 /* For struct serve.  A request that fails, and a batch that cannot be made durable, leave nothing behind. */

@@ -6,6 +6,7 @@
 Every server listens on loopback only and is ended by its process id."""
 import http.server
 import os
+import re
 import shutil
 import signal
 import socket
@@ -468,6 +469,29 @@ def gives_nothing_to_sessions_that_passed_it_by(w):
     assert "without asking this plugin" in w.log()
 
 
+def each_message_is_judged_when_no_tick_cuts_the_session(w):
+    """per_listener_settings: the broker never calls the tick, so nobody is cut off; the access check is what is left."""
+    talks = {}
+
+    def says(dev):
+        talks[dev].stdin.write(b"hello\n")
+        talks[dev].stdin.flush()
+        return w.log()
+
+    for dev in DEV[1:3]:
+        w.device(dev)
+        talks[dev] = subprocess.Popen(["mosquitto_pub", *w.args(dev, dev), "-q", "1", "-t", "t/%s/x" % dev, "-l"],
+                                      stdin=subprocess.PIPE)
+        w.children.append(talks[dev])
+        w.wait(lambda: "Received PUBLISH from " + dev in says(dev), "its session", 4)
+    assert "refused access" not in w.log()
+    w.tell("revoke", w.index[DEV[1]])
+    w.wait(lambda: re.search("refused access by %s.*gate-revoked" % DEV[1], says(DEV[1])), "the refusal", 4)
+    assert "refused access by " + DEV[2] not in says(DEV[2])
+    time.sleep(5.5)
+    w.wait(lambda: re.search("refused access by %s.*per_listener_settings" % DEV[2], says(DEV[2])), "silence of the tick", 2)
+
+
 def refuses_all_when_ticks_stop(w):
     """per_listener_settings: the broker never calls the tick."""
     w.device(DEV[0])
@@ -502,6 +526,7 @@ def main():
          a_takeover_leaves_one_session_and_it_can_be_ended, a_resumed_tls_session_is_judged_like_a_new_one))
     run((everybody_goes_when_the_feed_is_stale,), gate="grace = 1s\n")
     run((holds_the_feed_with_a_key_in_a_token,), token=True)
+    run((each_message_is_judged_when_no_tick_cuts_the_session,), before="per_listener_settings true\n", acks=False)
     run((refuses_all_when_ticks_stop,), before="per_listener_settings true\n", acks=False)
     run((backs_off_from_a_feed_that_it_refuses,), gate="retry-max = 5s\n")
     run((gives_nothing_to_sessions_that_passed_it_by,), after="use_identity_as_username true\n")

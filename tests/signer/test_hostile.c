@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/codec.h"
 #include "base/file.h"
 #include "base/frame.h"
 #include "core/cbor.h"
@@ -225,6 +226,11 @@ static void renews_a_certificate_only_as_what_it_was(void **state)
             bad.facts[bad.facts_n++] = (struct fact){SLICE_LIT("name"), slice_str(names[j])};
             assert_err(rig_issue(&rig, &bad, NULL, &e), e, ERR_AUTHORITY);
         }
+    /* the same names for more than before */
+    bad = q;
+    bad.profile = SLICE_LIT("wider");
+    assert_err(rig_issue(&rig, &bad, NULL, &e), e, ERR_AUTHORITY);
+    assert_non_null(strstr(e.what, "extended key usages"));
     /* certificates of others: the root's own, the issuing CA's, one with another signature */
     assert_ok(file_read(rig_path(&rig, "ca/root.cer"), CERT_MAX, &root, &e), e);
     bad = renewal_of(k, buf_slice(&root));
@@ -466,6 +472,38 @@ static void finds_a_fork_after_a_restart(void **state)
     }
 }
 
+static int64_t last_signed_at(void)
+{
+    struct err e;
+    AUTO(buf_clear) struct buf out;
+    buf_init(&out, 65536);
+    assert_ok(rig_call(&rig, RIG_ISSUING, REQUEST_STATUS, (struct slice){0}, 0, &out, &e), e);
+    struct reader r = reader_of(buf_slice(&out));
+    for (int i = 0; i < 8; i++)
+        cbor_skip(&r);
+    int64_t at = cbor_get_int(&r);
+    assert_true(reader_ok(&r));
+    return at;
+}
+
+/* What a clock that was set back is found by, also after a kill that left no snapshot. */
+static void knows_when_it_last_signed_over_a_kill(void **state)
+{
+    (void)state;
+    struct err e;
+    AUTO(buf_clear) struct buf der;
+    rig_kill(&rig, RIG_ISSUING, SIGTERM);
+    rig_start(&rig, RIG_ISSUING);
+    usleep(1100 * 1000); /* what is signed now is later than the snapshot */
+    rig_device_cert(&rig, DEV, &der);
+    int64_t at = last_signed_at();
+    assert_in_range(at, now() - 60, now());
+    rig_kill(&rig, RIG_ISSUING, SIGKILL);
+    rig_start(&rig, RIG_ISSUING);
+    assert_int_equal(last_signed_at(), at);
+    assert_ok(rig_head(&rig, NULL, &e), e);
+}
+
 static void chain_and_numbers_go_on_over_kills(void **state)
 {
     (void)state;
@@ -554,7 +592,7 @@ static void survives_malformed_and_giant_frames(void **state)
     /* Domains keep to themselves. */
     assert_err(rig_call(&rig, RIG_LEDGER, REQUEST_ISSUE, (struct slice){0}, 0, &out, &e), e, ERR_POLICY);
     assert_err(rig_call(&rig, RIG_LEDGER, REQUEST_HEAD, (struct slice){0}, 0, &out, &e), e, ERR_POLICY);
-    assert_err(rig_call(&rig, RIG_ISSUING, REQUEST_ROOT_CRL, (struct slice){0}, 0, &out, &e), e, ERR_POLICY);
+    assert_err(rig_call(&rig, RIG_ISSUING, REQUEST_TYPES, (struct slice){0}, 0, &out, &e), e, ERR_SIGNER_PROTOCOL);
 }
 
 static long memory_kb(pid_t pid)
@@ -620,10 +658,36 @@ static void keeps_little_for_a_peer_that_does_not_read(void **state)
     assert_ok(rig_call(&rig, RIG_ISSUING, REQUEST_STATUS, (struct slice){0}, 0, &out, &e), e);
 }
 
+/* "wider": what ldevid gives, and serverAuth beside it. */
+static void add_wider_profile(void)
+{
+    static const char *const usage = "extended-key-usage = clientAuth", *const name = "name = ldevid";
+    struct err e;
+    uint8_t digest[SHA256_SIZE];
+    AUTO(buf_clear) struct buf in, out, roster;
+    buf_init(&in, 65536);
+    buf_init(&out, 65536);
+    buf_init(&roster, 65536);
+    assert_ok(file_read(rig_path(&rig, "profiles/ldevid.profile"), 65536, &in, &e), e);
+    const char *text = buf_str(&in), *named = strstr(text, name), *used = strstr(text, usage);
+    assert_true(named && used && named < used);
+    named += strlen(name);
+    used += strlen(usage);
+    buf_printf(&out, "name = wider%.*s, serverAuth%s", (int)(used - named), named, used);
+    assert_ok(file_write_atomic(rig_path(&rig, "profiles/wider.profile"), 0600, buf_slice(&out), &e), e);
+    assert_ok(file_read(rig_path(&rig, "signers/issuing/roster"), 65536, &roster, &e), e);
+    sha256(buf_slice(&out), digest);
+    buf_put_str(&roster, "wider = ");
+    codec_put(&roster, CODEC_HEX, SLICE_ARRAY(digest));
+    buf_put_char(&roster, '\n');
+    assert_ok(file_write_atomic(rig_path(&rig, "signers/issuing/roster"), 0600, buf_slice(&roster), &e), e);
+}
+
 static int start(void **state)
 {
     (void)state;
     rig_make(&rig, kith, signer, 0, NULL);
+    add_wider_profile();
     rig_start(&rig, RIG_ISSUING);
     rig_start(&rig, RIG_LEDGER);
     return 0;
@@ -648,6 +712,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(signs_no_list_that_omits_or_adds),
         cmocka_unit_test(vouches_for_nothing_that_hides_a_signature),
         cmocka_unit_test(finds_a_fork_after_a_restart),
+        cmocka_unit_test(knows_when_it_last_signed_over_a_kill),
         cmocka_unit_test(chain_and_numbers_go_on_over_kills),
         cmocka_unit_test(survives_malformed_and_giant_frames),
         cmocka_unit_test(keeps_little_for_a_peer_that_does_not_read),

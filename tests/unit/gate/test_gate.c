@@ -257,6 +257,32 @@ static void refuses_rolled_back_forked_and_gapped_heads(void **state)
     buf_clear(&fork.head);
 }
 
+/* Signed by the right key, and numbered so high that its chain to what is known cannot be seen. */
+static void refuses_a_snapshot_in_which_the_revoked_are_good_again(void **state)
+{
+    struct fix *f = *state;
+    struct err e;
+    begin(f);
+    struct kit fork = f->kit;
+    buf_init(&fork.head, FEED_HEAD_MAX);
+    kit_step(&f->kit, (struct kit_change){1, -1, -1}, &f->frames);
+    feed_ok(f);
+    for (int i = 0; i < 3; i++)
+        kit_step(&fork, KIT_NOTHING, NULL);
+    kit_snapshot(&fork, &f->frames);
+    assert_err(feed(f, &e), e, ERR_FEED_FORK);
+    assert_err(verdict(f, false, NOW, &e), e, ERR_GATE_REVOKED);
+    /* Nor may what was given out be forgotten. */
+    kit_step(&fork, (struct kit_change){1, -1, -1}, NULL);
+    fork.universe--;
+    fork.revoked.n = 0;
+    kit_step(&fork, KIT_NOTHING, NULL);
+    kit_snapshot(&fork, &f->frames);
+    assert_err(feed(f, &e), e, ERR_FEED_FORK);
+    assert_err(verdict(f, false, NOW, &e), e, ERR_GATE_REVOKED);
+    buf_clear(&fork.head);
+}
+
 static void refuses_forged_heads_and_sets(void **state)
 {
     struct fix *f = *state;
@@ -276,6 +302,22 @@ static void refuses_forged_heads_and_sets(void **state)
     assert_err(feed(f, &e), e, ERR_FEED_HASH);
     assert_ok(verdict(f, true, NOW, &e), e);
     kit_clear(&other);
+}
+
+/* Of such a shard nothing is known, so its certificates may all be revoked. */
+static void refuses_certificates_of_a_shard_that_the_head_does_not_name(void **state)
+{
+    struct fix *f = *state;
+    struct err e;
+    begin(f);
+    OPENSSL_free(f->der_b);
+    f->kit.not_after += 400 * 86400;
+    f->kit.shard.shard = shard_of(f->kit.not_after);
+    X509 *x = kit_device(&f->kit, DEV_B, NULL, NULL);
+    kit_der(x, &f->der_b, &f->der_b_n);
+    X509_free(x);
+    assert_err(verdict(f, false, NOW, &e), e, ERR_GATE_SHARD);
+    assert_ok(verdict(f, true, NOW, &e), e);
 }
 
 /* ---- the disk ---- */
@@ -551,7 +593,9 @@ int main(void)
         T(refuses_everybody_when_the_feed_is_stale),
         T(unlisted_devices_are_refused_if_told_so),
         T(refuses_rolled_back_forked_and_gapped_heads),
+        T(refuses_a_snapshot_in_which_the_revoked_are_good_again),
         T(refuses_forged_heads_and_sets),
+        T(refuses_certificates_of_a_shard_that_the_head_does_not_name),
         T(goes_on_offline_from_the_disk),
         T(refuses_state_that_is_absent_cut_or_damaged),
         T(refuses_state_that_was_rolled_back),
