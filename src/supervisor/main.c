@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/json_out.h"
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/problem.h"
@@ -22,6 +23,9 @@
 struct findings {
     struct err first;
     size_t fatal, warnings;
+    bool json;
+    struct buf text; /* of json */
+    struct json_out out;
 };
 
 static void on_problem(void *ctx, const struct err *problem, bool fatal)
@@ -30,12 +34,47 @@ static void on_problem(void *ctx, const struct err *problem, bool fatal)
     if (fatal && f->fatal++ == 0)
         f->first = *problem;
     f->warnings += !fatal;
-    problem_print(stderr, fatal ? "error" : "warning", problem);
+    if (!f->json) {
+        problem_print(stderr, fatal ? "error" : "warning", problem);
+        return;
+    }
+    json_out_map(&f->out, NULL);
+    json_out_text(&f->out, "level", fatal ? "error" : "warning");
+    json_out_text(&f->out, "code", err_slug(problem->code));
+    json_out_text(&f->out, "what", problem->what);
+    json_out_text(&f->out, "why", problem->why[0] ? problem->why : NULL);
+    json_out_text(&f->out, "try", problem->hint[0] ? problem->hint : NULL);
+    json_out_end(&f->out);
 }
 
-static int finish_test(const struct options *o, const struct findings *f, int exit)
+/* What server and signers find when they rehearse they tell on stderr; here it counts. */
+static void start_json(struct findings *f, const struct options *o)
 {
-    if (exit)
+    f->json = true;
+    buf_init(&f->text, 1 << 20);
+    f->out = json_out_of(&f->text);
+    json_out_map(&f->out, NULL);
+    json_out_int(&f->out, "v", 1);
+    json_out_text(&f->out, "config", o->config);
+    json_out_list(&f->out, "problems");
+}
+
+static void finish_json(struct findings *f, int exit)
+{
+    json_out_end(&f->out);
+    json_out_bool(&f->out, "ok", exit == 0);
+    json_out_int(&f->out, "errors", (int64_t)f->fatal);
+    json_out_int(&f->out, "warnings", (int64_t)f->warnings);
+    json_out_end(&f->out);
+    printf("%s\n", buf_str(&f->text));
+    buf_clear(&f->text);
+}
+
+static int finish_test(const struct options *o, struct findings *f, int exit)
+{
+    if (f->json)
+        finish_json(f, exit);
+    else if (exit)
         fprintf(stderr, "%s: %zu problem%s\n", o->config, f->fatal, f->fatal == 1 ? "" : "s");
     else
         printf("%s: ok%s\n", o->config, f->warnings ? ", with warnings" : "");
@@ -51,6 +90,8 @@ static int test_setup(const struct options *o, struct arena *a)
     const struct {
         const char *name, **path;
     } programs[] = {{"kith-server", &r.server}, {"kith-signer", &r.signer}};
+    if (o->json)
+        start_json(&f, o);
     for (size_t i = 0; i < ARRAY_LEN(programs); i++)
         if (!check_find_program(o->libexec, programs[i].name, a, programs[i].path, &e))
             on_problem(&f, &e, true);
@@ -145,6 +186,8 @@ int main(int argc, char **argv)
         return print_help();
     if (ok && words.n)
         ok = err_set(&e, ERR_USAGE, "kithd takes no words: \"%s\"", ERR_QUOTE(slice_str(words.v[0])));
+    if (ok && o.json && !o.test)
+        ok = err_set(&e, ERR_OPTION, "--json goes with -t");
     if (ok && o.test)
         return test_setup(&o, &a);
     log_init_fd(&log, STDERR_FILENO, LOG_LEVEL_INFO, is_journal(getenv("JOURNAL_STREAM"))); /* banned: as above */

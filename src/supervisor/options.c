@@ -6,6 +6,7 @@ static const struct opt rows[] = {
     {NULL, "config", OPT_PATH, .arg = "FILE", .help = "kith.conf of the installation to run", AT(config),
      .required = true},
     {NULL, "test", OPT_BOOL, .letter = 't', .help = "check the configuration and what it names, and end", AT(test)},
+    {NULL, "json", OPT_BOOL, .help = "with -t: the findings in JSON", AT(json)},
     {NULL, "accept-clock", OPT_BOOL,
      .help = "this machine's clock is right, whatever was signed last: once, after a start with a wrong one",
      AT(accept_clock)},
@@ -17,7 +18,7 @@ static const struct opt rows[] = {
 
 const struct manual_program options_program = {
     .name = "kithd",
-    .synopsis = "--config FILE [-t]",
+    .synopsis = "--config FILE [-t [--json]]",
     .about = "runs an installation of Kith: its signers and its server",
     .rows = rows,
     .rows_n = ARRAY_LEN(rows),

@@ -7,6 +7,7 @@
 struct options {
     const char *config;
     bool test;
+    bool json; /* of -t */
     bool accept_clock;
     const char *libexec; /* hidden: where the tests' own programs are */
     int64_t stop_ms;     /* hidden */

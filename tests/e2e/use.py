@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 
-from kithtest import BIN, Kith, World, run, say, stop, wait_for
+from kithtest import BIN, SOFTHSM, Kith, World, run, say, stop, wait_for
 
 
 def is_problem(p):
@@ -109,6 +109,7 @@ JSON_LINES = [
     "device claim J-1 --owner Waterworks", "device transfer J-1 --owner Harbour", "device suspend J-1", "device resume J-1", "device token J-1", "device revoke J-1", "device retire J-2",
     "cert ls", "cert show {serial}", "cert revoke {serial}",
     "operator add alice --role auditor --out {W}/alice", "operator ls", "operator rm alice",
+    "operator request bea --key pkcs11:token=card;object=bea --module {module} --pin-file {W}/pin",
     "gateway add gate --hostnames localhost --out {W}/gate", "gateway config --gate {W}/gate",
     "gateway config --gate {W}/gate --out {W}/mosquitto.conf", "gateway config --check {W}/mosquitto.conf",
     "gateway ls", "gateway rm gate", "anchor add maker {D}/ca/root.cer --model pump", "anchor ls", "anchor rm maker",
@@ -124,11 +125,12 @@ JSON_LINES = [
 
 def every_command_answers_in_json(k):
     k.w.write("many.csv", "serial\nJ-3\nJ-4\n")
+    k.w.softhsm("card")
     serial = k.kith_json("device", "show", "SN-1")["certificates"][0]["serial"]
     every = {c["name"] for c in k.kith_json("help")["commands"]}
     done, wrong = set(), []
     for line in JSON_LINES:
-        words = [w.format(D=k.dir, W=k.w.dir, serial=serial) for w in line.split(" ")]
+        words = [w.format(D=k.dir, W=k.w.dir, serial=serial, module=SOFTHSM) for w in line.split(" ")]
         own_dir = "--dir" in words
         p = (run(os.path.join(BIN, "kith"), "--json", *words, ok=False, env=k.w.env) if own_dir
              else k.kith("--json", *words, ok=False))
@@ -213,6 +215,22 @@ def a_rehearsal_names_what_a_start_would_meet(k):
     assert test().returncode == 0, "its own ports are not in its way"
 
 
+def a_rehearsal_answers_in_json(k):
+    test = lambda: run(os.path.join(BIN, "kithd"), "-t", "--json", "--config", os.path.join(k.dir, "kith.conf"), ok=False, env=k.w.env)
+    p = test()
+    assert json.loads(p.stdout) == {"v": 1, "config": os.path.join(k.dir, "kith.conf"), "problems": [], "ok": True, "errors": 0,
+                                    "warnings": 0}, p.stdout
+    secret = os.path.join(k.dir + "-secrets", "passphrase")
+    os.chmod(secret, 0o644)
+    p = test()
+    os.chmod(secret, 0o600)
+    said = json.loads(p.stdout)
+    assert p.returncode and not said["ok"] and said["errors"] >= 1, (p.returncode, said)
+    assert said["problems"][0]["level"] == "error" and said["problems"][0]["code"] == "file-mode" and said["problems"][0]["try"], said
+    assert "error[file-mode]" not in p.stderr, p.stderr
+    assert run(os.path.join(BIN, "kithd"), "--json", "--config", "x", ok=False).returncode == 2
+
+
 # what somebody does in the database of a platform that rests; what `ledger verify` names
 EDITS = [
     ("DELETE FROM setting", "setting"),
@@ -282,7 +300,7 @@ def main():
         k = Kith(w)
         k.start()
         for check in (three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, slips_are_told, every_command_answers_in_json,
-                      a_lost_database_is_not_begun_anew, a_rehearsal_names_what_a_start_would_meet,
+                      a_lost_database_is_not_begun_anew, a_rehearsal_names_what_a_start_would_meet, a_rehearsal_answers_in_json,
                       what_is_taken_out_of_the_database_is_named):
             check(k)
             say(check.__name__)
