@@ -14,7 +14,7 @@ struct add_opts {
     const char *model, *serial, *owner, *from, *failures;
     struct opt_list tags;
     int64_t expires_s;
-    bool token;
+    bool token, again;
 };
 
 #define AT(field) .offset = offsetof(struct add_opts, field)
@@ -24,6 +24,9 @@ static const struct opt add_rows[] = {
     {NULL, "owner", OPT_TEXT, 1, OWNER_NAME_MAX, .arg = "NAME", .help = "whose it is", AT(owner)},
     {NULL, "tags", OPT_LIST, .arg = "A=B,...", .help = "what topics and sites are chosen by", AT(tags)},
     {NULL, "token", OPT_BOOL, .help = "print a one-time enrolment token", AT(token)},
+    {NULL, "again", OPT_BOOL,
+     .help = "with --from and --token: new tokens, too, for those that are known and have no certificate yet",
+     AT(again)},
     {NULL, "expires", OPT_SECONDS, 60, 315360000, .arg = "TIME", .help = "how long the token is good (7d)",
      AT(expires_s)},
     {NULL, "from", OPT_PATH, .arg = "FILE",
@@ -60,6 +63,7 @@ static bool add_many(struct cli *cli, const struct add_opts *o, struct err *e)
         .failures = o->failures ? o->failures
                                 : arena_printf(&cli->arena, "%s.failures", strcmp(o->from, "-") ? o->from : "stdin"),
         .token = o->token,
+        .again = o->again,
         .expires_s = o->expires_s};
     return import_devices(cli, &io, e);
 }
@@ -75,6 +79,10 @@ static bool run_add(void *ctx, const void *opts, const struct args_words *words,
     buf_init(&reply, CLI_ANSWER_MAX);
     buf_init(&out, 65536);
     (void)words;
+    if (o->again && (!o->from || !o->token)) {
+        err_set(e, ERR_OPTION, "--again goes with --from and --token");
+        return err_try(e, "kith device token SERIAL, for one device");
+    }
     if (o->from)
         return add_many(cli, o, e);
     if (!o->model || !o->serial) {
@@ -437,7 +445,8 @@ const struct verb device_verbs[] = {
      "make a device known\n"
      "With --token only the token goes to stdout: the device's agent enrols with it, once. With --from each new device "
      "is a\n"
-     "line on stdout; devices that are known already are skipped, so that a broken run is simply done again.",
+     "line on stdout; devices that are known already are skipped, so that a broken run is simply done again; --again "
+     "if tokens were lost with it (those before are void).",
      ROWS(add_rows, struct add_opts), 0, 0, run_add},
     {"device ls", NULL, "list devices", ROWS(ls_rows, struct ls_opts), 0, 0, run_ls},
     {"device show", "DEVICE", "one device, by id or serial number, with its certificates", NULL, 0, 1, 1, 1, run_show},

@@ -148,6 +148,8 @@ struct import {
     uint64_t lines[BATCH_LINES]; /* where the batch's lines stand in the file */
     size_t batch_n;
     uint64_t total, done, added, existing, failed;
+    uint64_t waiting, again; /* known ones without a certificate, and who of them got a new token */
+    struct buf waiting_lines;
 };
 
 static bool report(struct import *im, uint64_t line, const char *code, const char *detail, struct err *e)
@@ -219,13 +221,63 @@ static bool print_added(struct import *im, const struct json *list, struct err *
     return cli_write(im->cli, &b, e);
 }
 
+/* One that was known gets a token as `kith device token` gives it. */
+static bool print_again(struct import *im, const char *id, const char *serial, struct err *e)
+{
+    AUTO(json_free_auto) struct json *j = NULL;
+    AUTO(buf_clear) struct buf body = {0}, reply = {0}, b = {0};
+    const char *token;
+    buf_init(&body, 4096);
+    buf_init(&reply, CLI_ANSWER_MAX);
+    buf_init(&b, 65536);
+    struct json_out o = json_out_of(&body);
+    json_out_map(&o, NULL);
+    if (im->o->expires_s)
+        json_out_int(&o, "expires_s", im->o->expires_s);
+    json_out_end(&o);
+    if (!cli_call_json(im->cli, "POST", cli_path(im->cli, "/v1/devices/", id, "/token"), &body, 0, &reply, &j, e) ||
+        !json_get_text(j, "token", 4096, &token, e))
+        return err_ctx(e, "device %s", id);
+    im->again++;
+    if (im->cli->g.json) {
+        o = json_out_of(&b);
+        json_out_map(&o, NULL);
+        json_out_int(&o, "v", 1);
+        json_out_text(&o, "id", id);
+        json_out_text(&o, "serial", serial);
+        json_out_text(&o, "token", token);
+        json_out_end(&o);
+        buf_put_char(&b, '\n');
+    } else {
+        buf_printf(&b, "%s\t%s\t%s\n", id, serial, token);
+    }
+    return cli_write(im->cli, &b, e);
+}
+
+static bool read_waiting(struct import *im, const struct json *list, struct err *e)
+{
+    for (size_t i = 0; i < json_count(list); i++) {
+        const struct json *d = json_item(list, i);
+        const char *id, *serial;
+        int64_t line;
+        if (!json_get_int(d, "line", 1, (int64_t)im->batch_n, &line, e) || !json_get_text(d, "id", 64, &id, e) ||
+            !json_get_text(d, "serial", 256, &serial, e) || (im->o->again && !print_again(im, id, serial, e)))
+            return false;
+        buf_printf(&im->waiting_lines, "%s%llu", im->waiting_lines.n ? ", " : "",
+                   (unsigned long long)im->lines[line - 1]);
+        im->waiting++;
+    }
+    return true;
+}
+
 static bool read_answer(struct import *im, const struct json *j, struct err *e)
 {
-    const struct json *failed, *devices;
+    const struct json *failed, *devices, *waiting = NULL;
     int64_t added, existing, line;
     if (!json_get_int(j, "added", 0, BATCH_LINES, &added, e) ||
         !json_get_int(j, "existing", 0, BATCH_LINES, &existing, e) || !json_get_list(j, "failed", &failed, e) ||
-        !json_get_list(j, "devices", &devices, e))
+        !json_get_list(j, "devices", &devices, e) ||
+        (json_has(j, "waiting") && !json_get_list(j, "waiting", &waiting, e)))
         return false;
     im->added += (uint64_t)added;
     im->existing += (uint64_t)existing;
@@ -236,7 +288,7 @@ static bool read_answer(struct import *im, const struct json *j, struct err *e)
             !json_get_text(f, "detail", 1000, &detail, e) || !report(im, im->lines[line - 1], code, detail, e))
             return false;
     }
-    return print_added(im, devices, e);
+    return print_added(im, devices, e) && (!waiting || read_waiting(im, waiting, e));
 }
 
 static bool send_batch(struct import *im, struct err *e)
@@ -374,19 +426,27 @@ bool import_devices(struct cli *cli, const struct import_opts *o, struct err *e)
     arena_init(&im.titles_arena, ARENA_LINE_MAX);
     arena_init(&im.arena, ARENA_LINE_MAX);
     buf_init(&im.batch, 1u << 20);
+    buf_init(&im.waiting_lines, 64u << 20);
     bool ok = run(&im, e);
     if (ok)
         progress(&im, true);
     ok = ok && (!cli->g.json || print_sum(&im, e));
     if (im.failures && fclose(im.failures) != 0 && ok)
         ok = err_set(e, ERR_IO, "cannot write %s: %s", o->failures, strerror(errno));
-    if (ok && o->token && im.existing)
-        fprintf(cli->talk, "those that were known already keep their tokens; a new one: kith device token SERIAL\n");
+    if (ok && im.again)
+        fprintf(cli->talk, "%llu that were known got a new token; the ones before are void\n",
+                (unsigned long long)im.again);
+    else if (ok && im.waiting)
+        fprintf(cli->talk,
+                "%llu that were known have no certificate yet and keep their tokens; lines %s\n"
+                "if those tokens are lost: the same command with --again, or kith device token SERIAL\n",
+                (unsigned long long)im.waiting, buf_str(&im.waiting_lines));
     if (ok && im.failed) {
         fprintf(cli->talk, "what failed stands in %s\n", o->failures);
         cli->exit_code = EXIT_PARTLY;
     }
     buf_clear(&im.batch);
+    buf_clear(&im.waiting_lines);
     arena_clear(&im.arena);
     arena_clear(&im.titles_arena);
     return ok;

@@ -8,7 +8,7 @@
 struct import_opts {
     const char *file, *failures;
     const char *model, *owner; /* for lines that do not say */
-    bool token;
+    bool token, again;         /* again: those that are known but have no certificate yet get new ones */
     int64_t expires_s;
 };
 

@@ -123,6 +123,26 @@ def gives_each_device_its_token(k):
     assert len({line.split("\t")[2] for line in lines}) == 200 and all("\tkith1_" in line for line in lines)
 
 
+def gives_lost_tokens_anew(k):
+    """The command is killed behind the server's answer: the same command says which rows wait, --again gives them new tokens."""
+    path = k.w.write("lost.csv", "serial\n" + "".join(f"LOST-{i}\n" for i in range(20)))
+    add = ["device", "add", "--model", "pump", "--token", "--from", path]
+    k.kith(*add)  # what it printed is lost
+    agent = lambda n, token, ok: run(os.path.join(BIN, "kith-agent"), "enroll", "--wait", "0", "--dir", k.w.path(f"lost-{n}"),
+                                     input=token + "\n", ok=ok, env=k.w.env)
+    used = k.kith("device", "token", "LOST-3").stdout.strip()
+    agent(3, used, True)
+    p = k.kith(*add)
+    assert not p.stdout and "19 that were known have no certificate yet" in p.stderr and "--again" in p.stderr, p.stderr
+    assert "lines 2, 3, 4, 6, " in p.stderr and ", 5, " not in p.stderr, p.stderr  # of the file, titles in line 1
+    first = [line.split("\t") for line in k.kith(*add, "--again").stdout.splitlines()]
+    said = [json.loads(line) for line in k.kith(*add, "--again", "--json").stdout.splitlines()]
+    assert [x[1] for x in first] == [x["serial"] for x in said[:-1]] == [f"LOST-{i}" for i in range(20) if i != 3], first
+    assert agent(0, first[0][2], False).returncode == 4  # void since
+    agent(1, said[1]["token"], True)
+    assert k.kith(*add[:4], "--again", "--serial", "x", ok=False).returncode == 2
+
+
 def history_finds_every_entry(k, n):
     """Beside a reading of the whole log: entries of devices old and new, in blocks with filters and behind the last of them."""
     names = [f"ALLcsv-{i:06}" for i in (0, 1, 255, n // 2, n - 1)] + ["TOKEN-7", "TOKEN-199"]
@@ -156,6 +176,7 @@ def main():
             is_cut_off_and_taken_up_again(k, kind, n)
         tells_how_far_it_is(k, n)
         gives_each_device_its_token(k)
+        gives_lost_tokens_anew(k)
         history_finds_every_entry(k, n)
         server = k.pids()["kith-server"]
         with open(f"/proc/{server}/status") as f:

@@ -134,6 +134,26 @@ static bool read_batch(struct call *c, struct batch *b, struct err *e)
     return true;
 }
 
+/* Of those that are known: who asked for tokens and lost the answer learns which devices have not enrolled yet. */
+static void report_waiting(struct call *c, const struct batch *b)
+{
+    struct device_row dev;
+    struct err ignored;
+    json_out_list(&c->out, "waiting");
+    for (size_t i = 0; i < b->n; i++) {
+        const struct device_new *d = &b->d[i];
+        if (b->each[i].code != ERR_CONFLICT || !d->claim_wanted ||
+            !device_find(c->db, d->serial, d->model, NULL, &dev, &ignored) || dev.state != DEVICE_CLAIMED)
+            continue;
+        json_out_map(&c->out, NULL);
+        json_out_int(&c->out, "line", (int64_t)i + 1);
+        json_out_text(&c->out, "id", dev.id);
+        json_out_text(&c->out, "serial", dev.serial);
+        json_out_end(&c->out);
+    }
+    json_out_end(&c->out);
+}
+
 static bool report_batch(struct call *c, const struct batch *b, struct err *e)
 {
     int64_t added = 0, existing = 0;
@@ -154,6 +174,7 @@ static bool report_batch(struct call *c, const struct batch *b, struct err *e)
         json_out_end(&c->out);
     }
     json_out_end(&c->out);
+    report_waiting(c, b);
     json_out_list(&c->out, "devices");
     bool ok = true;
     for (size_t i = 0; ok && i < b->n; i++) {
