@@ -59,9 +59,10 @@ static const struct sql sql_revoked = {
     "SELECT COUNT(*) FROM certificate WHERE id >= $1 AND id < $2 AND revoked_at IS NOT NULL"};
 static const struct sql sql_held = {
     "SELECT id FROM certificate WHERE id >= $1 AND id < $2 AND hold = 1 AND revoked_at IS NULL ORDER BY id"};
-static const struct sql sql_entries = {
-    "SELECT id, serial_tail, revoked_at, reason, issued_at FROM certificate WHERE id >= $1 AND "
-    "id < $2 AND (revoked_at IS NOT NULL OR hold = 1) ORDER BY id"};
+/* Each half by its index: with OR every certificate of the shard would be read. */
+#define ENTRY_COLS "SELECT id, serial_tail, revoked_at, reason, issued_at FROM certificate WHERE id >= $1 AND id < $2 "
+static const struct sql sql_entries = {ENTRY_COLS "AND revoked_at IS NOT NULL UNION ALL " ENTRY_COLS
+                                                  "AND hold = 1 AND revoked_at IS NULL ORDER BY id"};
 
 static void range(uint8_t node, uint16_t shard, struct value args[2])
 {

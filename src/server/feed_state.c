@@ -214,8 +214,10 @@ void feed_state_send(const struct feed_state *s, const char *since, const char *
                       .kind = FEED_ROW, .key = s->sets[i].key, .revoked = s->sets[i].revoked, .held = s->sets[i].held});
 }
 
-static const struct sql sql_withdrawn = {"SELECT id, serial_tail, reason, revoked_at, hold FROM certificate WHERE "
-                                         "(revoked_at IS NOT NULL OR hold = 1) AND not_after >= $1"};
+/* Each half by its index: with OR every certificate there is would be read. */
+#define WITHDRAWN_COLS "SELECT id, serial_tail, reason, revoked_at, hold FROM certificate WHERE not_after >= $1 "
+static const struct sql sql_withdrawn = {WITHDRAWN_COLS "AND revoked_at IS NOT NULL UNION ALL " WITHDRAWN_COLS
+                                                        "AND hold = 1 AND revoked_at IS NULL"};
 
 static bool in_set(struct slice set, uint32_t index)
 {
