@@ -8,14 +8,18 @@
 #include <unistd.h>
 
 #include "store/db_ops.h"
+#include "store/sqlite_checkpoint.h"
 #include "store/sqlite_pages.h"
 #include "store/sqlite_wal.h"
 
 #define BUSY_TIMEOUT_MS 10000
+/* A long log: pages that many batches change are written to the file once for some 60 batches. */
+#define LOG_PAGES 16000
 
 struct sqlite {
     struct db db;
     sqlite3 *s;
+    struct checkpointer *checkpointer; /* of the writer */
     int lock_fd;
     struct sql begin, begin_read, commit;
 };
@@ -85,12 +89,11 @@ static bool fail(struct sqlite *d, int rc, const char *doing, struct err *e)
 
 static bool pragmas(struct sqlite *d, struct err *e)
 {
-    /* A long WAL: pages of the random indexes are written to the file once for some 60 batches.
-     * secure_delete: what is erased from an entry shall not stay in a free page.  synchronous=FULL: durable at COMMIT.
+    /* secure_delete: what is erased from an entry shall not stay in a free page.  synchronous=FULL: durable at COMMIT.
      * cache_spill=OFF: see sqlite_wal.h. */
     const char *writer =
         "PRAGMA cache_size=-32768; PRAGMA cache_spill=OFF; PRAGMA synchronous=FULL; PRAGMA journal_mode=WAL;"
-        "PRAGMA wal_autocheckpoint=16000; PRAGMA journal_size_limit=134217728; PRAGMA secure_delete=ON;"
+        "PRAGMA journal_size_limit=134217728; PRAGMA secure_delete=ON;"
         "PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;";
     const char *reader = "PRAGMA cache_size=-4096; PRAGMA query_only=ON; PRAGMA mmap_size=0;"
                          "PRAGMA temp_store=MEMORY; PRAGMA trusted_schema=OFF;";
@@ -133,7 +136,7 @@ static bool sqlite_connect(struct sqlite *d, const char *path, struct err *e)
     int rc = sqlite3_open_v2(path, &d->s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
                              d->db.writable ? sqlite_wal_vfs() : NULL);
     if (rc == SQLITE_OK)
-        return pragmas(d, e);
+        return pragmas(d, e) && (!d->db.writable || checkpointer_new(d->s, path, LOG_PAGES, &d->checkpointer, e));
     err_set(e, code_of(d->s, rc), "%s: %s", path, d->s ? sqlite3_errmsg(d->s) : sqlite3_errstr(rc));
     return (rc & 0xff) == SQLITE_CANTOPEN ? err_try(e, "kith init --dir DIR makes a new one") : false;
 }
@@ -161,6 +164,7 @@ bool db_sqlite_open(const char *path, bool writable, struct db **out, struct err
 static void sqlite_free(struct db *db)
 {
     struct sqlite *d = of(db);
+    checkpointer_free(d->checkpointer);
     sqlite3_close(d->s);
     if (d->lock_fd >= 0)
         close(d->lock_fd);

@@ -1,7 +1,9 @@
 /* What stands between SQLite and its pages and files: SQLite itself is the judge, by integrity_check and by a connection that
  * sees the files as they are. */
 #include <sqlite3.h>
+#include <sys/stat.h>
 
+#include "store/sqlite_checkpoint.h"
 #include "store/sqlite_wal.h"
 #include "store_test.h"
 
@@ -120,11 +122,98 @@ static void what_was_taken_back_is_not_written_over_others(void **state)
     sqlite3_close(plain);
 }
 
+static void copy_file(const char *from, const char *to)
+{
+    static char buf[1 << 16];
+    size_t n;
+    FILE *in = fopen(from, "rb"), *out = fopen(to, "wb");
+    assert_non_null(in);
+    assert_non_null(out);
+    while ((n = fread(buf, 1, sizeof buf, in)) > 0)
+        assert_int_equal(fwrite(buf, 1, n, out), n);
+    fclose(in);
+    assert_int_equal(fclose(out), 0);
+}
+
+static int64_t size_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? st.st_size : -1;
+}
+
+/* The files as a crash would leave them at this moment, while the thread writes: everything committed is there. */
+static void survives_a_crash_now(const char *path, const char *copy, int64_t rows)
+{
+    char from[310], to[310];
+    sqlite3 *s = NULL;
+    copy_file(path, copy);
+    snprintf(from, sizeof from, "%s-wal", path);
+    snprintf(to, sizeof to, "%s-wal", copy);
+    copy_file(from, to);
+    assert_int_equal(sqlite3_open_v2(copy, &s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL), SQLITE_OK);
+    is_whole(s);
+    assert_int_equal(number(s, "SELECT count(*) FROM t"), rows);
+    sqlite3_close(s);
+}
+
+#define LONG_PAGES 320
+#define PAGE_BYTES 4120 /* in the log */
+
+static void the_log_is_carried_over_and_starts_anew(void **state)
+{
+    struct env_test *t = *state;
+    struct err e = {0};
+    char path[300], log[310], copy[300], sql[200];
+    uint32_t seed = 11;
+    int64_t rows = 0, most = 0, carried = 0;
+    sqlite3 *s = NULL, *reader = NULL;
+    struct checkpointer *c;
+    snprintf(path, sizeof path, "%s/carried.db", t->dir);
+    snprintf(log, sizeof log, "%s-wal", path);
+    snprintf(copy, sizeof copy, "%s/copy.db", t->dir);
+    assert_int_equal(
+        sqlite3_open_v2(path, &s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, sqlite_wal_vfs()),
+        SQLITE_OK);
+    run(s, "PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+           "CREATE TABLE t (k INTEGER PRIMARY KEY, v BLOB);");
+    assert_ok(checkpointer_new(s, path, LONG_PAGES, &c, &e), e);
+    assert_int_equal(sqlite3_open_v2(path, &reader, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL), SQLITE_OK);
+    for (int i = 0; i < 900; i++, rows += 5) {
+        if (i == 600) /* holds on to the log for a while */
+            run(reader, "BEGIN; SELECT count(*) FROM t;");
+        if (i == 700) {
+            assert_int_equal(number(reader, "SELECT count(*) FROM t"), 600 * 5);
+            run(reader, "COMMIT");
+        }
+        run(s, "BEGIN IMMEDIATE");
+        for (int k = 0; k < 5; k++) {
+            snprintf(sql, sizeof sql, "INSERT INTO t VALUES (%u, randomblob(3000))",
+                     dice(&seed) << 16 | (uint32_t)(i * 5 + k));
+            run(s, sql);
+        }
+        run(s, "COMMIT");
+        if (i < 600 && size_of(log) > most)
+            most = size_of(log);
+        if (i % 60 == 59)
+            survives_a_crash_now(path, copy, rows + 5);
+    }
+    /* Eight pages a transaction: a log that is never started anew has 5,000. */
+    assert_in_range(most, LONG_PAGES * PAGE_BYTES, 9 * LONG_PAGES * PAGE_BYTES);
+    for (int i = 0; i < 500 && carried < LONG_PAGES; i++, usleep(10000))
+        carried = size_of(path) / 4096;
+    assert_true(carried >= LONG_PAGES); /* though nobody but the thread has written to the file */
+    assert_int_equal(number(reader, "SELECT count(*) FROM t"), rows);
+    checkpointer_free(c);
+    sqlite3_close(reader);
+    sqlite3_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(pages_behind_the_end_are_dropped, env_setup, env_teardown),
         cmocka_unit_test_setup_teardown(what_was_taken_back_is_not_written_over_others, env_setup, env_teardown),
+        cmocka_unit_test_setup_teardown(the_log_is_carried_over_and_starts_anew, env_setup, env_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
