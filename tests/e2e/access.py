@@ -29,6 +29,7 @@ RIGHTS = {
     "removed": set(),     # an operator that was removed
     "unknown": set(),     # no certificate
     "stranger": set(),    # a certificate of somebody else
+    "forger": set(),      # the admin's certificate with another key, and a signature of its own
 }
 ROLES = ("admin", "security", "factory", "release", "data", "auditor", "owner")
 OWNERS = ("harbour", "waterworks")
@@ -81,6 +82,22 @@ def stranger(k):
     return Party(k, "unknown", k.w.write("stranger.pem", cert.public_bytes(pem).decode()), k.w.write("stranger.key", text))
 
 
+def forger(k, pem):
+    """A certificate with everything that another's has, but for key and signature."""
+    with open(pem, "rb") as f:
+        real = x509.load_pem_x509_certificate(f.read())
+    key = ec.generate_private_key(ec.SECP256R1())
+    b = (x509.CertificateBuilder().subject_name(real.subject).issuer_name(real.issuer).public_key(key.public_key())
+         .serial_number(real.serial_number).not_valid_before(real.not_valid_before).not_valid_after(real.not_valid_after))
+    for x in real.extensions:
+        b = b.add_extension(x.value, x.critical)
+    form = serialization.Encoding.PEM
+    text = key.private_bytes(form, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+    name = "forger-" + os.path.basename(os.path.dirname(pem))
+    cert = b.sign(key, hashes.SHA256()).public_bytes(form).decode()
+    return Party(k, "unknown", k.w.write(name + ".pem", cert), k.w.write(name + ".key", text))
+
+
 def parties(k):
     cast = {r: operator(k, "the-" + r, r) for r in ROLES}
     cast["removed"] = operator(k, "gone", "admin")
@@ -92,6 +109,7 @@ def parties(k):
     cast["gateway"] = Party(k, "gateway:gate", k.w.path("gate/cert.pem"), k.w.path("gate/key.pem"))
     cast["unknown"] = Party(k, "unknown")
     cast["stranger"] = stranger(k)
+    cast["forger"] = forger(k, cast["admin"].files[0])
     return cast
 
 
@@ -273,7 +291,7 @@ def refusals_are_in_the_ledger_with_who_and_what(k, cast):
                    e["what"] == "GET /metrics" for e in entries), entries
         assert len(entries) + counted[p.name] == p.refused, (p.name, len(entries), counted[p.name], p.refused)
         assert len(entries) <= EACH * 4, f"{len(entries)} entries of {p.name}"
-    unknown = cast["unknown"].refused + cast["stranger"].refused
+    unknown = sum(cast[who].refused for who in ("unknown", "stranger", "forger"))
     assert counted["system:server"] >= unknown, (counted, unknown)
 
 

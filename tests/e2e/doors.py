@@ -70,6 +70,7 @@ def a_tombstone_is_never_added_again(k, d, maker):
     u.act("retire", why="sold")
     again = {"model": "pump", "serial": u.dev["serial"], "token": True}
     refused(k.api("POST", "/v1/devices", again), 409)
+    refused(k.api("POST", f"/v1/devices/{u.dev['id']}/token", {}), 403, "tombstone")
     line = f'{{"model":"pump","serial":"{u.dev["serial"]}"}}\n'.encode()
     report = k.api("POST", "/v1/devices/batch", line).json
     assert report["added"] == 0 and report["existing"] == 1, report

@@ -5,6 +5,7 @@
  *   log=PATH           a line for each C_Login ("login RV", "context RV"), C_Initialize, C_Finalize and call in a child after
  *                      fork ("forked") is appended
  *   drop=N             whenever N changes, all sessions are lost (and the login with them)
+ *   logout=N           whenever N changes, the user is logged out, as by the token's own timer; the sessions live on
  *   drop_every=N       all sessions are lost at every N-th C_Sign
  *   forget=N           whenever N changes, all object handles become invalid
  *   delay_ms=N         each C_Sign takes so much longer
@@ -40,7 +41,7 @@
 struct plan {
     char module[256], log[256], refuse[16];
     long drop, drop_every, forget, delay_ms, absent, sticky, hidden, fail_every, fail_rv, weak, max_sessions, no_eddsa,
-        pin_lock, new_pin, forbid, need, need_public, idle_ms;
+        pin_lock, new_pin, forbid, need, need_public, idle_ms, logout;
 };
 
 static CK_FUNCTION_LIST *real;
@@ -52,7 +53,7 @@ static struct {
     CK_SESSION_HANDLE real;
     long used_ms;
 } sessions[SESSIONS_MAX];
-static long seen_drop, seen_forget, signs, wrong_pins;
+static long seen_drop, seen_forget, seen_logout, signs, wrong_pins;
 static unsigned long object_epoch = 1;
 static bool gone, inited;
 static CK_SLOT_ID last_slot;
@@ -71,9 +72,9 @@ static struct plan plan_read(void)
         size_t at;
     } numbers[] = {
 #define N(w) {#w "=", offsetof(struct plan, w)}
-        N(drop),     N(drop_every), N(forget),     N(delay_ms), N(absent),       N(sticky),
-        N(hidden),   N(weak),       N(fail_every), N(fail_rv),  N(max_sessions), N(no_eddsa),
-        N(pin_lock), N(new_pin),    N(forbid),     N(need),     N(need_public),  N(idle_ms),
+        N(drop),   N(drop_every), N(forget),      N(delay_ms),     N(absent),   N(sticky),   N(hidden),
+        N(weak),   N(fail_every), N(fail_rv),     N(max_sessions), N(no_eddsa), N(pin_lock), N(new_pin),
+        N(forbid), N(need),       N(need_public), N(idle_ms),      N(logout),
 #undef N
     };
     while (f && fgets(line, sizeof line, f)) {
@@ -114,10 +115,20 @@ static void lose_sessions(void)
     (void)real->C_CloseAllSessions(last_slot);
 }
 
+/* Likewise. */
+static void log_out(void)
+{
+    for (size_t i = 0; i < SESSIONS_MAX; i++)
+        if (sessions[i].alive) {
+            (void)real->C_Logout(sessions[i].real);
+            return;
+        }
+}
+
 static bool changes(const struct plan *p)
 {
     bool away = p->absent || (gone && p->sticky);
-    return p->drop != seen_drop || p->forget != seen_forget || away != gone;
+    return p->drop != seen_drop || p->forget != seen_forget || p->logout != seen_logout || away != gone;
 }
 
 /* With `gate` held exclusively. */
@@ -126,9 +137,12 @@ static void apply(const struct plan *p)
     bool away = p->absent || (gone && p->sticky);
     if (real && inited && (p->drop != seen_drop || (away && !gone)))
         lose_sessions();
+    else if (real && inited && p->logout != seen_logout)
+        log_out();
     object_epoch += p->forget != seen_forget;
     seen_drop = p->drop;
     seen_forget = p->forget;
+    seen_logout = p->logout;
     gone = away;
 }
 

@@ -163,6 +163,24 @@ static void loses_no_request_when_sessions_drop_under_load(void **state)
     assert_int_equal(health().state, P11_HEALTHY);
 }
 
+/* The sessions are as good as ever: new ones would not help. */
+static void logs_in_again_when_the_token_logged_it_out(void **state)
+{
+    (void)state;
+    struct err e;
+    for (int i = 1; i <= 3; i++) {
+        char plan[32];
+        unsigned reloads = health().reloads;
+        assert_ok(sign_once(&e), e);
+        snprintf(plan, sizeof plan, "logout=%d", i);
+        token_plan(plan);
+        assert_ok(sign_once(&e), e);
+        assert_int_equal(health().reloads, reloads);
+    }
+    assert_true(health().relogins >= 3);
+    assert_int_equal(health().state, P11_HEALTHY);
+}
+
 static void loses_no_request_when_handles_are_forgotten_under_load(void **state)
 {
     (void)state;
@@ -553,6 +571,7 @@ int main(int argc, char **argv)
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         T(loses_no_request_when_sessions_drop_under_load),
+        T(logs_in_again_when_the_token_logged_it_out),
         T(loses_no_request_when_handles_are_forgotten_under_load),
         T(serves_again_when_the_token_returns),
         T(refuses_at_once_while_the_token_is_away),
