@@ -318,6 +318,13 @@ static void refuses_certificates_of_a_shard_that_the_head_does_not_name(void **s
     X509_free(x);
     assert_err(verdict(f, false, NOW, &e), e, ERR_GATE_SHARD);
     assert_ok(verdict(f, true, NOW, &e), e);
+    /* Nor may a serial number point into a shard where its certificate does not belong. */
+    OPENSSL_free(f->der_b);
+    f->kit.not_after -= 200 * 86400;
+    x = kit_device(&f->kit, DEV_B, NULL, NULL);
+    kit_der(x, &f->der_b, &f->der_b_n);
+    X509_free(x);
+    assert_err(verdict(f, false, NOW, &e), e, ERR_GATE_CERT);
 }
 
 /* ---- the disk ---- */
