@@ -67,9 +67,12 @@ void p11_anchor_set(struct p11 *p, bool ok)
 
 CK_RV p11_open_session(struct p11 *p, CK_SESSION_HANDLE *out)
 {
-    CK_RV rv = p->f->C_OpenSession(p->slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, out);
+    pthread_mutex_lock(&p->lock);
+    CK_SLOT_ID slot = p->slot; /* another one after the token was moved */
+    pthread_mutex_unlock(&p->lock);
+    CK_RV rv = p->f->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL, out);
     if (rv == CKR_TOKEN_WRITE_PROTECTED)
-        rv = p->f->C_OpenSession(p->slot, CKF_SERIAL_SESSION, NULL, NULL, out);
+        rv = p->f->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, out);
     return rv;
 }
 
@@ -117,23 +120,36 @@ void p11_forget_sessions(struct p11 *p)
     pthread_mutex_unlock(&p->lock);
 }
 
+/* Whoever gives a token's only session back may say that it is gone. */
+static bool has_anchor(struct p11 *p)
+{
+    pthread_mutex_lock(&p->lock);
+    bool ok = p->anchor_ok;
+    pthread_mutex_unlock(&p->lock);
+    return ok;
+}
+
 CK_RV p11_attach(struct p11 *p, const char **at)
 {
     CK_TOKEN_INFO ti;
     CK_SLOT_ID slot = 0;
     p11_forget_sessions(p);
-    if (p->anchor_ok)
+    if (has_anchor(p))
         (void)p->f->C_CloseSession(p->anchor);
     p11_anchor_set(p, false);
     CK_RV rv = find_slot(p, &slot, &ti, at);
     if (rv != CKR_OK)
         return rv;
+    pthread_mutex_lock(&p->lock);
     p->slot = slot;
+    pthread_mutex_unlock(&p->lock);
     *at = "C_OpenSession";
     CK_SESSION_HANDLE anchor;
     if ((rv = p11_open_session(p, &anchor)) != CKR_OK)
         return rv;
+    pthread_mutex_lock(&p->lock);
     p->anchor = anchor;
+    pthread_mutex_unlock(&p->lock);
     if ((rv = log_in(p, &ti, at)) != CKR_OK) {
         (void)p->f->C_CloseSession(anchor);
         return rv;
@@ -167,7 +183,7 @@ CK_RV p11_initialize(struct p11 *p)
 bool p11_anchor_lives(struct p11 *p)
 {
     CK_SESSION_INFO si;
-    if (!p->anchor_ok || p->f->C_GetSessionInfo(p->anchor, &si) != CKR_OK)
+    if (!has_anchor(p) || p->f->C_GetSessionInfo(p->anchor, &si) != CKR_OK)
         return false;
     return !p->pin || si.state == CKS_RW_USER_FUNCTIONS || si.state == CKS_RO_USER_FUNCTIONS;
 }
