@@ -14,9 +14,4 @@ void gateway_acked(struct app *app, const char *name, uint64_t seq);
 extern const struct http_route gateway_routes[]; /* what gateways themselves ask */
 extern const size_t gateway_routes_n;
 
-/* GET /v1/devices/{id}/statement (api/statement.c) */
-call_handler statement_show;
-/* GET /v1/devices/{id}/history (history.c) */
-call_handler history_show;
-
 #endif

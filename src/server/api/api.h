@@ -43,6 +43,9 @@ extern const struct api_row api_devices[], api_models[], api_certs[], api_partie
     api_topics[];
 extern const size_t api_devices_n, api_models_n, api_certs_n, api_parties_n, api_ledger_n, api_status_n, api_topics_n;
 
+/* Handlers in a file of their own (api/statement.c, api/history.c). */
+call_handler statement_show, history_show;
+
 /* A member of the body, or def. */
 MUST_USE bool call_text(const struct call *c, const char *name, size_t max, const char *def, const char **out,
                         struct err *e);

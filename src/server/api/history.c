@@ -5,7 +5,7 @@
 #include "model/event_print.h"
 #include "server/der_store.h"
 #include "server/entry_filter.h"
-#include "server/gateways.h"
+#include "server/api/api.h"
 #include "server/records.h"
 
 #define HISTORY_MAX 500

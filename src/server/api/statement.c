@@ -2,7 +2,7 @@
  * signers signed; a file that verifies without us (c2sp.org/tlog-proof). */
 #include "core/merkle.h"
 #include "server/entry_filter.h"
-#include "server/gateways.h"
+#include "server/api/api.h"
 #include "server/notary.h"
 #include "server/records.h"
 
