@@ -35,6 +35,7 @@ const size_t conf_rows_n = ARRAY_LEN(conf_rows);
 
 static bool check(const struct conf *c, const char *path, struct err *e)
 {
+    /* Nothing that comes without TLS is believed: an answer may have the keys destroyed. */
     if (c->url && !token_check_url(slice_str(c->url), e))
         return err_ctx(e, "%s: [platform] url", path);
     if (strcmp(c->store, "file") != 0 && strncmp(c->store, "pkcs11:", 7) != 0) {

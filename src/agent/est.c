@@ -11,7 +11,6 @@
 #include "core/der.h"
 #include "core/oid.h"
 #include "keys/crypto.h"
-#include "model/token.h"
 #include "x509/certs_only.h"
 #include "x509/csr.h"
 
@@ -51,9 +50,6 @@ static bool call_on(const struct est *est, struct http_client *c, struct http_ca
 {
     char url[URL_MAX];
     *reply = (struct http_reply){0};
-    /* Nothing that came without TLS is believed: an answer may tell us to destroy the keys. */
-    if (!token_check_url(slice_str(est->url), e))
-        return err_ctx(e, "url in " CONF_FILE);
     int n = snprintf(url, sizeof url, "%s%s", est->url, path);
     if (n < 0 || (size_t)n >= sizeof url)
         return err_set(e, ERR_USAGE, "the platform's URL is too long");

@@ -130,7 +130,7 @@ class Est(http.server.BaseHTTPRequestHandler):
         self.answer(404)
 
     def peer(self):
-        der = self.connection.getpeercert(True)
+        der = self.connection.getpeercert(True) if isinstance(self.connection, ssl.SSLSocket) else None
         return x509.load_der_x509_certificate(der) if der else None
 
     def do_POST(self):
