@@ -336,8 +336,7 @@ def main():
         say("ok a_flood_leaves_a_handful_of_entries")
         refusals_are_in_the_ledger_with_who_and_what(k, cast)
         say("ok refusals_are_in_the_ledger_with_who_and_what")
-        code, ours, theirs = k.check_export(k.export())
-        assert code == 0, ours + theirs
+        k.must_verify()
         k.stop()
 
 

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from est import Doors, Maker, csr_of, new_key, refused
-from kithtest import Kith, World, say, wait_for
+from kithtest import Kith, World, say, timed, wait_for
 
 REFUSED = (401, 403, 404, 409)
 
@@ -192,11 +192,8 @@ def main():
                            (one_key_at_the_same_instant_is_one_devices, []),
                            (quarantines_for_a_second_key_where_the_model_says_so, []),
                            (manufacturers_that_do_not_count, [maker]), (survives_bodies_from_those_who_are_known, [])):
-            at = time.monotonic()
-            test(k, d, *more)
-            say(f"ok {test.__name__} {time.monotonic() - at:.1f} s")
-        code, ours, theirs = k.check_export(k.export())
-        assert code == 0, ours + theirs
+            timed(test, k, d, *more)
+        k.must_verify()
         code, text = k.check_database()
         assert code == 0, text
         k.stop()

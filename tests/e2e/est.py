@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import NameOID
 
-from kithtest import Kith, World, run, say, wait_for
+from kithtest import Kith, World, run, say, timed, wait_for
 
 DER = serialization.Encoding.DER
 PEM = serialization.Encoding.PEM
@@ -391,13 +391,10 @@ def main():
                      renews_with_the_current_certificate, lets_nobody_in_who_is_gone, revokes_for_good_or_not_at_all, suspends_and_resumes,
                      enrols_by_the_idevid_of_a_registered_maker, survives_bodies_of_every_kind,
                      survives_bytes_that_are_no_http):
-            at = time.monotonic()
-            test(k, d)
-            say(f"ok {test.__name__} {time.monotonic() - at:.1f} s")
+            timed(test, k, d)
         expired_claim_is_refused_at_last(k, waiting)
         say("ok refuses_an_expired_claim")
-        code, ours, theirs = k.check_export(k.export())
-        assert code == 0, ours + theirs
+        k.must_verify()
         say(theirs.strip())
         k.stop()
 

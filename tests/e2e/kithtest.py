@@ -363,6 +363,13 @@ class Kith:
         p = self.kith("ledger", "verify", ok=False)
         return p.returncode, p.stdout + p.stderr
 
+    def must_verify(self):
+        """The database, and an export of it by both verifiers."""
+        code, said = self.check_database()
+        assert code == 0, said
+        code, ours, theirs = self.check_export(self.export())
+        assert code == 0, ours + theirs
+
     def entries(self):
         """The log's entries as [(sequence number, time in ms, type, fields by name)], from an export."""
         import cbor2
@@ -568,6 +575,13 @@ class Mqtt:
 
 def say(text):
     print(text, flush=True)
+
+
+def timed(test, *args):
+    """Runs a test and says how long it took."""
+    at = time.monotonic()
+    test(*args)
+    say(f"ok {test.__name__} {time.monotonic() - at:.1f} s")
 
 
 def flip(path, out, at):

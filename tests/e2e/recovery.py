@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from crashpoints import CrashKith, Plan, points_of_source
-from kithtest import World, say, wait_for
+from kithtest import World, say, timed, wait_for
 
 PEM = serialization.Encoding.PEM
 UNANSWERED, REVOKED, DELIVERED = 83, 84, 87  # src/model/event_table.h
@@ -197,13 +197,8 @@ def main():
         for test in (delivers_it_to_who_asks_again, revokes_it_when_another_key_comes, gives_it_to_no_other_claim,
                      revokes_it_with_a_change_of_state, delivers_a_renewal, keeps_the_order_of_holds_and_releases,
                      refuses_a_renewal_with_a_revoked_certificate):
-            at = time.monotonic()
-            test(t)
-            say(f"ok {test.__name__} {time.monotonic() - at:.1f} s")
-        code, said = k.check_database()
-        assert code == 0, said
-        code, ours, theirs = k.check_export(k.export())
-        assert code == 0, ours + theirs
+            timed(test, t)
+        k.must_verify()
         revokes_it_after_a_day(t)
         say("ok revokes_it_after_a_day")
         types = k.types()

@@ -144,12 +144,11 @@ static void load_goes_round(void)
         }
 }
 
-static void loses_no_request_when_sessions_drop_under_load(void **state)
+static void drop_under_load(int times)
 {
-    (void)state;
     pthread_t t[THREADS];
     load_start(t);
-    for (int i = 1; i <= 15; i++) {
+    for (int i = 1; i <= times; i++) {
         char plan[32];
         snprintf(plan, sizeof plan, "drop=%d", i);
         token_plan(plan);
@@ -159,6 +158,12 @@ static void loses_no_request_when_sessions_drop_under_load(void **state)
     load_stop(t);
     if (load.failed)
         fail_msg("%u requests failed, last: %s", load.failed, load.last.what);
+}
+
+static void loses_no_request_when_sessions_drop_under_load(void **state)
+{
+    (void)state;
+    drop_under_load(15);
     assert_true(health().relogins >= 5);
     assert_int_equal(health().state, P11_HEALTHY);
 }
@@ -457,18 +462,7 @@ static void gives_the_pin_for_each_signature_where_the_key_wants_it(void **state
     for (int i = 0; i < 5; i++)
         assert_ok(sign_once(&e), e);
     assert_int_equal(token_count("context 0"), 5);
-    pthread_t t[THREADS];
-    load_start(t);
-    for (int i = 1; i <= 5; i++) {
-        char plan[32];
-        snprintf(plan, sizeof plan, "drop=%d", i);
-        token_plan(plan);
-        load_goes_round();
-    }
-    load_goes_on();
-    load_stop(t);
-    if (load.failed)
-        fail_msg("%u requests failed, last: %s", load.failed, load.last.what);
+    drop_under_load(5);
     token_plan("drop=5\nnew_pin=1");
     unlink(token_log);
     for (int i = 0; i < 10; i++)
