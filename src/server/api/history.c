@@ -3,9 +3,9 @@
 #include "keys/crypto.h"
 #include "keys/key.h"
 #include "model/event_print.h"
+#include "server/api/api.h"
 #include "server/der_store.h"
 #include "server/entry_filter.h"
-#include "server/api/api.h"
 #include "server/records.h"
 
 #define HISTORY_MAX 500

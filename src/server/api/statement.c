@@ -1,8 +1,8 @@
 /* The signed statement that a device is gone: the ledger entry that says so, its place in the tree, and the checkpoint that both
  * signers signed; a file that verifies without us (c2sp.org/tlog-proof). */
 #include "core/merkle.h"
-#include "server/entry_filter.h"
 #include "server/api/api.h"
+#include "server/entry_filter.h"
 #include "server/notary.h"
 #include "server/records.h"
 
