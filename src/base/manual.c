@@ -93,22 +93,54 @@ static void put_option_names(struct buf *b, const struct opt *rows, size_t n)
             buf_printf(b, " --%s", rows[i].name);
 }
 
+#define FILES "COMPREPLY=($(compgen -f -- \"$cur\"));"
+
+static void put_choices(struct buf *b, const char *const *words)
+{
+    buf_put_str(b, "COMPREPLY=($(compgen -W '");
+    for (size_t k = 0; words[k]; k++)
+        buf_printf(b, "%s%s", k ? " " : "", words[k]);
+    buf_put_str(b, "' -- \"$cur\"));");
+}
+
 /* What may stand behind an option that takes a value. */
 static void put_values(struct buf *b, const struct opt *rows, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         const struct opt *r = &rows[i];
-        if (r->section || r->hidden || (r->type != OPT_ENUM && r->type != OPT_PATH))
+        if (r->section || r->hidden || r->type == OPT_BOOL)
             continue;
-        buf_printf(b, "    --%s) COMPREPLY=($(compgen ", r->name);
-        if (r->type == OPT_PATH)
-            buf_put_str(b, "-f");
-        else
-            buf_put_str(b, "-W '");
-        for (size_t k = 0; r->type == OPT_ENUM && r->words[k]; k++)
-            buf_printf(b, "%s%s", k ? " " : "", r->words[k]);
-        buf_printf(b, "%s -- \"$cur\")); return;;\n", r->type == OPT_ENUM ? "'" : "");
+        buf_printf(b, "    --%s) ", r->name);
+        if (r->words)
+            put_choices(b, r->words);
+        else if (r->type == OPT_PATH)
+            buf_put_str(b, FILES);
+        buf_put_str(b, " return;;\n");
     }
+}
+
+/* The options behind which a value stands, as a pattern of the shell. */
+static void put_valued(struct buf *b, const struct opt *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!rows[i].section && !rows[i].hidden && rows[i].type != OPT_BOOL)
+            buf_printf(b, "|--%s", rows[i].name);
+}
+
+/* What the words behind the verb are: files, or one of those that the program knows. */
+static void put_words_of(struct buf *b, const struct manual_program *p, const struct verb *v)
+{
+    if (!v->args)
+        return;
+    for (size_t i = 0; p->choices && p->choices[i].arg; i++)
+        if (strcmp(v->args, p->choices[i].arg) == 0) {
+            buf_put_str(b, " [[ $cur == -* ]] || { ");
+            put_choices(b, p->choices[i].words);
+            buf_put_str(b, " return; };");
+            return;
+        }
+    if (strstr(v->args, "FILE"))
+        buf_put_str(b, " [[ $cur == -* ]] || { " FILES " return; };");
 }
 
 /* The verbs' first words, then for each first word its second ones. */
@@ -136,7 +168,9 @@ static void put_verb_words(struct buf *b, const struct manual_program *p)
     for (size_t i = 0; i < p->verbs_n; i++) {
         buf_printf(b, "    '%s'|'%s '*) words+='", p->verbs[i].name, p->verbs[i].name);
         put_option_names(b, p->verbs[i].rows, p->verbs[i].rows_n);
-        buf_put_str(b, "';;\n");
+        buf_put_str(b, "';");
+        put_words_of(b, p, &p->verbs[i]);
+        buf_put_str(b, ";\n");
     }
 }
 
@@ -146,12 +180,18 @@ void manual_put_completion(struct buf *b, const struct manual_program *p)
     put_identifier(b, p->name);
     buf_put_str(b,
                 "()\n{\n  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} said='' words='--help'"
-                " i\n  case $prev in\n");
+                " i\n"
+                "  [[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD-2]}\n  [[ $cur == = ]] && cur=\n"
+                "  case $prev in\n");
     put_values(b, p->rows, p->rows_n);
     for (size_t i = 0; i < p->verbs_n; i++)
         put_values(b, p->verbs[i].rows, p->verbs[i].rows_n);
-    buf_put_str(b, "  esac\n  for ((i = 1; i < COMP_CWORD; i++)); do\n"
-                   "    [[ ${COMP_WORDS[i]} == -* ]] || said+=${said:+ }${COMP_WORDS[i]}\n  done\n");
+    buf_put_str(b, "  esac\n  for ((i = 1; i < COMP_CWORD; i++)); do\n    case ${COMP_WORDS[i]} in\n    ''");
+    put_valued(b, p->rows, p->rows_n);
+    for (size_t i = 0; i < p->verbs_n; i++)
+        put_valued(b, p->verbs[i].rows, p->verbs[i].rows_n);
+    buf_put_str(b, ") i=$((i + 1)); [[ ${COMP_WORDS[i]} == = ]] && i=$((i + 1));;\n    -*) ;;\n"
+                   "    *) said+=${said:+ }${COMP_WORDS[i]};;\n    esac\n  done\n");
     buf_put_str(b, "  words+='");
     put_option_names(b, p->rows, p->rows_n);
     buf_put_str(b, "'\n");

@@ -4,6 +4,12 @@
 
 #include "base/args.h"
 
+/* What the shell completes the words of a command with, whose args read so: {"CODE", all codes}. */
+struct manual_choices {
+    const char *arg;
+    const char *const *words; /* NULL-terminated */
+};
+
 struct manual_program {
     const char *name;     /* "kith" */
     const char *synopsis; /* behind the name: "[options] VERB ..." */
@@ -12,6 +18,7 @@ struct manual_program {
     size_t rows_n;
     const struct verb *verbs; /* may be NULL */
     size_t verbs_n;
+    const struct manual_choices *choices; /* ends with {NULL, NULL}; may be NULL */
 };
 
 void manual_put_help(struct buf *b, const struct manual_program *p);

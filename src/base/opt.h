@@ -32,7 +32,7 @@ struct opt {
     enum opt_type type;
     int64_t min, max;         /* both 0: no range */
     const char *def;          /* as it would be written; NULL: zero, or missing if required */
-    const char *const *words; /* OPT_ENUM: NULL-terminated */
+    const char *const *words; /* NULL-terminated; OPT_ENUM: one of these; else what the shell completes */
     const char *arg;          /* how help names the value: "DIR" */
     const char *help;
     size_t offset;

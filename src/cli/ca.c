@@ -292,7 +292,8 @@ static const struct opt crl_rows[] = {
     OUT_ROW,
     DAYS_ROW,
     {NULL, "revoke", OPT_TEXT, .arg = "SERIAL", .help = "take back this certificate of the root's", AT(revoke)},
-    {NULL, "reason", OPT_TEXT, .arg = "REASON", .help = "of RFC 5280 section 5.3.1, such as cACompromise", AT(reason)},
+    {NULL, "reason", OPT_TEXT, .words = cli_reason_words, .arg = "REASON",
+     .help = "of RFC 5280 section 5.3.1, such as cACompromise", AT(reason)},
 };
 static const struct opt install_rows[] = {
     {NULL, "root-sha256", OPT_TEXT, 64, 64, .arg = "HEX", .help = "refuse another root than this", AT(sha256)},

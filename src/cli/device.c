@@ -4,6 +4,7 @@
 #include "cli/client.h"
 #include "cli/import.h"
 #include "cli/show.h"
+#include "cli/tags.h"
 #include "model/device.h"
 
 #define WAIT_S_DEFAULT 30
@@ -34,23 +35,6 @@ static const struct opt add_rows[] = {
     {NULL, "failures", OPT_PATH, .arg = "FILE", .help = "where lines that failed are reported (FILE.failures)",
      AT(failures)},
 };
-
-static bool put_tags(struct json_out *o, const struct opt_list *tags, struct arena *a, struct err *e)
-{
-    if (tags->n == 0)
-        return true;
-    json_out_map(o, "tags");
-    for (size_t i = 0; i < tags->n; i++) {
-        const char *eq = strchr(tags->v[i], '=');
-        if (!eq || eq == tags->v[i]) {
-            err_set(e, ERR_OPTION, "tag \"%s\" has no value", ERR_QUOTE(slice_str(tags->v[i])));
-            return err_try(e, "--tags site=berlin,line=3");
-        }
-        json_out_text(o, arena_str(a, slice_of(tags->v[i], (size_t)(eq - tags->v[i]))), eq + 1);
-    }
-    json_out_end(o);
-    return true;
-}
 
 static bool add_many(struct cli *cli, const struct add_opts *o, struct err *e)
 {
@@ -83,6 +67,10 @@ static bool run_add(void *ctx, const void *opts, const struct args_words *words,
         err_set(e, ERR_OPTION, "--again goes with --from and --token");
         return err_try(e, "kith device token SERIAL, for one device");
     }
+    if (o->expires_s && !o->token) {
+        err_set(e, ERR_OPTION, "--expires is about the token, and there is none");
+        return err_try(e, "--token --expires TIME");
+    }
     if (o->from)
         return add_many(cli, o, e);
     if (!o->model || !o->serial) {
@@ -95,7 +83,7 @@ static bool run_add(void *ctx, const void *opts, const struct args_words *words,
     json_out_text(&jo, "serial", o->serial);
     if (o->owner)
         json_out_text(&jo, "owner", o->owner);
-    if (!put_tags(&jo, &o->tags, &cli->arena, e))
+    if (o->tags.n && !tags_put(&jo, o->tags.v, o->tags.n, &cli->arena, e))
         return false;
     json_out_bool(&jo, "token", o->token);
     if (o->expires_s)
@@ -258,13 +246,14 @@ struct act_opts {
 #define AT(field) .offset = offsetof(struct act_opts, field)
 #define WAIT_ROWS                                                                                                      \
     {NULL, "why", OPT_TEXT, 1, 200, .arg = "TEXT", .help = "stands in the ledger", AT(why)},                           \
-        {NULL, "wait", OPT_BOOL, .help = "until every gateway knows (--wait SECONDS: no longer than so)", AT(wait)},   \
+        {NULL, "wait", OPT_BOOL, .help = "until every gateway knows, or --wait-time is over", AT(wait)},               \
     {                                                                                                                  \
         NULL, "wait-time", OPT_SECONDS, 1, 60, "30", .arg = "TIME", .help = "the longest wait", AT(wait_s)             \
     }
 static const struct opt act_rows[] = {WAIT_ROWS};
 static const struct opt revoke_rows[] = {
-    {NULL, "reason", OPT_TEXT, .arg = "REASON", .help = "of RFC 5280 section 5.3.1, such as keyCompromise", AT(reason)},
+    {NULL, "reason", OPT_TEXT, .words = cli_reason_words, .arg = "REASON",
+     .help = "of RFC 5280 section 5.3.1, such as keyCompromise", AT(reason)},
     WAIT_ROWS,
 };
 
@@ -283,7 +272,10 @@ static bool report_gateways(struct cli *cli, const struct json *j, struct err *e
         return true;
     }
     show_put_value(&names, silent);
-    fprintf(cli->talk, "silent gateways: %s\n", buf_str(&names));
+    fprintf(cli->talk,
+            "silent gateways: %s\ntry: look into the logs of their brokers (lines with \"kith:\"), and kith gateway "
+            "ls\n",
+            buf_str(&names));
     cli->exit_code = EXIT_PARTLY;
     (void)e;
     return true;
@@ -439,6 +431,26 @@ static bool run_token(void *ctx, const void *opts, const struct args_words *word
     return cli_write(cli, &out, e);
 }
 
+/* ---- statement ---- */
+
+struct statement_opts {
+    const char *out;
+};
+static const struct opt statement_rows[] = {
+    {NULL, "out", OPT_PATH, .arg = "FILE", .help = "where it goes; stdout if not given",
+     .offset = offsetof(struct statement_opts, out)},
+};
+
+static bool run_statement(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    struct cli *cli = ctx;
+    const struct statement_opts *o = opts;
+    AUTO(buf_clear) struct buf reply = {0};
+    buf_init(&reply, CLI_ANSWER_MAX);
+    return cli_call(cli, "GET", cli_path(cli, "/v1/devices/", words->v[0], "/statement"), NULL, 0, &reply, e) &&
+           cli_write_document(cli, o->out, &reply, e);
+}
+
 #define ROWS(r, type) r, ARRAY_LEN(r), sizeof(type)
 const struct verb device_verbs[] = {
     {"device add", NULL,
@@ -466,6 +478,14 @@ const struct verb device_verbs[] = {
      "give a device to another owner\n"
      "Operators may do so with any device, an owner with its own. The new owner sees what happens from then on.",
      ROWS(owner_rows, struct owner_opts), 1, 1, run_transfer},
+    {"device tags", "DEVICE [NAME=VALUE...]",
+     "what topics and sites are chosen by: those that are named are set, the others stay\n"
+     "Without any it says which there are.",
+     ROWS(tags_rows, struct tags_opts), 1, 64, tags_run},
+    {"device statement", "DEVICE",
+     "the signed statement that a device is gone for good: its ledger entry, with proof and checkpoint\n"
+     "Once it is revoked, retired or scrapped. The file (C2SP tlog-proof) is verified without this platform.",
+     ROWS(statement_rows, struct statement_opts), 1, 1, run_statement},
     {"device token", "DEVICE", "a new one-time enrolment token; the one before is void",
      ROWS(token_rows, struct token_opts), 1, 1, run_token},
 };

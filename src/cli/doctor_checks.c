@@ -227,7 +227,10 @@ static bool open_token(struct doctor *d, struct p11 **p, struct doctor_finding *
     if (p11_open(s->hsm_module, s->hsm_token, s->hsm_pin_file, NULL, p, &e) && p11_check(*p, &e))
         return true;
     d->token_away = true;
-    bad_err(f, &e, "look at the token with its maker's tools");
+    bad_err(f, &e,
+            strstr(s->hsm_module, "softhsm")
+                ? "export SOFTHSM2_CONF=FILE, the one that the platform was started with; softhsm2-util --show-slots"
+                : "look at the token with its maker's tools");
     return false;
 }
 

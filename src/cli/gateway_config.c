@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "cli/broker_user.h"
 #include "cli/cli.h"
 #include "cli/gateway_config.h"
 #include "model/config_write.h"
@@ -17,6 +18,8 @@ const struct opt gateway_config_rows[GATEWAY_CONFIG_ROWS] = {
      AT(bind)},
     {NULL, "port", OPT_INT, 1, 65535, "8883", .arg = "N", .help = "the broker's port", AT(port)},
     {NULL, "out", OPT_PATH, .arg = "FILE", .help = "where it is written; stdout if not given", AT(out)},
+    {NULL, "user", OPT_TEXT, 1, 64, BROKER_USER, .arg = "NAME", .help = "as root: whom the broker goes on as",
+     AT(user)},
     {NULL, "check", OPT_PATH, .arg = "FILE", .help = "look for traps in this mosquitto.conf instead", AT(check)},
 };
 
@@ -34,7 +37,43 @@ static const char *find_plugin(struct cli *cli)
     return arena_printf(&cli->arena, "%s/../lib/kith/kith_mosquitto.so", exe);
 }
 
-static bool check_file(struct cli *cli, const char *file, struct err *e)
+/* The value of the last line that begins with this word; NULL if there is none. */
+static const char *value_of(struct cli *cli, struct slice text, const char *word)
+{
+    size_t len = strlen(word);
+    const char *found = NULL;
+    while (text.n) {
+        const uint8_t *nl = memchr(text.p, '\n', text.n);
+        struct slice line = slice_of(text.p, nl ? (size_t)(nl - text.p) : text.n);
+        text = slice_of(text.p + line.n + (nl != NULL), text.n - line.n - (nl != NULL));
+        while (line.n && (line.p[line.n - 1] == ' ' || line.p[line.n - 1] == '\r'))
+            line.n--;
+        if (line.n > len + 1 && memcmp(line.p, word, len) == 0 && line.p[len] == ' ')
+            found = arena_str(&cli->arena, slice_of(line.p + len + 1, line.n - len - 1));
+    }
+    return found;
+}
+
+/* The files that the broker reads when it has become its user. */
+static void check_reach(struct cli *cli, struct slice text, const char *user, struct config_trap *traps, size_t *n)
+{
+    static const char *const words[] = {"plugin", "plugin_opt_dir", "cafile", "certfile", "keyfile"};
+    const char *named = value_of(cli, text, "user"), *blocked;
+    user = named ? named : user;
+    for (size_t i = 0; i < ARRAY_LEN(words) && *n < CONFIG_TRAPS_MAX; i++) {
+        const char *path = value_of(cli, text, words[i]);
+        if (!path || broker_user_reads(path, user, &blocked))
+            continue;
+        const char *who = broker_user_applies(user) ? user : "this user";
+        const char *what =
+            arena_printf(&cli->arena, "%s: %s may not read %s%s%s", words[i], who, path,
+                         strcmp(blocked, path) ? ", for it may not pass " : "", strcmp(blocked, path) ? blocked : "");
+        if (what)
+            traps[(*n)++] = (struct config_trap){0, what};
+    }
+}
+
+static bool check_file(struct cli *cli, const char *file, const char *user, struct err *e)
 {
     struct config_trap traps[CONFIG_TRAPS_MAX];
     size_t n;
@@ -44,8 +83,7 @@ static bool check_file(struct cli *cli, const char *file, struct err *e)
     if (!cli_read_input(file, &text, e))
         return false;
     config_check_mosquitto(buf_slice(&text), traps, &n);
-    if (n > CONFIG_TRAPS_MAX)
-        n = CONFIG_TRAPS_MAX;
+    check_reach(cli, buf_slice(&text), user, traps, &n);
     struct json_out o = json_out_of(&out);
     if (cli->g.json) {
         json_out_map(&o, NULL);
@@ -55,11 +93,15 @@ static bool check_file(struct cli *cli, const char *file, struct err *e)
     }
     for (size_t i = 0; i < n; i++) {
         if (!cli->g.json) {
-            buf_printf(&out, "%s:%u: %s\n", file, traps[i].line, traps[i].what);
+            if (traps[i].line)
+                buf_printf(&out, "%s:%u: %s\n", file, traps[i].line, traps[i].what);
+            else /* nothing in a line: something is missing, or out of reach */
+                buf_printf(&out, "%s: %s\n", file, traps[i].what);
             continue;
         }
         json_out_map(&o, NULL);
-        json_out_int(&o, "line", traps[i].line);
+        if (traps[i].line)
+            json_out_int(&o, "line", traps[i].line);
         json_out_text(&o, "what", traps[i].what);
         json_out_end(&o);
     }
@@ -74,6 +116,33 @@ static bool check_file(struct cli *cli, const char *file, struct err *e)
     return err_try(e, "kith gateway config --gate DIR writes one that does not");
 }
 
+/* A plugin in a place that the broker's user cannot reach, as in root's home, is copied beside gate.conf. */
+static bool bring_plugin(struct cli *cli, const char *dir, const char *user, const char **plugin, struct err *e)
+{
+    const char *blocked;
+    AUTO(buf_clear) struct buf so = {0};
+    if (!broker_user_applies(user) || !file_exists(*plugin) || broker_user_reads(*plugin, user, &blocked))
+        return true;
+    const char *copy = arena_printf(&cli->arena, "%s/kith_mosquitto.so", dir);
+    buf_init(&so, CLI_FILE_MAX);
+    if (!copy)
+        return arena_ok(&cli->arena, e);
+    if (!file_read(*plugin, CLI_FILE_MAX, &so, e) || !file_write_atomic(copy, 0644, buf_slice(&so), e) ||
+        !broker_user_give(dir, user, e))
+        return err_ctx(e, "the plugin");
+    fprintf(cli->talk, "%s may not pass %s: the plugin was copied into %s\n", user, blocked, dir);
+    *plugin = copy;
+    return true;
+}
+
+static void warn_of_reach(struct cli *cli, const char *dir, const char *user)
+{
+    const char *blocked;
+    if (broker_user_applies(user) && !broker_user_reads(dir, user, &blocked))
+        fprintf(cli->talk, "%s, as whom a broker that root starts goes on, may not pass %s: chmod o+x %s\n", user,
+                blocked, blocked);
+}
+
 bool gateway_config_run(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
     struct cli *cli = ctx;
@@ -82,7 +151,7 @@ bool gateway_config_run(void *ctx, const void *opts, const struct args_words *wo
     (void)words;
     buf_init(&out, CONF_MAX);
     if (o->check)
-        return check_file(cli, o->check, e);
+        return check_file(cli, o->check, o->user, e);
     if (!o->gate) {
         err_set(e, ERR_OPTION, "--gate is missing");
         return err_try(e, "kith gateway config --gate DIR");
@@ -93,6 +162,7 @@ bool gateway_config_run(void *ctx, const void *opts, const struct args_words *wo
                              .ca = arena_printf(&cli->arena, "%s/issuer.pem", dir),
                              .cert = arena_printf(&cli->arena, "%s/cert.pem", dir),
                              .key = arena_printf(&cli->arena, "%s/key.pem", dir),
+                             .user = strcmp(o->user, BROKER_USER) ? o->user : NULL,
                              .bind = o->bind,
                              .port = (int)o->port};
     if (!c.plugin || !c.ca || !c.cert || !c.key)
@@ -101,5 +171,7 @@ bool gateway_config_run(void *ctx, const void *opts, const struct args_words *wo
         err_set(e, ERR_NOTFOUND, "%s is no gateway's directory", o->gate);
         return err_try(e, "kith gateway add NAME --out %s", o->gate);
     }
-    return config_write_mosquitto(&c, &out, e) && cli_write_document(cli, o->out, &out, e);
+    warn_of_reach(cli, dir, o->user);
+    return bring_plugin(cli, dir, o->user, &c.plugin, e) && config_write_mosquitto(&c, &out, e) &&
+           cli_write_document(cli, o->out, &out, e);
 }

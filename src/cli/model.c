@@ -162,8 +162,8 @@ static const struct opt ls_rows[] = {
      .offset = offsetof(struct cert_opts, limit)},
 };
 static const struct opt revoke_rows[] = {
-    {NULL, "reason", OPT_TEXT, .arg = "REASON", .help = "of RFC 5280 section 5.3.1, such as keyCompromise",
-     .offset = offsetof(struct cert_opts, reason)},
+    {NULL, "reason", OPT_TEXT, .words = cli_reason_words, .arg = "REASON",
+     .help = "of RFC 5280 section 5.3.1, such as keyCompromise", .offset = offsetof(struct cert_opts, reason)},
 };
 static const struct show_column cert_columns[] = {
     {"SERIAL", "serial"},   {"SUBJECT", "subject"},    {"PROFILE", "profile"},

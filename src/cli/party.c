@@ -6,6 +6,7 @@
 #include "base/config.h"
 #include "base/file.h"
 #include "base/nearest.h"
+#include "cli/broker_user.h"
 #include "cli/client.h"
 #include "cli/gateway_config.h"
 #include "cli/pki.h"
@@ -18,7 +19,7 @@
 #define HOSTS_MAX 16
 
 struct party_opts {
-    const char *role, *site, *out, *url, *csr;
+    const char *role, *site, *out, *url, *csr, *user;
     struct opt_list hostnames;
     int key_type;
 };
@@ -38,8 +39,8 @@ static const char *const role_words[] = {"admin", "security", "factory", "releas
     }
 
 static const struct opt operator_rows[] = {
-    {NULL, "role", OPT_TEXT, .arg = "ROLE", .help = "admin, security, factory, release, data, auditor or owner",
-     AT(role), .required = true},
+    {NULL, "role", OPT_TEXT, .words = role_words, .arg = "ROLE",
+     .help = "admin, security, factory, release, data, auditor or owner", AT(role), .required = true},
     {NULL, "csr", OPT_PATH, .arg = "FILE",
      .help = "certify the key of this request (`kith operator request`); no key is made here", AT(csr)},
     OUT_ROW,
@@ -52,6 +53,8 @@ static const struct opt gateway_rows[] = {
      AT(hostnames)},
     {NULL, "feed-url", OPT_TEXT, .arg = "URL", .help = "where it reaches the platform, if not by the platform's url",
      AT(url)},
+    {NULL, "user", OPT_TEXT, 1, 64, BROKER_USER, .arg = "NAME",
+     .help = "as root, if there is this user: the directory is given to it, as whom Debian's broker goes on", AT(user)},
     OUT_ROW,
     KEY_ROW,
 };
@@ -275,6 +278,20 @@ static bool write_gate_conf(struct cli *cli, const char *dir, const char *name, 
     return buf_done(&b, &s, e) && file_write_atomic(in_dir(cli, dir, "gate.conf"), 0644, s, e);
 }
 
+/* A broker that root starts has given up root when it reads the directory. */
+static bool give_to_broker(struct cli *cli, const char *dir, const char *user, struct err *e)
+{
+    const char *blocked;
+    if (!broker_user_applies(user))
+        return true;
+    if (!broker_user_give(dir, user, e))
+        return false;
+    fprintf(cli->talk, "%s belongs to %s, as whom a broker that root starts goes on\n", dir, user);
+    if (!broker_user_reads(dir, user, &blocked))
+        fprintf(cli->talk, "but %s may not pass %s: chmod o+x %s, or put it elsewhere\n", user, blocked, blocked);
+    return true;
+}
+
 static bool run_gateway_add(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
     struct cli *cli = ctx;
@@ -286,7 +303,8 @@ static bool run_gateway_add(void *ctx, const void *opts, const struct args_words
     if (!cli_call_json(cli, "GET", "/v1/status", NULL, 0, &reply, &status, e) ||
         !json_get_text(status, "url", 1000, &url, e) || !json_get_text(status, "origin", 300, &origin, e) ||
         !certify(cli, "/v1/gateways", name, o, dir, &reply, &j, e) || !write_issuers(cli, dir, j, e) ||
-        !write_gate_conf(cli, dir, name, o->url ? o->url : url, origin, o->site && o->site[0], e))
+        !write_gate_conf(cli, dir, name, o->url ? o->url : url, origin, o->site && o->site[0], e) ||
+        !give_to_broker(cli, dir, o->user, e))
         return false;
     fprintf(cli->talk, "next: kith gateway config --gate %s > mosquitto.conf\n", dir);
     return finish(cli, dir, j, e);

@@ -57,8 +57,20 @@ bool cli_verbs(struct arena *a, const struct verb **out, size_t *n, struct err *
     return true;
 }
 
+const char *const cli_reason_words[] = {"unspecified",        "keyCompromise", "cACompromise",
+                                        "affiliationChanged", "superseded",    "cessationOfOperation",
+                                        "privilegeWithdrawn", "aACompromise",  NULL};
+
+#define ERR_ROW(id, class, number, slug, explain) slug,
+static const char *const codes[] = {
+#include "core/err_codes.h"
+    NULL};
+#undef ERR_ROW
+
 void cli_manual(struct manual_program *out, const struct verb *verbs, size_t n)
 {
+    static const char *const shells[] = {"bash", NULL};
+    static const struct manual_choices choices[] = {{"CODE", codes}, {"bash", shells}, {NULL, NULL}};
     *out = (struct manual_program){
         .name = "kith",
         .synopsis = "[--dir DIR | --url URL --cert FILE --key FILE] [--json] COMMAND ...",
@@ -67,6 +79,7 @@ void cli_manual(struct manual_program *out, const struct verb *verbs, size_t n)
         .rows_n = cli_global_rows_n,
         .verbs = verbs,
         .verbs_n = n,
+        .choices = choices,
     };
 }
 
@@ -87,13 +100,6 @@ static const struct opt *global_of(const char *arg, const struct verb *v, bool *
                                                          : opt_find(cli_global_rows, cli_global_rows_n, NULL, name);
 }
 
-/* "5" or "5s", not a device's id. */
-static bool is_seconds(const char *s)
-{
-    size_t n = strspn(s, "0123456789");
-    return n > 0 && n < 4 && (s[n] == 0 || (s[n] == 's' && s[n + 1] == 0));
-}
-
 /* v: the command, NULL while it is not known. */
 static bool split_for(struct cli *cli, int argc, char *const *argv, const struct verb *v, struct split *out,
                       struct err *e)
@@ -109,12 +115,6 @@ static bool split_for(struct cli *cli, int argc, char *const *argv, const struct
             while (i < argc)
                 out->rest[out->rest_n++] = argv[i++];
             break;
-        }
-        /* `--wait` may have a value behind it or not. */
-        if (strcmp(argv[i], "--wait") == 0 && i + 1 < argc && is_seconds(argv[i + 1])) {
-            out->rest[out->rest_n++] = argv[i];
-            out->rest[out->rest_n++] = arena_printf(&cli->arena, "--wait-time=%s", argv[++i]);
-            continue;
         }
         const struct opt *row = global_of(argv[i], v, &has_value);
         if (!row) {

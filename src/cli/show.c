@@ -23,6 +23,20 @@ static void put_plain(struct buf *b, const char *s)
         buf_put_char(b, (unsigned char)*s < 0x20 || *s == 0x7f ? '?' : *s);
 }
 
+/* Text of several lines, as PEM is: as it is, but for other control characters. */
+static void put_lines(struct buf *b, const char *s)
+{
+    for (; *s; s++)
+        buf_put_char(b, ((unsigned char)*s < 0x20 && *s != '\n') || *s == 0x7f ? '?' : *s);
+    if (b->n && b->p[b->n - 1] != '\n')
+        buf_put_char(b, '\n');
+}
+
+static bool has_lines(const struct json *j)
+{
+    return json_text(j) && strchr(json_text(j), '\n');
+}
+
 void show_put_value(struct buf *b, const struct json *j)
 {
     int64_t v;
@@ -139,12 +153,15 @@ bool show_map(struct cli *cli, const struct json *map, struct err *e)
         if (strlen(json_key(map, i)) > width)
             width = strlen(json_key(map, i));
     for (size_t i = 0; i < json_count(map); i++) {
-        if (strcmp(json_key(map, i), "v") == 0)
+        if (strcmp(json_key(map, i), "v") == 0 || has_lines(json_value(map, i)))
             continue;
         buf_printf(&b, "%-*s  ", (int)width, json_key(map, i));
         show_put_value(&b, json_value(map, i));
         buf_put_char(&b, '\n');
     }
+    for (size_t i = 0; i < json_count(map); i++)
+        if (has_lines(json_value(map, i)))
+            put_lines(&b, json_text(json_value(map, i)));
     return cli_write(cli, &b, e);
 }
 

@@ -8,9 +8,11 @@
 #include <mosquitto_broker.h>
 #include <mosquitto_plugin.h>
 
+#include <errno.h>
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "gate/gate.h"
 #include "gate/sessions.h"
@@ -320,6 +322,18 @@ int mosquitto_plugin_version(int count, const int *versions)
     return -1;
 }
 
+/* Started by root, the broker has given up root before plugins begin. */
+static void log_reach(const char *dir)
+{
+    if (access(dir, R_OK | W_OK | X_OK) != 0 && errno == EACCES)
+        mosquitto_log_printf(
+            MOSQ_LOG_ERR,
+            "kith: user %ld, as whom the broker runs, may not read and write in %s: give the directory "
+            "to that user (chown -R), let it pass the directories above (chmod o+x), or see "
+            "`kith gateway config --check mosquitto.conf`",
+            (long)geteuid(), dir);
+}
+
 int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **user_data, struct mosquitto_opt *options, int count)
 {
     struct err e = {0};
@@ -340,6 +354,8 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **user_data, struct mo
     const struct gate_opts opts = {.env = &p->env, .sweeps = true};
     if (!p->sessions || !gate_open(dir, &opts, &p->gate, &e)) {
         mosquitto_log_printf(MOSQ_LOG_ERR, "kith: %s", p->sessions ? e.what : "out of memory");
+        if (p->sessions)
+            log_reach(dir);
         plugin_free(p);
         return MOSQ_ERR_UNKNOWN;
     }

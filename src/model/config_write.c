@@ -10,7 +10,8 @@ static bool path_ok(const char *what, const char *path, struct err *e)
 bool config_write_mosquitto(const struct config_write *c, struct buf *out, struct err *e)
 {
     if (!path_ok("plugin", c->plugin, e) || !path_ok("gate directory", c->gate_dir, e) || !path_ok("ca", c->ca, e) ||
-        !path_ok("cert", c->cert, e) || !path_ok("key", c->key, e) || (c->bind && !path_ok("address", c->bind, e)))
+        !path_ok("cert", c->cert, e) || !path_ok("key", c->key, e) || (c->bind && !path_ok("address", c->bind, e)) ||
+        (c->user && !path_ok("user", c->user, e)))
         return false;
     buf_printf(out,
                "# Written by `kith gateway config`.  Settings are global on purpose: with per_listener_settings the\n"
@@ -26,6 +27,8 @@ bool config_write_mosquitto(const struct config_write *c, struct buf *out, struc
              "check_retain_source true\n" /* the manual says that it is the default; 2.0.11 wants it said */
              "# The plugin reads the certificate itself: use_identity_as_username and use_subject_as_username would\n"
              "# admit clients without asking it, and a crlfile that is missing at a reload lets everybody in.\n");
+    if (c->user)
+        buf_printf(out, "user %s\n", c->user);
     buf_printf(out, "plugin %s\nplugin_opt_dir %s\n", c->plugin, c->gate_dir);
     struct slice all;
     return buf_done(out, &all, e);

@@ -10,6 +10,7 @@ struct config_write {
     const char *ca;       /* PEM file: who issues device certificates (issuing CA and root) */
     const char *cert;     /* the broker's own chain */
     const char *key;
+    const char *user; /* as whom it goes on when root starts it; NULL: the broker's own choice */
     const char *bind; /* address; NULL: all */
     int port;         /* 8883 if 0 */
 };

@@ -123,7 +123,7 @@ static bool is_first_model(struct tx *tx, const char *name, struct err *e)
                                : err_try(e, "kith model add \"%s\"", name);
 }
 
-static const struct sql sql_exists = {"SELECT id FROM device WHERE model = $1 AND serial = $2"};
+static const struct sql sql_exists = {"SELECT id, state FROM device WHERE model = $1 AND serial = $2"};
 
 /* *new_model: the device's model has to be made first. */
 static bool check_new(struct tx *tx, const struct device_new *d, bool *new_model, struct err *e)
@@ -143,6 +143,11 @@ static bool check_new(struct tx *tx, const struct device_new *d, bool *new_model
     }
     if (db_query_row(tx_db(tx), &sql_exists, both, 2, &r, e)) {
         err_set(e, ERR_CONFLICT, "%s %s exists already: %s", d->model, d->serial, rows_text(&r, 0));
+        if (device_state_is_permanent((enum device_state)rows_int(&r, 1))) {
+            err_why(e, "it is %s, for good; a serial number serves once",
+                    device_state_name((enum device_state)rows_int(&r, 1)));
+            return err_try(e, "a serial number of its own for the new device");
+        }
         return err_try(e, "kith device token %s, for a new claim", d->serial);
     }
     return e->code == ERR_NONE;

@@ -94,7 +94,7 @@ static bool check_claim(struct tx *tx, struct issuance *is, const struct claim_r
         is->quarantine = strcmp(rule, "yes") == 0;
         err_set(e, same_key ? ERR_CLAIM_USED : ERR_CLAIM_OTHER_KEY, "the claim of device %s was used %s", is->subject,
                 same_key ? "more than a day ago" : "with another key");
-        return err_try(e, "kith device add --token makes a new claim for the device");
+        return err_try(e, "kith device token %s, on the platform, makes a new claim for it", is->serial);
     }
     if (tx_now_ms(tx) / 1000 > c->expires_at)
         return err_set(e, ERR_CLAIM, "the claim of device %s has expired", is->subject);

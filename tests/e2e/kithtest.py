@@ -463,7 +463,7 @@ class Broker:
         self.dir = w.path(name)
         self.port, = free_ports(1)
         site_words = ["--site", site] if site else []
-        kith.kith("gateway", "add", name, "--hostnames", "localhost", "--out", self.dir, *site_words)
+        kith.kith("gateway", "add", name, "--hostnames", "localhost", "--out", self.dir, "--user", "root", *site_words)
         text = kith.kith("gateway", "config", "--gate", self.dir, "--port", str(self.port), "--bind", "127.0.0.1").stdout
         more = f"log_type all\nlog_dest file {w.path(name + '.log')}\n"
         if os.getuid() == 0:

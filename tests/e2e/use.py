@@ -4,6 +4,7 @@
     use.py"""
 import json
 import os
+import pathlib
 import re
 import shutil
 import socket
@@ -85,6 +86,8 @@ SLIPS = [
     ("completion fish", 2, "completion bash"),
     ("model set nix a=1", 3, "nix"),
     ("cert revoke 123456", 3, "not known"),
+    ("device add --model pump --serial SN-9 --expires 1h", 2, "there is none"),
+    ("device add --model pump --serial SN-9 --tags a=b,a=c", 2, "comes twice"),
 ]
 
 
@@ -106,12 +109,12 @@ JSON_LINES = [
     "model set valve renew_expired_days=3", "device add --model pump --serial J-1 --token",
     "device add --model pump --serial J-2", "device add --model pump --from {W}/many.csv --failures {W}/failures",
     "device ls", "device show J-1", "device history J-1",
-    "device claim J-1 --owner Waterworks", "device transfer J-1 --owner Harbour", "device suspend J-1", "device resume J-1", "device token J-1", "device revoke J-1", "device retire J-2",
+    "device claim J-1 --owner Waterworks", "device transfer J-1 --owner Harbour", "device suspend J-1", "device resume J-1", "device token J-1", "device tags J-1 site=berlin", "device revoke J-1", "device retire J-2", "device statement J-2",
     "cert ls", "cert show {serial}", "cert revoke {serial}",
     "operator add alice --role auditor --out {W}/alice", "operator ls", "operator rm alice",
     "operator request bea --key pkcs11:token=card;object=bea --module {module} --pin-file {W}/pin",
-    "gateway add gate --hostnames localhost --out {W}/gate", "gateway config --gate {W}/gate",
-    "gateway config --gate {W}/gate --out {W}/mosquitto.conf", "gateway config --check {W}/mosquitto.conf",
+    "gateway add gate --hostnames localhost --user root --out {W}/gate", "gateway config --gate {W}/gate",
+    "gateway config --gate {W}/gate --user root --out {W}/mosquitto.conf", "gateway config --check {W}/mosquitto.conf",
     "gateway ls", "gateway rm gate", "anchor add maker {D}/ca/root.cer --model pump", "anchor ls", "anchor rm maker",
     "ca ls", "ca export root", "ca export issuing --out {W}/issuing.pem",
     "ca init-root --dir {W}/R --name Root", "init --dir {W}/D2 --offline-root",
@@ -121,6 +124,78 @@ JSON_LINES = [
     "ledger verify --export {W}/json.export", "inspect {D}/ca/root.cer", "help", "help device", "help device add",
     "explain io", "completion bash", "manual",
 ]
+
+
+def no_word_is_swallowed(k):
+    """--wait is a flag: what stands behind it is a device, a number too."""
+    for serial in ("45", "46"):
+        k.kith("device", "add", "--model", "pump", "--serial", serial)
+    for act, state in (("suspend", "suspended"), ("resume", "claimed"), ("revoke", "revoked")):
+        p = k.kith("device", act, "--wait", "45", "46", "--wait-time", "1s")
+        assert p.stdout.count(f" {state}\n") == 2, p.stdout + p.stderr
+    for serial in ("45", "46"):
+        assert k.kith_json("device", "show", serial)["state"] == "revoked"
+
+
+def a_hint_leads_on(k):
+    """A serial number of a device that is gone serves no other; one that is there gets a new token."""
+    p = k.kith("device", "add", "--model", "pump", "--serial", "45", "--token", ok=False)
+    assert p.returncode == 5 and "for good" in p.stderr and "device token" not in p.stderr, p.stderr
+    p = k.kith("device", "add", "--model", "pump", "--serial", "SN-1", "--token", ok=False)
+    assert p.returncode == 5 and "try: kith device token SN-1" in p.stderr, p.stderr
+    used = k.kith_json("device", "add", "--model", "pump", "--serial", "SN-7", "--token")
+    enrol = lambda d, ok=True: run(os.path.join(BIN, "kith-agent"), "enroll", "--dir", k.w.path(d), "--wait", "0",
+                                   input=used["token"] + "\n", ok=ok)
+    enrol("sn7")
+    assert "device token" in enrol("sn7-other", ok=False).stderr
+    assert k.kith("device", "token", "SN-7").stdout.startswith("kith1_")
+
+
+def a_certificate_is_shown_as_pem(k):
+    serial = k.kith_json("device", "show", "SN-1")["certificates"][0]["serial"]
+    p = run("openssl", "x509", "-noout", "-serial", input=k.kith("cert", "show", serial).stdout)
+    assert p.stdout.lower().strip().endswith(serial), p.stdout
+
+
+def a_gateway_is_its_brokers(k):
+    """Root's broker goes on as mosquitto: the directory is given to it, and what keeps it out is named."""
+    if os.getuid() != 0:
+        return
+    gate, conf = k.w.path("given"), k.w.path("given.conf")
+    p = k.kith("gateway", "add", "given", "--out", gate)
+    assert f"mosquitto may not pass {k.w.dir}: chmod" in p.stderr, p.stderr
+    owners = {f.owner() for f in [pathlib.Path(gate), *pathlib.Path(gate).iterdir()]}
+    assert owners == {"mosquitto"}, owners
+    k.kith("gateway", "config", "--gate", gate, "--out", conf)
+    p = k.kith("gateway", "config", "--check", conf, ok=False)
+    assert p.returncode == 6 and f"plugin_opt_dir: mosquitto may not read {gate}" in p.stdout, p.stdout
+    assert f"{conf}:0" not in p.stdout, p.stdout
+    os.chmod(k.w.dir, 0o711)
+    k.kith("gateway", "config", "--check", conf)
+    os.chown(gate + "/key.pem", 0, 0)
+    p = k.kith("gateway", "config", "--check", conf, ok=False)
+    assert p.returncode == 6 and "keyfile: mosquitto may not read" in p.stdout, p.stdout
+    out = run("timeout", "5", "/usr/sbin/mosquitto", "-c", conf, ok=False)
+    assert "ermission denied" in out.stderr, out.stderr
+    os.chown(gate, 0, 0)
+    out = run("timeout", "5", "/usr/sbin/mosquitto", "-c", conf, ok=False)
+    assert "chown -R" in out.stderr, out.stderr
+    os.chmod(k.w.dir, 0o700)
+
+
+def tags_and_the_statement(k):
+    k.kith("device", "add", "--model", "pump", "--serial", "T-1", "--tags", "site=berlin,line=3")
+    k.kith("device", "tags", "T-1", "line=4", "floor=2")
+    k.kith("device", "tags", "T-1", "--remove", "floor")
+    assert k.kith_json("device", "show", "T-1")["tags"] == {"site": "berlin", "line": "4"}
+    assert "berlin" in k.kith("device", "tags", "T-1").stdout
+    for words, code, wanted in [(["--remove", "floor"], 3, "no tag"), (["a=1", "a=2"], 2, "comes twice"), (["a"], 2, "NAME=VALUE")]:
+        p = k.kith("device", "tags", "T-1", *words, ok=False)
+        assert p.returncode == code and wanted in p.stderr, p.stderr
+    p = k.kith("device", "statement", "T-1", ok=False)
+    assert p.returncode == 5 and "claimed" in p.stderr, p.stderr
+    k.kith("device", "retire", "T-1")
+    assert k.kith("device", "statement", "T-1").stdout.startswith("c2sp.org/tlog-proof@v1\n")
 
 
 def every_command_answers_in_json(k):
@@ -299,7 +374,8 @@ def main():
     with World("use") as w:
         k = Kith(w)
         k.start()
-        for check in (three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, slips_are_told, every_command_answers_in_json,
+        for check in (three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, no_word_is_swallowed, a_hint_leads_on,
+                      a_certificate_is_shown_as_pem, a_gateway_is_its_brokers, tags_and_the_statement, slips_are_told, every_command_answers_in_json,
                       a_lost_database_is_not_begun_anew, a_rehearsal_names_what_a_start_would_meet, a_rehearsal_answers_in_json,
                       what_is_taken_out_of_the_database_is_named):
             check(k)

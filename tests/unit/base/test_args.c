@@ -290,6 +290,12 @@ static void offers_words_in_the_shell(void **state)
         {"kith status --mo", ""},
         {"kith device add --format d", "der"},
         {"kith --js", "--json"},
+        {"kith --dir P dev", "device"},
+        {"kith --dir=P dev", "device"},
+        {"kith --dir = P dev", "device"},
+        {"kith --dir P device a", "add"},
+        {"kith --timeout 3 device add --mo", "--model"},
+        {"kith device add --model ''", ""},
     };
     struct buf b, out;
     struct err e = {0};
