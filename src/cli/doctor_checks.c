@@ -346,17 +346,22 @@ static void check_database(struct doctor *d, struct doctor_finding *f)
         bad_err(f, &e, NULL);
         return;
     }
-    if (strncmp(where, "sqlite:", 7) == 0 && !file_exists(where + 7)) {
-        struct stat st;
-        if (stat(in_dir(d, PATH_SIGNERS "/issuing/journal"), &st) == 0 && st.st_size > JOURNAL_SET_UP_MAX)
-            bad(f, "put it back to its place, or restore its last copy",
-                "%s is not there, but certificates were issued", where + 7);
-        else
-            skip(f, "not there yet; kithd makes it");
+    bool there;
+    if (!settings_check_lost(d->s, &d->cli->arena, &there, &e)) {
+        bad_err(f, &e, NULL);
+        return;
+    }
+    if (!there) {
+        skip(f, "not there yet; kithd makes it");
         return;
     }
     if (!db_open(where, false, &db, &e) || !tables_check(db, &e)) {
         bad_err(f, &e, hint);
+        return;
+    }
+    if (!last_entry_at(d) && settings_has_signed(d->s, &d->cli->arena)) {
+        bad(f, "put the database back to its place, or restore its last copy",
+            "its ledger is empty, but certificates were issued");
         return;
     }
     if (db_is_postgres(db)) {

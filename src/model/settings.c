@@ -1,6 +1,7 @@
 #include "model/settings.h"
 
 #include <stddef.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
 #include "base/config.h"
@@ -183,6 +184,28 @@ bool settings_check_database(const struct settings *s, struct arena *a, struct e
     err_why(e, "the server may write in the directory of its database, and nowhere near keys and signers");
     return err_try(e, "stop kithd, move kith.db, kith.db-wal and kith.db-shm to a directory of their own (" PATH_DATA
                       "), and set database = sqlite:" PATH_DATA "/kith.db in kith.conf");
+}
+
+bool settings_has_signed(const struct settings *s, struct arena *a)
+{
+    struct stat st;
+    const char *journal = settings_path(s, a, PATH_SIGNERS "/issuing/journal");
+    return journal && stat(journal, &st) == 0 && st.st_size > JOURNAL_SET_UP_MAX;
+}
+
+bool settings_check_lost(const struct settings *s, struct arena *a, bool *there, struct err *e)
+{
+    struct stat st;
+    bool is_file = strncmp(s->database, "sqlite:", 7) == 0, missing = is_file && stat(s->database + 7, &st) != 0;
+    bool empty = missing || (is_file && st.st_size == 0);
+    if (there)
+        *there = !empty;
+    if (!empty || !settings_has_signed(s, a))
+        return true;
+    err_set(e, ERR_STORE_LOST, "[store] database: \"%s\" is %s, but this platform has issued certificates",
+            ERR_QUOTE_PATH(slice_str(s->database + 7)), missing ? "not there" : "empty");
+    err_why(e, "the issuing signer's journal has them; a new database would not know them");
+    return err_try(e, "put the database back to its place, or restore its last copy");
 }
 
 const char *settings_path(const struct settings *s, struct arena *a, const char *name)

@@ -38,13 +38,30 @@ static bool check_issuing(struct app *app, struct err *e)
     return check_cert(app, PATH_ISSUING_CERT, e);
 }
 
+static const struct sql sql_any_entry = {"SELECT pos FROM entry LIMIT 1"};
+
+/* As the server says at its start: a ledger without any entry is not that of signers that have signed. */
+static bool check_entries(struct app *app, struct db *db, struct err *e)
+{
+    AUTO(rows_close) struct rows r = {0};
+    err_clear(e);
+    if (db_query_row(db, &sql_any_entry, NULL, 0, &r, e) || e->code ||
+        !settings_has_signed(&app->settings, &app->arena))
+        return e->code == ERR_NONE;
+    err_set(e, ERR_STORE_LOST, "the ledger in it is empty, but this platform has issued certificates");
+    err_why(e, "the issuing signer's journal has them; a new database would not know them");
+    return err_try(e, "put the database back to its place, or restore its last copy");
+}
+
 static bool check_database(struct app *app, struct err *e)
 {
     AUTO(db_free_auto) struct db *db = NULL;
     const char *where = app->settings.database, *file = where + 7;
-    bool sqlite = strncmp(where, "sqlite:", 7) == 0;
-    if (!sqlite || file_exists(file)) {
-        if (db_open(where, false, &db, e) && tables_check(db, e))
+    bool there, sqlite = strncmp(where, "sqlite:", 7) == 0;
+    if (!settings_check_lost(&app->settings, &app->arena, &there, e))
+        return true; /* told by who started us */
+    if (there) {
+        if (db_open(where, false, &db, e) && tables_check(db, e) && check_entries(app, db, e))
             return true;
         if (!e->hint[0])
             err_try(e, sqlite ? "restore it from its copy; kith ledger verify names what differs"

@@ -26,8 +26,14 @@ static bool check_answers(struct app *app, int which, struct health_finding *f)
     signers_state(s);
     if (is_stale(app, &s[which], f))
         return false;
-    snprintf(f->detail, sizeof f->detail, "%s", s[which].answers ? "answers" : "does not answer");
-    return s[which].answers;
+    bool damaged = s[which].damage[0];
+    if (damaged)
+        f->hint = "restore the signer's directory from its last copy; do not cut the journal";
+    snprintf(f->detail, sizeof f->detail, "%s",
+             damaged            ? s[which].damage
+             : s[which].answers ? "answers"
+                                : "does not answer");
+    return s[which].answers && !damaged;
 }
 
 static bool check_issuing(struct app *app, struct health_finding *f)
@@ -77,6 +83,27 @@ static bool check_checkpoint(struct app *app, struct health_finding *f)
     return late <= CHECKPOINT_LATE_S;
 }
 
+/* A signer whose leaves went another way vouches for nothing any more. */
+static bool check_tree(struct app *app, struct health_finding *f)
+{
+    struct signer_state s[SIGNERS];
+    uint64_t size = tree_size(app->tree);
+    signers_state(s);
+    for (int i = 0; i < SIGNERS; i++) {
+        if (s[i].forked)
+            snprintf(f->detail, sizeof f->detail, "store-behind: the %s signer vouched for another ledger than this",
+                     signer_name(i));
+        else if (s[i].vouched_size > size)
+            snprintf(f->detail, sizeof f->detail, "store-behind: %llu entries, but the %s signer vouched for %llu",
+                     (unsigned long long)size, signer_name(i), (unsigned long long)s[i].vouched_size);
+        else
+            continue;
+        return false;
+    }
+    snprintf(f->detail, sizeof f->detail, "the one that the signers vouched for");
+    return true;
+}
+
 static bool check_feed(struct app *app, struct health_finding *f)
 {
     struct feed_hub_status s;
@@ -117,6 +144,7 @@ static const struct {
     {"signer-ledger", "look at the log of kithd: passphrase file, disk", check_ledger, true},
     {"token", "look at the token; Kith logs in again by itself once it is back", check_token, true},
     {"checkpoint", "look at the log: the signers say why they do not sign", check_checkpoint, false},
+    {"ledger", "stop kithd and restore the newest copy of the database", check_tree, true},
     {"feed", "look at the log: the issuing signer makes the heads", check_feed, true},
     {"clock", "set the clock; if it is right, start kithd once with --accept-clock", check_clock, false},
     {"ca-expiry", "make a new issuing CA before it ends", check_ca, false},

@@ -13,6 +13,7 @@
 #include "base/tls.h"
 #include "keys/crypto.h"
 #include "keys/secret.h"
+#include "server/anteroom.h"
 #include "server/api/api.h"
 #include "server/birth.h"
 #include "server/check.h"
@@ -30,9 +31,11 @@
 #include "server/signers.h"
 #include "server/unanswered.h"
 
-#define SIGNER_WAIT_MS   30000
-#define IDENTITY_EVERY_S 43200
-#define TICK_MS          1000
+#define SIGNER_WAIT_MS    30000
+#define IDENTITY_EVERY_S  43200
+#define TICK_MS           1000
+#define ANTEROOM_AFTER_MS 2000
+#define HOLD_S            60
 
 struct options {
     const char *config;
@@ -113,17 +116,6 @@ static bool open_clients(struct app *app, struct err *e)
            client_new(ledger, &app->env, NULL, NULL, &app->ledger, e);
 }
 
-static bool wait_signer(struct app *app, struct err *e)
-{
-    int64_t until = env_mono_ms(&app->env) + SIGNER_WAIT_MS;
-    while (!stop && env_mono_ms(&app->env) < until) {
-        if (client_is_connected(app->issuing) && client_is_connected(app->urgent))
-            return true;
-        usleep(10000);
-    }
-    return err_set(e, ERR_SIGNER_GONE, "the issuing signer does not come up");
-}
-
 /* "ADDRESS:PORT", "[ADDRESS]:PORT" */
 static bool split_listen(const char *text, char *host, size_t cap, uint16_t *port, struct err *e)
 {
@@ -136,6 +128,33 @@ static bool split_listen(const char *text, char *host, size_t cap, uint16_t *por
     snprintf(host, cap, "%.*s", (int)(colon - text - 2 * v6), text + v6);
     *port = (uint16_t)n;
     return true;
+}
+
+static bool find_place(const struct app *app, int local, struct anteroom_place *out, struct err *e)
+{
+    *out = (struct anteroom_place){.local = local};
+    return split_listen(app->settings.plain_listen, out->host, sizeof out->host, &out->port, e);
+}
+
+/* A start is quick or it is held up, and then who asks is told by what. */
+static bool wait_signer(struct app *app, int local, struct err *e)
+{
+    int64_t now, begin = env_mono_ms(&app->env);
+    AUTO(anteroom_close_auto) struct anteroom *room = NULL;
+    struct anteroom_place at;
+    struct err why;
+    err_set(&why, ERR_SIGNER_GONE, "the issuing signer does not come up");
+    err_try(&why, "look at the log of kithd, or ask kithd -t: token, PIN file, passphrase file, journal");
+    while (!stop && (now = env_mono_ms(&app->env)) < begin + SIGNER_WAIT_MS) {
+        if (client_is_connected(app->issuing) && client_is_connected(app->urgent))
+            return true;
+        if (!room && now > begin + ANTEROOM_AFTER_MS &&
+            (!find_place(app, local, &at, e) || !anteroom_open(&at, "signer-issuing", &why, &room, e)))
+            return false;
+        usleep(10000);
+    }
+    *e = why;
+    return false;
 }
 
 static bool listen_all(struct app *app, int local, struct err *e)
@@ -208,10 +227,10 @@ static bool open_http(struct app *app, struct err *e)
 /* Looked at before it is made, too: an empty file in its place would be in the way of the lost one. */
 static bool open_log(struct app *app, struct err *e)
 {
-    const char *where = app->settings.database;
-    bool missing = strncmp(where, "sqlite:", 7) == 0 && !file_exists(where + 7);
-    return (!missing || signers_check_empty(app, e)) && open_store(app, e) &&
-           (tree_size(app->tree) > 0 || signers_check_empty(app, e));
+    bool there;
+    return settings_check_lost(&app->settings, &app->arena, &there, e) && (there || signers_check_empty(app, e)) &&
+           open_store(app, e) && (tree_size(app->tree) > 0 || signers_check_empty(app, e)) &&
+           signers_check_behind(app, e);
 }
 
 struct started {
@@ -238,7 +257,7 @@ static bool start(struct app *app, int local, struct err *e)
     struct started j = {.job = {.run = record_started}, .app = app};
     if (!read_cert(app, PATH_ROOT_CERT, &app->root_der, &app->root, e) ||
         !read_cert(app, PATH_ISSUING_CERT, &app->ca_der, &app->ca, e) || !open_clients(app, e) ||
-        !wait_signer(app, e) || !open_log(app, e) || !recover_journal(app, &found, e) || !birth_record(app, e) ||
+        !wait_signer(app, local, e) || !open_log(app, e) || !recover_journal(app, &found, e) || !birth_record(app, e) ||
         !commit_run(app->commit, &j.job, e))
         return false;
     if (found)
@@ -337,37 +356,40 @@ static void raise_descriptors(void)
     }
 }
 
-static void get_waiting(struct http_request *req, void *arg)
-{
-    (void)arg;
-    http_answer_text(req, 503, "FAIL ca: waiting for the issuing CA's certificate; kith ca install brings it\n");
-}
-
 /* With an offline root there is no certificate at first: say so, and wait. */
-static bool wait_for_ca(struct app *app, struct err *e)
+static bool wait_for_ca(struct app *app, int local, struct err *e)
 {
-    static const struct http_route routes[] = {{"GET", "/readyz", get_waiting, .doors = HTTP_DOOR_PLAIN}};
     const char *path = settings_path(&app->settings, &app->arena, PATH_ISSUING_CERT);
-    char host[128];
-    uint16_t port;
-    struct loop *loop = NULL;
-    struct http_server *http = NULL;
-    struct http_server_opts opts = {.realm = "kith"};
+    AUTO(anteroom_close_auto) struct anteroom *room = NULL;
+    struct anteroom_place at;
+    struct err why;
     if (file_exists(path))
         return true;
+    err_set(&why, ERR_UNAVAILABLE, "waiting for the issuing CA's certificate");
+    err_why(&why, "the offline root has to sign it first; until then nothing is recorded and nothing issued");
+    err_try(&why, "kith ca install brings it");
     LOG(&app->env, NOTICE, "server", "waiting for the issuing CA's certificate: kith ca install FILE...",
         log_str("file", path));
-    http_limits_default(&opts.limits);
-    bool ok = loop_new(1, &loop, e);
-    opts.loop = loop;
-    ok = ok && http_server_new(&opts, &http, e) && http_server_add(http, routes, ARRAY_LEN(routes), e) &&
-         loop_start(loop, e) && split_listen(app->settings.plain_listen, host, sizeof host, &port, e) &&
-         http_server_listen(http, HTTP_DOOR_PLAIN, host, port, NULL, e);
-    while (ok && !file_exists(path))
+    if (!find_place(app, local, &at, e) || !anteroom_open(&at, "ca", &why, &room, e))
+        return false;
+    while (!file_exists(path))
         usleep(TICK_MS * 1000);
-    http_server_free(http);
-    loop_free(loop);
-    return ok;
+    return true;
+}
+
+/* What only people can put right: say it to who asks for a while, then try again. */
+static void hold(struct app *app, int local, const struct err *why)
+{
+    struct anteroom *room;
+    struct anteroom_place at;
+    struct err e;
+    if (why->code != ERR_STORE_LOST && why->code != ERR_STORE_BEHIND)
+        return;
+    LOG(&app->env, ERROR, "server", "cannot start", log_err(why));
+    if (find_place(app, local, &at, &e) && anteroom_open(&at, "database", why, &room, &e))
+        sleep(HOLD_S); /* a signal ends us at once */
+    else
+        LOG(&app->env, WARN, "server", "cannot tell who asks", log_err(&e));
 }
 
 #define FILTERS_AT_ONCE 20 /* transactions of a tick: 160,000 entries */
@@ -390,8 +412,13 @@ static bool run(struct app *app, const struct options *o, struct err *e)
     int local; /* its file's mode is set by path, which the sandbox does not allow */
     if (!settings_read(o->config, &app->arena, &app->settings, e) || !crypto_init(e) ||
         !settings_check_database(&app->settings, &app->arena, e) ||
-        !loop_listen_unix(app->settings.socket, 0600, &local, e) || !sandbox(app, e) || !wait_for_ca(app, e) ||
-        !start(app, local, e) || (app->settings.sandbox && !sandbox_end_listening(!on_sqlite(app), e)))
+        !loop_listen_unix(app->settings.socket, 0600, &local, e) || !sandbox(app, e) || !wait_for_ca(app, local, e))
+        return false;
+    if (!start(app, local, e)) {
+        hold(app, local, e);
+        return false;
+    }
+    if (app->settings.sandbox && !sandbox_end_listening(!on_sqlite(app), e))
         return false;
     signers_poll(app);
     starting = 0;

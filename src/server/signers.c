@@ -44,6 +44,9 @@ static bool ask(struct client *c, struct signer_state *out, struct err *e)
     copy_text(out->token, sizeof out->token, cbor_get_tstr(&r));
     copy_text(out->fault, sizeof out->fault, cbor_get_tstr(&r));
     out->clock_off_s = cbor_get_int(&r);
+    copy_text(out->damage, sizeof out->damage, cbor_get_tstr(&r));
+    out->vouched_size = cbor_get_uint(&r);
+    out->forked = cbor_get_uint(&r) != 0;
     out->answers = true;
     return answer_end(&r, e);
 }
@@ -116,6 +119,27 @@ bool signers_check_empty(struct app *app, struct err *e)
             sqlite ? " " : "", sqlite ? where + 7 : "", (unsigned long long)end);
     err_why(e, "this platform has issued certificates; a new ledger would not know them");
     return err_try(e, "put the database back to its place, or restore its last copy");
+}
+
+bool signers_check_behind(struct app *app, struct err *e)
+{
+    struct client *clients[SIGNERS] = {app->issuing, app->ledger};
+    for (int i = 0; i < SIGNERS; i++) {
+        struct signer_state s;
+        if (i != SIGNER_ISSUING && !client_is_connected(clients[i]))
+            continue; /* both vouch for all; the issuing signer is here */
+        if (!ask(clients[i], &s, e))
+            return false;
+        if (s.vouched_size <= tree_size(app->tree))
+            continue;
+        err_set(e, ERR_STORE_BEHIND,
+                "the database has %llu entries, but the %s signer has vouched for %llu: it is an older copy",
+                (unsigned long long)tree_size(app->tree), signer_name(i), (unsigned long long)s.vouched_size);
+        err_why(e,
+                "what was issued, revoked and recorded since that copy is not in it; nothing is issued on top of it");
+        return err_try(e, "restore the newest copy of the database, not older than the signers' journals");
+    }
+    return true;
 }
 
 void signers_state(struct signer_state out[SIGNERS])

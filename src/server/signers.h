@@ -9,9 +9,12 @@ struct signer_state {
     uint64_t issued, refused, uncovered;
     char token[16]; /* "none", "healthy", "degraded", "down" */
     char fault[96];
-    int64_t clock_off_s; /* the clock against the time that the signer counts */
-    int64_t asked_ms;    /* of the monotonic clock: what is here is not newer */
-    int64_t token_since; /* the token has been so since */
+    char damage[160];      /* its journal is damaged: it signs nothing */
+    uint64_t vouched_size; /* entries of the tree that it vouched for last */
+    bool forked;           /* the leaves that it got are those of another tree */
+    int64_t clock_off_s;   /* the clock against the time that the signer counts */
+    int64_t asked_ms;      /* of the monotonic clock: what is here is not newer */
+    int64_t token_since;   /* the token has been so since */
 };
 enum { SIGNER_ISSUING, SIGNER_LEDGER, SIGNERS };
 
@@ -23,5 +26,8 @@ const char *signer_name(int i);
 /* A database without any entry beside an issuing signer that has signed: it was moved away or lost, and a new one would go on
  * as if nothing had been.  Errors: ERR_STORE_LOST. */
 MUST_USE bool signers_check_empty(struct app *app, struct err *e);
+
+/* Signers that have vouched for more entries than the database has: it is an older copy.  Errors: ERR_STORE_BEHIND. */
+MUST_USE bool signers_check_behind(struct app *app, struct err *e);
 
 #endif

@@ -13,6 +13,9 @@
 #define SNAPSHOT_EVERY  (16u << 20) /* bytes of journal */
 #define SNAPSHOT_LEAVES 200000      /* are read again at most after a crash */
 #define TOKEN_CHECK_MS  1000        /* /readyz is not older than twice this */
+#define VERIFY_AT_ONCE  (64u << 20) /* bytes of journal at the start; ... */
+#define VERIFY_PART     (4u << 20)  /* ... then so much, every so often: 1.2 GB of it in half a minute */
+#define VERIFY_EVERY_MS 100
 #define ARENA_MAX       (1u << 20)
 #define STEPS_MAX       (128u << 20)
 
@@ -99,13 +102,30 @@ static bool make_names(struct domain *d, bool issuing, struct err *e)
     return arena_ok(&d->arena, e);
 }
 
+static void verify_more(struct domain *d)
+{
+    struct err e = {0};
+    int64_t now = env_mono_ms(d->env);
+    if (d->damage.code || d->verified.at >= d->verify_to.at || now - d->verified_ms < VERIFY_EVERY_MS)
+        return;
+    d->verified_ms = now;
+    if (journal_verify(d->journal, &d->verify_to, VERIFY_PART, &d->verified, &e))
+        return;
+    d->damage = e;
+    LOG(d->env, ERROR, "signer", "the journal is damaged; nothing is signed any more", log_str("domain", d->name),
+        log_err(&e));
+}
+
 static bool open_journal(struct domain *d, bool only_look, struct err *e)
 {
     uint64_t torn = 0;
     const char *path = path_of(d, "journal");
+    d->verify_to = d->snapshot_at;
     if (only_look)
         return journal_check(path, d->crypto, &d->snapshot_at, snapshot_replay, d, e);
     if (!journal_open(path, d->crypto, &d->snapshot_at, snapshot_replay, d, &d->journal, &torn, e))
+        return false;
+    if (d->verify_to.at && !journal_verify(d->journal, &d->verify_to, VERIFY_AT_ONCE, &d->verified, e))
         return false;
     domain_start_clock(d);
     if (!set_up(d, e))
@@ -177,6 +197,10 @@ bool domain_check(const char *name, const struct settings *s, const struct key_e
 bool domain_snapshot(struct domain *d, struct err *e)
 {
     /* A tree that forked is not what anything was signed for: the next start reads the right one. */
+    if (d->damage.code) {
+        *e = d->damage;
+        return false;
+    }
     if (d->cover.forked)
         return err_set(e, ERR_PROOF, "the leaves that came are not those of the tree that was vouched for");
     crash_point("signer.snapshot");
@@ -251,6 +275,10 @@ bool domain_handle(struct domain *d, request_handler *handler, uint64_t id, stru
 {
     size_t refs = d->pending.n, steps = d->steps.n, batch = journal_batch(d->journal);
     struct slice answer;
+    if (d->damage.code && handler != signer_status) {
+        *e = d->damage;
+        return false;
+    }
     if (handler(d, id, r, n, out, e) && buf_done(out, &answer, e))
         return true;
     undo(d, refs, steps);
@@ -285,6 +313,7 @@ void domain_idle(struct domain *d)
     struct err e;
     domain_clock(d);
     check_token(d);
+    verify_more(d);
     if (journal_end(d->journal).at - d->snapshot_at.at < SNAPSHOT_EVERY &&
         d->cover.tree.size - d->snapshot_leaves < SNAPSHOT_LEAVES)
         return;

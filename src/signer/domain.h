@@ -33,6 +33,10 @@ struct domain {
     struct cover cover;
     struct journal *journal;
     struct journal_mark snapshot_at; /* the state on disk covers the journal up to here */
+    /* The chain that the snapshot at the start stood for is checked while the signer works: from its beginning to here. */
+    struct journal_mark verified, verify_to;
+    int64_t verified_ms;
+    struct err damage; /* it does not fit: nothing is signed */
     uint8_t roster_digest[SHA256_SIZE];
     int64_t last_time; /* of anything that was signed; never goes back */
     /* Time as the signer counts it by the monotonic clock, since it last agreed with the wall clock. */

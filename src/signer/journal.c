@@ -154,6 +154,15 @@ static bool tell_records(const struct journal *j, struct slice records, const st
     return true;
 }
 
+static bool changed(const struct journal *j, uint64_t at, struct err *e)
+{
+    err_set(e, ERR_JOURNAL, "%s: the batch at byte %llu does not fit the one before", j->path, (unsigned long long)at);
+    err_why(e,
+            "the digests of a journal form a chain; a crash leaves a batch short, but this one is changed or damaged, "
+            "and its certificates may be out");
+    return err_try(e, "restore the signer's directory from its last copy; do not cut the file");
+}
+
 /* Walks from *mark to the end of the file or until `each` stops; leaves *mark behind the last batch that was read. */
 static bool walk(struct journal *j, struct journal_mark *mark, bool check, journal_each *each, void *ctx, bool *torn,
                  struct err *e)
@@ -180,12 +189,7 @@ static bool walk(struct journal *j, struct journal_mark *mark, bool check, journ
             break;
         }
         if (f == FOUND_CHANGED) {
-            err_set(e, ERR_JOURNAL, "%s: the batch at byte %llu does not fit the one before", j->path,
-                    (unsigned long long)at);
-            err_why(e,
-                    "the digests of a journal form a chain; a crash leaves a batch short, but this one is changed or "
-                    "damaged, and its certificates may be out");
-            ok = err_try(e, "restore the signer's directory from its last copy; do not cut the file");
+            ok = changed(j, at, e);
         } else {
             ok = f == FOUND_BATCH && (!each || tell_records(j, records, mark, each, ctx, &stop, e));
         }
@@ -233,8 +237,30 @@ bool journal_check(const char *path, const struct crypto *crypto, const struct j
     strncpy(j.path, path, sizeof j.path - 1);
     if (j.fd < 0)
         return (errno == ENOENT && from->at == 0) || io_failed(&j, "open", e);
-    bool torn = false, ok = walk(&j, &j.end, true, each, ctx, &torn, e);
+    struct journal_mark done = {0};
+    bool torn = false;
+    bool ok = walk(&j, &j.end, true, each, ctx, &torn, e) && journal_verify(&j, from, from->at, &done, e);
     close(j.fd);
+    return ok;
+}
+
+bool journal_verify(struct journal *j, const struct journal_mark *to, uint64_t bytes, struct journal_mark *done,
+                    struct err *e)
+{
+    uint64_t until = to->at - done->at < bytes ? to->at : done->at + bytes;
+    uint8_t *buf = malloc(FRAME_MAX);
+    if (!buf)
+        return err_set(e, ERR_NOMEM, "journal buffer");
+    bool ok = true;
+    while (ok && done->at < until) {
+        struct slice records;
+        uint64_t at = done->at;
+        enum found f = look(j, done, to->at, true, buf, &records, e);
+        ok = f == FOUND_BATCH || (f == FOUND_ERROR ? false : changed(j, at, e));
+    }
+    free(buf);
+    if (ok && done->at == to->at && memcmp(done->digest, to->digest, SHA256_SIZE) != 0)
+        return changed(j, to->at, e);
     return ok;
 }
 

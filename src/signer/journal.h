@@ -30,9 +30,13 @@ typedef bool journal_each(void *ctx, struct slice record, const struct journal_m
  * Errors: ERR_JOURNAL (a digest that does not fit, not at the end), io. */
 MUST_USE bool journal_open(const char *path, const struct crypto *crypto, const struct journal_mark *from,
                            journal_each *each, void *ctx, struct journal **out, uint64_t *torn, struct err *e);
-/* The same without opening it for writing: nothing is made and nothing cut.  A journal that is not there is fine. */
+/* The same without opening it for writing: nothing is made and nothing cut.  The chain before `from` is checked, too.
+ * A journal that is not there is fine. */
 MUST_USE bool journal_check(const char *path, const struct crypto *crypto, const struct journal_mark *from,
                             journal_each *each, void *ctx, struct err *e);
+/* The chain from *done on (zero at first) to `to`, for about so many bytes; *done moves on.  Errors: ERR_JOURNAL. */
+MUST_USE bool journal_verify(struct journal *j, const struct journal_mark *to, uint64_t bytes,
+                             struct journal_mark *done, struct err *e);
 void journal_free(struct journal *j);
 AUTO_FREE_FN(struct journal *, journal_free);
 

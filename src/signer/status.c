@@ -13,7 +13,7 @@ bool signer_status(struct domain *d, uint64_t id, struct reader *r, size_t n, st
         p11_health(d->token, &token);
     if (n != 0 || !reader_end(r))
         return err_set(e, ERR_SIGNER_PROTOCOL, "a request for the status that is malformed");
-    answer_put(&a, id, 12);
+    answer_put(&a, id, 15);
     cbor_put_text(&a, d->name);
     cbor_put_uint(&a, d->cover.tree.size);
     cbor_put_uint(&a, d->cover.open_n);
@@ -27,6 +27,9 @@ bool signer_status(struct domain *d, uint64_t id, struct reader *r, size_t n, st
     cbor_put_text(&a, token.last_fault);
     domain_clock(d);
     cbor_put_int(&a, d->clock_off_s);
+    cbor_put_text(&a, d->damage.what);
+    cbor_put_uint(&a, d->cover.vouched_size);
+    cbor_put_uint(&a, d->cover.forked);
     buf_put(out, writer_slice(&a));
     return writer_ok(&a) || err_set(e, ERR_INTERNAL, "status");
 }

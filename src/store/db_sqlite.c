@@ -138,7 +138,9 @@ static bool sqlite_connect(struct sqlite *d, const char *path, struct err *e)
     if (rc == SQLITE_OK)
         return pragmas(d, e) && (!d->db.writable || checkpointer_new(d->s, path, LOG_PAGES, &d->checkpointer, e));
     err_set(e, code_of(d->s, rc), "%s: %s", path, d->s ? sqlite3_errmsg(d->s) : sqlite3_errstr(rc));
-    return (rc & 0xff) == SQLITE_CANTOPEN ? err_try(e, "kith init --dir DIR makes a new one") : false;
+    return (rc & 0xff) == SQLITE_CANTOPEN ? err_try(e, "put the database back to its place, or restore its last copy; "
+                                                       "kithd makes one only at its first start")
+                                          : false;
 }
 
 bool db_sqlite_open(const char *path, bool writable, struct db **out, struct err *e)

@@ -260,7 +260,7 @@ bool tables_check(struct db *db, struct err *e)
         if (e->code != ERR_STORE)
             return false;
         err_set(e, ERR_STORE_SCHEMA, "this is no database of Kith");
-        return err_try(e, "kith init --dir DIR makes a new one");
+        return err_try(e, "put the database back to its place, or restore its last copy");
     }
     if (version > SCHEMA_VERSION)
         return refuse_newer(version, e);

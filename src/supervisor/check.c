@@ -142,19 +142,12 @@ static void check_token(struct state *s)
 static void check_sqlite(struct state *s, const char *file)
 {
     struct err e;
-    struct stat st;
-    const char *journal = settings_path(s->c->settings, s->a, PATH_SIGNERS "/issuing/journal");
     if (!settings_check_database(s->c->settings, s->a, &e))
         report(s, &e, true);
-    if (file_exists(file)) {
+    if (file_exists(file))
         look(s, "[store] database", file, PRIVATE, false, NULL);
-    } else if (journal && stat(journal, &st) == 0 && st.st_size > JOURNAL_SET_UP_MAX) {
-        err_set(&e, ERR_STORE_LOST, "[store] database: \"%s\" is not there, but this platform has issued certificates",
-                ERR_QUOTE(slice_str(file)));
-        err_why(&e, "the issuing signer's journal has them; a new database would not know them");
-        err_try(&e, "put the database back to its place, or restore its last copy");
+    if (!settings_check_lost(s->c->settings, s->a, NULL, &e))
         report(s, &e, true);
-    }
 }
 
 static void check_database(struct state *s)

@@ -8,6 +8,7 @@ import pathlib
 import re
 import shutil
 import socket
+import sqlite3
 import sys
 import time
 
@@ -233,17 +234,69 @@ def a_lost_database_is_not_begun_anew(k):
     t = run(os.path.join(BIN, "kithd"), "-t", "--config", os.path.join(k.dir, "kith.conf"), ok=False)
     assert t.returncode == 1 and "error[store-lost]" in t.stderr and "try: put" in t.stderr, t.stderr
     p = k.kith("doctor", "database", ok=False)
-    assert p.returncode != 0 and "certificates were issued" in p.stdout, p.stdout
+    assert p.returncode != 0 and "has issued certificates" in p.stdout, p.stdout
     daemon = k.w.start([os.path.join(BIN, "kithd"), "--config", os.path.join(k.dir, "kith.conf")], "lost.log")
-    wait_for(lambda: "error server stopped code=store-lost" in k.w.log("lost.log"), "the refusal", 20)
+    wait_for(lambda: "code=store-lost" in k.w.log("lost.log"), "the refusal", 20)
     assert not os.listdir(data), os.listdir(data)
     stop(daemon)
+    # An empty file, and one with nothing but the schema in it, are no databases of this platform either.
+    file = os.path.join(data, "kith.db")
+    begin_anew = sqlite3.connect(os.path.join(away, "kith.db")).execute(
+        "SELECT group_concat(sql, ';') FROM sqlite_schema WHERE sql IS NOT NULL").fetchone()[0]
+    for script in (None, begin_anew):
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600))
+        if script:
+            with sqlite3.connect(file) as db:
+                db.executescript(script)
+                for table in ("schema_version",):
+                    rows = sqlite3.connect(os.path.join(away, "kith.db")).execute("SELECT * FROM " + table).fetchall()
+                    db.executemany(f"INSERT INTO {table} VALUES ({','.join('?' * len(rows[0]))})", rows)
+        size = os.path.getsize(file)
+        t = run(os.path.join(BIN, "kithd"), "-t", "--config", os.path.join(k.dir, "kith.conf"), ok=False)
+        assert t.returncode == 1 and t.stderr.count("error[") == 1 and "error[store-lost]" in t.stderr, t.stderr
+        p = k.kith("doctor", "database", ok=False)
+        assert p.returncode != 0 and "certificates" in p.stdout and "last copy" in p.stdout, p.stdout
+        daemon = k.w.start([os.path.join(BIN, "kithd"), "--config", os.path.join(k.dir, "kith.conf")], "empty.log")
+        wait_for(lambda: "code=store-lost" in k.w.log("empty.log"), "the refusal", 20)
+        stop(daemon)
+        if not script:
+            assert os.path.getsize(file) == size == 0 and os.listdir(data) == ["kith.db"], os.listdir(data)
+        os.remove(k.w.path("empty.log"))
+    p = k.kith("ledger", "verify", ok=False)
+    assert p.returncode != 0 and "init" not in p.stderr, p.stderr
+    for name in os.listdir(data):
+        os.remove(os.path.join(data, name))
+    p = k.kith("ledger", "verify", ok=False)
+    assert p.returncode != 0 and "init" not in p.stderr and "last copy" in p.stderr, p.stderr
     os.rmdir(data)
     os.rename(away, data)
     k.start()
     assert k.kith_json("device", "show", "SN-1")["state"] == "active"
     code, said = k.check_database()
     assert code == 0, said
+
+
+def a_damaged_journal_signs_nothing(k):
+    """One bit of what the signer's snapshot stands for."""
+    k.stop()
+    path, at = os.path.join(k.dir, "signers/issuing/journal"), 300
+    assert os.path.exists(os.path.join(k.dir, "signers/issuing/state"))
+
+    def flip():
+        with open(path, "r+b") as f:
+            f.seek(at)
+            b = f.read(1)[0]
+            f.seek(at)
+            f.write(bytes([b ^ 8]))
+
+    flip()
+    t = run(os.path.join(BIN, "kithd"), "-t", "--config", os.path.join(k.dir, "kith.conf"), ok=False)
+    assert t.returncode != 0 and "error[journal]" in t.stderr and "last copy" in t.stderr, t.stderr
+    daemon = k.w.start([os.path.join(BIN, "kithd"), "--config", os.path.join(k.dir, "kith.conf")], "damaged.log")
+    wait_for(lambda: "code=journal" in k.w.log("damaged.log"), "the refusal", 20)
+    stop(daemon)
+    flip()
+    k.start()
 
 
 # what is broken, in a shell in the platform's directory; exit code of kithd -t; what it says
@@ -376,7 +429,8 @@ def main():
         k.start()
         for check in (three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, no_word_is_swallowed, a_hint_leads_on,
                       a_certificate_is_shown_as_pem, a_gateway_is_its_brokers, tags_and_the_statement, slips_are_told, every_command_answers_in_json,
-                      a_lost_database_is_not_begun_anew, a_rehearsal_names_what_a_start_would_meet, a_rehearsal_answers_in_json,
+                      a_lost_database_is_not_begun_anew, a_damaged_journal_signs_nothing, a_rehearsal_names_what_a_start_would_meet,
+                      a_rehearsal_answers_in_json,
                       what_is_taken_out_of_the_database_is_named):
             check(k)
             say(check.__name__)

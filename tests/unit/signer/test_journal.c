@@ -102,6 +102,40 @@ static void cuts_a_torn_batch_at_every_length(void **state)
     }
 }
 
+static void verifies_what_a_snapshot_stands_for(void **state)
+{
+    (void)state;
+    struct err e;
+    struct seen s;
+    struct journal *j;
+    uint64_t torn;
+    write_batches(5);
+    assert_ok(open_journal(&start, &s, &j, &torn, &e), e);
+    struct journal_mark end = journal_end(j), done = {0}, other = end;
+    int parts = 0;
+    for (; done.at < end.at; parts++)
+        assert_ok(journal_verify(j, &end, end.at / 5, &done, &e), e);
+    assert_int_equal(parts, 5);
+    other.digest[0] ^= 1;
+    done = start;
+    assert_err(journal_verify(j, &other, end.at, &done, &e), e, ERR_JOURNAL);
+    for (off_t at = 0; at < (off_t)end.at; at++) {
+        int fd = open(path, O_RDWR);
+        uint8_t b;
+        assert_int_equal(pread(fd, &b, 1, at), 1);
+        b ^= 4;
+        assert_int_equal(pwrite(fd, &b, 1, at), 1);
+        done = start;
+        assert_err(journal_verify(j, &end, end.at, &done, &e), e, ERR_JOURNAL);
+        assert_err(journal_check(path, &crypto_openssl, &end, count, &s, &e), e, ERR_JOURNAL);
+        b ^= 4;
+        assert_int_equal(pwrite(fd, &b, 1, at), 1);
+        close(fd);
+    }
+    assert_ok(journal_check(path, &crypto_openssl, &end, count, &s, &e), e);
+    journal_free(j);
+}
+
 static void refuses_a_journal_that_was_changed(void **state)
 {
     (void)state;
@@ -229,6 +263,7 @@ int main(void)
         cmocka_unit_test(reads_back_what_was_synced_and_nothing_else),
         cmocka_unit_test(cuts_a_torn_batch_at_every_length),
         cmocka_unit_test(cuts_a_batch_that_lacks_sectors),
+        cmocka_unit_test(verifies_what_a_snapshot_stands_for),
         cmocka_unit_test(refuses_a_journal_that_was_changed),
         cmocka_unit_test(refuses_a_journal_shorter_than_its_mark),
         cmocka_unit_test(goes_on_after_a_full_disk),
