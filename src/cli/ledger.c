@@ -279,9 +279,14 @@ static bool verify_live(struct cli *cli, const struct verify_opts *vo, struct ve
 {
     AUTO(db_free_auto) struct db *db = NULL;
     const struct settings *s;
-    if (!cli_settings(cli, &s, e) || !db_open(s->database, false, &db, e) || !tables_check(db, e))
+    if (!cli_settings(cli, &s, e) || !settings_check_lost(s, &cli->arena, NULL, e) ||
+        !db_open(s->database, false, &db, e) || !tables_check(db, e) ||
+        !verify_database(db, (uint8_t)s->node, vo, r, e))
         return false;
-    return verify_database(db, (uint8_t)s->node, vo, r, e);
+    if (r->entries || !settings_has_signed(s, &cli->arena))
+        return true;
+    err_set(e, ERR_STORE_LOST, "the ledger is empty, but this platform has issued certificates");
+    return err_try(e, "put the database back to its place, or restore its last copy");
 }
 
 static bool report(struct verifying *v, const struct verify_report *r, const char *what, struct err *e)

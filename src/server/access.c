@@ -139,6 +139,14 @@ static unsigned rights_of(const struct who *w)
     return 0;
 }
 
+/* Signed by our CA and yet not in the database. */
+static bool is_forgotten(const struct app *app, const struct http_request *req, const struct who *w)
+{
+    struct err ignored;
+    return http_peer_cert(req).n && w->cert.spki.n && slice_eq(w->cert.issuer, app->ca.subject) &&
+           cert_verify(app->crypto, &w->cert, app->ca.spki, &ignored);
+}
+
 bool access_admit(struct http_request *req, const struct http_route *route, void *arg, struct err *e)
 {
     struct app *app = arg;
@@ -159,6 +167,11 @@ bool access_admit(struct http_request *req, const struct http_route *route, void
     w->rights = rights_of(w);
     if (route->auth == ACCESS_ANY || (w->rights & route->auth))
         return true;
+    if (w->party == PARTY_UNKNOWN && is_forgotten(app, req, w)) {
+        err_set(e, ERR_DENIED, "the certificate is one of this CA, but the platform does not know it");
+        err_why(e, "the platform was restored from an older copy, or the record of the certificate is lost");
+        return err_try(e, "a new token (kith device token SERIAL, on the platform), then kith-agent enroll --again");
+    }
     err_set(e, ERR_DENIED, "%s may not %s %s", w->name, http_method(req), http_path(req));
     return err_try(e, "ask with the certificate of an operator whose role allows it, or over the local socket");
 }

@@ -80,6 +80,7 @@ static bool check_claim(struct tx *tx, struct issuance *is, const struct claim_r
     sha256(slice_str(is->claim), digest);
     if (!c->found || !slice_eq_ct(SLICE_ARRAY(digest), SLICE_ARRAY(c->digest)))
         return err_set(e, ERR_CLAIM, "the claim is not the one of device %s", is->subject);
+    is->claim_is_genuine = true;
     memcpy(is->nonce, c->nonce, sizeof is->nonce);
     is->claim_expires_at = c->expires_at;
     if (c->used) {

@@ -46,6 +46,7 @@ struct issuance {
     uint8_t spki_hash[SHA256_SIZE];
     uint8_t nonce[CLAIM_NONCE_SIZE];
     int64_t claim_expires_at;
+    bool claim_is_genuine; /* the one that was given out, whether it serves or not */
     char model[MODEL_NAME_MAX + 1], serial[DEVICE_SERIAL_MAX + 1], owner[OWNER_NAME_MAX + 1];
     bool quarantine; /* the model wants it if the claim comes with a second key */
     bool repeated;   /* der is what the same request got before */

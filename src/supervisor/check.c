@@ -200,6 +200,13 @@ static void check_issuing(struct state *s, const char *path)
         look(s, "issuing certificate", path, READABLE, false, NULL);
         return;
     }
+    if (s->c->settings->root_key) { /* an online root has signed it long ago */
+        err_set(&e, ERR_SETUP, "issuing certificate: \"%s\" is not there", ERR_QUOTE(slice_str(path)));
+        err_why(&e, "kith init made it; without it nothing is issued");
+        err_try(&e, "restore it from the backup of the directory");
+        report(s, &e, true);
+        return;
+    }
     err_set(&e, ERR_SETUP, "issuing certificate: \"%s\" is not there yet", ERR_QUOTE(slice_str(path)));
     err_why(&e, "with an offline root its request must be signed first; until then nothing is issued");
     err_try(&e, "kith ca sign-request on the machine with the root, then kith ca install");
@@ -221,7 +228,7 @@ static void check_run_dir(struct state *s, const char *dir)
 
 static void check_directory(struct state *s)
 {
-    static const char again[] = "kith init --dir DIR makes a whole installation; or restore it from the backup";
+    static const char again[] = "restore it from the backup of the directory";
     static const struct {
         const char *role, *name;
         enum openness openness;

@@ -2,6 +2,7 @@
 """A stranger uses it: a platform in three commands, slips of the keyboard, answers for programs, and help.
 
     use.py"""
+import http.client
 import json
 import os
 import pathlib
@@ -276,6 +277,39 @@ def a_lost_database_is_not_begun_anew(k):
     assert code == 0, said
 
 
+def an_older_database_is_refused(k):
+    """And while it is, who asks is told so at once, in the same words."""
+    k.kith("ledger", "checkpoint")
+    k.stop()
+    data, newest = os.path.join(k.dir, "data"), k.w.path("newest")
+    shutil.copytree(data, newest)
+    k.start()
+    k.kith("device", "add", "--model", "pump", "--serial", "LATER-1")
+    k.kith("ledger", "checkpoint")
+    k.stop()
+    later = k.w.path("later")
+    os.rename(data, later)
+    shutil.copytree(newest, data)
+    daemon = k.w.start([os.path.join(BIN, "kithd"), "--config", os.path.join(k.dir, "kith.conf")], "older.log")
+    wait_for(lambda: "code=store-behind" in k.w.log("older.log"), "the refusal", 20)
+    began = time.monotonic()
+    for words in (("status",), ("device", "add", "--model", "pump", "--serial", "LATER-2")):
+        p = k.kith(*words, ok=False)
+        assert p.returncode != 0 and "error[store-behind]" in p.stderr and "try: restore" in p.stderr, p.stderr
+    p = k.kith("doctor", "server", ok=False)
+    assert p.returncode != 0 and "older copy" in p.stdout, p.stdout
+    c = http.client.HTTPConnection("127.0.0.1", k.plain_port, timeout=5)
+    c.request("GET", "/readyz")
+    a = c.getresponse()
+    assert a.status == 503 and b"FAIL database" in (text := a.read()) and b"older copy" in text, (a.status, text)
+    c.close()
+    assert time.monotonic() - began < 5
+    stop(daemon)
+    shutil.rmtree(data)
+    os.rename(later, data)
+    k.start()
+
+
 def a_damaged_journal_signs_nothing(k):
     """One bit of what the signer's snapshot stands for."""
     k.stop()
@@ -308,6 +342,7 @@ BROKEN = [
     ("echo '# x' >> profiles/ldevid.profile", 2, "not the file that the roster names"),
     ("rm -f data/kith.db-*; echo nonsense > data/kith.db", None, "[store] database"),
     ("head -c 100 ca/root.cer > ca/issuing.cer", 6, "ca/issuing.cer"),
+    ("rm ca/issuing.cer", 3, "error[setup]: issuing certificate"),
     ("sed -i 's/^listen = .*/listen = 192.0.2.1:1/' kith.conf", 1, "[server] listen: 192.0.2.1:1"),
     ("sed -i 's/^plain_listen = .*/plain_listen = 127.0.0.1:%(taken)d/' kith.conf", 5, "[server] plain_listen"),
 ]
@@ -429,7 +464,8 @@ def main():
         k.start()
         for check in (three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, no_word_is_swallowed, a_hint_leads_on,
                       a_certificate_is_shown_as_pem, a_gateway_is_its_brokers, tags_and_the_statement, slips_are_told, every_command_answers_in_json,
-                      a_lost_database_is_not_begun_anew, a_damaged_journal_signs_nothing, a_rehearsal_names_what_a_start_would_meet,
+                      a_lost_database_is_not_begun_anew, a_damaged_journal_signs_nothing, an_older_database_is_refused, a_rehearsal_names_what_a_start_would_meet,
+                      a_rehearsal_answers_in_json,
                       a_rehearsal_answers_in_json,
                       what_is_taken_out_of_the_database_is_named):
             check(k)

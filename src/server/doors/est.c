@@ -87,13 +87,19 @@ static void not_offered(struct http_request *req, void *arg)
     http_problem(req, 501, &e, NULL, 0);
 }
 
+/* A claim that the platform gave out, shown when it serves no more. */
+static bool is_refused_claim(const struct issuance *is, enum err_code code)
+{
+    return code == ERR_CLAIM_OTHER_KEY || code == ERR_CLAIM_USED || (code == ERR_CLAIM && is->claim_is_genuine);
+}
+
 static void done(struct issuance *is, const struct err *e)
 {
     struct enrolment *en = (struct enrolment *)is;
     struct slice cert = slice_of(is->der, is->der_n);
     if (!e) {
         answer_certs(en->req, &cert, 1);
-    } else if (e->code == ERR_CLAIM_OTHER_KEY || e->code == ERR_CLAIM_USED) {
+    } else if (is_refused_claim(is, e->code)) {
         refusal_note_claim(is->app, is->subject, "est", http_peer(en->req), e, is->spki_hash);
         if (e->code == ERR_CLAIM_OTHER_KEY && is->quarantine)
             device_quarantine(is->app, is->subject, "its claim was shown with a second key");

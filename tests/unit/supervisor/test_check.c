@@ -42,7 +42,7 @@ static const struct row rows[] = {
     {"key open", MODE, "keys/issuing.key", 0644, NULL, 6, "error[file-mode]: [ca] issuing_key", "try: chmod 0600"},
     {"passphrase gone", REMOVE, "passphrase", 0, NULL, 3, "error[setup]: [keys] passphrase_file", "try: put it back"},
     {"passphrase open", MODE, "passphrase", 0640, NULL, 6, "error[file-mode]: [keys] passphrase_file", "why: "},
-    {"root gone", REMOVE, "ca/root.cer", 0, NULL, 3, "error[setup]: root certificate", "try: kith init"},
+    {"root gone", REMOVE, "ca/root.cer", 0, NULL, 3, "error[setup]: root certificate", "try: restore"},
     {"root writable", MODE, "ca/root.cer", 0666, NULL, 6, "error[file-mode]: root certificate", "try: chmod go-w"},
     {"roster gone", REMOVE, "signers/issuing/roster", 0, NULL, 3, "error[setup]: roster", NULL},
     {"signer's directory open", MODE, "signers/ledger", 0755, NULL, 6, "error[file-mode]: signer ledger", "chmod 0700"},
