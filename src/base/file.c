@@ -13,7 +13,9 @@
 
 static bool fail(struct err *e, const char *act, const char *path)
 {
-    return err_set(e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "cannot %s \"%s\": %m", act, ERR_QUOTE(slice_str(path)));
+    bool full = errno == ENOSPC || errno == EDQUOT;
+    err_set(e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "cannot %s \"%s\": %m", act, ERR_QUOTE(slice_str(path)));
+    return full ? err_try(e, "make room on that file system") : false;
 }
 
 void file_close(int *fd)
@@ -105,8 +107,11 @@ bool file_write_all(int fd, struct slice s, struct err *e)
         ssize_t n = write(fd, s.p, s.n);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n <= 0)
-            return err_set(e, ERR_IO, "cannot write: %m");
+        if (n <= 0) {
+            bool full = errno == ENOSPC || errno == EDQUOT;
+            err_set(e, ERR_IO, "cannot write: %m");
+            return full ? err_try(e, "make room on that file system") : false;
+        }
         s = slice_of(s.p + n, s.n - (size_t)n);
     }
     return true;

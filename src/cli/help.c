@@ -23,7 +23,11 @@ static bool run_explain(void *ctx, const void *opts, const struct args_words *wo
 #include "core/err_codes.h"
 #undef ERR_ROW
         err_set(e, ERR_NOTFOUND, "there is no error code \"%s\"", ERR_QUOTE(slice_str(words->v[0])));
-        return nearest_word(&near) ? err_try(e, "kith explain %s", nearest_word(&near)) : false;
+        const char *word = nearest_word(&near);
+        /* A short word is near to anything: only one letter may be wrong. */
+        if (word && (near.distance <= 1 || near.word.n > 5))
+            return err_try(e, "kith explain %s", word);
+        return err_try(e, "the code that stands in error[CODE]");
     }
     if (cli->g.json) {
         struct json_out o = json_out_of(&b);

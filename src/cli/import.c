@@ -374,6 +374,10 @@ static bool start_csv(struct import *im, struct err *e)
     if (!csv_record(&im->rest, &im->titles_arena, im->titles, FIELDS_MAX, &im->titles_n, e))
         return err_ctx(e, "%s: titles", im->o->file);
     im->line = 1;
+    if (!im->rest.n) {
+        err_set(e, ERR_OPTION, "%s: no device stands in it", im->o->file);
+        return err_try(e, "a line of titles, then a line for each device");
+    }
     if (!csv_to_json(im->titles, im->titles, im->titles_n, im->o, &probe, e))
         return err_ctx(e, "%s", im->o->file);
     return true;
@@ -383,6 +387,10 @@ static bool run(struct import *im, struct err *e)
 {
     AUTO(buf_clear) struct buf line = {0};
     buf_init(&line, ARENA_LINE_MAX);
+    if (!im->rest.n) {
+        err_set(e, ERR_OPTION, "%s is empty", im->o->file);
+        return err_try(e, "a line of titles, such as model,serial, then a line for each device");
+    }
     for (size_t i = 0; i < im->rest.n; i++)
         im->total += im->rest.p[i] == '\n';
     im->total += im->rest.n && im->rest.p[im->rest.n - 1] != '\n';

@@ -317,7 +317,8 @@ static bool view_pem(struct view *v, struct slice text, struct err *e)
             view_put_text(v, "type", "private key (not looked into)");
         else if (!space || !codec_decode_lines(base64, space, base64.n + 4, &n, e))
             view_put_text(v, "fault", e->what);
-        else if (!view_bytes(v, slice_of(space, n)))
+        else if (!(strcmp(label, "PUBLIC KEY") == 0 ? view_public_key(v, slice_of(space, n))
+                                                    : view_bytes(v, slice_of(space, n))))
             view_unknown(v, label, slice_of(space, n));
         if (v->json)
             json_out_end(&v->o);
@@ -341,16 +342,71 @@ static bool view_base64(struct view *v, struct slice text)
     return view_cert(v, s) || view_csr(v, s) || view_crl(v, s);
 }
 
+/* How long the SEQUENCE is that the file begins with; 0 if it begins with none. */
+static size_t der_length(struct slice s)
+{
+    if (s.n < 4 || s.p[0] != 0x30)
+        return 0;
+    size_t n = s.p[1] & 0x7f, length = 0;
+    if (s.p[1] < 0x80)
+        return 2 + n;
+    if (n == 0 || n > 3 || s.n < 2 + n)
+        return 0;
+    for (size_t i = 0; i < n; i++)
+        length = length << 8 | s.p[2 + i];
+    return 2 + n + length;
+}
+
+/* ledger.vkeys: a verifier key of C2SP signed notes in each line; '#' begins a comment line. */
+static bool next_key_line(struct slice *rest, struct slice *line)
+{
+    while (rest->n) {
+        *line = take_line(rest);
+        if (line->n && line->p[0] != '#')
+            return true;
+    }
+    return false;
+}
+
+static bool view_vkeys(struct view *v, struct slice s)
+{
+    struct note_key key;
+    struct err ignored;
+    struct slice rest = s, line;
+    size_t n = 0;
+    for (; next_key_line(&rest, &line); n++)
+        if (!note_key_read(&crypto_openssl, line, &key, &ignored))
+            return false;
+    if (n == 0)
+        return false;
+    view_put_text(v, "type", "keys that sign a log's checkpoints (C2SP)");
+    if (v->json)
+        json_out_list(&v->o, "keys");
+    for (rest = s; next_key_line(&rest, &line);) {
+        if (v->json)
+            json_out_slice(&v->o, NULL, line);
+        else
+            view_put_slice(v, "key", line);
+    }
+    if (v->json)
+        json_out_end(&v->o);
+    return true;
+}
+
 static bool view_any(struct view *v, struct slice s, struct err *e)
 {
     if (view_pem(v, s, e))
         return true;
     next_thing(v, 0);
-    bool ok = view_export(v, s) || view_note(v, s) || view_token(v, s) || view_base64(v, s) || view_bytes(v, s);
+    bool ok = view_export(v, s) || view_note(v, s) || view_vkeys(v, s) || view_token(v, s) || view_base64(v, s) ||
+              view_bytes(v, s);
     if (v->json)
         json_out_end(&v->o);
     if (ok)
         return true;
+    size_t whole = der_length(s);
+    if (whole > s.n)
+        return err_set(e, ERR_SYNTAX, "DER, cut at byte %zu of %zu", s.n, whole);
     err_set(e, ERR_SYNTAX, "none of the forms that are known here");
     return err_try(e, "certificate, CSR, CRL (PEM or DER), CBOR, COSE, checkpoint, ledger export, revocation set");
 }

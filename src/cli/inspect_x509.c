@@ -54,6 +54,17 @@ static void put_key(struct view *v, struct slice spki)
     view_put_bytes(v, "key sha256", SLICE_ARRAY(digest));
 }
 
+bool view_public_key(struct view *v, struct slice der)
+{
+    struct spki key;
+    struct err e;
+    if (!spki_read(der, &key, &e))
+        return false;
+    view_put_text(v, "type", "public key");
+    put_key(v, der);
+    return true;
+}
+
 /* ---- X.509 ---- */
 
 bool view_cert(struct view *v, struct slice der)
@@ -74,8 +85,10 @@ bool view_cert(struct view *v, struct slice der)
     put_key(v, c.spki);
     view_put_text(v, "signed with", c.sig_alg ? alg_name(c.sig_alg) : "an algorithm that is not known");
     put_san(v, c.san);
-    if (c.is_ca)
+    if (c.is_ca && c.path_len >= 0)
         view_put_int(v, "ca path length", c.path_len);
+    else if (c.is_ca)
+        view_put_text(v, "ca path length", "any");
     put_words(v, "key usage", c.key_usage, ku_names, ku_from_name);
     put_words(v, "ext key usage", c.eku, eku_names, eku_from_name);
     if (c.crl_url.n)

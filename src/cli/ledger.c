@@ -40,8 +40,10 @@ static bool read_keys(const char *path, struct trusted *out, struct err *e)
             continue;
         if (out->n == EXPORT_KEYS_MAX)
             return err_set(e, ERR_LIMIT, "%s: more than %d keys", path, EXPORT_KEYS_MAX);
-        if (!note_key_read(&crypto_openssl, line, &out->keys[out->n], e))
+        if (!note_key_read(&crypto_openssl, line, &out->keys[out->n], e)) {
+            err_try(e, "--keys DIR/ledger.vkeys, of the platform's directory; kith inspect %s says what this is", path);
             return err_ctx(e, "%s", path);
+        }
         out->n++;
     }
     return out->n > 0 || err_set(e, ERR_NOTE, "%s has no key in it", path);

@@ -28,6 +28,7 @@ void view_put_name(struct view *v, const char *key, struct slice name);
 
 /* False if it is none; then nothing was put. */
 bool view_cert(struct view *v, struct slice der);
+bool view_public_key(struct view *v, struct slice der); /* SubjectPublicKeyInfo */
 bool view_csr(struct view *v, struct slice der);
 bool view_crl(struct view *v, struct slice der);
 

@@ -52,8 +52,13 @@ static bool check_device(struct tx *tx, struct issuance *is, struct device_row *
     if (device_state_is_permanent(dev->state))
         return err_set(e, ERR_TOMBSTONE, "device %s is %s", is->subject, device_state_name(dev->state));
     bool may = is->authority == AUTHORITY_RENEWAL ? device_may_renew(dev->state) : device_may_enrol(dev->state);
-    if (!may)
-        return err_set(e, ERR_DEVICE_STATE, "device %s is %s", is->subject, device_state_name(dev->state));
+    if (!may) {
+        err_set(e, ERR_DEVICE_STATE, "device %s is %s", is->subject, device_state_name(dev->state));
+        if (dev->state != DEVICE_SUSPENDED)
+            return false;
+        err_why(e, "an operator suspended it");
+        return err_try(e, "kith device resume %s, on the platform", dev->serial);
+    }
     if (dev->locked)
         return err_set(e, ERR_DEVICE_STATE, "device %s is locked: %s", is->subject, dev->lock_reason);
     return is->profile[0] ? true : read_model(tx, is, e);

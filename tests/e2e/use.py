@@ -84,6 +84,7 @@ SLIPS = [
     ("device ls --state gone", 2, "no state"),
     ("help nothing", 2, "no command"),
     ("explain not-fuond", 3, "explain not-found"),
+    ("explain zzzzz", 3, "the code that stands in"),
     ("inspect /nowhere", 3, "No such file"),
     ("completion fish", 2, "completion bash"),
     ("model set nix a=1", 3, "nix"),
@@ -137,6 +138,28 @@ def no_word_is_swallowed(k):
         assert p.stdout.count(f" {state}\n") == 2, p.stdout + p.stderr
     for serial in ("45", "46"):
         assert k.kith_json("device", "show", serial)["state"] == "revoked"
+
+
+def it_may_be_said_twice(k):
+    for act, serial in (("suspend", "SN-8"), ("revoke", "45"), ("retire", "SN-8")):
+        if act == "suspend":
+            k.kith("device", "add", "--model", "pump", "--serial", serial)
+        if act != "revoke":
+            k.kith("device", act, serial)
+        p = k.kith("device", act, serial)
+        assert "already" in p.stderr and p.stdout.split()[1] in ("suspended", "revoked", "retired"), p.stderr
+    p = k.kith("device", "suspend", "SN-8", ok=False)
+    assert p.returncode in (5, 6), p.stderr
+
+
+def files_that_are_no_such(k):
+    for name, text, words, code, wanted in [
+            ("empty.csv", "", ["device", "add", "--model", "pump", "--from"], 2, "is empty"),
+            ("titles.csv", "serial\n", ["device", "add", "--model", "pump", "--from"], 2, "no device stands in it"),
+            ("no.keys", "nonsense\n", ["ledger", "prove", "1", "--keys"], None, "ledger.vkeys")]:
+        k.w.write(name, text)
+        p = k.kith(*words, k.w.path(name), ok=False)
+        assert p.returncode == (code or p.returncode) != 0 and wanted in p.stderr and "try: " in p.stderr, p.stderr
 
 
 def a_hint_leads_on(k):
@@ -462,7 +485,7 @@ def main():
     with World("use") as w:
         k = Kith(w)
         k.start()
-        for check in (three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, no_word_is_swallowed, a_hint_leads_on,
+        for check in (three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, no_word_is_swallowed, it_may_be_said_twice, files_that_are_no_such, a_hint_leads_on,
                       a_certificate_is_shown_as_pem, a_gateway_is_its_brokers, tags_and_the_statement, slips_are_told, every_command_answers_in_json,
                       a_lost_database_is_not_begun_anew, a_damaged_journal_signs_nothing, an_older_database_is_refused, a_rehearsal_names_what_a_start_would_meet,
                       a_rehearsal_answers_in_json,

@@ -25,6 +25,11 @@ static void names_what_it_sees(void **state)
     assert_says(0, "private key (not looked into)", "inspect", at("two.pem"));
     assert_says(0, "\"not_after\":\"2046-", "inspect", at("d/ca/root.cer"), "--json");
     assert_says(0, "private key", "inspect", at("d/keys/root.key"));
+    assert_says(0, "keys that sign a log's checkpoints", "inspect", at("d/ledger.vkeys"));
+    assert_says(0, "ca path length any", "inspect", at("d/ca/root.cer"));
+    assert_true(shell("openssl pkey -in k.pem -pubout -out pub.pem && head -c 200 d/ca/root.cer > cut.der"));
+    assert_says(0, "public key\nkey", "inspect", at("pub.pem"));
+    assert_says(6, "DER, cut at byte 200 of", "inspect", at("cut.der"));
 }
 
 static void shows_cbor_as_diagnostic_notation(void **state)
