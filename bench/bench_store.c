@@ -126,7 +126,8 @@ int main(int argc, char **argv)
     load.record = record_certificate;
     rate = (double)n / commit_load_run(&load);
     bare = bare_rate(dir, n, ENTRY_BARE + DER_SIZE + 150);
-    kit_print("cert_rows", rate, "1/s", bare, "file append", rate / bare, ">= 25000");
+    /* Without a bar: these ids are random, and an enrolment's are in order of time. */
+    kit_print("cert_rows", rate, "1/s", bare, "file append", rate / bare, "-");
     if (!pg && stat(path, &st) == 0)
         kit_print("cert_bytes", (double)st.st_size / (double)n, "B", 0, NULL, 0, "<= 1000");
     unlink(writer);
