@@ -224,7 +224,8 @@ static bool open_token(struct doctor *d, struct p11 **p, struct doctor_finding *
         skip(f, "the token cannot be used");
         return false;
     }
-    if (p11_open(s->hsm_module, s->hsm_token, s->hsm_pin_file, NULL, p, &e) && p11_check(*p, &e))
+    struct p11_config cfg = {.mark_file = settings_path(s, &d->cli->arena, PATH_PIN_MARK)};
+    if (p11_open(s->hsm_module, s->hsm_token, s->hsm_pin_file, &cfg, p, &e) && p11_check(*p, &e))
         return true;
     d->token_away = true;
     bad_err(f, &e,

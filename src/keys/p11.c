@@ -51,8 +51,15 @@ bool p11_fail(struct p11 *p, const char *at, CK_RV rv, struct err *e)
     char text[96];
     p11_fault_text(text, sizeof text, at, rv);
     err_set(e, codes[p11_class_of(rv)], "token \"%s\": %s", ERR_QUOTE(slice_str(p->label)), text);
-    if (p11_class_of(rv) == P11_PIN)
+    if (p11_class_of(rv) == P11_PIN && p->mark.fd >= 0) {
+        err_why(e, "tokens lock after a few wrong PINs: one PIN file is tried once, by all processes, over restarts");
+        err_try(e,
+                "look with the token's own tool how many tries are left; then write the right PIN to \"%s\" (or touch "
+                "it, if it is right by now)",
+                ERR_QUOTE(slice_str(p->mark.path)));
+    } else if (p11_class_of(rv) == P11_PIN) {
         err_try(e, "correct the PIN file and restart; check with the token's own tool how many tries are left");
+    }
     return false;
 }
 
@@ -112,6 +119,7 @@ static void locks_init(struct p11 *p)
 static void release(struct p11 *p)
 {
     secret_free(p->pin);
+    pin_mark_close(&p->mark);
     pthread_rwlock_destroy(&p->module);
     pthread_mutex_destroy(&p->recovering);
     pthread_mutex_destroy(&p->lock);
@@ -130,13 +138,15 @@ bool p11_open(const char *module, const char *token_label, const char *pin_file,
     if (!p)
         return err_set(e, ERR_NOMEM, "token");
     locks_init(p);
+    p->mark.fd = -1;
     config_default(p, cfg);
     p->pid = getpid();
     p->label = strdup(token_label ? token_label : "");
     p->serial = p->cfg.serial ? strdup(p->cfg.serial) : NULL;
     p->cfg.serial = NULL;
-    if (!p->label || !p11_template_read(p->cfg.template, &p->template, e) ||
-        (pin_file && !secret_read_file(pin_file, &p->pin, e)) || !load(module, &p->f, e)) {
+    if (!p->label || !pin_mark_open(p->cfg.mark_file, pin_file, &p->mark, e) ||
+        !p11_template_read(p->cfg.template, &p->template, e) || (pin_file && !secret_read_file(pin_file, &p->pin, e)) ||
+        !load(module, &p->f, e)) {
         release(p);
         return false;
     }

@@ -22,8 +22,10 @@ struct p11;
 /* hsm_template: what a token is asked to make of a key.  "generic", or a device's name (keys/p11_template.c), then changes, as in
  * "luna, modifiable=no, derive=omit". */
 struct p11_config {
-    const char *template;   /* NULL: generic */
-    const char *serial;     /* the token's serial number, when labels are not unique; NULL: any */
+    const char *template; /* NULL: generic */
+    const char *serial;   /* the token's serial number, when labels are not unique; NULL: any */
+    const char
+        *mark_file; /* remembers over restarts that a PIN file was refused (keys/pin_mark.h); NULL: nothing does */
     unsigned sessions_max;  /* 0: 32; the token's own limit wins */
     unsigned wait_ms;       /* for a free session; 0: 5000 */
     unsigned reload_min_ms; /* least time between two reloads of the module and between trials; 0: 1000 */

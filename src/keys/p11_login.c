@@ -90,8 +90,15 @@ static CK_RV log_in(struct p11 *p, const CK_TOKEN_INFO *ti, const char **at)
         return CKR_PIN_INCORRECT;
     }
     struct slice pin = secret_get0(p->pin);
+    *at = "C_Login of this PIN file was refused before, not tried again";
+    if (pin_mark_begin(&p->mark)) {
+        pin_mark_end(&p->mark, false, true);
+        return CKR_PIN_INCORRECT;
+    }
     *at = "C_Login";
     CK_RV rv = p->f->C_Login(p->anchor, CKU_USER, pin.n ? (CK_UTF8CHAR_PTR)(uintptr_t)pin.p : NULL, pin.n);
+    bool refused = p11_class_of(rv) == P11_PIN;
+    pin_mark_end(&p->mark, refused || rv == CKR_OK, refused);
     return rv == CKR_USER_ALREADY_LOGGED_IN ? CKR_OK : rv;
 }
 

@@ -10,12 +10,14 @@
 #include <unistd.h>
 
 #include "keys/p11_impl.h"
+#include "keys/pin_mark.h"
 
 #define SESSIONS_LIMIT 128
 
 struct p11 {
     char *label, *serial;
     struct secret *pin;
+    struct pin_mark mark;
     struct p11_config cfg;
     struct p11_template template;
     CK_FUNCTION_LIST *f;

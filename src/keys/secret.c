@@ -79,6 +79,12 @@ static bool resolve(const char *path, char *out, size_t cap, bool *credential, s
     return (n > 0 && (size_t)n < cap) || err_set(e, ERR_LIMIT, "path too long: %s", ERR_QUOTE(slice_str(path)));
 }
 
+bool secret_file_path(const char *path, char *out, size_t cap, struct err *e)
+{
+    bool credential;
+    return resolve(path, out, cap, &credential, e);
+}
+
 static bool check_mode(int fd, const char *path, bool credential, size_t *size, struct err *e)
 {
     struct stat st;

@@ -24,6 +24,8 @@ bool secret_eq(const struct secret *a, struct slice b); /* in constant time */
  * the group's bit is systemd's access control list and is let pass.
  * Errors: io, notfound, policy (ERR_SECRET_FILE). */
 MUST_USE bool secret_read_file(const char *path, struct secret **out, struct err *e);
+/* Where that file is.  Errors: not-found, limit. */
+MUST_USE bool secret_file_path(const char *path, char *out, size_t cap, struct err *e);
 
 /* The process can no longer be dumped to a file or traced by its own user: PR_SET_DUMPABLE 0, RLIMIT_CORE 0. */
 MUST_USE bool secret_harden_process(struct err *e);

@@ -65,14 +65,18 @@ const char *settings_path(const struct settings *s, struct arena *a, const char 
 #define PATH_ISSUING_CERT "ca/issuing.cer" /* DER */
 #define PATH_ROOT_CRL     "ca/root.crl"
 #define PATH_PROFILES     "profiles"
-#define PATH_SIGNERS      "signers"                  /* DOMAIN/{journal,state,roster} */
-#define PATH_VKEYS        "ledger.vkeys"             /* verifier keys of the log and its cosigners, one a line */
-#define PATH_DATA         "data"                     /* the database, if it is SQLite */
-#define PATH_RUN          "run"                      /* sockets */
-#define PATH_LOCK         PATH_SIGNERS "/kithd.lock" /* where the server cannot write */
+#define PATH_SIGNERS      "signers"                   /* DOMAIN/{journal,state,roster} */
+#define PATH_VKEYS        "ledger.vkeys"              /* verifier keys of the log and its cosigners, one a line */
+#define PATH_DATA         "data"                      /* the database, if it is SQLite */
+#define PATH_RUN          "run"                       /* sockets */
+#define PATH_PIN_MARK     PATH_SIGNERS "/pin-refused" /* keys/pin_mark.h; of all who log in */
+#define PATH_LOCK         PATH_SIGNERS "/kithd.lock"  /* where the server cannot write */
 
 /* A journal of more than this has signed something: the record that sets it up is shorter. */
 #define JOURNAL_SET_UP_MAX 256
+
+/* A signer whose token refused the PIN ends so; it is not started again with the same PIN file. */
+#define SIGNER_EXIT_PIN 66
 
 /* True if the passphrase or PIN comes from systemd: "credential:NAME". */
 bool settings_is_credential(const struct settings *s);

@@ -43,13 +43,15 @@ static void on_signal(int sig)
     stop = true;
 }
 
-static bool open_token(const struct settings *s, struct p11 **out, struct err *e)
+static bool open_token(const struct settings *s, struct arena *a, struct p11 **out, struct err *e)
 {
     *out = NULL;
     if (!s->hsm_module)
         return true;
-    struct p11_config cfg = {.sessions_max = (unsigned)s->hsm_sessions, .template = s->hsm_template};
-    return p11_open(s->hsm_module, s->hsm_token, s->hsm_pin_file, &cfg, out, e);
+    struct p11_config cfg = {.sessions_max = (unsigned)s->hsm_sessions,
+                             .template = s->hsm_template,
+                             .mark_file = settings_path(s, a, PATH_PIN_MARK)};
+    return arena_ok(a, e) && p11_open(s->hsm_module, s->hsm_token, s->hsm_pin_file, &cfg, out, e);
 }
 
 static bool sandbox(const struct settings *s, const char *domain, const struct env *env, struct arena *a, struct err *e)
@@ -92,7 +94,7 @@ static bool run(const struct options *o, const struct env *env, struct err *e)
     struct domain d;
     struct p11 *token;
     arena_init(&arena, 1u << 20);
-    if (!settings_read(o->config, &arena, &s, e) || !crypto_init(e) || !open_token(&s, &token, e))
+    if (!settings_read(o->config, &arena, &s, e) || !crypto_init(e) || !open_token(&s, &arena, &token, e))
         return false;
     struct key_env keys = {.passphrase_file = s.passphrase_file, .p11 = token};
     if (o->check)
@@ -143,5 +145,5 @@ int main(int argc, char **argv)
     else if (!ok)
         LOG(&env, ERROR, "signer", "stopped", log_str("domain", o.domain), log_err(&e));
     /* PKCS#11 modules crash in their exit handlers; nothing is left to do. */
-    _exit(ok ? 0 : err_exit_code(e.code));
+    _exit(ok ? 0 : e.code == ERR_P11_PIN && !o.check ? SIGNER_EXIT_PIN : err_exit_code(e.code));
 }

@@ -22,6 +22,7 @@ struct child {
     int fd, fd_as; /* a descriptor of ours, and its number there (3 or more); fd -1: none */
     pid_t pid;     /* 0: not running */
     int64_t started_ms, restart_ms;
+    bool held;          /* not to be started again before something has changed */
     int64_t backoff_ms; /* what the next wait will be; 0: not failed lately */
 };
 

@@ -14,6 +14,7 @@
 #include "base/frame.h"
 #include "base/log.h"
 #include "base/notify.h"
+#include "keys/pin_mark.h"
 #include "supervisor/child.h"
 
 #define READY_WORD      "ready\n"
@@ -22,6 +23,7 @@
 #define LISTEN_WAIT_MS  20000
 #define LISTEN_RETRY_MS 100
 #define ARENA_MAX       (64 * 1024)
+#define HELD_LOOK_MS    1000 /* at the PIN file */
 
 enum phase { RUNNING, STOPPING_SERVER, STOPPING_SIGNERS, STOPPED };
 
@@ -37,6 +39,7 @@ struct run {
     bool was_ready;
     enum phase phase;
     int64_t kill_ms, watchdog_ms;
+    char pin[CHILD_SERVER][PIN_MARK_MAX]; /* the PIN file as it was before each signer started */
 };
 
 static void run_clear(struct run *r)
@@ -160,6 +163,8 @@ static void start_one(struct run *r, enum supervise_child which)
     int64_t now = env_mono_ms(r->env);
     struct err e;
     bool ok = which != CHILD_SERVER || open_ready(r, &e);
+    if (which != CHILD_SERVER)
+        pin_mark_of(r->s->settings->hsm_pin_file, r->pin[which]);
     ok = ok && child_start(c, now, &e);
     if (which == CHILD_SERVER) {
         file_close(&r->ready[1]); /* the server holds the only other end: its death is seen as the end of the pipe */
@@ -174,11 +179,30 @@ static void start_one(struct run *r, enum supervise_child which)
         log_err(&e));
 }
 
+/* A PIN that was refused is not tried again: only another PIN file, or the operator by SIGHUP, starts a signer that ended so. */
+static void release_held(struct run *r, bool all)
+{
+    char pin[PIN_MARK_MAX];
+    for (int i = 0; i < CHILD_SERVER; i++) {
+        struct child *c = &r->children[i];
+        if (!c->held)
+            continue;
+        pin_mark_of(r->s->settings->hsm_pin_file, pin);
+        if (!all && memcmp(pin, r->pin[i], sizeof pin) == 0)
+            continue;
+        LOG(r->env, NOTICE, "kithd", all ? "SIGHUP: started again" : "another PIN file: started again",
+            log_str("child", c->name));
+        c->held = false;
+        c->restart_ms = 0;
+    }
+}
+
 static void start_due(struct run *r)
 {
     int64_t now = env_mono_ms(r->env);
+    release_held(r, false);
     for (int i = 0; i < CHILDREN; i++)
-        if (r->phase == RUNNING && !r->children[i].pid && r->children[i].restart_ms <= now)
+        if (r->phase == RUNNING && !r->children[i].pid && !r->children[i].held && r->children[i].restart_ms <= now)
             start_one(r, (enum supervise_child)i);
 }
 
@@ -204,6 +228,14 @@ static void one_ended(struct run *r, struct child *c, int status)
     struct err e;
     child_ended(c, now);
     log_end(r, c, pid, lived_ms, status);
+    if (r->phase == RUNNING && c != &r->children[CHILD_SERVER] && WIFEXITED(status) &&
+        WEXITSTATUS(status) == SIGNER_EXIT_PIN) {
+        c->held = true;
+        LOG(r->env, ERROR, "kithd", "the token refused the PIN: not started again until the PIN file is another one",
+            log_str("child", c->name), log_str("pin_file", r->s->settings->hsm_pin_file));
+        tell(r, notify_status(r->s->notify_socket, &e, "%s waits for the right PIN", c->name), &e);
+        return;
+    }
     if (r->phase == RUNNING)
         tell(r, notify_status(r->s->notify_socket, &e, "%s is started again", c->name), &e);
 }
@@ -279,6 +311,7 @@ static void read_signals(struct run *r)
         case SIGHUP:
             LOG(r->env, INFO, "kithd", "SIGHUP goes to the server");
             child_signal(&r->children[CHILD_SERVER], SIGHUP);
+            release_held(r, true);
             break;
         default:
             begin_stop(r, (int)info.ssi_signo);
@@ -324,8 +357,10 @@ static int wait_ms(const struct run *r)
 {
     int64_t now = env_mono_ms(r->env), next = INT64_MAX;
     for (int i = 0; r->phase == RUNNING && i < CHILDREN; i++)
-        if (!r->children[i].pid && r->children[i].restart_ms < next)
-            next = r->children[i].restart_ms;
+        if (!r->children[i].pid) {
+            int64_t due = r->children[i].held ? now + HELD_LOOK_MS : r->children[i].restart_ms;
+            next = due < next ? due : next;
+        }
     if (r->phase != RUNNING)
         next = r->kill_ms;
     if (r->s->watchdog_ms && r->watchdog_ms < next)

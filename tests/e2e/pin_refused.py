@@ -1,0 +1,73 @@
+#!/usr/bin/python3
+"""A wrong PIN in the PIN file reaches the token once: not by each signer, not by the supervisor's restarts, not by a restart of
+kithd, kithd -t or doctor.  The right PIN, written to the file, is enough to go on.  The argument is the shim, which counts."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from kithtest import BIN, Kith, World, run, say, stop, wait_for
+from token_faults import Shim, doctor, readyz
+
+PIN = "135790"
+
+
+def kithd(k, *words):
+    return [os.path.join(BIN, "kithd"), "--config", os.path.join(k.dir, "kith.conf"), *words]
+
+
+def start(k):
+    k.daemon = k.w.start(kithd(k), "kithd.log")
+    wait_for(lambda: "not started again until the PIN file" in k.w.log("kithd.log"), "the signer to be held", 20, 0.1)
+
+
+def end(k):
+    stop(k.daemon)
+    k.w.running.remove(k.daemon)
+
+
+def logins(shim):
+    return shim.count("login ") - shim.count("login 0x0")
+
+
+def main():
+    with World("pin") as w:
+        words = w.softhsm(pin=PIN)
+        shim = Shim(w)
+        words[words.index("--hsm") + 1] = sys.argv[1]
+        words[words.index("--hsm-paths") + 1] += "," + w.path("shim")
+        pin_file = words[words.index("--pin-file") + 1]
+        k = Kith(w, *words)
+        k.start()
+        k.stop()
+        os.unlink(shim.log)
+        with open(pin_file, "w", encoding="ascii") as f:
+            f.write("999999")
+        start(k)
+        time.sleep(8)
+        tried = shim.count("login")
+        assert tried == 1, f"the wrong PIN was tried {tried} times:\n" + w.log("shim/log") + w.log("kithd.log")
+        k.daemon.send_signal(signal.SIGHUP)
+        time.sleep(1)
+        end(k)
+        for _ in range(2):
+            start(k)
+            end(k)
+        p = subprocess.run(kithd(k, "-t"), capture_output=True, text=True, env=w.env, timeout=60)
+        assert p.returncode == 4 and "refused before" in p.stderr and pin_file in p.stderr, p
+        start(k)
+        found = doctor(k, "token")
+        assert not found["ok"] and "refused before" in found["detail"], found
+        assert shim.count("login") == 1, "tried again:\n" + w.log("shim/log")
+        with open(pin_file, "w", encoding="ascii") as f:
+            f.write(PIN)
+        k.wait_ready()
+        assert doctor(k, "token")["ok"]
+        assert shim.count("login") - 1 <= 4, w.log("shim/log")
+        end(k)
+        say("ok")
+
+
+if __name__ == "__main__":
+    main()
