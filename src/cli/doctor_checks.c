@@ -323,7 +323,8 @@ static void check_root_crl(struct doctor *d, struct doctor_finding *f)
         return;
     if (!file_read(in_dir(d, PATH_ROOT_CRL), list.max, &list, &e) || !crl_read(buf_slice(&list), &crl, &e) ||
         !crl_verify(&crypto_openssl, &crl, root.spki, &e))
-        bad(f, hint, "%s", e.what);
+        /* Its number has to rise, so the next one is made from the last. */
+        bad(f, "restore it from the backup of the directory, then renew it: kith ca crl", "%s", e.what);
     else if (crl.next_update < d->now)
         bad(f, hint, "the list was due to be renewed at %s", RFC3339(crl.next_update));
     else if (crl.next_update < d->now + CRL_DAYS * DAY_S)

@@ -489,7 +489,6 @@ def main():
                       a_certificate_is_shown_as_pem, a_gateway_is_its_brokers, tags_and_the_statement, slips_are_told, every_command_answers_in_json,
                       a_lost_database_is_not_begun_anew, a_damaged_journal_signs_nothing, an_older_database_is_refused, a_rehearsal_names_what_a_start_would_meet,
                       a_rehearsal_answers_in_json,
-                      a_rehearsal_answers_in_json,
                       what_is_taken_out_of_the_database_is_named):
             check(k)
             say(check.__name__)
