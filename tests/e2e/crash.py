@@ -150,9 +150,6 @@ def check(k, load):
             valid[subject] = valid.get(subject, 0) + 1
     assert all(valid.get(d) == 1 for d in load.answered), "a device has two valid certificates"
     k.must_verify()
-    say(theirs.strip())
-    code, said = k.check_database()
-    assert code == 0, said
     return sum(1 for revoked, _ in stored.values() if revoked)
 
 
