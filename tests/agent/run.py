@@ -9,7 +9,6 @@ import datetime
 import fcntl
 import hashlib
 import http.server
-import ipaddress
 import json
 import os
 import shutil

@@ -7,8 +7,8 @@ option and without editing a file."""
 import os
 import time
 
-from crashpoints import CRASH_BIN, CrashKith, Plan
-from kithtest import World, say, timed, wait_for
+from crashpoints import CrashKith, Plan
+from kithtest import World, timed, wait_for
 from recovery import csr_of, new_key
 
 HOUR, DAY = 3600, 86400

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import pkcs7
 from cryptography.x509.oid import NameOID
 
-from kithtest import Kith, World, children_of, say, wait_for
+from kithtest import Kith, World, say, wait_for
 
 VICTIMS = ("kith-server", "kith-signer issuing", "kith-signer ledger")
 THREADS = 4

@@ -28,7 +28,7 @@ def main():
             kith(w, "operator", "request", "alice-" + kind, "--key-type", kind, "--out", csr, *key, *token)
             again = kith(w, "operator", "request", "alice-" + kind, *key, *token).stdout  # the same key
             assert public(csr) == public(w.write("again.csr", again))
-            said = k.kith("operator", "add", "alice-" + kind, "--role", "security", "--csr", csr, "--out", out)
+            k.kith("operator", "add", "alice-" + kind, "--role", "security", "--csr", csr, "--out", out)
             assert os.listdir(out) == ["cert.pem"], "a key was made"
             remote = ["--url", f"https://localhost:{k.tls_port}", "--cert", out + "/cert.pem"]
             listed = json.loads(kith(w, "--json", "model", "ls", *remote, *key, *token).stdout)

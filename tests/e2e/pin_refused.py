@@ -7,8 +7,8 @@ import subprocess
 import sys
 import time
 
-from kithtest import BIN, Kith, World, run, say, stop, wait_for
-from token_faults import Shim, doctor, readyz
+from kithtest import BIN, Kith, World, say, stop, wait_for
+from token_faults import Shim, doctor
 
 PIN = "135790"
 

@@ -3,7 +3,6 @@
 does not answer.
 
 Each lost answer is made by a server that dies when the signer has answered it."""
-import base64
 import os
 import signal
 import time
@@ -154,7 +153,7 @@ def keeps_the_order_of_holds_and_releases(t):
     pid = t.k.pids()["kith-signer issuing"]
     os.kill(pid, signal.SIGSTOP)
     try:
-        first = t.k.must("POST", f"/v1/devices/{devices[2]}/suspend", {"why": "it is being asked for this one"})
+        t.k.must("POST", f"/v1/devices/{devices[2]}/suspend", {"why": "it is being asked for this one"})
         time.sleep(0.1)
         for device, acts in zip(devices, (("resume", "suspend"), ("suspend", "resume"), ("resume", "retire"))):
             for act in acts:
