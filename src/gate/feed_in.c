@@ -139,8 +139,9 @@ static bool pending_finish(struct gate *g, struct err *e)
     for (size_t i = 0; i < cur->shard_n; i++) {
         const struct shard *now = snap_find(s, cur->shards[i]->set.key);
         if (now && s->seq > cur->seq && !feed_set_follows(&cur->shards[i]->set, &now->set, e)) {
+            (void)err_ctx(e, "feed head %llu", (unsigned long long)s->seq);
             pending_clear(g);
-            return err_ctx(e, "feed head %llu", (unsigned long long)s->seq);
+            return false;
         }
     }
     g->pending = NULL;
