@@ -8,6 +8,7 @@
 #include "model/token.h"
 #include "server/api/api.h"
 #include "server/device_acts.h"
+#include "server/device_add.h"
 #include "server/gateways.h"
 #include "server/records.h"
 #include "store/row.h"

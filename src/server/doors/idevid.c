@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "base/json.h"
-#include "server/device_acts.h"
+#include "server/device_add.h"
 #include "server/records.h"
 #include "store/row.h"
 #include "x509/chain.h"
