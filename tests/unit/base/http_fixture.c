@@ -80,15 +80,18 @@ static void show_who(struct http_request *req, void *arg)
     http_answer_text(req, 200, text);
 }
 
+_Atomic unsigned fixture_late;
+_Atomic bool fixture_hold;
+
 static void *answer_late(void *arg)
 {
     struct timespec t = {.tv_nsec = 100 * 1000000};
-    nanosleep(&t, NULL);
+    do
+        nanosleep(&t, NULL);
+    while (fixture_hold);
     http_answer_text(arg, 200, "late\n");
     return NULL;
 }
-
-_Atomic unsigned fixture_late;
 
 static void answer_from_thread(struct http_request *req, void *arg)
 {
@@ -248,13 +251,20 @@ void fixture_stop(struct fixture *f)
     unlink(f->unix_path);
 }
 
-int raw_connect(uint16_t port)
+int raw_connect_from(uint32_t from, uint16_t port)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct sockaddr_in us = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(from)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (const void *)&us, sizeof(us)), 0);
     assert_int_equal(connect(fd, (const void *)&a, sizeof(a)), 0);
     return fd;
+}
+
+int raw_connect(uint16_t port)
+{
+    return raw_connect_from(INADDR_LOOPBACK, port);
 }
 
 void raw_send(int fd, const void *p, size_t n)

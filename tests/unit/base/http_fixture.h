@@ -32,6 +32,7 @@ void fixture_start(struct fixture *f, unsigned workers, const struct http_limits
 void fixture_stop(struct fixture *f);
 
 int raw_connect(uint16_t port);
+int raw_connect_from(uint32_t from, uint16_t port); /* an address of 127/8, host order */
 void raw_send(int fd, const void *p, size_t n);
 /* Reads until `want` was seen, the end or the time is over; the text is NUL-terminated.  Returns what came. */
 size_t raw_read(int fd, char *dst, size_t cap, const char *want, int timeout_ms);
@@ -45,5 +46,6 @@ int64_t raw_now_ms(void);
 
 /* How often GET /late, which answers after 100 ms, has begun. */
 extern _Atomic unsigned fixture_late;
+extern _Atomic bool fixture_hold; /* while set, late answers wait */
 
 #endif
