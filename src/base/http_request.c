@@ -170,20 +170,28 @@ const char *http_param(const struct http_request *req, const char *name)
     return NULL;
 }
 
-const char *http_query(const struct http_request *req, const char *name, char *dst, size_t cap)
+/* Its escaped value, which ends at "&" or the end; NULL: it is not there. */
+static const char *find_query(const struct http_request *req, const char *name)
 {
     size_t len = strlen(name);
-    const char *p = strchr(req->head.target, '?');
-    while (p) {
-        p++;
-        size_t n = strcspn(p, "&");
-        if (n >= len && strncmp(p, name, len) == 0 && (n == len || p[len] == '=')) {
-            size_t skip = n == len ? len : len + 1;
-            return n - skip < cap && http1_unescape(p + skip, n - skip, true, dst) ? dst : NULL;
-        }
-        p = strchr(p, '&');
+    for (const char *p = strchr(req->head.target, '?'); p; p = strchr(p, '&')) {
+        size_t n = strcspn(++p, "&");
+        if (n >= len && strncmp(p, name, len) == 0 && (n == len || p[len] == '='))
+            return p + len + (n > len);
     }
     return NULL;
+}
+
+bool http_has_query(const struct http_request *req, const char *name)
+{
+    return find_query(req, name) != NULL;
+}
+
+const char *http_query(const struct http_request *req, const char *name, char *dst, size_t cap)
+{
+    const char *p = find_query(req, name);
+    size_t n = p ? strcspn(p, "&") : 0;
+    return p && n < cap && http1_unescape(p, n, true, dst) ? dst : NULL;
 }
 
 const char *http_header(const struct http_request *req, const char *name)

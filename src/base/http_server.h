@@ -93,8 +93,9 @@ const char *http_method(const struct http_request *req);
 const char *http_path(const struct http_request *req); /* percent-decoded, without the query */
 /* Of the route's {name}; NULL if the route has none such. */
 const char *http_param(const struct http_request *req, const char *name);
-/* First value of the query, decoded; NULL if absent.  Scans each time. */
+/* First value of the query, decoded; NULL if absent, too long or escaped badly.  Scans each time. */
 const char *http_query(const struct http_request *req, const char *name, char *dst, size_t cap);
+bool http_has_query(const struct http_request *req, const char *name);
 /* The first field of this name (in any case), without white space around; NULL if absent. */
 const char *http_header(const struct http_request *req, const char *name);
 struct slice http_body(const struct http_request *req);

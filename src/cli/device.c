@@ -109,7 +109,7 @@ static bool run_add(void *ctx, const void *opts, const struct args_words *words,
 /* ---- ls, show, history ---- */
 
 struct ls_opts {
-    const char *model, *state, *serial, *owner;
+    const char *model, *state, *serial, *owner, *anchor;
     int64_t limit;
 };
 
@@ -120,6 +120,9 @@ static const struct opt ls_rows[] = {
     {NULL, "state", OPT_TEXT, .arg = "STATE", .help = "only in this state", AT(state)},
     {NULL, "serial", OPT_TEXT, .arg = "TEXT", .help = "only with this serial number", AT(serial)},
     {NULL, "owner", OPT_TEXT, .arg = "NAME", .help = "only of this owner", AT(owner)},
+    {NULL, "anchor", OPT_TEXT, 1, ANCHOR_NAME_MAX, .arg = "NAME",
+     .help = "only those that came in by an IDevID of this manufacturer's anchor, also one that was removed",
+     AT(anchor)},
     {NULL, "limit", OPT_INT, 1, 100000000, .arg = "N", .help = "at most so many", AT(limit)},
 };
 
@@ -159,6 +162,7 @@ static bool run_ls(void *ctx, const void *opts, const struct args_words *words, 
         cli_put_query(&path, "state", o->state);
         cli_put_query(&path, "serial", o->serial);
         cli_put_query(&path, "owner", o->owner);
+        cli_put_query(&path, "anchor", o->anchor);
         cli_put_query(&path, "after", next[0] ? next : NULL);
         if (!cli_call_json(cli, "GET", buf_str(&path), NULL, 0, &reply, &j, e) ||
             !json_get_list(j, "devices", &list, e))

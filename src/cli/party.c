@@ -407,7 +407,8 @@ const struct verb anchor_verbs[] = {
     {"anchor add", "NAME FILE", "trust a manufacturer's CA to vouch for devices by their IDevIDs",
      ROWS(anchor_rows, struct anchor_opts), 2, 2, run_anchor_add},
     {"anchor ls", NULL, "list manufacturers' trust anchors", NO_ROWS, 0, 0, run_anchor_ls},
-    {"anchor rm", "NAME", "trust it no more; devices that enrolled by it stay", NO_ROWS, 1, 1, run_anchor_rm},
+    {"anchor rm", "NAME", "trust it no more; devices that enrolled by it stay (device ls --anchor NAME)", NO_ROWS, 1, 1,
+     run_anchor_rm},
 };
 const size_t anchor_verbs_n = ARRAY_LEN(anchor_verbs);
 

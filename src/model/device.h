@@ -12,6 +12,7 @@
 #define DEVICE_SERIAL_MAX 64
 #define MODEL_NAME_MAX    64
 #define OWNER_NAME_MAX    64
+#define ANCHOR_NAME_MAX   63
 #define TAG_MAX           64
 
 enum device_state {

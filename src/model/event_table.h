@@ -2,7 +2,7 @@
  * a field: its place in the row, from 1.  Append, never change, never take out of the middle.
  * A field is T(ext), I(nteger), B(ytes), F(lag); OPT_ before it: may be left out.  Times are `_at` (Unix seconds) or `_ms`.
  *
- * `who` is the actor, "kind:name": operator:alice, device:dev_..., gateway:g1, local:root, signer:issuing, system:server.
+ * `who` is the actor, "kind:name": operator:alice, device:dev_..., gateway:g1, local:root, signer:issuing, anchor:pumps, system:server.
  * `via` is the door: local, api, est, feed, ...; `auth` how the actor proved who it is: claim, idevid, renewal, operator,
  * peer-credentials.  `storage` is where a private key lives: file, pkcs11, tpm2, secure-element, unknown; `evidence` what
  * shows it: none, declared, attested. */
@@ -91,9 +91,11 @@ EVENT_ROW(CLAIM_WITHDRAWN, 73, "claim.withdrawn", "A claim was taken back before
 
 /* 80-99: certificates and what says that they are revoked.  Which one is the key of the row that changes with 80 to 87 (its
  * database id, with the serial number's first 7 bytes); SHA-256 of the DER is the leaf's ref in 80 to 83; the rest stands in
- * the certificate.  `subject` is left out if it is who acts; `storage` and `evidence` if they are unknown and none. */
+ * the certificate.  `subject` is left out if it is who acts; `storage` and `evidence` if they are unknown and none.
+ * `anchor`, `idevid` (SHA-256) and `idevid_serial` say on which manufacturer's word, if `auth` is idevid. */
 EVENT_ROW(CERT_ISSUED, 80, "cert.issued", "A certificate was issued on a first proof of who asks.", T(who), T(via),
-          T(auth), OPT_T(subject), OPT_T(storage), OPT_T(evidence), OPT_I(latency_ms))
+          T(auth), OPT_T(subject), OPT_T(storage), OPT_T(evidence), OPT_I(latency_ms), OPT_T(anchor), OPT_B(idevid),
+          OPT_B(idevid_serial))
 EVENT_ROW(CERT_RENEWED, 81, "cert.renewed", "A certificate was issued on the strength of the one before.", T(who),
           T(via), T(auth), OPT_T(subject), OPT_T(storage), OPT_T(evidence), F(same_key), OPT_I(previous),
           OPT_I(latency_ms))
@@ -108,7 +110,7 @@ EVENT_ROW(CERT_HELD, 85, "cert.held", "A certificate does not count for now.", T
 EVENT_ROW(CERT_RELEASED, 86, "cert.released", "A certificate that was held counts again.", T(who), OPT_T(subject),
           OPT_T(why))
 EVENT_ROW(CERT_DELIVERED, 87, "cert.delivered", "An unanswered certificate was given to who asked again.", T(who),
-          OPT_T(subject))
+          OPT_T(subject), OPT_T(anchor), OPT_B(idevid), OPT_B(idevid_serial))
 EVENT_ROW(CRL_ISSUED, 90, "crl.issued", "A revocation list was signed.", T(who), T(issuer), I(node), I(shard),
           I(number), OPT_I(entries), I(this_update), OPT_I(next_update), B(digest))
 EVENT_ROW(FEED_HEAD, 91, "feed.head", "A head of the revocation feed was signed.", T(who), I(seq), OPT_I(revoked),

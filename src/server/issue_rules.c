@@ -145,7 +145,32 @@ static void set_subject(const struct issuance *is, const char *who, struct event
     event_set_text(d, "subject", self ? NULL : is->subject);
 }
 
-static void draft_issued(const struct issuance *is, bool same_key, struct event_draft *d)
+/* The rows that change with a certificate. */
+struct storing {
+    struct value cert[CERTIFICATE_COLS], device[DEVICE_COLS], idevid[IDEVID_COLS];
+    uint8_t packed[DER_STORE_MAX], idevid_digest[SHA256_SIZE];
+    struct rows device_rows;
+    struct change changes[3];
+    size_t n;
+    bool same_key;
+};
+
+static void storing_close(struct storing *s)
+{
+    rows_close(&s->device_rows);
+}
+
+/* On whose word a device came in, and by which certificate of that manufacturer. */
+static void set_idevid(const struct issuance *is, const uint8_t digest[SHA256_SIZE], struct event_draft *d)
+{
+    if (is->authority != AUTHORITY_IDEVID)
+        return;
+    event_set_text(d, "anchor", is->anchor);
+    event_set_bytes(d, "idevid", slice_of(digest, SHA256_SIZE));
+    event_set_bytes(d, "idevid_serial", is->idevid_serial);
+}
+
+static void draft_issued(const struct issuance *is, const struct storing *s, struct event_draft *d)
 {
     bool renewed = is->authority == AUTHORITY_RENEWAL;
     *d = event_draft_of(renewed ? EVENT_CERT_RENEWED : EVENT_CERT_ISSUED);
@@ -154,8 +179,9 @@ static void draft_issued(const struct issuance *is, bool same_key, struct event_
     event_set_text(d, "auth", authority_name(is->authority));
     event_set_text(d, "storage", is->storage[0] ? is->storage : NULL);
     event_set_text(d, "evidence", is->storage[0] ? "declared" : NULL);
+    set_idevid(is, s->idevid_digest, d);
     if (renewed)
-        event_set_flag(d, "same_key", same_key);
+        event_set_flag(d, "same_key", s->same_key);
 }
 
 /* The state changed while the signer signed: the certificate is recorded as revoked and never delivered. */
@@ -172,21 +198,6 @@ static bool store_void(struct tx *tx, struct issuance *is, struct value *cert, c
     cert[CERTIFICATE_SPKI64] = value_null();
     const struct change change = {.table = &table_certificate, .cols = cert};
     return event_make(&d, digest, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
-}
-
-/* The rows that change with a certificate. */
-struct storing {
-    struct value cert[CERTIFICATE_COLS], device[DEVICE_COLS];
-    uint8_t packed[DER_STORE_MAX];
-    struct rows device_rows;
-    struct change changes[2];
-    size_t n;
-    bool same_key;
-};
-
-static void storing_close(struct storing *s)
-{
-    rows_close(&s->device_rows);
 }
 
 static void cert_values(struct issuance *is, const struct cert *c, int64_t id, const struct serial *serial, int64_t now,
@@ -209,6 +220,23 @@ static void cert_values(struct issuance *is, const struct cert *c, int64_t id, c
     s->changes[s->n++] = (struct change){.table = &table_certificate, .cols = v};
 }
 
+/* The device came in by that anchor: it is found by it as long as the device is known. */
+static bool idevid_values(struct tx *tx, const struct issuance *is, int64_t now, struct storing *s, struct err *e)
+{
+    const struct value anchor = value_text(is->anchor);
+    AUTO(rows_close) struct rows r = {0};
+    if (!row_read(tx_db(tx), &table_anchor, &anchor, &r, e))
+        return e->code ? false : err_set(e, ERR_DENIED, "anchor %s was withdrawn meanwhile", is->anchor);
+    sha256(slice_of(is->old_der, is->old_der_n), s->idevid_digest);
+    s->idevid[IDEVID_ANCHOR] = anchor;
+    s->idevid[IDEVID_DEVICE] = value_text(is->subject);
+    s->idevid[IDEVID_DIGEST] = value_blob(SLICE_ARRAY(s->idevid_digest));
+    s->idevid[IDEVID_SERIAL_NO] = value_blob(is->idevid_serial);
+    s->idevid[IDEVID_SEEN_AT] = value_int(now);
+    s->changes[s->n++] = (struct change){.table = &table_idevid, .cols = s->idevid};
+    return true;
+}
+
 /* What a device's certificate changes with it: the key is the device's, its claim is used, it is active. */
 static bool device_values(struct tx *tx, const struct issuance *is, const struct device_row *dev, int64_t now,
                           struct storing *s, struct err *e)
@@ -218,6 +246,8 @@ static bool device_values(struct tx *tx, const struct issuance *is, const struct
         return false;
     if (!s->same_key)
         s->cert[CERTIFICATE_SPKI64] = value_int(spki64_of(is->spki_hash));
+    if (is->authority == AUTHORITY_IDEVID && !idevid_values(tx, is, now, s, e))
+        return false;
     if (is_claim(is) && !dev->claim.found)
         return err_set(e, ERR_CLAIM, "the claim was withdrawn");
     if (is_claim(is) && dev->claim.used)
@@ -259,7 +289,7 @@ bool issue_store(struct tx *tx, struct issuance *is, struct err *e)
         return store_void(tx, is, s.cert, digest, is->voided.what, e);
     struct event ev;
     struct event_draft d;
-    draft_issued(is, s.same_key, &d);
+    draft_issued(is, &s, &d);
     is->marks_n = 0;
     crash_point("server.storing");
     return event_make(&d, digest, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, s.changes, s.n, NULL, e) &&
@@ -293,8 +323,10 @@ static bool deliver(struct tx *tx, struct issuance *is, int64_t id, const struct
     is->cert_id = id;
     is->repeated = is->delivered = true;
     crash_point("server.delivering");
-    return device_values(tx, is, dev, tx_now_ms(tx) / 1000, &s, e) &&
-           event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, s.changes, s.n, NULL, e) &&
+    if (!device_values(tx, is, dev, tx_now_ms(tx) / 1000, &s, e))
+        return false;
+    set_idevid(is, s.idevid_digest, &d);
+    return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, s.changes, s.n, NULL, e) &&
            unanswered_forget(tx, id, e);
 }
 

@@ -38,8 +38,10 @@ struct issuance {
     char claim[CLAIM_TEXT_SIZE + 1];
     uint8_t old_der[ISSUANCE_DER_MAX]; /* renewal: the certificate before; IDevID */
     size_t old_der_n;
-    char storage[16];    /* where the key is, as its holder says; empty: not said */
-    char hostnames[512]; /* server: space-separated, for the SAN */
+    char anchor[ANCHOR_NAME_MAX + 1]; /* IDevID: whose word it is */
+    struct slice idevid_serial;       /* in old_der */
+    char storage[16];                 /* where the key is, as its holder says; empty: not said */
+    char hostnames[512];              /* server: space-separated, for the SAN */
 
     /* found while reserving */
     struct reservation reservation;

@@ -74,6 +74,10 @@ const struct table table_setting = {9, "setting", COLUMNS(
     [SETTING_KEY] = TEXT("key"), [SETTING_VALUE] = TEXT("value"),
 ), SETTING_COLS, 1, true};
 
+const struct table table_idevid = {10, "idevid", COLUMNS(
+    [IDEVID_ANCHOR] = TEXT("anchor"), [IDEVID_DEVICE] = TEXT("device"), [IDEVID_DIGEST] = BLOB("digest"),
+    [IDEVID_SERIAL_NO] = BLOB("serial_no"), [IDEVID_SEEN_AT] = INT("seen_at"),
+), IDEVID_COLS, 2, true};
 
 const struct table table_gateway_ack = {33, "gateway_ack", COLUMNS(
     [GATEWAY_ACK_GATEWAY] = TEXT("gateway"), [GATEWAY_ACK_SEQ] = INT("seq"), [GATEWAY_ACK_AT] = INT("acked_at"),
@@ -115,9 +119,9 @@ const struct table table_log = {50, "log", COLUMNS(
 /* clang-format on */
 
 const struct table *const tables_all[] = {
-    &table_model,      &table_device,      &table_certificate,  &table_operator,   &table_gateway, &table_anchor,
-    &table_setting,    &table_gateway_ack, &table_journal_mark, &table_checkpoint, &table_note,    &table_entry_filter,
-    &table_unanswered, &table_entry,       &table_tile,         &table_log,
+    &table_model,        &table_device,     &table_certificate, &table_operator,     &table_gateway,    &table_anchor,
+    &table_setting,      &table_idevid,     &table_gateway_ack, &table_journal_mark, &table_checkpoint, &table_note,
+    &table_entry_filter, &table_unanswered, &table_entry,       &table_tile,         &table_log,
 };
 const size_t tables_n = ARRAY_LEN(tables_all);
 
@@ -188,6 +192,9 @@ static const char *const migrations[] = {
     "CREATE TABLE tile (node BIGINT NOT NULL, level BIGINT NOT NULL, idx BIGINT NOT NULL, data BLOB NOT NULL,"
     " PRIMARY KEY (node, level, idx));"
     "CREATE TABLE log (node BIGINT NOT NULL, origin TEXT NOT NULL, created_ms BIGINT NOT NULL, PRIMARY KEY (node));",
+
+    "CREATE TABLE idevid (anchor TEXT NOT NULL, device TEXT NOT NULL, digest BLOB NOT NULL, serial_no BLOB NOT NULL,"
+    " seen_at BIGINT NOT NULL, PRIMARY KEY (anchor, device)) WITHOUT ROWID;",
 };
 _Static_assert(ARRAY_LEN(migrations) == SCHEMA_VERSION, "one text a version");
 

@@ -9,7 +9,7 @@
 
 /* Ledgered: change only through tx_record(). */
 extern const struct table table_model, table_device, table_certificate, table_operator, table_gateway, table_anchor,
-    table_setting;
+    table_setting, table_idevid;
 /* Scratch: tx_scratch(). */
 extern const struct table table_gateway_ack, table_journal_mark, table_checkpoint, table_note, table_entry_filter,
     table_unanswered;
@@ -68,6 +68,16 @@ enum {
 enum { GATEWAY_NAME, GATEWAY_SITE, GATEWAY_CERT_ID, GATEWAY_ADDED_AT, GATEWAY_POLICY /* JSON */, GATEWAY_COLS };
 enum { ANCHOR_NAME, ANCHOR_DER, ANCHOR_ADDED_AT, ANCHOR_POLICY /* JSON: what it may vouch for */, ANCHOR_COLS };
 enum { SETTING_KEY, SETTING_VALUE, SETTING_COLS };
+/* A device that got a certificate on an IDevID, by the manufacturer's anchor: the last such IDevID.  The row outlives the
+ * anchor, so that a manufacturer's CA that has failed can be followed to its devices. */
+enum {
+    IDEVID_ANCHOR, /* its name */
+    IDEVID_DEVICE,
+    IDEVID_DIGEST,    /* SHA-256 of the IDevID certificate */
+    IDEVID_SERIAL_NO, /* its serial number, as in DER */
+    IDEVID_SEEN_AT,
+    IDEVID_COLS
+};
 
 enum { GATEWAY_ACK_GATEWAY, GATEWAY_ACK_SEQ, GATEWAY_ACK_AT, GATEWAY_ACK_COLS };
 enum { JOURNAL_MARK_SIGNER, JOURNAL_MARK_POSITION, JOURNAL_MARK_COLS };
@@ -104,6 +114,6 @@ const struct table *table_by_number(uint8_t number); /* NULL: none */
 MUST_USE bool tables_migrate(struct db *db, struct err *e);
 /* Refuses a database that is not ours, older or newer than this program. */
 MUST_USE bool tables_check(struct db *db, struct err *e);
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
 #endif

@@ -7,6 +7,7 @@ import ssl
 import time
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from est import Doors, Maker, csr_of, new_key, refused
@@ -114,6 +115,46 @@ def quarantines_for_a_second_key_where_the_model_says_so(k, d):
     assert k.must("GET", "/v1/devices/" + other["id"])["state"] == "active"
 
 
+def a_manufacturers_devices_are_found_when_its_ca_has_failed(k, d):
+    """Which anchor and which IDevID stand in the ledger; the list by the anchor outlives the anchor."""
+    good, bad = Maker("Good Inc"), Maker("Bad Inc")
+    k.must("POST", "/v1/anchors", {"name": "good", "certificate": good.root, "model": "pump"})
+    k.must("POST", "/v1/anchors", {"name": "bad", "certificate": bad.root, "model": "pump", "register": True})
+
+    def enrol(maker, serial):
+        key, pem = maker.idevid(serial)
+        key_file, cert = d.files("found-" + serial, key, pem)
+        assert k.enrol(csr_of(new_key()), cert=cert, key=key_file).status == 200
+        return k.must("GET", "/v1/devices/" + serial)["id"], x509.load_pem_x509_certificate(pem.encode())
+
+    by_claim, dev = d.enrolled()[0], d.device()
+    mine, _ = enrol(good, dev["serial"])
+    theirs = {}
+    for n in range(3):
+        theirs.update([enrol(bad, f"BORN-{n}")])
+    k.must("DELETE", "/v1/anchors/bad")
+    for id, idevid in theirs.items():
+        told = {e["type"]: e["fields"] for e in k.history(id)}
+        assert told["device.added"]["who"] == "anchor:bad", told
+        issued = told["cert.issued"]
+        assert issued["anchor"] == "bad" and issued["idevid"] == idevid.fingerprint(hashes.SHA256()).hex(), issued
+        assert int(issued["idevid_serial"], 16) == idevid.serial_number, issued
+    assert "anchor" not in {e["type"]: e["fields"] for e in k.history(by_claim["id"])}["cert.issued"]
+    ls = lambda *words: {x["id"] for x in k.kith_json("device", "ls", *words)["devices"]}
+    assert ls("--anchor", "bad") == set(theirs) and ls("--anchor", "good") == {mine} and ls("--anchor", "nobody") == set()
+    page = k.must("GET", "/v1/devices?anchor=bad&limit=2")
+    rest = k.must("GET", "/v1/devices?anchor=bad&limit=2&after=" + page["next"])
+    assert [x["id"] for x in page["devices"] + rest["devices"]] == sorted(theirs)
+    refused(k.api("GET", "/v1/devices?anchor=" + "b" * 64), 400)  # a filter that is not understood is no filter that is not there
+    refused(k.api("GET", "/v1/devices?serial=" + "b" * 65), 400)
+    # By another manufacturer's word, too: it is found by both.
+    k.must("POST", "/v1/anchors", {"name": "bad", "certificate": bad.root, "model": "pump"})
+    assert enrol(bad, dev["serial"])[0] == mine
+    assert mine in ls("--anchor", "bad") and ls("--anchor", "good", "--state", "active") == {mine}
+    for name in ("good", "bad"):
+        k.must("DELETE", "/v1/anchors/" + name)
+
+
 def manufacturers_that_do_not_count(k, d, maker):
     """Unknown ones, one whose CA has expired, a wrong serial number, a leaf that plays CA."""
     dev = d.device()
@@ -191,6 +232,7 @@ def main():
         for test, more in ((no_door_opens_in_a_state_that_stops, [maker]), (a_tombstone_is_never_added_again, [maker]),
                            (one_key_at_the_same_instant_is_one_devices, []),
                            (quarantines_for_a_second_key_where_the_model_says_so, []),
+                           (a_manufacturers_devices_are_found_when_its_ca_has_failed, []),
                            (manufacturers_that_do_not_count, [maker]), (survives_bodies_from_those_who_are_known, [])):
             timed(test, k, d, *more)
         k.must_verify()

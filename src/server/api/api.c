@@ -178,6 +178,15 @@ bool call_list(struct call *c, const char *key, const struct sql *q, const struc
     return e->code == ERR_NONE;
 }
 
+bool call_query(const struct call *c, const char *name, char *dst, size_t cap, struct err *e)
+{
+    dst[0] = 0;
+    if (http_query(c->req, name, dst, cap) || !http_has_query(c->req, name))
+        return true;
+    err_set(e, ERR_USAGE, "\"%s\" of the query is longer than %zu characters, or badly escaped", name, cap - 1);
+    return err_why(e, "without it the answer would be of everything");
+}
+
 int64_t call_query_int(const struct call *c, const char *name, int64_t min, int64_t max, int64_t def)
 {
     char text[24], *end;

@@ -60,6 +60,8 @@ const char *call_owner(const struct call *c);
 /* A list of maps, one a row: `put` fills each.  *n (may be NULL) gets how many. */
 MUST_USE bool call_list(struct call *c, const char *key, const struct sql *q, const struct value *args, size_t args_n,
                         void (*put)(struct call *c, const struct rows *r), int64_t *n, struct err *e);
+/* What a list is narrowed by; "" if it is not there. */
+MUST_USE bool call_query(const struct call *c, const char *name, char *dst, size_t cap, struct err *e);
 int64_t call_query_int(const struct call *c, const char *name, int64_t min, int64_t max, int64_t def);
 
 #endif

@@ -43,9 +43,10 @@ static void put_cert(struct call *c, const struct rows *r)
 
 static bool list(struct call *c, struct err *e)
 {
-    char subject[80] = "";
+    char subject[80];
     int64_t last = 0, n = 0, limit = call_query_int(c, "limit", 1, LIST_MAX, 100);
-    (void)http_query(c->req, "subject", subject, sizeof subject);
+    if (!call_query(c, "subject", subject, sizeof subject, e))
+        return false;
     const struct value args[] = {value_int(call_query_int(c, "after", 0, INT64_MAX, 0)), value_text(subject),
                                  value_int(limit), value_text(call_owner(c))};
     bool all = !call_owner(c);

@@ -234,32 +234,38 @@ static void put_device(struct call *c, const struct device_row *d)
         json_out_text(&c->out, "locked", d->lock_reason);
 }
 
-#define LIST_SQL                                                                                                       \
-    "SELECT id FROM device WHERE id > $1 AND ($2 = '' OR model = $2) AND ($3 = 0 OR state = $3) "                      \
-    "AND ($4 = '' OR serial = $4) "
+#define LIST_WHERE "AND ($2 = '' OR model = $2) AND ($3 = 0 OR state = $3) AND ($4 = '' OR serial = $4) "
+#define LIST_SQL   "SELECT id FROM device WHERE id > $1 " LIST_WHERE
 static const struct sql sql_list = {LIST_SQL "ORDER BY id LIMIT $5"};
 static const struct sql sql_list_owner = {LIST_SQL "AND owner = $6 ORDER BY id LIMIT $5"};
+/* From the side of the manufacturer's anchor, which is that of the index. */
+static const struct sql sql_list_anchor = {"SELECT d.id FROM idevid i JOIN device d ON d.id = i.device WHERE "
+                                           "i.device > $1 " LIST_WHERE "AND ($6 = '' OR owner = $6) AND i.anchor = $7 "
+                                           "ORDER BY i.device LIMIT $5"};
 
 static bool list(struct call *c, struct err *e)
 {
-    char after[DEVICE_ID_SIZE + 1] = "", model[MODEL_NAME_MAX + 1] = "", state[16] = "",
-                                serial[DEVICE_SERIAL_MAX + 1] = "", named[OWNER_NAME_MAX + 1] = "";
+    char after[DEVICE_ID_SIZE + 1], model[MODEL_NAME_MAX + 1], state[16], serial[DEVICE_SERIAL_MAX + 1],
+        named[OWNER_NAME_MAX + 1], anchor[ANCHOR_NAME_MAX + 1];
     const char *owner = call_owner(c);
     struct device_row d = {0};
-    (void)http_query(c->req, "after", after, sizeof after);
-    (void)http_query(c->req, "model", model, sizeof model);
-    (void)http_query(c->req, "serial", serial, sizeof serial);
-    (void)http_query(c->req, "state", state, sizeof state);
-    if (!owner && http_query(c->req, "owner", named, sizeof named))
+    if (!call_query(c, "after", after, sizeof after, e) || !call_query(c, "model", model, sizeof model, e) ||
+        !call_query(c, "serial", serial, sizeof serial, e) || !call_query(c, "state", state, sizeof state, e) ||
+        !call_query(c, "owner", named, sizeof named, e) || !call_query(c, "anchor", anchor, sizeof anchor, e))
+        return false;
+    bool by_anchor = http_has_query(c->req, "anchor");
+    if (!owner && http_has_query(c->req, "owner"))
         owner = named;
     enum device_state which = device_state_from_name(state);
     if (state[0] && which == DEVICE_NONE)
         return err_set(e, ERR_USAGE, "\"%s\" is no state of a device", ERR_QUOTE(slice_str(state)));
     int64_t limit = call_query_int(c, "limit", 1, LIST_MAX, 100), n = 0;
     const struct value args[] = {value_text(after),  value_text(model), value_int(which),
-                                 value_text(serial), value_int(limit),  value_text(owner)};
+                                 value_text(serial), value_int(limit),  value_text(owner ? owner : ""),
+                                 value_text(anchor)};
     AUTO(rows_close) struct rows r = {0};
-    if (!db_query(c->db, owner ? &sql_list_owner : &sql_list, args, owner ? 6 : 5, &r, e))
+    const struct sql *sql = by_anchor ? &sql_list_anchor : owner ? &sql_list_owner : &sql_list;
+    if (!db_query(c->db, sql, args, by_anchor ? 7 : owner ? 6 : 5, &r, e))
         return false;
     json_out_list(&c->out, "devices");
     for (; rows_next(&r, e); n++) {

@@ -271,7 +271,8 @@ static bool anchor_add(struct call *c, struct err *e)
     struct cert cert;
     struct event_draft d = event_draft_of(EVENT_ANCHOR_ADDED);
     if (!call_text(c, "name", NAME_MAX_, NULL, &name, e) || !call_text(c, "certificate", 32768, NULL, &pem, e) ||
-        !call_text(c, "model", MODEL_NAME_MAX, "", &model, e) || !name_check("anchor", slice_str(name), NAME_MAX_, e) ||
+        !call_text(c, "model", MODEL_NAME_MAX, "", &model, e) ||
+        !name_check("anchor", slice_str(name), ANCHOR_NAME_MAX, e) ||
         (model[0] && !name_check("model", slice_str(model), MODEL_NAME_MAX, e)) ||
         !pem_get(slice_str(pem), "CERTIFICATE", der, sizeof der, &n, e) || !cert_read(slice_of(der, n), &cert, e))
         return false;

@@ -16,11 +16,11 @@ struct anchors {
     uint8_t bytes[DERS_MAX];
     size_t used, n;
     struct cert cert[ANCHORS_MAX];
-    char model[ANCHORS_MAX][MODEL_NAME_MAX + 1];
+    char name[ANCHORS_MAX][ANCHOR_NAME_MAX + 1], model[ANCHORS_MAX][MODEL_NAME_MAX + 1];
     bool registers[ANCHORS_MAX]; /* devices that are not known yet are added */
 };
 
-static bool take_anchor(struct anchors *a, struct slice der, const char *policy, struct err *e)
+static bool take_anchor(struct anchors *a, const char *name, struct slice der, const char *policy, struct err *e)
 {
     AUTO(json_free_auto) struct json *j = NULL;
     const char *model = "";
@@ -36,13 +36,14 @@ static bool take_anchor(struct anchors *a, struct slice der, const char *policy,
         return false;
     if (j && json_has(j, "register") && !json_get_bool(j, "register", &registers, e))
         return false;
+    snprintf(a->name[a->n], sizeof a->name[0], "%s", name);
     snprintf(a->model[a->n], sizeof a->model[0], "%s", model);
     a->registers[a->n] = registers && model[0];
     a->n++;
     return true;
 }
 
-static const struct sql sql_anchors = {"SELECT der, policy FROM anchor ORDER BY name"};
+static const struct sql sql_anchors = {"SELECT name, der, policy FROM anchor ORDER BY name"};
 
 static bool read_anchors(struct db *db, struct anchors *a, struct err *e)
 {
@@ -51,18 +52,20 @@ static bool read_anchors(struct db *db, struct anchors *a, struct err *e)
     if (!db_query(db, &sql_anchors, NULL, 0, &r, e))
         return false;
     while (rows_next(&r, e))
-        if (!take_anchor(a, rows_blob(&r, 0), rows_text(&r, 1), e))
+        if (!take_anchor(a, rows_text(&r, 0), rows_blob(&r, 1), rows_text(&r, 2), e))
             return false;
     return e->code == ERR_NONE;
 }
 
 /* A device that its manufacturer's word is enough for. */
-static bool register_device(struct app *app, const char *model, const char *serial, struct device_row *out,
-                            struct err *e)
+static bool register_device(struct app *app, const char *anchor, const char *model, const char *serial,
+                            struct device_row *out, struct err *e)
 {
+    char who[sizeof "anchor:" + ANCHOR_NAME_MAX];
     struct device_new d = {.model = model, .serial = serial};
     struct err each = {0};
-    if (!device_prepare(app, &d, e) || !device_add(app, &d, 1, "system:anchor", &each, e))
+    snprintf(who, sizeof who, "anchor:%s", anchor);
+    if (!device_prepare(app, &d, e) || !device_add(app, &d, 1, who, &each, e))
         return false;
     if (each.code && each.code != ERR_CONFLICT) /* somebody else has just added it */
         return err_set(e, each.code, "%s", each.what);
@@ -93,11 +96,14 @@ bool est_by_idevid(struct app *app, struct issuance *is, struct slice der, struc
     size_t which = (size_t)(path.path[path.n - 1] - a.cert);
     const char *model = a.model[which][0] ? a.model[which] : NULL;
     if (!device_find(app_db(app), serial, model, NULL, &dev, e) &&
-        (e->code != ERR_NOTFOUND || !a.registers[which] || !register_device(app, model, serial, &dev, e)))
+        (e->code != ERR_NOTFOUND || !a.registers[which] ||
+         !register_device(app, a.name[which], model, serial, &dev, e)))
         return false;
     memcpy(is->old_der, der.p, der.n);
     is->old_der_n = der.n;
+    is->idevid_serial = slice_of(is->old_der + (leaf.serial.p - der.p), leaf.serial.n);
     is->authority = AUTHORITY_IDEVID;
+    snprintf(is->anchor, sizeof is->anchor, "%s", a.name[which]);
     snprintf(is->subject, sizeof is->subject, "%s", dev.id);
     snprintf(is->who, sizeof is->who, "device:%s", dev.id);
     return true;

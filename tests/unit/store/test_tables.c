@@ -72,6 +72,28 @@ static void a_newer_or_older_schema_is_refused(void **state)
     assert_err(db_open(t->where, false, &db, &e), e, ERR_STORE_SCHEMA);
 }
 
+static const struct sql drop_newest = {"DROP TABLE idevid"};
+
+static void a_database_of_the_version_before_is_brought_up_to_date(void **state)
+{
+    struct env_test *t = *state;
+    struct err e = {0};
+    struct db *db;
+    struct value v = value_int(1);
+    AUTO(rows_close) struct rows r = {0};
+    commit_stop(test_start(t));
+    assert_ok(db_open_raw(t->where, true, &db, &e), e);
+    assert_ok(db_exec(db, &drop_newest, NULL, 0, &e), e);
+    assert_ok(db_exec(db, &set_version, &v, 1, &e), e);
+    db_free(db);
+    assert_err(db_open(t->where, false, &db, &e), e, ERR_STORE_SCHEMA);
+    commit_stop(test_start(t));
+    assert_ok(db_open(t->where, false, &db, &e), e);
+    assert_ok(db_query(db, row_select_all(&table_idevid), NULL, 0, &r, &e), e);
+    rows_close(&r);
+    db_free(db);
+}
+
 #ifndef STORE_TEST_PG
 static void what_is_no_database_of_kith_is_refused(void **state)
 {
@@ -215,6 +237,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_is_no_database_of_kith_is_refused, env_setup, env_teardown),
 #endif
         cmocka_unit_test_setup_teardown(a_newer_or_older_schema_is_refused, env_setup, env_teardown),
+        cmocka_unit_test_setup_teardown(a_database_of_the_version_before_is_brought_up_to_date, env_setup,
+                                        env_teardown),
         cmocka_unit_test_setup_teardown(statements_that_write_are_no_queries, env_setup, env_teardown),
         cmocka_unit_test_setup_teardown(every_type_of_value_comes_back, env_setup, env_teardown),
         cmocka_unit_test_setup_teardown(queries_nest, env_setup, env_teardown),
