@@ -221,6 +221,7 @@ struct verifying {
     struct json_out out;
     struct buf text;
     int shown;
+    bool running; /* a server signs meanwhile */
 };
 
 static void on_finding(void *ctx, const struct finding *f)
@@ -277,6 +278,15 @@ static bool verify_file(const char *file, const struct verify_opts *vo, struct v
     return verify_export(read_fd, &from, vo, r, e) || err_ctx(e, "%s", file);
 }
 
+/* A server that writes the database signs its newest entries within a second. */
+static bool is_running(struct cli *cli)
+{
+    AUTO(buf_clear) struct buf reply = {0};
+    struct err ignored;
+    buf_init(&reply, CLI_ANSWER_MAX);
+    return cli_call(cli, "POST", "/v1/ledger/checkpoint", NULL, 0, &reply, &ignored);
+}
+
 static bool verify_live(struct cli *cli, const struct verify_opts *vo, struct verify_report *r, struct err *e)
 {
     AUTO(db_free_auto) struct db *db = NULL;
@@ -298,6 +308,9 @@ static bool report(struct verifying *v, const struct verify_report *r, const cha
                 "%s: %llu entries, %llu checkpoints (signed up to %llu), %llu rows compared, %llu findings\n", what,
                 (unsigned long long)r->entries, (unsigned long long)r->checkpoints, (unsigned long long)r->signed_size,
                 (unsigned long long)r->rows, (unsigned long long)r->findings);
+        if (r->unsigned_n)
+            fprintf(v->cli->talk, "the last %llu entries are under no checkpoint that all have signed%s\n",
+                    (unsigned long long)r->unsigned_n, v->running ? " yet" : "");
         if (r->keys_from_file)
             fputs("note: the keys are those in the file itself; --keys FILE says whom you trust\n", v->cli->talk);
         return true;
@@ -313,6 +326,7 @@ static bool report(struct verifying *v, const struct verify_report *r, const cha
     json_out_int(&o, "erased", (int64_t)r->erased);
     json_out_int(&o, "checkpoints", (int64_t)r->checkpoints);
     json_out_int(&o, "signed_size", (int64_t)r->signed_size);
+    json_out_int(&o, "unsigned", (int64_t)r->unsigned_n);
     json_out_int(&o, "rows", (int64_t)r->rows);
     json_out_bytes(&o, "root", CODEC_HEX, SLICE_ARRAY(r->root.b));
     json_out_bool(&o, "keys_from_file", r->keys_from_file);
@@ -342,10 +356,12 @@ static bool run_verify(void *ctx, const void *opts, const struct args_words *wor
     struct verify_opts vo = {.crypto = &crypto_openssl,
                              .keys = trusted.keys,
                              .keys_n = trusted.n,
+                             .running = !o->export_file && is_running(cli),
                              .memory_max = (size_t)o->memory,
                              .found = on_finding,
                              .progress = on_progress,
                              .ctx = &v};
+    v.running = vo.running;
     bool ok = o->export_file ? verify_file(o->export_file, &vo, &r, e) : verify_live(cli, &vo, &r, e);
     ok = ok && report(&v, &r, o->export_file ? o->export_file : "database", e);
     buf_clear(&v.json);
@@ -353,6 +369,24 @@ static bool run_verify(void *ctx, const void *opts, const struct args_words *wor
         return ok;
     err_set(e, ERR_FINDINGS, "%llu findings", (unsigned long long)r.findings);
     return err_try(e, "keep the file or database as it is: it is evidence");
+}
+
+static bool run_adopt(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    struct cli *cli = ctx;
+    AUTO(buf_clear) struct buf reply = {0};
+    AUTO(json_free_auto) struct json *j = NULL;
+    bool was = false;
+    (void)opts;
+    (void)words;
+    buf_init(&reply, CLI_ANSWER_MAX);
+    if (!cli_call_json(cli, "POST", "/v1/ledger/adopt", NULL, 0, &reply, &j, e) ||
+        !json_get_bool(j, "cleared", &was, e))
+        return false;
+    if (cli->g.json)
+        return show_raw(cli, &reply, e);
+    fputs(was ? "acknowledged\n" : "there is no such alarm\n", cli->talk);
+    return true;
 }
 
 #define AT(field) .offset = offsetof(struct ledger_opts, field)
@@ -378,6 +412,10 @@ const struct verb ledger_verbs[] = {
      "is everything there, unaltered and signed? Names each entry or row that is not\n"
      "With --export offline, anywhere; with --dir the live database, every row against its entries.",
      ROWS(verify_rows), 0, 0, run_verify},
+    {"ledger adopt", NULL,
+     "what was adopted at a start, since nobody had signed it, is right: ends the alarm about it\n"
+     "With --dir only, on the platform's own host. Look at the entries first: the alarm names them.",
+     NULL, 0, 0, 0, 0, run_adopt},
     {"ledger export", "FILE", "the whole ledger as a file that others can verify", NULL, 0, 1, 1, 1, run_export},
 };
 const size_t ledger_verbs_n = ARRAY_LEN(ledger_verbs);

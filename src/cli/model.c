@@ -234,6 +234,7 @@ static const struct show_column status_columns[] = {
     {"gateways", "feed.gateways"},
     {"listening", "feed.listening"},
     {"signers", "signers"},
+    {"alarms", "alarms"},
 };
 
 static bool run_status(void *ctx, const void *opts, const struct args_words *words, struct err *e)

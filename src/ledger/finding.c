@@ -18,6 +18,7 @@ const char *finding_name(enum finding_kind k)
         [FINDING_ROW_EDITED] = "row-edited",
         [FINDING_ROW_UNKNOWN] = "row-unknown",
         [FINDING_ROW_MISSING] = "row-missing",
+        [FINDING_UNSIGNED] = "unsigned",
     };
     return (size_t)k < ARRAY_LEN(names) && names[k] ? names[k] : "unknown";
 }

@@ -17,6 +17,7 @@ enum finding_kind {
     FINDING_ROW_EDITED,  /* a row is not what its last entry says */
     FINDING_ROW_UNKNOWN, /* a row that no entry speaks of */
     FINDING_ROW_MISSING, /* an entry's row is gone */
+    FINDING_UNSIGNED,    /* entries after the last checkpoint that carries all signatures */
 };
 const char *finding_name(enum finding_kind k); /* "row-edited" */
 
@@ -32,6 +33,7 @@ struct verify_report {
     uint64_t entries, erased; /* erased: payload not kept */
     uint64_t checkpoints;     /* whose signatures and root are right */
     uint64_t signed_size;     /* of the largest of those */
+    uint64_t unsigned_n;      /* live database: entries after signed_size */
     uint64_t rows;            /* compared */
     uint64_t findings;
     struct merkle_hash root; /* of all entries (of the last node's) */
@@ -44,6 +46,7 @@ struct verify_opts {
      * an export's own are used. */
     const struct note_key *keys;
     size_t keys_n;
+    bool running;      /* live database: a server writes it, which signs the newest entries within a second */
     size_t memory_max; /* of the fold; 0: 512 MiB.  With less the log is read several times */
     void (*found)(void *ctx, const struct finding *f);
     void (*progress)(void *ctx, uint64_t done, uint64_t of); /* may be NULL */

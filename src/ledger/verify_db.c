@@ -242,6 +242,15 @@ static bool walk_end(struct walk *k)
     if (k->wanted && k->size && k->good == 0)
         finding_put(k->run, FINDING_CHECKPOINT, ENTRY_SEQ_NONE, "log %02x: no checkpoint fits its %" PRIu64 " entries",
                     k->node, k->size);
+    if (k->wanted && k->size > k->good) {
+        k->run->report->unsigned_n = k->size - k->good;
+        if (!k->run->o->running)
+            finding_put(k->run, FINDING_UNSIGNED, k->good,
+                        "log %02x: entries %" PRIu64 " to %" PRIu64
+                        " stand under no checkpoint that all have signed: whoever can write the database may have made "
+                        "them",
+                        k->node, k->good, k->size - 1);
+    }
     return true;
 }
 

@@ -140,6 +140,11 @@ EVENT_ROW(ENTRY_ERASED, 114, "entry.erased", "What an entry says was erased; its
 EVENT_ROW(LEDGER_EXPORTED, 115, "ledger.exported", "The log was exported.", T(who), I(size))
 EVENT_ROW(LEDGER_VERIFIED, 116, "ledger.verified", "The log was compared with the database.", T(who), I(size),
           I(findings))
+EVENT_ROW(
+    LOG_ADOPTED, 117, "log.adopted",
+    "Entries that no signer had vouched for when the server started were kept; `sensitive` of them change who may do "
+    "what. `digest`: from 32 zero bytes, SHA-256 over digest and leaf, one after the other.",
+    T(who), I(first), I(count), I(sensitive), B(digest))
 
 /* 120-129: alarms */
 EVENT_ROW(ALARM_RAISED, 120, "alarm.raised", "Somebody should look.", T(who), T(alarm), T(text), OPT_T(subject))

@@ -4,6 +4,7 @@
 
 #include "base/rfc3339.h"
 #include "ledger/entry.h"
+#include "server/adopt.h"
 #include "server/notary.h"
 #include "server/signers.h"
 
@@ -156,6 +157,19 @@ static bool check_clock(struct app *app, struct health_finding *f)
     return off == 0;
 }
 
+/* What somebody has to look at; it stays until somebody says so. */
+static bool check_alarms(struct app *app, struct health_finding *f)
+{
+    struct alarm a;
+    struct err e = {0};
+    bool read = alarm_read(app_db(app), ADOPT_ALARM, &a, &e);
+    snprintf(f->detail, sizeof f->detail, "%.*s", (int)sizeof f->detail - 1,
+             !read      ? e.what
+             : a.raised ? a.text
+                        : "none");
+    return read && !a.raised;
+}
+
 static const struct {
     const char *name, *hint;
     bool (*check)(struct app *app, struct health_finding *f);
@@ -168,6 +182,8 @@ static const struct {
     {"ledger", "stop kithd and restore the newest copy of the database", check_tree, true},
     {"feed", "look at the log: the issuing signer makes the heads", check_feed, true},
     {"clock", "set the clock; if it is right, start kithd once with --accept-clock", check_clock, false},
+    {"alarms", "look at the entries that it names; if they are right: kith --dir DIR ledger adopt", check_alarms,
+     false},
     {"ca-expiry", "make a new issuing CA before it ends", check_ca, false},
 };
 

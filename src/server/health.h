@@ -10,7 +10,7 @@
 struct health_finding {
     const char *name;
     bool ok;
-    char detail[160];
+    char detail[320];
     const char *hint;
 };
 

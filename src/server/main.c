@@ -13,6 +13,7 @@
 #include "base/tls.h"
 #include "keys/crypto.h"
 #include "keys/secret.h"
+#include "server/adopt.h"
 #include "server/anteroom.h"
 #include "server/api/api.h"
 #include "server/birth.h"
@@ -257,8 +258,8 @@ static bool start(struct app *app, int local, struct err *e)
     struct started j = {.job = {.run = record_started}, .app = app};
     if (!read_cert(app, PATH_ROOT_CERT, &app->root_der, &app->root, e) ||
         !read_cert(app, PATH_ISSUING_CERT, &app->ca_der, &app->ca, e) || !open_clients(app, e) ||
-        !wait_signer(app, local, e) || !open_log(app, e) || !recover_journal(app, &found, e) || !birth_record(app, e) ||
-        !commit_run(app->commit, &j.job, e))
+        !wait_signer(app, local, e) || !open_log(app, e) || !adopt_tail(app, e) || !recover_journal(app, &found, e) ||
+        !birth_record(app, e) || !commit_run(app->commit, &j.job, e))
         return false;
     if (found)
         LOG(&app->env, NOTICE, "server", "entered what was signed and never answered",
@@ -325,13 +326,17 @@ static void shut_down(struct app *app)
 {
     if (app->http)
         http_server_drain(app->http);
-    notary_free(app->notary);
     feed_hub_stop(app->feed);
     api_stop();
     crls_stop();
     refusals_flush(app, true);
     if (app->http)
         usleep(100000); /* what is under way gets its answer */
+    struct err e;
+    if (app->notary && !notary_finish(app->notary, &e))
+        LOG(&app->env, WARN, "server", "the end is not signed; the next start adopts what no checkpoint covers",
+            log_err(&e));
+    notary_free(app->notary);
     /* What still waits for a signer or the database is refused now, while those who asked are there to be told. */
     client_close(app->issuing);
     client_close(app->urgent);

@@ -149,6 +149,7 @@ struct making {
     struct writer w; /* over text */
     uint64_t size, journal_at;
     struct buf issuing, ledger; /* signature lines */
+    bool last;                  /* of this server */
 };
 
 static bool cosign_issuing(struct notary *n, struct making *m, struct err *e)
@@ -178,6 +179,24 @@ static bool cosign_covered(struct notary *n, struct making *m, struct err *e)
     return cosign_issuing(n, m, e);
 }
 
+static bool run_stopped(struct tx *tx, struct job *job, struct err *e)
+{
+    uint8_t fields[64];
+    struct event ev;
+    struct event_draft d = event_draft_of(EVENT_PLATFORM_STOPPED);
+    (void)job;
+    event_set_text(&d, "who", "system:server");
+    return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, NULL, 0, NULL, e);
+}
+
+/* While all are held; what a signer's journal has beyond the ledger has to be entered first. */
+static bool record_stopped(struct notary *n, struct err *e)
+{
+    size_t found;
+    struct job j = {.run = run_stopped, .last = true};
+    return recover_journal(n->app, &found, e) && commit_run(n->app->commit, &j, e);
+}
+
 /* Only the issuing signer has something to wait for, so only its part is made while all are held. */
 static bool sign_text(struct notary *n, struct making *m, struct err *e)
 {
@@ -187,7 +206,7 @@ static bool sign_text(struct notary *n, struct making *m, struct err *e)
     if (!stream_leaves(n, app->issuing, tree_size(app->tree), e))
         return false;
     bool ok = issuer_hold(app->issuer, HOLD_MS) || err_set(e, ERR_UNAVAILABLE, "signatures are still under way");
-    ok = ok && cosign_covered(n, m, e);
+    ok = ok && (!m->last || record_stopped(n, e)) && cosign_covered(n, m, e);
     issuer_release(app->issuer);
     crash_point("server.cosigned");
     return ok && stream_leaves(n, app->ledger, m->size, e) &&
@@ -202,7 +221,7 @@ static bool publish(struct notary *n, const struct making *m, struct err *e)
     buf_put_char(&note, '\n');
     buf_put(&note, buf_slice(&m->ledger));
     buf_put(&note, buf_slice(&m->issuing));
-    struct note_job j = {.job = {.run = store_note},
+    struct note_job j = {.job = {.run = store_note, .last = m->last},
                          .app = n->app,
                          .size = m->size,
                          .journal_at = m->journal_at,
@@ -222,9 +241,9 @@ static bool publish(struct notary *n, const struct making *m, struct err *e)
     return true;
 }
 
-static bool checkpoint(struct notary *n, struct err *e)
+static bool checkpoint(struct notary *n, bool last, struct err *e)
 {
-    struct making m = {0};
+    struct making m = {.last = last};
     buf_init(&m.issuing, NOTARY_NOTE_MAX);
     buf_init(&m.ledger, NOTARY_NOTE_MAX);
     bool ok = sign_text(n, &m, e) && publish(n, &m, e);
@@ -282,11 +301,10 @@ static void *notary_thread(void *arg)
         load_last(n);
     while (!n->stop) {
         bool due = tree_size(n->app->tree) > n->size;
-        if (due && !checkpoint(n, &e))
+        if (due && !checkpoint(n, false, &e))
             LOG(&n->app->env, WARN, "notary", "no checkpoint", log_err(&e));
         sleep_until_due(n, INTERVAL_MS);
     }
-    db_free(n->db);
     return NULL;
 }
 
@@ -303,16 +321,30 @@ bool notary_new(struct app *app, struct notary **out, struct err *e)
     return pthread_create(&n->thread, NULL, notary_thread, n) == 0 || err_set(e, ERR_IO, "notary thread");
 }
 
+static void end_thread(struct notary *n)
+{
+    pthread_mutex_lock(&n->lock);
+    bool first = !n->stop;
+    n->stop = true;
+    pthread_cond_broadcast(&n->wake);
+    pthread_mutex_unlock(&n->lock);
+    if (first)
+        pthread_join(n->thread, NULL);
+}
+
 void notary_free(struct notary *n)
 {
     if (!n)
         return;
-    pthread_mutex_lock(&n->lock);
-    n->stop = true;
-    pthread_cond_broadcast(&n->wake);
-    pthread_mutex_unlock(&n->lock);
-    pthread_join(n->thread, NULL);
+    end_thread(n);
+    db_free(n->db);
     free(n);
+}
+
+bool notary_finish(struct notary *n, struct err *e)
+{
+    end_thread(n);
+    return n->db ? checkpoint(n, true, e) : err_set(e, ERR_UNAVAILABLE, "the database was never opened");
 }
 
 bool notary_get_note(struct notary *n, char out[NOTARY_NOTE_MAX], uint64_t *size, int64_t *at)

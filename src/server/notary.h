@@ -11,6 +11,9 @@
 /* Starts the thread. */
 MUST_USE bool notary_new(struct app *app, struct notary **out, struct err *e);
 void notary_free(struct notary *n);
+/* The clean end, instead of its next checkpoint: ends the thread, enters platform.stopped as the last entry of all (nothing
+ * else is committed from then on), and has all sign the tree with it.  Whoever wants a signature waits until the end. */
+MUST_USE bool notary_finish(struct notary *n, struct err *e);
 
 /* The newest note with all signatures; *size its tree's.  False: there is none yet. */
 bool notary_get_note(struct notary *n, char out[NOTARY_NOTE_MAX], uint64_t *size, int64_t *at);

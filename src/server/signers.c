@@ -47,8 +47,21 @@ static bool ask(struct client *c, struct signer_state *out, struct err *e)
     copy_text(out->damage, sizeof out->damage, cbor_get_tstr(&r));
     out->vouched_size = cbor_get_uint(&r);
     out->forked = cbor_get_uint(&r) != 0;
+    struct slice root = cbor_get_bstr_n(&r, SHA256_SIZE);
+    if (reader_ok(&r))
+        memcpy(out->vouched_root.b, root.p, SHA256_SIZE);
     out->answers = true;
     return answer_end(&r, e);
+}
+
+bool signers_vouched(struct app *app, uint64_t *size, struct merkle_hash *root, struct err *e)
+{
+    struct signer_state s;
+    if (!ask(app->issuing, &s, e))
+        return false;
+    *size = s.vouched_size;
+    *root = s.vouched_root;
+    return true;
 }
 
 struct tell_job {

@@ -11,10 +11,11 @@ struct signer_state {
     char fault[96];
     char damage[160];      /* its journal is damaged: it signs nothing */
     uint64_t vouched_size; /* entries of the tree that it vouched for last */
-    bool forked;           /* the leaves that it got are those of another tree */
-    int64_t clock_off_s;   /* the clock against the time that the signer counts */
-    int64_t asked_ms;      /* of the monotonic clock: what is here is not newer */
-    int64_t token_since;   /* the token has been so since */
+    struct merkle_hash vouched_root;
+    bool forked;         /* the leaves that it got are those of another tree */
+    int64_t clock_off_s; /* the clock against the time that the signer counts */
+    int64_t asked_ms;    /* of the monotonic clock: what is here is not newer */
+    int64_t token_since; /* the token has been so since */
 };
 enum { SIGNER_ISSUING, SIGNER_LEDGER, SIGNERS };
 
@@ -22,6 +23,9 @@ enum { SIGNER_ISSUING, SIGNER_LEDGER, SIGNERS };
 void signers_poll(struct app *app);
 void signers_state(struct signer_state out[SIGNERS]);
 const char *signer_name(int i);
+
+/* The last tree that the issuing signer vouched for; it is the first to sign each checkpoint. */
+MUST_USE bool signers_vouched(struct app *app, uint64_t *size, struct merkle_hash *root, struct err *e);
 
 /* A database without any entry beside an issuing signer that has signed: it was moved away or lost, and a new one would go on
  * as if nothing had been.  Errors: ERR_STORE_LOST. */

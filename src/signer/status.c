@@ -13,7 +13,7 @@ bool signer_status(struct domain *d, uint64_t id, struct reader *r, size_t n, st
         p11_health(d->token, &token);
     if (n != 0 || !reader_end(r))
         return err_set(e, ERR_SIGNER_PROTOCOL, "a request for the status that is malformed");
-    answer_put(&a, id, 15);
+    answer_put(&a, id, 16);
     cbor_put_text(&a, d->name);
     cbor_put_uint(&a, d->cover.tree.size);
     cbor_put_uint(&a, d->cover.open_n);
@@ -30,6 +30,7 @@ bool signer_status(struct domain *d, uint64_t id, struct reader *r, size_t n, st
     cbor_put_text(&a, d->damage.what);
     cbor_put_uint(&a, d->cover.vouched_size);
     cbor_put_uint(&a, d->cover.forked);
+    cbor_put_bstr(&a, slice_of(d->cover.vouched_root.b, SHA256_SIZE));
     buf_put(out, writer_slice(&a));
     return writer_ok(&a) || err_set(e, ERR_INTERNAL, "status");
 }

@@ -30,7 +30,7 @@ struct commit {
     pthread_cond_t wake;
     struct job *head, **tail; /* under the lock, like the two below */
     size_t queued;
-    bool stop;
+    bool stop, sealed;
     /* From here on the thread's own. */
     uint64_t size;       /* of the log, durable */
     uint64_t doubt_size; /* what it is if a commit whose answer was lost went through; == size: no doubt */
@@ -310,13 +310,14 @@ void commit_submit(struct commit *c, struct job *job)
 {
     job->next = NULL;
     pthread_mutex_lock(&c->lock);
-    if (c->stop) {
+    if (c->stop || (c->sealed && !job->last)) {
         pthread_mutex_unlock(&c->lock);
         struct err e;
         err_set(&e, ERR_STORE_UNAVAILABLE, "the server is stopping");
         job->done(job, &e);
         return;
     }
+    c->sealed = c->sealed || job->last;
     bool idle = !c->head;
     *c->tail = job;
     c->tail = &job->next;
@@ -353,7 +354,7 @@ static void waiter_done(struct job *job, const struct err *e)
 
 bool commit_run(struct commit *c, struct job *job, struct err *e)
 {
-    struct waiter w = {.job = {.run = waiter_run, .done = waiter_done},
+    struct waiter w = {.job = {.run = waiter_run, .done = waiter_done, .last = job->last},
                        .inner = job,
                        .lock = PTHREAD_MUTEX_INITIALIZER,
                        .wake = PTHREAD_COND_INITIALIZER};

@@ -57,6 +57,7 @@ struct job {
     bool (*run)(struct tx *tx, struct job *job, struct err *e); /* in the commit thread */
     void (*done)(struct job *job, const struct err *e); /* after the commit, in the commit thread; e NULL: done */
     struct job *next;                                   /* the queue's */
+    bool last;  /* once it is queued, only others that are marked so are taken: what is done at a clean end */
     bool looks; /* writes nothing: runs before the others of its batch and does not wait for their commit */
 };
 

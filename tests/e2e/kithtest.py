@@ -247,9 +247,13 @@ class Kith:
     def kith_json(self, *words, **kw):
         return json.loads(self.kith("--json", *words, **kw).stdout)
 
-    def start(self):
+    def launch(self):
+        """Without waiting for anything."""
         self.daemon = self.w.start([os.path.join(BIN, "kithd"), "--config", os.path.join(self.dir, "kith.conf")],
                                    "kithd.log")
+
+    def start(self):
+        self.launch()
         self.wait_ready()
 
     def wait_ready(self, seconds=30):
@@ -265,6 +269,13 @@ class Kith:
         stop(self.daemon)
         self.w.running.remove(self.daemon)
         assert self.daemon.returncode == 0, f"kithd: exit {self.daemon.returncode}"
+
+    def kill(self):
+        """All of its processes at once, at a moment that none of them knows of."""
+        for pid in (self.daemon.pid, *self.pids().values()):
+            os.kill(pid, signal.SIGKILL)
+        self.daemon.wait()
+        self.w.running.remove(self.daemon)
 
     def pids(self):
         """{"kith-server": pid, "kith-signer issuing": pid, "kith-signer ledger": pid}"""

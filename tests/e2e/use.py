@@ -123,7 +123,7 @@ JSON_LINES = [
     "ca init-root --dir {W}/R --name Root", "init --dir {W}/D2 --offline-root",
     "ca sign-request {W}/D2/ca/issuing.csr --root-dir {W}/R", "ca sign-request {W}/D2/ca/issuing.csr --root-dir {W}/R --out {W}/s.pem",
     "ca install {W}/s.pem --dir {W}/D2", "ca crl --root-dir {W}/R --out {W}/root.crl",
-    "ledger checkpoint", "ledger prove 1", "ledger verify", "ledger export {W}/json.export",
+    "ledger checkpoint", "ledger adopt", "ledger prove 1", "ledger verify", "ledger export {W}/json.export",
     "ledger verify --export {W}/json.export", "inspect {D}/ca/root.cer", "help", "help device", "help device add",
     "explain io", "completion bash", "manual",
 ]

@@ -1,4 +1,5 @@
 /* How the platform is: for people (status), for doctor, and in short for load balancers (public.c). */
+#include "server/adopt.h"
 #include "server/health.h"
 #include "server/notary.h"
 #include "server/signers.h"
@@ -31,6 +32,22 @@ static void put_signers(struct call *c)
         json_out_end(&c->out);
     }
     json_out_end(&c->out);
+}
+
+static bool put_alarms(struct call *c, struct err *e)
+{
+    struct alarm a;
+    if (!alarm_read(c->db, ADOPT_ALARM, &a, e))
+        return false;
+    json_out_list(&c->out, "alarms");
+    if (a.raised) {
+        json_out_map(&c->out, NULL);
+        json_out_text(&c->out, "name", ADOPT_ALARM);
+        json_out_text(&c->out, "text", a.text);
+        json_out_end(&c->out);
+    }
+    json_out_end(&c->out);
+    return true;
 }
 
 static bool status(struct call *c, struct err *e)
@@ -67,7 +84,7 @@ static bool status(struct call *c, struct err *e)
         return false;
     json_out_end(&c->out);
     put_signers(c);
-    return true;
+    return put_alarms(c, e);
 }
 
 static bool doctor(struct call *c, struct err *e)

@@ -31,7 +31,7 @@ static inline struct verify_opts found_opts(struct lab *t, struct found *f)
 {
     *f = (struct found){0};
     return (struct verify_opts){
-        .crypto = &crypto_openssl, .keys = t->note_key, .keys_n = 2, .found = found_add, .ctx = f};
+        .crypto = &crypto_openssl, .keys = t->note_key, .keys_n = 2, .running = true, .found = found_add, .ctx = f};
 }
 
 #endif

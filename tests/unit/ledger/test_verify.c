@@ -77,6 +77,22 @@ static void a_sound_database_has_no_findings(void **state)
     assert_int_equal(report.erased, 0);
 }
 
+/* While a server runs the newest entries wait for their signature; without one nobody is about to give it. */
+static void names_the_entries_that_nobody_signed(void **state)
+{
+    struct lab *t = *state;
+    struct found f;
+    struct err e = {0};
+    struct verify_opts o = found_opts(t, &f);
+    o.running = false;
+    assert_ok(verify_database(t->db, 1, &o, &report, &e), e);
+    assert_int_equal(f.n, 1);
+    assert_int_equal(f.first, FINDING_UNSIGNED);
+    assert_int_equal(f.seq, 310);
+    assert_int_equal(report.unsigned_n, 2);
+    assert_non_null(strstr(f.text, "entries 310 to 311"));
+}
+
 static void every_edit_is_found_and_named(void **state)
 {
     struct lab *t = *state;
@@ -192,6 +208,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sound_database_has_no_findings),
+        cmocka_unit_test(names_the_entries_that_nobody_signed),
         cmocka_unit_test(every_edit_is_found_and_named),
         cmocka_unit_test(a_replaced_entry_is_named_by_its_tile_or_its_checkpoint),
         cmocka_unit_test(an_erased_entry_is_counted_and_its_proofs_hold),

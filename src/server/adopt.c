@@ -1,0 +1,184 @@
+#include "server/adopt.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "ledger/entry.h"
+#include "server/signers.h"
+#include "store/row.h"
+
+#define KEY_MAX 64
+
+struct adoption {
+    struct job job;
+    uint64_t first, count, sensitive;
+    bool clean;     /* they stand behind a clean end */
+    char named[64]; /* the first of those that are sensitive */
+    uint8_t digest[SHA256_SIZE];
+};
+
+/* Kinds of entries that change who may do what, or what is believed.  `first`: a platform's own first entries are not. */
+static bool is_sensitive(unsigned type, bool first)
+{
+    bool birth = type == EVENT_PROFILE_LOADED || (type >= EVENT_LOG_OPENED && type <= EVENT_COSIGNER_REMOVED);
+    return (birth && !first) || type == EVENT_SETTING_CHANGED || type == EVENT_DEVICE_UNLOCKED ||
+           type == EVENT_ALARM_CLEARED || (type >= EVENT_MODEL_ADDED && type <= EVENT_GATEWAY_REMOVED);
+}
+
+static const struct sql sql_leaf = {"SELECT leaf FROM entry WHERE pos = $1"};
+static const struct sql sql_leaves = {"SELECT pos, leaf FROM entry WHERE pos >= $1 AND pos < $2 ORDER BY pos"};
+
+/* The last entry that was vouched for, as it was: a leaf that was altered does not lead to the root. */
+static bool is_clean_end(struct app *app, struct db *db, uint64_t size, const struct merkle_hash *root, bool *clean,
+                         struct err *e)
+{
+    struct merkle_proof proof;
+    struct merkle_hash leaf;
+    struct entry en;
+    const struct value at = value_int(entry_pos((uint8_t)app->settings.node, size - 1));
+    AUTO(rows_close) struct rows r = {0};
+    if (!tree_prove_inclusion(app->tree, db, size - 1, size, &proof, e))
+        return false;
+    if (!db_query_row(db, &sql_leaf, &at, 1, &r, e))
+        return e->code ? false : err_set(e, ERR_LEDGER, "entry %" PRIu64 " is missing", size - 1);
+    merkle_leaf(app->crypto, rows_blob(&r, 0), &leaf);
+    if (!merkle_verify_inclusion(app->crypto, &leaf, size - 1, size, merkle_proof_bytes(&proof), root, e)) {
+        err_ctx(e, "the first %" PRIu64 " entries of the database are not those that the signers vouched for", size);
+        return err_try(e, "kith ledger verify names what was altered; restore the last copy");
+    }
+    if (!entry_read(rows_blob(&r, 0), &en, e))
+        return false;
+    *clean = en.type == EVENT_PLATFORM_STOPPED;
+    return true;
+}
+
+static bool look(struct app *app, struct db *db, uint64_t from, uint64_t size, struct adoption *a, struct err *e)
+{
+    uint8_t node = (uint8_t)app->settings.node;
+    const struct value range[] = {value_int(entry_pos(node, from)), value_int(entry_pos(node, size))};
+    AUTO(rows_close) struct rows r = {0};
+    a->first = from;
+    if (!db_query(db, &sql_leaves, range, 2, &r, e))
+        return false;
+    for (; rows_next(&r, e); a->count++) {
+        struct entry en;
+        struct slice leaf = rows_blob(&r, 1);
+        if (!entry_read(leaf, &en, e))
+            return err_ctx(e, "entry %" PRIu64, entry_seq(rows_int(&r, 0)));
+        /* A chain: the log may have grown long while no signer was there. */
+        uint8_t before[SHA256_SIZE];
+        memcpy(before, a->digest, sizeof before);
+        app->crypto->sha256((const struct slice[]){SLICE_ARRAY(before), leaf}, 2, a->digest);
+        if (is_sensitive(en.type, from == 0) && a->sensitive++ == 0)
+            snprintf(a->named, sizeof a->named, "%s, entry %" PRIu64, event_name(en.type), entry_seq(rows_int(&r, 0)));
+    }
+    return e->code == ERR_NONE;
+}
+
+static bool put_alarm(struct tx *tx, const struct event_draft *d, const char *name, const char *text, struct err *e)
+{
+    char key[KEY_MAX];
+    uint8_t fields[1024];
+    struct event ev;
+    snprintf(key, sizeof key, "alarm:%s", name);
+    const struct value cols[SETTING_COLS] = {
+        [SETTING_KEY] = value_text(key), [SETTING_VALUE] = value_text(text ? text : "")};
+    const struct change ch = {.table = &table_setting, .cols = cols, .remove = !text};
+    return event_make(d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &ch, 1, NULL, e);
+}
+
+static bool run_adopt(struct tx *tx, struct job *job, struct err *e)
+{
+    const struct adoption *a = (const struct adoption *)job;
+    uint8_t fields[256];
+    char text[320];
+    struct event ev;
+    struct event_draft d = event_draft_of(EVENT_LOG_ADOPTED);
+    event_set_text(&d, "who", "system:server");
+    event_set_int(&d, "first", (int64_t)a->first);
+    event_set_int(&d, "count", (int64_t)a->count);
+    event_set_int(&d, "sensitive", (int64_t)a->sensitive);
+    event_set_bytes(&d, "digest", SLICE_ARRAY(a->digest));
+    if (!event_make(&d, NULL, fields, sizeof fields, &ev, e) || !tx_record(tx, &ev, NULL, 0, NULL, e))
+        return false;
+    if (!a->sensitive)
+        return true;
+    snprintf(text, sizeof text,
+             "%" PRIu64 " of the %" PRIu64 " entries from %" PRIu64
+             " on, which nobody had signed at the start%s, change who may do what (first: %s)",
+             a->sensitive, a->count, a->first, a->clean ? " and which stand behind a clean end" : "", a->named);
+    d = event_draft_of(EVENT_ALARM_RAISED);
+    event_set_text(&d, "who", "system:server");
+    event_set_text(&d, "alarm", ADOPT_ALARM);
+    event_set_text(&d, "text", text);
+    return put_alarm(tx, &d, ADOPT_ALARM, text, e);
+}
+
+bool adopt_tail(struct app *app, struct err *e)
+{
+    struct adoption a = {.job = {.run = run_adopt}};
+    struct db *db = app_db(app);
+    struct merkle_hash root;
+    uint64_t vouched, size = tree_size(app->tree);
+    if (!signers_vouched(app, &vouched, &root, e))
+        return false;
+    if (size <= vouched)
+        return true; /* fewer than were vouched for: the signers sign nothing more */
+    if (vouched && !is_clean_end(app, db, vouched, &root, &a.clean, e))
+        return false;
+    if (!look(app, db, vouched, size, &a, e) || !commit_run(app->commit, &a.job, e))
+        return false;
+    LOG(&app->env, WARN, "server",
+        a.clean ? "adopted entries that nobody had signed and that stand behind a clean end"
+                : "adopted entries that nobody had signed",
+        log_int("first", (int64_t)a.first), log_int("entries", (int64_t)a.count),
+        log_int("sensitive", (int64_t)a.sensitive));
+    return true;
+}
+
+bool alarm_read(struct db *db, const char *name, struct alarm *out, struct err *e)
+{
+    char key[KEY_MAX];
+    AUTO(rows_close) struct rows r = {0};
+    snprintf(key, sizeof key, "alarm:%s", name);
+    const struct value k = value_text(key);
+    *out = (struct alarm){0};
+    err_clear(e);
+    out->raised = row_read(db, &table_setting, &k, &r, e);
+    if (out->raised)
+        snprintf(out->text, sizeof out->text, "%s", rows_text(&r, SETTING_VALUE));
+    return e->code == ERR_NONE;
+}
+
+struct clear_job {
+    struct job job;
+    const char *name, *who;
+    bool was;
+};
+
+static bool run_clear(struct tx *tx, struct job *job, struct err *e)
+{
+    struct clear_job *j = (struct clear_job *)job;
+    struct alarm a;
+    struct event_draft d = event_draft_of(EVENT_ALARM_CLEARED);
+    if (!alarm_read(tx_db(tx), j->name, &a, e))
+        return false;
+    j->was = a.raised;
+    if (!a.raised)
+        return true;
+    event_set_text(&d, "who", j->who);
+    event_set_text(&d, "alarm", j->name);
+    event_set_text(&d, "why", a.text);
+    return put_alarm(tx, &d, j->name, NULL, e);
+}
+
+bool alarm_clear(struct app *app, const char *name, const char *who, bool *was, struct err *e)
+{
+    struct clear_job j = {.job = {.run = run_clear}, .name = name, .who = who};
+    *was = false;
+    if (!commit_run(app->commit, &j.job, e))
+        return false;
+    *was = j.was;
+    return true;
+}
