@@ -301,16 +301,45 @@ static bool verify_live(struct cli *cli, const struct verify_opts *vo, struct ve
     return err_try(e, "put the database back to its place, or restore its last copy");
 }
 
-static bool report(struct verifying *v, const struct verify_report *r, const char *what, struct err *e)
+/* The tables whose rows no entry speaks of. */
+static void tell_exempt(FILE *out)
+{
+    fputs("not compared, each for a reason (doc/spec/ledger.md):", out);
+    for (size_t i = 0; i < tables_n; i++)
+        if (tables_all[i]->exempt)
+            fprintf(out, " %s", tables_all[i]->name);
+    fputc('\n', out);
+}
+
+static void put_exempt(struct json_out *o)
+{
+    json_out_list(o, "exempt");
+    for (size_t i = 0; i < tables_n; i++) {
+        if (!tables_all[i]->exempt)
+            continue;
+        json_out_map(o, NULL);
+        json_out_text(o, "table", tables_all[i]->name);
+        json_out_text(o, "why", tables_all[i]->exempt);
+        json_out_end(o);
+    }
+    json_out_end(o);
+}
+
+/* `file` NULL: of the live database. */
+static bool report(struct verifying *v, const struct verify_report *r, const char *file, struct err *e)
 {
     if (!v->cli->g.json) {
         fprintf(v->cli->talk,
-                "%s: %llu entries, %llu checkpoints (signed up to %llu), %llu rows compared, %llu findings\n", what,
-                (unsigned long long)r->entries, (unsigned long long)r->checkpoints, (unsigned long long)r->signed_size,
-                (unsigned long long)r->rows, (unsigned long long)r->findings);
+                "%s: %llu entries (%llu erased), %llu checkpoints (signed up to %llu), %llu rows compared, %llu "
+                "findings\n",
+                file ? file : "database", (unsigned long long)r->entries, (unsigned long long)r->erased,
+                (unsigned long long)r->checkpoints, (unsigned long long)r->signed_size, (unsigned long long)r->rows,
+                (unsigned long long)r->findings);
         if (r->unsigned_n)
             fprintf(v->cli->talk, "the last %llu entries are under no checkpoint that all have signed%s\n",
                     (unsigned long long)r->unsigned_n, v->running ? " yet" : "");
+        if (!file)
+            tell_exempt(v->cli->talk);
         if (r->keys_from_file)
             fputs("note: the keys are those in the file itself; --keys FILE says whom you trust\n", v->cli->talk);
         return true;
@@ -330,6 +359,8 @@ static bool report(struct verifying *v, const struct verify_report *r, const cha
     json_out_int(&o, "rows", (int64_t)r->rows);
     json_out_bytes(&o, "root", CODEC_HEX, SLICE_ARRAY(r->root.b));
     json_out_bool(&o, "keys_from_file", r->keys_from_file);
+    if (!file)
+        put_exempt(&o);
     json_out_raw(&o, "findings", buf_slice(&v->json));
     json_out_end(&o);
     buf_put_char(&b, '\n');
@@ -363,7 +394,7 @@ static bool run_verify(void *ctx, const void *opts, const struct args_words *wor
                              .ctx = &v};
     v.running = vo.running;
     bool ok = o->export_file ? verify_file(o->export_file, &vo, &r, e) : verify_live(cli, &vo, &r, e);
-    ok = ok && report(&v, &r, o->export_file ? o->export_file : "database", e);
+    ok = ok && report(&v, &r, o->export_file, e);
     buf_clear(&v.json);
     if (!ok || r.findings == 0)
         return ok;

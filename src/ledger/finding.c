@@ -14,6 +14,7 @@ const char *finding_name(enum finding_kind k)
         [FINDING_CHECKPOINT] = "checkpoint",
         [FINDING_TRUNCATED] = "truncated",
         [FINDING_ENTRY] = "entry",
+        [FINDING_ERASURE] = "erasure",
         [FINDING_TILE] = "tile",
         [FINDING_ROW_EDITED] = "row-edited",
         [FINDING_ROW_UNKNOWN] = "row-unknown",

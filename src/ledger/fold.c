@@ -276,7 +276,7 @@ bool fold_compare(struct fold *f, struct db *db, struct err *e)
 {
     pthread_once(&pages_once, pages_make);
     for (size_t i = 0; i < tables_n; i++)
-        if (tables_all[i]->ledgered && !table_compare(f, db, tables_all[i], e))
+        if (!tables_all[i]->exempt && !table_compare(f, db, tables_all[i], e))
             return false;
     for (size_t i = 0; i < f->cap; i++) {
         const struct fold_slot *s = &f->slots[i];

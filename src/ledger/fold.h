@@ -33,7 +33,7 @@ MUST_USE bool fold_next_pass(struct fold *f);
 /* Errors: out-of-memory. */
 MUST_USE bool fold_entry(struct fold *f, int64_t pos, const struct entry *en, struct slice salt, struct slice payload,
                          struct err *e);
-/* All ledgered tables against the fold, then the fold against them. */
+/* All tables that are not exempt against the fold, then the fold against them. */
 MUST_USE bool fold_compare(struct fold *f, struct db *db, struct err *e);
 
 #endif

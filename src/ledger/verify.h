@@ -13,6 +13,7 @@ enum finding_kind {
     FINDING_CHECKPOINT,  /* signature missing or wrong, or the root is another */
     FINDING_TRUNCATED,   /* fewer entries than a checkpoint signed */
     FINDING_ENTRY,       /* an entry was altered */
+    FINDING_ERASURE,     /* an entry was erased and none says so, or one says so that is not true */
     FINDING_TILE,        /* a stored hash is not that of its entries */
     FINDING_ROW_EDITED,  /* a row is not what its last entry says */
     FINDING_ROW_UNKNOWN, /* a row that no entry speaks of */
@@ -30,7 +31,7 @@ struct finding {
 };
 
 struct verify_report {
-    uint64_t entries, erased; /* erased: payload not kept */
+    uint64_t entries, erased; /* erased: salt and payload are not kept */
     uint64_t checkpoints;     /* whose signatures and root are right */
     uint64_t signed_size;     /* of the largest of those */
     uint64_t unsigned_n;      /* live database: entries after signed_size */

@@ -1,9 +1,11 @@
 /* The live database against itself and against what was signed (ledger/verify.h). */
+#include "ledger/erased.h"
 #include "ledger/fold.h"
 #include "ledger/tree.h"
 #include "store/tables.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define PAGE         1000
@@ -28,6 +30,7 @@ struct walk {
     bool stored_there;
     uint64_t suspects[SUSPECTS_MAX]; /* entries whose hash is another than the tile's */
     size_t suspects_n;
+    struct erased erased;
     bool failed; /* the database, within a callback */
     struct err *e;
 };
@@ -165,19 +168,19 @@ static void entry_bad(struct walk *k, uint64_t seq, const char *what)
     finding_put(k->run, FINDING_ENTRY, seq, "log %02x: entry %" PRIu64 ": %s", k->node, seq, what);
 }
 
-static void entry_check(struct walk *k, const struct rows *r, const struct entry *en, uint64_t seq)
+static bool entry_check(struct walk *k, const struct rows *r, const struct entry *en, uint64_t seq)
 {
     struct entry_payload p;
     struct err why = {0};
-    bool salt = !rows_is_null(r, 4), payload = !rows_is_null(r, 5);
+    bool erased = rows_is_null(r, 4) && rows_is_null(r, 5);
     if (en->node != k->node)
         entry_bad(k, seq, "it is of another node");
     if (rows_int(r, 1) != en->time_ms || rows_int(r, 2) != en->type)
         entry_bad(k, seq, "the time or type beside the leaf is another than in it");
-    if (!salt && !payload)
-        k->run->report->erased++;
-    else if (!entry_check_payload(k->run->o->crypto, en, rows_blob(r, 4), rows_blob(r, 5), &p, &why))
-        entry_bad(k, seq, why.what);
+    if (erased || entry_check_payload(k->run->o->crypto, en, rows_blob(r, 4), rows_blob(r, 5), &p, &why))
+        return erased_take(&k->erased, seq, en, erased ? NULL : &p, k->e);
+    entry_bad(k, seq, why.what);
+    return true;
 }
 
 static bool entry_take(struct walk *k, const struct rows *r, bool first_pass)
@@ -195,8 +198,8 @@ static bool entry_take(struct walk *k, const struct rows *r, bool first_pass)
         }
         if (!form)
             entry_bad(k, seq, why.what);
-        else
-            entry_check(k, r, &en, seq);
+        else if (!entry_check(k, r, &en, seq))
+            return false;
         if (!k->gap) {
             struct merkle_hash leaf;
             merkle_leaf(k->run->o->crypto, rows_blob(r, 3), &leaf);
@@ -233,6 +236,7 @@ static bool entries_walk(struct walk *k, bool first_pass)
 static bool walk_end(struct walk *k)
 {
     suspects_put(k, false);
+    erased_report(&k->erased);
     if (!k->gap)
         merkle_root(k->run->o->crypto, &k->frontier, &k->run->report->root);
     if (k->cp_size != UINT64_MAX && k->cp_size > k->size)
@@ -304,7 +308,11 @@ static bool passes_run(struct verify_run *run, struct fold *fold, struct db *db,
             k->e = e;
             k->wanted = run->o->keys_n && logs[i].node == node;
             memcpy(k->origin, logs[i].origin, sizeof(k->origin));
-            if (!log_walk(k, first))
+            k->erased.run = run;
+            snprintf(k->erased.where, sizeof(k->erased.where), "log %02x", k->node);
+            bool ok = log_walk(k, first);
+            erased_clear(&k->erased);
+            if (!ok)
                 return false;
         }
         if (!fold_compare(fold, db, e))

@@ -1,7 +1,6 @@
 /* An export against itself and against the keys that are trusted (ledger/verify.h, doc/spec/ledger.md). */
-#include "ledger/entry.h"
+#include "ledger/erased.h"
 #include "ledger/export.h"
-#include "ledger/finding.h"
 #include "ledger/tree.h"
 
 #include <inttypes.h>
@@ -26,6 +25,7 @@ struct input {
     uint64_t suspects[SUSPECTS_MAX];
     size_t suspects_n;
     uint64_t suspects_all;
+    struct erased erased;
 };
 
 /* Makes sure that `want` bytes are there if the file has them. */
@@ -157,21 +157,21 @@ static bool block_take(struct input *in, uint64_t seq, size_t want, struct merkl
     return true;
 }
 
-static void entry_check(struct input *in, uint64_t seq, struct slice leaf, struct slice salt, struct slice payload)
+static bool entry_check(struct input *in, uint64_t seq, struct slice leaf, struct slice salt, struct slice payload,
+                        struct err *e)
 {
     struct entry en;
     struct entry_payload p;
     struct err why = {0};
-    bool ok = entry_read(leaf, &en, &why);
-    if (!salt.p && !payload.p)
-        in->run->report->erased++;
-    else
-        ok = ok && entry_check_payload(in->run->o->crypto, &en, salt, payload, &p, &why);
-    if (!ok)
-        finding_put(in->run, FINDING_ENTRY, seq, "export: entry %" PRIu64 ": %s", seq, why.what);
+    bool erased = !salt.p && !payload.p;
+    if (entry_read(leaf, &en, &why) &&
+        (erased || entry_check_payload(in->run->o->crypto, &en, salt, payload, &p, &why)))
+        return erased_take(&in->erased, seq, &en, erased ? NULL : &p, e);
+    finding_put(in->run, FINDING_ENTRY, seq, "export: entry %" PRIu64 ": %s", seq, why.what);
+    return true;
 }
 
-static bool entry_take(struct input *in, uint64_t seq, const struct merkle_hash *hash)
+static bool entry_take(struct input *in, uint64_t seq, const struct merkle_hash *hash, struct err *e)
 {
     struct reader r = reader_of(left(in));
     size_t before = reader_left(&r);
@@ -193,9 +193,8 @@ static bool entry_take(struct input *in, uint64_t seq, const struct merkle_hash 
         if (in->suspects_n < SUSPECTS_MAX)
             in->suspects[in->suspects_n++] = seq;
     }
-    entry_check(in, seq, leaf, salt, payload);
     in->run->report->entries++;
-    return true;
+    return entry_check(in, seq, leaf, salt, payload, e);
 }
 
 /* Which of the two lists is the signed one decides what was altered. */
@@ -236,9 +235,10 @@ static bool entries_read(struct input *in, struct err *e)
                 !fill(in, ITEM_MAX, e))
                 return false;
         }
-        if (!entry_take(in, seq, &hashes[seq % TILE_WIDTH]))
+        if (!entry_take(in, seq, &hashes[seq % TILE_WIDTH], e))
             return false;
     }
+    erased_report(&in->erased);
     roots_check(in);
     if (!fill(in, 1, e))
         return false;
@@ -261,6 +261,7 @@ bool verify_export(verify_read_fn *read, void *read_ctx, const struct verify_opt
         return err_set(e, ERR_NOMEM, "%zu bytes to read an export", BUFFER_SIZE);
     }
     in->run = &run;
+    in->erased = (struct erased){.run = &run, .where = "export"};
     in->read = read;
     in->ctx = read_ctx;
     bool whole = fill(in, ITEM_MAX, e) && head_read(in, &note_n) && note_check(in, note_n) && entries_read(in, e);
@@ -271,6 +272,7 @@ bool verify_export(verify_read_fn *read, void *read_ctx, const struct verify_opt
                         "export: entry %" PRIu64 " was altered: its leaf does not give its listed hash",
                         in->suspects[i]);
     bool ok = e->code == 0;
+    erased_clear(&in->erased);
     free(in->buf);
     free(in);
     if (ok)

@@ -275,14 +275,29 @@ bool event_get(struct slice fields, unsigned number, struct slice *value)
     return false;
 }
 
-struct slice event_get_text(unsigned type, struct slice fields, const char *name)
+/* The encoded value of a field by its name; empty if it is not there. */
+static struct slice get_named(unsigned type, struct slice fields, const char *name)
 {
     const struct event_kind *k = event_kind_of(type);
-    struct slice raw;
+    struct slice raw = {0};
     size_t i = k ? field_named(k, name) : 0;
-    if (!k || !k->fields[i].type || !event_get(fields, (unsigned)i + 1, &raw))
-        return (struct slice){0};
-    struct reader r = reader_of(raw);
+    if (k && k->fields[i].type && event_get(fields, (unsigned)i + 1, &raw))
+        return raw;
+    return (struct slice){0};
+}
+
+bool event_get_int(unsigned type, struct slice fields, const char *name, int64_t *out)
+{
+    struct reader r = reader_of(get_named(type, fields, name));
+    int64_t v = cbor_get_int(&r);
+    bool ok = reader_end(&r);
+    *out = ok ? v : 0;
+    return ok;
+}
+
+struct slice event_get_text(unsigned type, struct slice fields, const char *name)
+{
+    struct reader r = reader_of(get_named(type, fields, name));
     struct slice s = cbor_get_tstr(&r);
     return reader_end(&r) ? s : (struct slice){0};
 }

@@ -76,6 +76,8 @@ MUST_USE bool event_read(unsigned type, struct slice fields, struct event_draft 
 MUST_USE bool event_get(struct slice fields, unsigned number, struct slice *value);
 /* The text of a field of this type of event; empty if it is not there or no text. */
 struct slice event_get_text(unsigned type, struct slice fields, const char *name);
+/* False if it is not there or no integer. */
+MUST_USE bool event_get_int(unsigned type, struct slice fields, const char *name, int64_t *out);
 
 /* doc/spec/events.md; a test holds the file against it. */
 void event_manual(struct writer *w);

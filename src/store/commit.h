@@ -5,7 +5,7 @@
  * refused alone.  If a job fails after it wrote, or the commit fails with a conflict (SQLSTATE 40001), the batch is rolled
  * back and its jobs run again one by one, so `run` must be able to run twice.
  *
- * No change of state without its ledger entry: tables marked `ledgered` change only through tx_record(), which writes the
+ * No change of state without its ledger entry: tables that are not exempt change only through tx_record(), which writes the
  * rows and the entry with their salted hashes together.  Scratch tables (acknowledgements, marks) have tx_scratch().
  * The tables are in store/tables.h, the canonical form of a row and its hashes in store/row.h.
  *
@@ -30,7 +30,7 @@ struct table {
     const char *name;
     const struct column *cols;
     uint8_t ncols, nkeys;
-    bool ledgered;
+    const char *exempt; /* why its rows have no entries; NULL: they have, and change only with them */
 };
 
 #define TABLE_COLS_MAX DB_ARGS_MAX
@@ -63,13 +63,15 @@ struct job {
 
 struct db *tx_db(struct tx *tx); /* for reading; sees this transaction's writes */
 int64_t tx_now_ms(const struct tx *tx);
+uint8_t tx_node(const struct tx *tx);
 /* Writes rows and their entry.  *seq (may be NULL) gets the entry's number. */
 MUST_USE bool tx_record(struct tx *tx, const struct event *ev, const struct change *changes, size_t n, uint64_t *seq,
                         struct err *e);
-/* Upserts or removes a row of a table that is not ledgered. */
+/* Upserts or removes a row of a table that is exempt. */
 MUST_USE bool tx_scratch(struct tx *tx, const struct change *change, struct err *e);
-/* Erases what an entry says (salt and payload); its leaf, and every proof over it, stays.  Whoever calls this records that. */
-MUST_USE bool tx_entry_erase(struct tx *tx, uint64_t seq, struct err *e);
+/* Erases what an entry says (salt and payload); its leaf, and every proof over it, stays.  `said` tells it and is recorded
+ * first: erase_entry() in ledger/erase.h makes it, and is what others call. */
+MUST_USE bool tx_entry_erase(struct tx *tx, uint64_t seq, const struct event *said, struct err *e);
 /* For src/ledger: a full tile (C2SP tlog-tiles, 256 hashes), from within `appended` or a job. */
 MUST_USE bool tx_tile_put(struct tx *tx, unsigned level, uint64_t idx, struct slice data, struct err *e);
 

@@ -1,7 +1,8 @@
 /* Every table as data: descriptors for rows (store/commit.h) and the migrations that create them.  The enums number the
  * columns, so that cols[DEVICE_STATE] is a value and rows_int(&r, DEVICE_STATE) reads what row_read() selected.
  *
- * Ledgered tables carry the platform's state: each change has its entry.  Scratch tables are bookkeeping of a node. */
+ * Ledgered tables carry the platform's state: each change has its entry.  The others are exempt, each for a reason that
+ * `kith ledger verify` prints and doc/spec/ledger.md lists. */
 #ifndef KITH_STORE_TABLES_H
 #define KITH_STORE_TABLES_H
 
@@ -10,10 +11,10 @@
 /* Ledgered: change only through tx_record(). */
 extern const struct table table_model, table_device, table_certificate, table_operator, table_gateway, table_anchor,
     table_setting, table_idevid;
-/* Scratch: tx_scratch(). */
+/* Exempt, bookkeeping of a node: tx_scratch(). */
 extern const struct table table_gateway_ack, table_journal_mark, table_checkpoint, table_note, table_entry_filter,
     table_unanswered;
-/* The store's own: nobody writes them but commit.c and tx_tile_put(). */
+/* Exempt, the store's own: nobody writes them but commit.c and tx_tile_put(). */
 extern const struct table table_entry, table_tile, table_log;
 
 enum { MODEL_NAME, MODEL_SETTINGS /* JSON */, MODEL_CREATED_AT, MODEL_COLS };

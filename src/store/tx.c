@@ -20,6 +20,11 @@ int64_t tx_now_ms(const struct tx *tx)
     return tx->now_ms;
 }
 
+uint8_t tx_node(const struct tx *tx)
+{
+    return tx->cfg->node;
+}
+
 void tx_clear(struct tx *tx)
 {
     free(tx->buf);
@@ -110,7 +115,7 @@ static bool changes_check(const struct event *ev, const struct change *changes, 
         const struct table *t = changes[i].table;
         size_t ncols = changes[i].remove ? t->nkeys : t->ncols;
         struct writer w = writer_counting();
-        if (!t->ledgered)
+        if (t->exempt)
             return err_set(e, ERR_STORE_RULE, "table %s has no place in the ledger", t->name);
         if (!row_check(t, changes[i].cols, ncols, e))
             return false;
@@ -202,15 +207,14 @@ bool tx_record(struct tx *tx, const struct event *ev, const struct change *chang
 
 static const struct sql erase_entry = {"UPDATE entry SET salt = NULL, payload = NULL WHERE pos = $1"};
 
-bool tx_entry_erase(struct tx *tx, uint64_t seq, struct err *e)
+bool tx_entry_erase(struct tx *tx, uint64_t seq, const struct event *said, struct err *e)
 {
     struct err own;
     struct value pos = value_int(entry_pos(tx->cfg->node, seq));
     e = e ? e : &own;
     if (seq >= tx->size)
         return err_set(e, ERR_NOTFOUND, "the log has no entry %llu", (unsigned long long)seq);
-    tx->wrote = true;
-    return db_exec(tx->db, &erase_entry, &pos, 1, e) || broken(tx, e);
+    return tx_record(tx, said, NULL, 0, NULL, e) && (db_exec(tx->db, &erase_entry, &pos, 1, e) || broken(tx, e));
 }
 
 /* ---- what has no entry ---- */
@@ -219,7 +223,7 @@ bool tx_scratch(struct tx *tx, const struct change *c, struct err *e)
 {
     struct err own;
     e = e ? e : &own;
-    if (c->table->ledgered || c->table == &table_entry || c->table == &table_tile || c->table == &table_log) {
+    if (!c->table->exempt || c->table == &table_entry || c->table == &table_tile || c->table == &table_log) {
         err_set(e, ERR_STORE_RULE, "table %s does not change without a ledger entry", c->table->name);
         return broken(tx, e);
     }

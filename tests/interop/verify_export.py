@@ -91,12 +91,16 @@ def decode(data):
     return value
 
 
+ENTRY_ERASED, ERASED_ENTRY = 114, 2  # events.md: the event, and which of its fields names the entry
+
+
 def check_entry(leaf, salt, payload):
-    version, node, time, _type, commitment, ref = decode(leaf)
+    """True: it is erased; a number: the entry that it says was erased."""
+    version, node, time, type_, commitment, ref = decode(leaf)
     if version != 1 or not 1 <= node <= 127 or time < 0 or not (ref is None or len(ref) == 32):
         raise Bad("not a leaf")
     if salt is None and payload is None:
-        return
+        return True
     if salt is None or payload is None or len(salt) != 16 or sha(salt, payload) != commitment:
         raise Bad("salt and payload do not give the commitment")
     fields, changes = decode(payload)
@@ -107,6 +111,7 @@ def check_entry(leaf, salt, payload):
             raise Bad("not the key of a row")
         if rowhash is not None and (type(rowhash) is not bytes or len(rowhash) != 32):
             raise Bad("not the hash of a row")
+    return fields[ERASED_ENTRY] if type_ == ENTRY_ERASED else None
 
 
 def verify(data, trusted):
@@ -122,7 +127,7 @@ def verify(data, trusted):
         raise Bad("head")
     note = f.read(int(line[5:-1]))
     _origin, size, root = check_note(note, keys + [read_vkey(v) for v in trusted])
-    decoder, listed = cbor2.CBORDecoder(f), []
+    decoder, listed, erased, said = cbor2.CBORDecoder(f), [], set(), set()
     for seq in range(size):
         if seq % 256 == 0:
             block = decoder.decode()
@@ -133,9 +138,15 @@ def verify(data, trusted):
             leaf, salt, payload = decoder.decode()
             if sha(b"\x00", leaf) != listed[seq]:
                 raise Bad("altered")
-            check_entry(leaf, salt, payload)
-        except (Bad, ValueError, TypeError, IndexError, MemoryError) as error:
+            what = check_entry(leaf, salt, payload)
+            if what is True:
+                erased.add(seq)
+            elif what is not None:
+                said.add(what)
+        except (Bad, ValueError, TypeError, LookupError, MemoryError) as error:
             findings.append(f"entry {seq}: {error}")
+    findings += [f"entry {seq}: erased, and no entry says so" for seq in sorted(erased - said)]
+    findings += [f"entry {seq}: said to be erased, but it is there" for seq in said - erased]
     if f.read(1):
         findings.append("something behind the last entry")
     if root_of(listed) != root:

@@ -3,11 +3,19 @@
 #include "unit/ledger/found.h"
 
 #include "base/buf.h"
+#include "ledger/erase.h"
 #include "ledger/export.h"
 
 static bool write_file(void *ctx, struct slice s, struct err *e)
 {
     return fwrite(s.p, 1, s.n, ctx) == s.n || err_set(e, ERR_IO, "write");
+}
+
+/* Entry 0 has a newer one. */
+static bool erase_run(struct tx *tx, struct job *job, struct err *e)
+{
+    (void)job;
+    return erase_entry(tx, 0, "operator:alice", "asked for", e);
 }
 
 static int make(const char *path)
@@ -18,7 +26,8 @@ static int make(const char *path)
     FILE *f = fopen(path, "wb");
     if (!f)
         return 1;
-    bool ok = lab_models(t, 0, 3, "{}", false) && lab_models(t, 1, 1, NULL, false);
+    struct job erase = {.run = erase_run};
+    bool ok = lab_models(t, 0, 3, "{}", false) && lab_models(t, 0, 1, NULL, false) && commit_run(t->commit, &erase, &e);
     ok = ok && export_write(t->db, 1, &crypto_openssl, lab_checkpoint(t, note, sizeof(note)), t->note_key, 2,
                             write_file, f, &e);
     ok = fclose(f) == 0 && ok;

@@ -19,8 +19,10 @@
 
 #define TEST_ORIGIN "kith.example/log/01"
 
+#define LAB_WHERE_MAX 256
+
 struct lab {
-    char dir[64], where[128];
+    char dir[64], where[LAB_WHERE_MAX];
     struct key *key[2]; /* the log's, a cosigner's */
     struct note_key note_key[2];
     struct tree *tree;
@@ -85,15 +87,24 @@ static inline void lab_stop(struct lab *t)
     t->tree = NULL;
 }
 
-static inline struct lab *lab_new(void)
+/* `where` NULL: SQLite, in the lab's directory. */
+static inline struct lab *lab_new_in(const char *where)
 {
     struct lab *t = calloc(1, sizeof(*t));
     assert_non_null(t);
     lab_keys(t);
     t->now_ms = 1700000000000;
-    snprintf(t->where, sizeof(t->where), "sqlite:%s/kith.db", t->dir);
+    if (where)
+        snprintf(t->where, sizeof(t->where), "%s", where);
+    else
+        snprintf(t->where, sizeof(t->where), "sqlite:%s/kith.db", t->dir);
     lab_start(t);
     return t;
+}
+
+static inline struct lab *lab_new(void)
+{
+    return lab_new_in(NULL);
 }
 
 static inline void lab_free(struct lab *t)

@@ -388,19 +388,21 @@ static void a_serial_is_one_device_of_a_model(void **state)
     assert_int_equal(test_count(t->where, "entry"), 1);
 }
 
+static const struct event said = {.type = 114};
+
 static bool erase_first(struct tx *tx, void *arg, struct err *e)
 {
     (void)arg;
-    return tx_entry_erase(tx, 0, e);
+    return tx_entry_erase(tx, 0, &said, e);
 }
 
 static bool erase_absent(struct tx *tx, void *arg, struct err *e)
 {
     (void)arg;
-    return tx_entry_erase(tx, 1, e);
+    return tx_entry_erase(tx, 2, &said, e);
 }
 
-static void an_erased_entry_keeps_its_leaf(void **state)
+static void an_erased_entry_keeps_its_leaf_and_another_says_it(void **state)
 {
     struct env_test *t = *state;
     struct err e = {0};
@@ -416,6 +418,7 @@ static void an_erased_entry_keeps_its_leaf(void **state)
     assert_ok(db_query_row(db, &q_entry, &pos, 1, &r, &e), e);
     assert_true(rows_blob(&r, 0).n > 40);
     assert_true(rows_is_null(&r, 1) && rows_is_null(&r, 2));
+    assert_int_equal(test_count(t->where, "entry"), 2);
 }
 
 static void a_log_keeps_its_name_and_has_one_writer(void **state)
@@ -526,7 +529,7 @@ int main(void)
         T(a_job_that_fails_after_writing_takes_no_other_with_it),
         T(a_row_is_read_changed_and_written_back),
         T(a_serial_is_one_device_of_a_model),
-        T(an_erased_entry_keeps_its_leaf),
+        T(an_erased_entry_keeps_its_leaf_and_another_says_it),
         T(a_log_keeps_its_name_and_has_one_writer),
         T(a_reader_in_a_snapshot_sees_one_state),
         T(after_the_end_what_is_queued_is_done_and_the_rest_told),
