@@ -143,6 +143,9 @@ bool http_stream_write(struct http_request *req, struct slice bytes);
 size_t http_stream_pending(const struct http_request *req); /* bytes that the client did not take yet */
 /* Ends the body and gives the request back; needed after on_close too. */
 void http_stream_end(struct http_request *req);
+/* The same for a body that cannot be completed: the connection ends without the last chunk, so that nobody takes it for whole.
+ * (An HTTP/1.0 client cannot tell.) */
+void http_stream_cut(struct http_request *req);
 
 /* --- counters, for /metrics; sums over the workers --- */
 struct http_counts {

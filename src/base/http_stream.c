@@ -144,3 +144,21 @@ void http_stream_end(struct http_request *req)
     else
         http_post(req, finish, req);
 }
+
+static void cut(void *arg)
+{
+    struct http_request *req = arg;
+    struct http_conn *c = req->conn;
+    http_report(req);
+    if (c)
+        c->req = NULL;
+    req->conn = NULL;
+    http_request_free(req);
+    if (c)
+        http_conn_close(c);
+}
+
+void http_stream_cut(struct http_request *req)
+{
+    http_post(req, cut, req); /* never from within the connection's own events */
+}

@@ -1,15 +1,11 @@
 #include "base/queue.h"
 
-#include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 struct queue {
     pthread_mutex_t lock;
-    int fd;
+    pthread_cond_t change; /* an item came, or the end */
     bool closed;
     size_t cap, n, first;
     void *items[];
@@ -24,14 +20,8 @@ bool queue_new(size_t cap, struct queue **out, struct err *e)
     if (!q)
         return err_set(e, ERR_NOMEM, "no memory for a queue of %zu", cap);
     q->cap = cap;
-    q->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (q->fd < 0 || pthread_mutex_init(&q->lock, NULL) != 0) {
-        err_set(e, ERR_UNAVAILABLE, "cannot make a queue: %m");
-        if (q->fd >= 0)
-            close(q->fd);
-        free(q);
-        return false;
-    }
+    pthread_mutex_init(&q->lock, NULL); /* these two cannot fail on Linux */
+    pthread_cond_init(&q->change, NULL);
     *out = q;
     return true;
 }
@@ -40,24 +30,9 @@ void queue_free(struct queue *q)
 {
     if (!q)
         return;
-    close(q->fd);
+    pthread_cond_destroy(&q->change);
     pthread_mutex_destroy(&q->lock);
     free(q);
-}
-
-/* The descriptor is readable exactly while there is something to take, or the queue is closed.  Under the lock. */
-static void raise_flag(struct queue *q)
-{
-    uint64_t one = 1;
-    ssize_t n = write(q->fd, &one, sizeof one); /* can only fail when it is readable anyway */
-    (void)n;
-}
-
-static void lower_flag(struct queue *q)
-{
-    uint64_t count;
-    ssize_t n = read(q->fd, &count, sizeof count);
-    (void)n;
 }
 
 bool queue_put(struct queue *q, void *item)
@@ -65,53 +40,32 @@ bool queue_put(struct queue *q, void *item)
     pthread_mutex_lock(&q->lock);
     bool ok = !q->closed && q->n < q->cap;
     if (ok) {
-        q->items[(q->first + q->n) % q->cap] = item;
-        if (q->n++ == 0)
-            raise_flag(q);
+        q->items[(q->first + q->n++) % q->cap] = item;
+        pthread_cond_signal(&q->change);
     }
     pthread_mutex_unlock(&q->lock);
     return ok;
 }
 
-size_t queue_take(struct queue *q, void **items, size_t n)
+void *queue_take(struct queue *q)
 {
-    size_t got = 0;
+    void *item = NULL;
     pthread_mutex_lock(&q->lock);
-    for (; got < n && q->n; got++, q->n--) {
-        items[got] = q->items[q->first];
+    while (q->n == 0 && !q->closed)
+        pthread_cond_wait(&q->change, &q->lock);
+    if (q->n) {
+        item = q->items[q->first];
         q->first = (q->first + 1) % q->cap;
+        q->n--;
     }
-    if (got && q->n == 0 && !q->closed)
-        lower_flag(q);
     pthread_mutex_unlock(&q->lock);
-    return got;
-}
-
-size_t queue_wait(struct queue *q, void **items, size_t n, int timeout_ms)
-{
-    size_t got = queue_take(q, items, n);
-    if (got || queue_is_closed(q))
-        return got;
-    struct pollfd p = {.fd = q->fd, .events = POLLIN};
-    /* A signal ends the wait early; the caller's loop comes back. */
-    poll(&p, 1, timeout_ms);
-    return queue_take(q, items, n);
+    return item;
 }
 
 void queue_close(struct queue *q)
 {
     pthread_mutex_lock(&q->lock);
-    if (!q->closed) {
-        q->closed = true;
-        raise_flag(q);
-    }
+    q->closed = true;
+    pthread_cond_broadcast(&q->change);
     pthread_mutex_unlock(&q->lock);
-}
-
-bool queue_is_closed(struct queue *q)
-{
-    pthread_mutex_lock(&q->lock);
-    bool closed = q->closed;
-    pthread_mutex_unlock(&q->lock);
-    return closed;
 }

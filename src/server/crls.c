@@ -318,7 +318,7 @@ static void *maker_thread(void *arg)
 {
     void *item;
     (void)arg;
-    while (queue_wait(maker.queue, &item, 1, -1) == 1) {
+    while ((item = queue_take(maker.queue))) {
         answer(item);
         free(item);
     }

@@ -378,6 +378,7 @@ void feed_hub_stop(struct feed_hub *h)
     pthread_mutex_lock(&h->lock);
     h->stop = true;
     pthread_cond_broadcast(&h->wake);
+    pthread_cond_broadcast(&h->sent);
     pthread_mutex_unlock(&h->lock);
     if (h->has_thread)
         pthread_join(h->thread, NULL);
@@ -428,7 +429,7 @@ bool feed_hub_wait(struct feed_hub *h, uint64_t ticket, int timeout_ms, uint64_t
     until.tv_sec += timeout_ms / 1000 + 1;
     pthread_mutex_lock(&h->lock);
     int rc = 0;
-    while (h->covered < ticket && rc == 0)
+    while (h->covered < ticket && rc == 0 && !h->stop)
         rc = pthread_cond_clockwait(&h->sent, &h->lock, CLOCK_MONOTONIC, &until);
     bool ok = h->covered >= ticket;
     *seq = h->state.seq;

@@ -75,20 +75,27 @@ static bool put_silent(struct call *c, uint64_t seq, struct err *e)
     return e->code == ERR_NONE;
 }
 
-bool gateways_wait(struct call *c, uint64_t ticket, int timeout_ms, struct err *e)
+static bool say_who_acts(struct call *c, struct err *e)
 {
     uint64_t seq;
-    int64_t silent = 1, until = env_mono_ms(&c->app->env) + timeout_ms;
-    if (!feed_hub_wait(c->app->feed, ticket, timeout_ms, &seq, e))
+    int64_t silent = 1, left = c->until_ms - env_mono_ms(&c->app->env);
+    if (!feed_hub_wait(c->app->feed, c->ticket, left > 0 ? (int)left : 0, &seq, e))
         return false;
     json_out_int(&c->out, "feed_seq", (int64_t)seq);
-    while (silent && env_mono_ms(&c->app->env) < until) {
+    while (silent && env_mono_ms(&c->app->env) < c->until_ms && !api_is_stopping()) {
         if (!count_silent(c->db, seq, &silent, e))
             return false;
         if (silent)
             nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000l}, NULL);
     }
     return put_silent(c, seq, e);
+}
+
+void gateways_wait(struct call *c, uint64_t ticket, int64_t timeout_ms)
+{
+    c->then = say_who_acts;
+    c->ticket = ticket;
+    c->until_ms = env_mono_ms(&c->app->env) + timeout_ms;
 }
 
 static void get_feed(struct http_request *req, void *arg)

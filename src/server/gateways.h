@@ -4,11 +4,11 @@
 
 #include "server/api/api.h"
 
-/* Waits until every gateway acts on what the ticket stands for, and says so in the answer: feed_seq, gateways: {acknowledged,
- * silent: [names]}. */
-MUST_USE bool gateways_wait(struct call *c, uint64_t ticket, int timeout_ms, struct err *e);
+/* Holds the answer until every gateway acts on what the ticket stands for, or the time is over, and says so in it: feed_seq,
+ * gateways: {acknowledged, silent: [names]}.  The handler's last act. */
+void gateways_wait(struct call *c, uint64_t ticket, int64_t timeout_ms);
 
-/* The newest acknowledged number of a gateway; kept in memory and, for doctor, in the database. */
+/* The newest acknowledged number of a gateway goes into the database. */
 void gateway_acked(struct app *app, const char *name, uint64_t seq);
 
 extern const struct http_route gateway_routes[]; /* what gateways themselves ask */

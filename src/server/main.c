@@ -265,7 +265,7 @@ static bool start(struct app *app, int local, struct err *e)
         LOG(&app->env, NOTICE, "server", "entered what was signed and never answered",
             log_int("things", (int64_t)found));
     return der_store_new(&app->ders, e) && issuer_new(app, &app->issuer, e) && feed_hub_new(app, &app->feed, e) &&
-           notary_new(app, &app->notary, e) && identity_renew(app, e) && api_start(app, e) && crls_start(app, e) &&
+           notary_new(app, &app->notary, e) && identity_renew(app, e) && api_start(e) && crls_start(app, e) &&
            open_http(app, e) && listen_all(app, local, e);
 }
 

@@ -8,20 +8,21 @@
 #include "server/records.h"
 #include "server/refusals.h"
 
-#define THREADS   2
-#define QUEUE_MAX 1024
+#define FLAGS (API_LINES | API_WAITS)
 
 struct work {
-    struct app *app;
-    struct http_request *req;
+    struct call call;
     const struct api_row *row;
 };
 
-static struct {
+/* Threads with a queue of their own. */
+struct lane {
+    size_t threads_n, queue_max;
     struct queue *queue;
-    pthread_t threads[THREADS];
-    size_t n;
-} pool;
+    pthread_t threads[8];
+};
+static _Atomic bool stopping;
+static struct lane prompt = {.threads_n = 2, .queue_max = 1024}, patient = {.threads_n = 8, .queue_max = 256};
 
 static bool read_body(struct call *c, struct err *e)
 {
@@ -31,82 +32,120 @@ static bool read_body(struct call *c, struct err *e)
     return json_read(body, API_BODY_MAX, &c->in, e);
 }
 
-static void run(const struct work *w)
+static bool handle(struct work *w, struct err *e)
 {
-    struct err e = {0};
-    struct call c = {.app = w->app, .req = w->req, .who = app_who(w->req), .db = app_db(w->app), .status = 200};
-    buf_init(&c.text, API_OUT_MAX);
-    c.out = json_out_of(&c.text);
-    bool ok = c.db || err_set(&e, ERR_UNAVAILABLE, "the database cannot be opened");
-    ok = ok && ((w->row->auth & API_LINES) || read_body(&c, &e));
-    if (ok) {
-        json_out_map(&c.out, NULL);
-        json_out_int(&c.out, "v", 1);
-        ok = w->row->handler(&c, &e);
+    struct call *c = &w->call;
+    if (!(c->db = app_db(c->app))) /* a thread's own connection */
+        return err_set(e, ERR_UNAVAILABLE, "the database cannot be opened");
+    if (c->then) {
+        call_handler *then = c->then;
+        c->then = NULL;
+        return then(c, e);
     }
-    if (c.answered) {
-        /* by the handler */
-    } else if (!ok) {
-        refusal_note(w->app, w->req, "api", &e);
-        http_error(w->req, &e);
-    } else if (c.type) {
-        http_answer(w->req, c.status, c.type, buf_slice(&c.text), NULL, 0);
-    } else {
-        json_out_end(&c.out);
-        buf_put_char(&c.text, '\n');
-        if (buf_ok(&c.text))
-            http_answer(w->req, c.status, "application/json", buf_slice(&c.text), NULL, 0);
-        else if (!err_set(&e, ERR_LIMIT, "an answer of more than %u bytes", API_OUT_MAX))
-            http_error(w->req, &e);
-    }
-    json_free(c.in);
-    buf_clear(&c.text);
+    if (!(w->row->auth & API_LINES) && !read_body(c, e))
+        return false;
+    json_out_map(&c->out, NULL);
+    json_out_int(&c->out, "v", 1);
+    return w->row->handler(c, e);
 }
 
-static void *api_thread(void *arg)
+static void answer(struct call *c, bool ok, struct err *e)
 {
-    (void)arg;
-    void *item;
-    while (queue_wait(pool.queue, &item, 1, -1) == 1) {
-        run(item);
-        free(item);
+    if (c->answered) {
+        /* by the handler */
+    } else if (!ok) {
+        refusal_note(c->app, c->req, "api", e);
+        http_error(c->req, e);
+    } else if (c->type) {
+        http_answer(c->req, c->status, c->type, buf_slice(&c->text), NULL, 0);
+    } else {
+        json_out_end(&c->out);
+        buf_put_char(&c->text, '\n');
+        if (buf_ok(&c->text))
+            http_answer(c->req, c->status, "application/json", buf_slice(&c->text), NULL, 0);
+        else if (!err_set(e, ERR_LIMIT, "an answer of more than %u bytes", API_OUT_MAX))
+            http_error(c->req, e);
+    }
+}
+
+static void work_free(struct work *w)
+{
+    json_free(w->call.in);
+    buf_clear(&w->call.text);
+    free(w);
+}
+
+static void *lane_thread(void *arg)
+{
+    struct lane *lane = arg;
+    struct work *w;
+    while ((w = queue_take(lane->queue))) {
+        struct err e = {0};
+        bool ok = handle(w, &e);
+        if (ok && w->call.then && queue_put(patient.queue, w))
+            continue;
+        if (ok && w->call.then)
+            ok = err_set(&e, ERR_UNAVAILABLE, "it is done, but too many requests wait already to wait for its effect");
+        answer(&w->call, ok, &e);
+        work_free(w);
     }
     return NULL;
 }
 
 static void dispatch(struct http_request *req, void *arg)
 {
+    const struct work *of = arg;
     struct work *w = malloc(sizeof *w);
     struct err e;
-    if (w)
-        *w = *(const struct work *)arg;
-    if (w)
-        w->req = req;
-    if (w && queue_put(pool.queue, w))
-        return;
-    free(w);
+    if (w) {
+        *w = *of;
+        w->call = (struct call){.app = of->call.app, .req = req, .who = app_who(req), .status = 200};
+        buf_init(&w->call.text, API_OUT_MAX);
+        w->call.out = json_out_of(&w->call.text);
+        if (queue_put(w->row->auth & API_WAITS ? patient.queue : prompt.queue, w))
+            return;
+        work_free(w);
+    }
     err_set(&e, ERR_UNAVAILABLE, "too many requests of operators at once");
     http_error(req, &e);
 }
 
-bool api_start(struct app *app, struct err *e)
+static bool lane_start(struct lane *l, struct err *e)
 {
-    (void)app;
-    if (!queue_new(QUEUE_MAX, &pool.queue, e))
+    if (!queue_new(l->queue_max, &l->queue, e))
         return false;
-    for (; pool.n < THREADS; pool.n++)
-        if (pthread_create(&pool.threads[pool.n], NULL, api_thread, NULL) != 0)
+    for (size_t i = 0; i < l->threads_n; i++)
+        if (pthread_create(&l->threads[i], NULL, lane_thread, l) != 0) {
+            l->threads_n = i;
             return err_set(e, ERR_IO, "API thread");
+        }
     return true;
+}
+
+static void lane_stop(struct lane *l)
+{
+    if (!l->queue)
+        return;
+    queue_close(l->queue);
+    for (size_t i = 0; i < l->threads_n; i++)
+        pthread_join(l->threads[i], NULL);
+}
+
+bool api_start(struct err *e)
+{
+    return lane_start(&patient, e) && lane_start(&prompt, e);
+}
+
+bool api_is_stopping(void)
+{
+    return stopping;
 }
 
 void api_stop(void)
 {
-    if (!pool.queue)
-        return;
-    queue_close(pool.queue);
-    for (size_t i = 0; i < pool.n; i++)
-        pthread_join(pool.threads[i], NULL);
+    stopping = true;
+    lane_stop(&prompt);
+    lane_stop(&patient);
 }
 
 static bool add_rows(struct app *app, const struct api_row *rows, size_t n, struct err *e)
@@ -116,12 +155,12 @@ static bool add_rows(struct app *app, const struct api_row *rows, size_t n, stru
     if (!routes || !work)
         return err_set(e, ERR_NOMEM, "routes");
     for (size_t i = 0; i < n; i++) {
-        work[i] = (struct work){.app = app, .row = &rows[i]};
+        work[i] = (struct work){.call.app = app, .row = &rows[i]};
         routes[i] = (struct http_route){.method = rows[i].method,
                                         .path = rows[i].path,
                                         .handler = dispatch,
                                         .arg = &work[i],
-                                        .auth = rows[i].auth & ~(unsigned)API_LINES};
+                                        .auth = rows[i].auth & ~(unsigned)FLAGS};
     }
     return http_server_add(app->http, routes, n, e);
 }

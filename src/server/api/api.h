@@ -1,5 +1,6 @@
 /* The operator API: handlers that may take their time.  A route's handler here runs in one of a few threads of its own, so
- * that devices at the doors never wait for an operator's report. */
+ * that devices at the doors never wait for an operator's report.  What waits for others (gateways, cosigners, a client that
+ * takes an export) runs in another few, so that an operator never waits behind it. */
 #ifndef KITH_SERVER_API_API_H
 #define KITH_SERVER_API_API_H
 
@@ -12,6 +13,8 @@
 #define API_OUT_MAX  (16u << 20)
 
 /* What a handler works with.  It fills `out` (a JSON map is open already) and returns true, or sets *e. */
+struct call;
+typedef bool call_handler(struct call *c, struct err *e);
 struct call {
     struct app *app;
     struct http_request *req;
@@ -23,19 +26,24 @@ struct call {
     int status;       /* 200 unless set */
     const char *type; /* other than JSON: then text is the body, and `out` is not used */
     bool answered;    /* the handler answered by itself */
+
+    call_handler *then; /* set by the handler: goes on with the answer where waiting is allowed */
+    uint64_t ticket;    /* for gateways_wait() */
+    int64_t until_ms;
 };
-typedef bool call_handler(struct call *c, struct err *e);
 
 struct api_row {
     const char *method, *path;
     call_handler *handler;
-    unsigned auth; /* and API_LINES */
+    unsigned auth; /* and flags of the row */
 };
 #define API_LINES 0x1000 /* the body is not one JSON text: the handler reads it */
+#define API_WAITS 0x2000 /* the handler waits for others, or goes on for long */
 
 /* Threads for the handlers. */
-MUST_USE bool api_start(struct app *app, struct err *e);
+MUST_USE bool api_start(struct err *e);
 void api_stop(void);
+bool api_is_stopping(void); /* what waits ends now */
 /* Adds every row of the tables below to the server. */
 MUST_USE bool api_add_routes(struct app *app, struct err *e);
 

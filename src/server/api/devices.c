@@ -351,7 +351,9 @@ static bool act(struct call *c, struct err *e)
     json_out_text(&c->out, "id", d.id);
     json_out_text(&c->out, "state", device_state_name(da.now));
     json_out_int(&c->out, "certificates", (int64_t)da.certs);
-    return wait_ms == 0 || gateways_wait(c, da.ticket, (int)wait_ms, e);
+    if (wait_ms)
+        gateways_wait(c, da.ticket, wait_ms);
+    return true;
 }
 
 static const struct sql sql_owner = {
@@ -407,7 +409,7 @@ static bool set_tags(struct call *c, struct err *e)
 
 const struct api_row api_devices[] = {
     {"POST", "/v1/devices", add, ACCESS_ADD},
-    {"POST", "/v1/devices/batch", add_batch, ACCESS_ADD | API_LINES},
+    {"POST", "/v1/devices/batch", add_batch, ACCESS_ADD | API_LINES | API_WAITS},
     {"GET", "/v1/devices", list, ACCESS_READ | ACCESS_OWNER},
     {"GET", "/v1/devices/{id}", show, ACCESS_READ | ACCESS_OWNER},
     {"GET", "/v1/devices/{id}/history", history_show, ACCESS_READ | ACCESS_OWNER},

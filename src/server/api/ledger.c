@@ -1,6 +1,7 @@
 /* The ledger for operators: checkpoints, proofs, the export. */
 #include <time.h>
 
+#include "base/log.h"
 #include "ledger/export.h"
 #include "ledger/note.h"
 #include "server/adopt.h"
@@ -82,10 +83,13 @@ static bool export_log(struct call *c, struct err *e)
     static const struct http_stream events = {.on_close = on_close};
     c->answered = true;
     http_stream_start(c->req, 200, "application/octet-stream", NULL, 0, &events);
-    if (!export_write(c->db, (uint8_t)c->app->settings.node, c->app->crypto, slice_str(note), keys, 2, write_part,
-                      c->req, e))
-        (void)http_stream_write(c->req, SLICE_LIT("\n")); /* a cut export does not verify */
-    http_stream_end(c->req);
+    if (export_write(c->db, (uint8_t)c->app->settings.node, c->app->crypto, slice_str(note), keys, 2, write_part,
+                     c->req, e)) {
+        http_stream_end(c->req);
+        return true;
+    }
+    LOG(&c->app->env, NOTICE, "server", "an export of the ledger was cut", log_err(e));
+    http_stream_cut(c->req);
     return true;
 }
 
@@ -106,8 +110,8 @@ static bool adopt(struct call *c, struct err *e)
 
 const struct api_row api_ledger[] = {
     {"POST", "/v1/ledger/adopt", adopt, ACCESS_GRANT},
-    {"POST", "/v1/ledger/checkpoint", checkpoint, ACCESS_READ},
-    {"GET", "/v1/ledger/prove", prove, ACCESS_READ},
-    {"GET", "/v1/ledger/export", export_log, ACCESS_READ},
+    {"POST", "/v1/ledger/checkpoint", checkpoint, ACCESS_READ | API_WAITS},
+    {"GET", "/v1/ledger/prove", prove, ACCESS_READ | API_WAITS},
+    {"GET", "/v1/ledger/export", export_log, ACCESS_READ | API_WAITS},
 };
 const size_t api_ledger_n = ARRAY_LEN(api_ledger);

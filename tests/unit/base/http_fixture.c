@@ -187,6 +187,14 @@ static void send_ticks(struct http_request *req, void *arg)
     pthread_detach(t);
 }
 
+static void send_half(struct http_request *req, void *arg)
+{
+    (void)arg;
+    http_stream_start(req, 200, "text/plain", NULL, 0, &(struct http_stream){.on_close = NULL});
+    (void)!http_stream_write(req, SLICE_LIT("half"));
+    http_stream_cut(req);
+}
+
 /* Writes without looking whether anybody reads. */
 static void send_flood(struct http_request *req, void *arg)
 {
@@ -211,6 +219,7 @@ static const struct http_route routes[] = {
     {"GET", "/big", send_big, NULL, HTTP_DOOR_TLS | HTTP_DOOR_PLAIN, 0, 0, 0},
     {"GET", "/flow", send_flow, NULL, HTTP_DOOR_TLS | HTTP_DOOR_PLAIN, 0, 0, 0},
     {"GET", "/ticks", send_ticks, NULL, HTTP_DOOR_TLS | HTTP_DOOR_PLAIN, 0, 0, 0},
+    {"GET", "/half", send_half, NULL, HTTP_DOOR_TLS | HTTP_DOOR_PLAIN, 0, 0, 0},
     {"GET", "/flood", send_flood, NULL, HTTP_DOOR_PLAIN, 0, 0, 0},
     {"GET", "/secret", show_who, NULL, HTTP_DOOR_TLS | HTTP_DOOR_LOCAL, HTTP_NEED_CERT, 0, 0},
     {"GET", "/known", show_who, NULL, HTTP_DOOR_TLS | HTTP_DOOR_LOCAL, HTTP_NEED_AUTH, 0, 0},

@@ -208,6 +208,20 @@ static void streams_as_fast_as_the_client_takes(void **state)
     }
 }
 
+static void a_stream_that_is_cut_is_no_answer(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    char url[80];
+    struct http_reply r;
+    AUTO(http_client_free_auto) struct http_client *c = NULL;
+    struct http_client_opts o = {.tls = {.root = fx.root.cert}};
+    assert_ok(http_client_new(&o, &c, &e), e);
+    snprintf(url, sizeof(url), "https://127.0.0.1:%u/half", fx.tls_port);
+    assert_false(http_client_call(c, &(struct http_call){.url = url, .timeout_ms = 5000}, &r, &e));
+    assert_int_equal(e.code, ERR_HTTP_ANSWER);
+}
+
 static void drops_a_stream_that_nobody_reads(void **state)
 {
     (void)state;
@@ -628,6 +642,7 @@ int main(void)
         cmocka_unit_test(serves_the_local_socket_with_the_peers_user),
         cmocka_unit_test(echoes_bodies_of_every_size),
         cmocka_unit_test(streams_as_fast_as_the_client_takes),
+        cmocka_unit_test(a_stream_that_is_cut_is_no_answer),
         cmocka_unit_test(drops_a_stream_that_nobody_reads),
         cmocka_unit_test(refuses_a_server_that_is_not_trusted),
         cmocka_unit_test(says_what_to_look_at_when_nobody_is_there),

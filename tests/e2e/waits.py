@@ -1,0 +1,92 @@
+#!/usr/bin/python3
+"""Operators that wait for silent gateways stop nobody else, not even the end of the platform; an export that cannot be completed is
+refused, not handed over."""
+import os
+import threading
+
+from kithtest import Kith, World, run, say, wait_for
+
+STOPPED = 3  # src/model/event_table.h
+WAITS = 20  # more than the server has threads for all of its operators
+
+
+class Waits:
+    """Operators that each suspend a device and wait for the gateways."""
+
+    def __init__(self, k, devices, seconds):
+        self.k, self.answers = k, []
+        self.threads = [threading.Thread(target=self.ask, args=(d, seconds)) for d in devices]
+        for t in self.threads:
+            t.start()
+
+    def ask(self, device, seconds):
+        body = {"why": "test", "wait_ms": 1000 * seconds}
+        self.answers.append(self.k.api("POST", f"/v1/devices/{device['id']}/suspend", body, seconds=seconds + 30))
+
+    def join(self):
+        for t in self.threads:
+            t.join()
+        return self.answers
+
+
+def states(k, devices):
+    return {k.must("GET", f"/v1/devices/{d['id']}")["state"] for d in devices}
+
+
+def acts_before_it_waits(k, devices):
+    waits = Waits(k, devices, 10)
+    wait_for(lambda: states(k, devices) == {"suspended"}, "all suspensions")
+    k.must("GET", "/v1/status")
+    assert not waits.answers, "the operators did not wait, so nothing was shown"
+    for a in waits.join():
+        assert a.status == 200 and a.json["gateways"]["silent"] == ["mute"], a
+
+
+def takes_requests_again(k, devices):
+    """As many as there were threads, one after the other: none of them ended."""
+    for _ in range(2):
+        for d in devices:
+            k.must("POST", f"/v1/devices/{d['id']}/resume", {"why": "test"})
+            k.must("POST", f"/v1/devices/{d['id']}/suspend", {"why": "test"})
+
+
+def ends_in_good_order_meanwhile(k, devices):
+    for d in devices:
+        k.must("POST", f"/v1/devices/{d['id']}/resume", {"why": "test"})
+    waits = Waits(k, devices, 60)
+    wait_for(lambda: states(k, devices) == {"suspended"}, "all suspensions")
+    k.stop()  # within its time, and with exit 0
+    waits.join()
+    k.start()
+    assert k.types().count(STOPPED) == 1, "no clean end"
+
+
+def refuses_a_cut_export(k):
+    good, cut = k.w.path("good.export"), k.w.path("cut.export")
+    k.kith("ledger", "export", good)
+    middle = len(k.leaves()) // 2
+    k.sql(f"DELETE FROM entry WHERE pos = (SELECT pos FROM entry ORDER BY pos LIMIT 1 OFFSET {middle})")
+    answer = k.kith("ledger", "export", cut, ok=False)
+    assert answer.returncode != 0, answer
+    assert not os.path.exists(cut), "half an export was handed over"
+    run("test", "-s", good)
+
+
+def main():
+    with World("waits") as w:
+        k = Kith(w)
+        k.start()
+        k.add_model("pump")
+        k.kith("gateway", "add", "mute", "--out", w.path("mute"))
+        devices = [k.add_device(f"SN-{i}") for i in range(WAITS)]
+        for n, d in enumerate(devices):
+            k.curl_enrol(f"d{n}", d)
+        acts_before_it_waits(k, devices)
+        takes_requests_again(k, devices)
+        ends_in_good_order_meanwhile(k, devices)
+        refuses_a_cut_export(k)
+        k.stop()
+        say("ok")
+
+
+main()
