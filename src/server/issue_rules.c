@@ -42,10 +42,8 @@ static bool read_model(struct tx *tx, struct issuance *is, struct err *e)
 }
 
 /* Fills what the profile's templates need and looks whether the device may have a certificate at all. */
-static bool check_device(struct tx *tx, struct issuance *is, struct device_row *dev, struct err *e)
+static bool check_device(struct tx *tx, struct issuance *is, const struct device_row *dev, struct err *e)
 {
-    if (!device_row_read(tx_db(tx), is->subject, dev, e))
-        return false;
     snprintf(is->model, sizeof is->model, "%s", dev->model);
     snprintf(is->serial, sizeof is->serial, "%s", dev->serial);
     snprintf(is->owner, sizeof is->owner, "%s", dev->owner);
@@ -81,11 +79,8 @@ static bool find_repeat(struct tx *tx, struct issuance *is, struct err *e)
 
 static bool check_claim(struct tx *tx, struct issuance *is, const struct claim_row *c, struct err *e)
 {
-    uint8_t digest[SHA256_SIZE];
-    sha256(slice_str(is->claim), digest);
-    if (!c->found || !slice_eq_ct(SLICE_ARRAY(digest), SLICE_ARRAY(c->digest)))
+    if (!is->claim_is_genuine)
         return err_set(e, ERR_CLAIM, "the claim is not the one of device %s", is->subject);
-    is->claim_is_genuine = true;
     memcpy(is->nonce, c->nonce, sizeof is->nonce);
     is->claim_expires_at = c->expires_at;
     if (c->used) {
@@ -252,6 +247,8 @@ static bool device_values(struct tx *tx, const struct issuance *is, const struct
         return err_set(e, ERR_CLAIM, "the claim was withdrawn");
     if (is_claim(is) && dev->claim.used)
         return err_set(e, ERR_CLAIM_USED, "the claim of device %s was used meanwhile", is->subject);
+    if (is_claim(is) && memcmp(dev->claim.nonce, is->nonce, sizeof is->nonce) != 0)
+        return err_set(e, ERR_CLAIM, "a new claim of device %s was made meanwhile", is->subject);
     if (!is_claim(is) && dev->state != DEVICE_CLAIMED)
         return true;
     if (!row_read(tx_db(tx), &table_device, &key, &s->device_rows, e))
@@ -285,7 +282,8 @@ bool issue_store(struct tx *tx, struct issuance *is, struct err *e)
     cert_values(is, &c, id, &serial, now, &s);
     err_clear(&is->voided);
     if (is->kind == CERT_DEVICE &&
-        (!check_device(tx, is, &dev, &is->voided) || !device_values(tx, is, &dev, now, &s, &is->voided)))
+        (!device_row_read(tx_db(tx), is->subject, &dev, &is->voided) || !check_device(tx, is, &dev, &is->voided) ||
+         !device_values(tx, is, &dev, now, &s, &is->voided)))
         return store_void(tx, is, s.cert, digest, is->voided.what, e);
     struct event ev;
     struct event_draft d;
@@ -339,6 +337,12 @@ bool issue_reserve(struct tx *tx, struct issuance *is, struct err *e)
     is->marks_n = 0;
     if (is->kind != CERT_DEVICE)
         return true;
+    if (!device_row_read(tx_db(tx), is->subject, &dev, e))
+        return false;
+    if (is_claim(is)) {
+        is->claim_is_genuine = claim_is_genuine(&dev.claim, is->claim);
+        is->proven = is->claim_is_genuine && claim_is_open(&dev.claim, tx_now_ms(tx) / 1000);
+    }
     if (!check_device(tx, is, &dev, e) || (is_claim(is) && !check_claim(tx, is, &dev.claim, e)))
         return false;
     if (!is->repeated && !is_claim(is) && !find_repeat(tx, is, e))

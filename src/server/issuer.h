@@ -48,6 +48,7 @@ struct issuance {
     uint8_t spki_hash[SHA256_SIZE];
     uint8_t nonce[CLAIM_NONCE_SIZE];
     int64_t claim_expires_at;
+    bool proven;           /* a right that is good was shown: what is refused is refused to the subject */
     bool claim_is_genuine; /* the one that was given out, whether it serves or not */
     char model[MODEL_NAME_MAX + 1], serial[DEVICE_SERIAL_MAX + 1], owner[OWNER_NAME_MAX + 1];
     bool quarantine; /* the model wants it if the claim comes with a second key */

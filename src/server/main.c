@@ -202,7 +202,7 @@ static bool admit(struct http_request *req, const struct http_route *route, void
 {
     if (access_admit(req, route, arg, e))
         return true;
-    refusal_note(arg, req, "http", e);
+    refusal_note(arg, req, NULL, "http", e);
     return false;
 }
 

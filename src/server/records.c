@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "keys/crypto.h"
 #include "store/row.h"
 
 #define SETTINGS_MAX (64 * 1024)
@@ -25,6 +26,18 @@ static void take_claim(const struct rows *r, struct claim_row *out)
     out->expires_at = rows_int(r, DEVICE_CLAIM_EXPIRES_AT);
     out->used_at = rows_int(r, DEVICE_CLAIM_USED_AT);
     out->used_spki64 = rows_int(r, DEVICE_CLAIM_SPKI64);
+}
+
+bool claim_is_genuine(const struct claim_row *c, const char *text)
+{
+    uint8_t digest[SHA256_SIZE];
+    sha256(slice_str(text), digest);
+    return c->found && slice_eq_ct(SLICE_ARRAY(digest), SLICE_ARRAY(c->digest));
+}
+
+bool claim_is_open(const struct claim_row *c, int64_t now)
+{
+    return c->found && !c->used && now <= c->expires_at;
 }
 
 static void take_device(const struct rows *r, struct device_row *out)

@@ -13,6 +13,11 @@ struct claim_row {
     int64_t expires_at, used_at, used_spki64;
 };
 
+/* The text is the claim that was given out last, whether it serves or not. */
+bool claim_is_genuine(const struct claim_row *c, const char *text);
+/* It serves: nobody has used it, and its time is not over. */
+bool claim_is_open(const struct claim_row *c, int64_t now);
+
 struct device_row {
     char id[DEVICE_ID_SIZE + 1];
     char model[MODEL_NAME_MAX + 1], serial[DEVICE_SERIAL_MAX + 1], owner[OWNER_NAME_MAX + 1];

@@ -171,14 +171,16 @@ static bool of_first(const char *who, int64_t minute)
     return first;
 }
 
-void refusal_note(struct app *app, const struct http_request *req, const char *via, const struct err *e)
+void refusal_note(struct app *app, const struct http_request *req, const char *who, const char *via,
+                  const struct err *e)
 {
-    const struct who *w = app_who(req);
-    if (w->party == PARTY_UNKNOWN || !of_first(w->name, app_now(app) / 60)) {
-        count(app, w->party == PARTY_UNKNOWN ? UNKNOWN : w->name, http_peer(req), via, err_slug(e->code));
+    if (!who && app_who(req)->party != PARTY_UNKNOWN)
+        who = app_who(req)->name;
+    if (!who || !of_first(who, app_now(app) / 60)) {
+        count(app, who ? who : UNKNOWN, http_peer(req), via, err_slug(e->code));
         return;
     }
-    struct note_job *j = note_new(app, EVENT_REQUEST_REFUSED, w->name, via, err_slug(e->code));
+    struct note_job *j = note_new(app, EVENT_REQUEST_REFUSED, who, via, err_slug(e->code));
     if (!j)
         return;
     snprintf(j->what, sizeof j->what, "%s %s", http_method(req), http_path(req));

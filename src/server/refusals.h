@@ -8,8 +8,10 @@
 
 #define REFUSALS_EACH 10 /* entries of one known party in a minute */
 
-/* `via`: the door.  The answer itself is the caller's. */
-void refusal_note(struct app *app, const struct http_request *req, const char *via, const struct err *e);
+/* `via`: the door; `who`: what the door found out by itself about who asks, "device:dev_..."; NULL: what the connection
+ * shows.  The answer itself is the caller's. */
+void refusal_note(struct app *app, const struct http_request *req, const char *who, const char *via,
+                  const struct err *e);
 /* A claim that was shown rightly but cannot serve: at most once a minute for each device. */
 void refusal_note_claim(struct app *app, const char *device, const char *via, const char *peer, const struct err *e,
                         const uint8_t spki_hash[SHA256_SIZE]);

@@ -8,12 +8,15 @@ import time
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from est import Doors, Maker, csr_of, new_key, refused
+from est import CLAIM_REFUSED, Doors, Maker, csr_of, new_key, refused
 from kithtest import Kith, World, say, timed, wait_for
 
 REFUSED = (401, 403, 404, 409)
+REFUSED_ONE, REFUSED_COUNTED = 100, 101  # src/model/event_table.h
+REFUSALS_EACH = 10  # src/server/refusals.h
 
 
 class Unit:
@@ -155,6 +158,48 @@ def a_manufacturers_devices_are_found_when_its_ca_has_failed(k, d):
         k.must("DELETE", "/v1/anchors/" + name)
 
 
+def who_proved_a_right_is_refused_by_name(k, d, maker):
+    """A good right with a request that is not: the device's history says so, a bounded number of times in a minute.  Who
+    shows no good right is counted only, as anybody."""
+    k.add_model("bound", channel_binding="yes")
+    claimed, born, bound, used = d.device(), d.device(), k.add_device("BOUND-1", "bound"), d.enrolled()[0]
+    key, pem = maker.idevid(born["serial"])
+    idevid = dict(zip(("key", "cert"), d.files("refused-" + born["serial"], key, pem)))
+    sha1, p521 = csr_of(new_key(), digest=hashes.SHA1()), csr_of(ec.generate_private_key(ec.SECP521R1()))
+    named = csr_of(new_key(), [x509.DNSName("example.com")])
+    forged = csr_of(new_key())[:-1] + b"\0"
+    told = lambda id: [e["fields"] for e in k.history(id) if e["type"] == "request.refused"]
+    for dev, requests, how in ((claimed, (sha1, p521, named, forged, b""), {"user": claimed["id"], "claim": claimed["claim"]}),
+                               (born, (sha1, p521, named, forged, b""), idevid),
+                               (bound, (csr_of(new_key()), sha1), {"user": bound["id"], "claim": bound["claim"]})):
+        codes = []
+        for csr in requests:
+            a = k.enrol(csr, **how)
+            assert 400 <= a.status < 500, a
+            codes.append(a.code)
+        wait_for(lambda: len(told(dev["id"])) >= len(requests), "the refusals in its history", 5)
+        assert sorted(e["code"] for e in told(dev["id"])) == sorted(codes), (codes, told(dev["id"]))
+        assert {(e["who"], e["via"]) for e in told(dev["id"])} == {("device:" + dev["id"], "est")}, told(dev["id"])
+
+    before, at = len(k.entries()), time.monotonic()
+    for csr in (sha1, p521, forged) * 60:
+        for id, claim in ((claimed["id"], "a" * 32), (claimed["id"], used["claim"]), (used["id"], used["claim"])):
+            assert k.enrol(csr, id, claim).status in (400, 401, 403, 409, 422)
+    for csr in (sha1, forged) * 60:
+        k.enrol(csr, claimed["id"], claimed["claim"])
+    minutes = 2 + int((time.monotonic() - at) / 60)
+    k.stop()  # what was counted is written
+    k.start()
+    new = [(kind, f) for _, _, kind, f in k.entries()[before:] if kind in (REFUSED_ONE, REFUSED_COUNTED, CLAIM_REFUSED)]
+    mine = "device:" + claimed["id"]
+    assert 0 < sum(kind == REFUSED_ONE for kind, _ in new) <= REFUSALS_EACH * minutes, new
+    assert {f["who"] for kind, f in new if kind == REFUSED_ONE} == {mine}, new
+    assert sum(kind == CLAIM_REFUSED for kind, _ in new) <= minutes and len(new) <= 30 * minutes, new
+    counted = {who: sum(f["count"] for kind, f in new if kind == REFUSED_COUNTED and f["who"] == who) for who in (mine, "system:server")}
+    assert counted[mine] >= 120 - REFUSALS_EACH * minutes and counted["system:server"] >= 400, counted
+    assert k.enrol(csr_of(new_key()), claimed["id"], claimed["claim"]).status == 200  # its claim is as good as it was
+
+
 def manufacturers_that_do_not_count(k, d, maker):
     """Unknown ones, one whose CA has expired, a wrong serial number, a leaf that plays CA."""
     dev = d.device()
@@ -233,7 +278,7 @@ def main():
                            (one_key_at_the_same_instant_is_one_devices, []),
                            (quarantines_for_a_second_key_where_the_model_says_so, []),
                            (a_manufacturers_devices_are_found_when_its_ca_has_failed, []),
-                           (manufacturers_that_do_not_count, [maker]), (survives_bodies_from_those_who_are_known, [])):
+                           (who_proved_a_right_is_refused_by_name, [maker]), (manufacturers_that_do_not_count, [maker]), (survives_bodies_from_those_who_are_known, [])):
             timed(test, k, d, *more)
         k.must_verify()
         code, text = k.check_database()

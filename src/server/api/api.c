@@ -54,7 +54,7 @@ static void answer(struct call *c, bool ok, struct err *e)
     if (c->answered) {
         /* by the handler */
     } else if (!ok) {
-        refusal_note(c->app, c->req, "api", e);
+        refusal_note(c->app, c->req, NULL, "api", e);
         http_error(c->req, e);
     } else if (c->type) {
         http_answer(c->req, c->status, c->type, buf_slice(&c->text), NULL, 0);

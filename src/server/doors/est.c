@@ -43,10 +43,10 @@ static void answer_certs(struct http_request *req, const struct slice *certs, si
     http_answer(req, 200, CERTS_ONLY, slice_str(text), NULL, 0);
 }
 
-static void refuse(struct app *app, struct http_request *req, const struct err *e)
+static void refuse(struct app *app, struct http_request *req, const char *who, const struct err *e)
 {
     static const struct http_field challenge = {"WWW-Authenticate", "Basic realm=\"kith\""};
-    refusal_note(app, req, "est", e);
+    refusal_note(app, req, who, "est", e);
     if (err_class_of(e->code) == ERR_CLASS_AUTH)
         http_problem(req, 401, e, &challenge, 1);
     else
@@ -113,7 +113,7 @@ static void done(struct issuance *is, const struct err *e)
         }
         http_problem(en->req, 503, &own, &again, 1);
     } else {
-        refuse(is->app, en->req, e);
+        refuse(is->app, en->req, is->proven ? is->who : NULL, e);
     }
     free(en);
 }
@@ -195,6 +195,17 @@ static bool by_claim(struct enrolment *en, const char *user, const char *passwor
     return true;
 }
 
+/* Of a request that goes no further: whether it came with a right that is good.  A claim is looked up here, for nobody did. */
+static bool is_proven(struct app *app, const struct issuance *is)
+{
+    struct device_row dev;
+    struct err ignored;
+    if (is->authority != AUTHORITY_CLAIM)
+        return is->proven;
+    return device_row_read(app_db(app), is->subject, &dev, &ignored) && claim_is_genuine(&dev.claim, is->claim) &&
+           claim_is_open(&dev.claim, app_now(app));
+}
+
 /* A current certificate of ours; one that has expired, if the model lets it. */
 static bool by_renewal(struct app *app, struct enrolment *en, const struct who *w, struct slice der, struct err *e)
 {
@@ -242,7 +253,7 @@ static void enrol(struct app *app, struct http_request *req, bool renew)
              err_try(&e, "a claim by HTTP Basic, or a client certificate");
     ok = ok && read_csr(app, req, der, &csr, &en->is.bound, &e) && fill(en, &csr, &e);
     if (!ok) {
-        refuse(app, req, &e);
+        refuse(app, req, en && is_proven(app, &en->is) ? en->is.who : NULL, &e);
         free(en);
         return;
     }

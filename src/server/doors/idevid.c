@@ -103,6 +103,7 @@ bool est_by_idevid(struct app *app, struct issuance *is, struct slice der, struc
     is->old_der_n = der.n;
     is->idevid_serial = slice_of(is->old_der + (leaf.serial.p - der.p), leaf.serial.n);
     is->authority = AUTHORITY_IDEVID;
+    is->proven = true;
     snprintf(is->anchor, sizeof is->anchor, "%s", a.name[which]);
     snprintf(is->subject, sizeof is->subject, "%s", dev.id);
     snprintf(is->who, sizeof is->who, "device:%s", dev.id);
