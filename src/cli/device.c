@@ -8,7 +8,7 @@
 /* ---- add ---- */
 
 struct add_opts {
-    const char *model, *serial, *owner, *from, *failures;
+    const char *model, *serial, *owner, *from, *failures, *out;
     struct opt_list tags;
     int64_t expires_s;
     bool token, again;
@@ -28,6 +28,9 @@ static const struct opt add_rows[] = {
      AT(expires_s)},
     {NULL, "from", OPT_PATH, .arg = "FILE",
      .help = "many devices: CSV with a line of titles, or JSON lines; - for stdin", AT(from)},
+    {NULL, "out", OPT_PATH, .arg = "FILE",
+     .help = "with --from and --token: the tokens go there, not to stdout; mode 0600, and a broken run goes on with it",
+     AT(out)},
     {NULL, "failures", OPT_PATH, .arg = "FILE", .help = "where lines that failed are reported (FILE.failures)",
      AT(failures)},
 };
@@ -42,6 +45,7 @@ static bool add_many(struct cli *cli, const struct add_opts *o, struct err *e)
         .owner = o->owner,
         .failures = o->failures ? o->failures
                                 : arena_printf(&cli->arena, "%s.failures", strcmp(o->from, "-") ? o->from : "stdin"),
+        .out = o->out,
         .token = o->token,
         .again = o->again,
         .expires_s = o->expires_s};
@@ -59,9 +63,9 @@ static bool run_add(void *ctx, const void *opts, const struct args_words *words,
     buf_init(&reply, CLI_ANSWER_MAX);
     buf_init(&out, 65536);
     (void)words;
-    if (o->again && (!o->from || !o->token)) {
-        err_set(e, ERR_OPTION, "--again goes with --from and --token");
-        return err_try(e, "kith device token SERIAL, for one device");
+    if ((o->again || o->out) && (!o->from || !o->token)) {
+        err_set(e, ERR_OPTION, "--%s goes with --from and --token", o->again ? "again" : "out");
+        return err_try(e, o->again ? "kith device token SERIAL, for one device" : "a redirection, for one device");
     }
     if (o->expires_s && !o->token) {
         err_set(e, ERR_OPTION, "--expires is about the token, and there is none");
@@ -296,8 +300,11 @@ const struct verb device_verbs[] = {
      "make a device known\n"
      "With --token only the token goes to stdout: the device's agent enrols with it, once. With --from each new device "
      "is a\n"
-     "line on stdout; devices that are known already are skipped, so that a broken run is simply done again; --again "
-     "if tokens were lost with it (those before are void).",
+     "line on stdout; devices that are known already are skipped, so that a broken run is simply done again. With "
+     "--out "
+     "it then\n"
+     "makes tokens for those, too, that it did not come to write down; without it, --again makes new ones for all that "
+     "wait (those before are void).",
      ROWS(add_rows, struct add_opts), 0, 0, run_add},
     {"device ls", NULL, "list devices", ROWS(ls_rows, struct ls_opts), 0, 0, run_ls},
     {"device show", "DEVICE", "one device, by id or serial number, with its certificates", NULL, 0, 1, 1, 1, run_show},

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/nearest.h"
 #include "cli/client.h"
+#include "cli/token_file.h"
 
 #define FILE_MAX       (512u << 20)
 #define BATCH_BYTES    (900u << 10) /* the server takes 1 MiB */
@@ -138,6 +139,7 @@ struct import {
     struct cli *cli;
     const struct import_opts *o;
     FILE *failures;
+    struct token_file tokens;
     struct slice rest;
     bool is_csv;
     uint64_t line; /* of the file, from 1 */
@@ -195,6 +197,18 @@ static bool print_sum(struct import *im, struct err *e)
     return cli_write(im->cli, &b, e);
 }
 
+/* Lines for stdout, or for the file of the tokens, which has one form only. */
+static bool put_lines(struct import *im, const struct buf *b, struct err *e)
+{
+    return im->o->out ? token_file_append(&im->tokens, buf_slice(b), e) || err_ctx(e, "%s", im->o->out)
+                      : cli_write(im->cli, b, e);
+}
+
+static bool as_json(const struct import *im)
+{
+    return im->cli->g.json && !im->o->out;
+}
+
 /* id, serial and token of each new device, one a line. */
 static bool print_added(struct import *im, const struct json *list, struct err *e)
 {
@@ -203,7 +217,7 @@ static bool print_added(struct import *im, const struct json *list, struct err *
     for (size_t i = 0; i < json_count(list); i++) {
         const struct json *d = json_item(list, i);
         const char *id, *serial, *token = NULL;
-        if (im->cli->g.json) {
+        if (as_json(im)) {
             struct json_out o = json_out_of(&b);
             json_out_map(&o, NULL);
             json_out_int(&o, "v", 1);
@@ -218,7 +232,7 @@ static bool print_added(struct import *im, const struct json *list, struct err *
         }
         buf_put_char(&b, '\n');
     }
-    return cli_write(im->cli, &b, e);
+    return put_lines(im, &b, e);
 }
 
 /* One that was known gets a token as `kith device token` gives it. */
@@ -239,7 +253,7 @@ static bool print_again(struct import *im, const char *id, const char *serial, s
         !json_get_text(j, "token", 4096, &token, e))
         return err_ctx(e, "device %s", id);
     im->again++;
-    if (im->cli->g.json) {
+    if (as_json(im)) {
         o = json_out_of(&b);
         json_out_map(&o, NULL);
         json_out_int(&o, "v", 1);
@@ -251,7 +265,13 @@ static bool print_again(struct import *im, const char *id, const char *serial, s
     } else {
         buf_printf(&b, "%s\t%s\t%s\n", id, serial, token);
     }
-    return cli_write(im->cli, &b, e);
+    return put_lines(im, &b, e);
+}
+
+/* Of those that have no certificate yet. */
+static bool needs_token(const struct import *im, const char *id)
+{
+    return im->o->again || (im->o->out && !token_file_has(&im->tokens, id));
 }
 
 static bool read_waiting(struct import *im, const struct json *list, struct err *e)
@@ -261,7 +281,7 @@ static bool read_waiting(struct import *im, const struct json *list, struct err 
         const char *id, *serial;
         int64_t line;
         if (!json_get_int(d, "line", 1, (int64_t)im->batch_n, &line, e) || !json_get_text(d, "id", 64, &id, e) ||
-            !json_get_text(d, "serial", 256, &serial, e) || (im->o->again && !print_again(im, id, serial, e)))
+            !json_get_text(d, "serial", 256, &serial, e) || (needs_token(im, id) && !print_again(im, id, serial, e)))
             return false;
         buf_printf(&im->waiting_lines, "%s%llu", im->waiting_lines.n ? ", " : "",
                    (unsigned long long)im->lines[line - 1]);
@@ -428,7 +448,9 @@ bool import_devices(struct cli *cli, const struct import_opts *o, struct err *e)
     buf_init(&file, FILE_MAX);
     if (!cli_read_input(o->file, &file, e))
         return false;
-    struct import im = {.cli = cli, .o = o, .rest = buf_slice(&file)};
+    struct import im = {.cli = cli, .o = o, .tokens.fd = -1, .rest = buf_slice(&file)};
+    if (o->out && !token_file_open(o->out, &im.tokens, e))
+        return false;
     size_t first = strspn(buf_str(&file), " \t\r\n");
     im.is_csv = file.n && file.p[first] != '{';
     arena_init(&im.titles_arena, ARENA_LINE_MAX);
@@ -453,6 +475,7 @@ bool import_devices(struct cli *cli, const struct import_opts *o, struct err *e)
         fprintf(cli->talk, "what failed stands in %s\n", o->failures);
         cli->exit_code = EXIT_PARTLY;
     }
+    token_file_close(&im.tokens);
     buf_clear(&im.batch);
     buf_clear(&im.waiting_lines);
     arena_clear(&im.arena);

@@ -7,6 +7,7 @@
 
 struct import_opts {
     const char *file, *failures;
+    const char *out;           /* where tokens go, a file (cli/token_file.h); NULL: stdout */
     const char *model, *owner; /* for lines that do not say */
     bool token, again;         /* again: those that are known but have no certificate yet get new ones */
     int64_t expires_s;

@@ -143,6 +143,45 @@ def gives_lost_tokens_anew(k):
     assert k.kith(*add[:4], "--again", "--serial", "x", ok=False).returncode == 2
 
 
+def keeps_tokens_in_a_file_of_its_own(k, n):
+    """Killed by and by, each time another part of the way: at the end every device has one line, with a token that serves."""
+    path = k.w.write("kept.csv", "serial\n" + "".join(f"KEPT-{i}\n" for i in range(n)))
+    out, first = k.w.path("kept.tokens"), {}
+    add = ["device", "add", "--model", "pump", "--token", "--from", path, "--out", out]
+    rows = lambda: [line.split("\t") for line in open(out).read().splitlines()]
+    for part in (0, 1, 2):
+        before = count(k)
+        p = subprocess.Popen([os.path.join(BIN, "kith"), "--dir", k.dir, *add], env=k.w.env, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+        wait_for(lambda: p.poll() is not None or count(k) > before + part, "some of them", 60, 0.002)
+        p.kill()
+        p.wait()
+        assert os.stat(out).st_mode & 0o777 == 0o600
+        if part == 0:
+            with open(out) as f:
+                text = f.read()
+            with open(out, "w") as f:  # the end of what was written is lost, in the middle of a line
+                f.write("".join(text.splitlines(True)[:5]) + "dev_0123")
+            first = {row[0]: row[2] for row in rows()[:-1]}
+    p = k.kith(*add)
+    assert not p.stdout, p.stdout
+    told = rows()
+    assert sorted(r[1] for r in told) == sorted(f"KEPT-{i}" for i in range(n)), len(told)
+    assert all(token == first.get(id, token) for id, _, token in told)  # what was written down stays good
+    assert k.kith(*add).stderr and rows() == told  # and again: nothing is new
+    for row in (told[0], told[-1]):
+        run(os.path.join(BIN, "kith-agent"), "enroll", "--wait", "0", "--dir", k.w.path("kept-" + row[1]), input=row[2] + "\n",
+            env=k.w.env)
+    os.chmod(out, 0o644)
+    p = k.kith(*add, ok=False)
+    assert p.returncode == 6 and "file-mode" in p.stderr and rows() == told, p.stderr
+    for text in ("a passphrase", "a passphrase\n", "dev_1\n"):  # what is something else is never cut
+        other = k.w.write("other", text)
+        os.chmod(other, 0o600)
+        assert k.kith(*add[:-1], other, ok=False).returncode != 0 and open(other).read() == text
+    assert k.kith("device", "add", "--model", "pump", "--serial", "x", "--token", "--out", out, ok=False).returncode == 2
+
+
 def history_finds_every_entry(k, n):
     """Beside a reading of the whole log: entries of devices old and new, in blocks with filters and behind the last of them."""
     names = [f"ALLcsv-{i:06}" for i in (0, 1, 255, n // 2, n - 1)] + ["TOKEN-7", "TOKEN-199"]
@@ -177,6 +216,7 @@ def main():
         tells_how_far_it_is(k, n)
         gives_each_device_its_token(k)
         gives_lost_tokens_anew(k)
+        keeps_tokens_in_a_file_of_its_own(k, 1100)
         history_finds_every_entry(k, n)
         server = k.pids()["kith-server"]
         with open(f"/proc/{server}/status") as f:
