@@ -1,6 +1,7 @@
 /* kith ledger: checkpoints, proofs, exports, and whether all of it is true. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -113,7 +114,9 @@ static bool check_note(struct slice text, const struct trusted *t, struct checkp
     return true;
 }
 
-static bool check_proof(const struct json *j, const struct trusted *t, struct checkpoint *c, struct err *e)
+/* That the answer proves the entry that was asked about, and no other. */
+static bool check_proof(const struct json *j, int64_t asked, const struct trusted *t, struct checkpoint *c,
+                        struct err *e)
 {
     const char *note, *leaf;
     const struct json *path;
@@ -125,12 +128,16 @@ static bool check_proof(const struct json *j, const struct trusted *t, struct ch
         !json_get_text(j, "leaf", 131072, &leaf, e) || !json_get_list(j, "path", &path, e) ||
         !check_note(slice_str(note), t, c, e) || !codec_decode(CODEC_BASE64, slice_str(leaf), data, sizeof data, &n, e))
         return false;
+    if (index != asked)
+        return err_set(e, ERR_PROOF, "the server proves entry %" PRId64, index);
     merkle_leaf(&crypto_openssl, slice_of(data, n), &h);
-    for (size_t i = 0; i < json_count(path); i++, at += n) {
+    for (size_t i = 0; i < json_count(path); i++, at += SHA256_SIZE) {
         const char *text;
         if (!json_item_text(path, i, 100, &text, e) ||
             !codec_decode(CODEC_BASE64, slice_str(text), hashes + at, sizeof hashes - at, &n, e))
             return false;
+        if (n != SHA256_SIZE)
+            return err_set(e, ERR_PROOF, "hash %zu of the path has %zu bytes", i, n);
     }
     return merkle_verify_inclusion(&crypto_openssl, &h, (uint64_t)index, c->size, slice_of(hashes, at), &c->root, e);
 }
@@ -153,11 +160,15 @@ static bool run_prove(void *ctx, const void *opts, const struct args_words *word
     }
     buf_put_str(&path, "/v1/ledger/prove");
     cli_put_query(&path, "entry", words->v[0]);
-    if (!find_keys(cli, o->keys, &trusted, e) || !cli_call_json(cli, "GET", buf_str(&path), NULL, 0, &reply, &j, e) ||
-        !check_proof(j, &trusted, &c, e))
+    if (!find_keys(cli, o->keys, &trusted, e))
+        return false;
+    if (trusted.n == 0) {
+        err_set(e, ERR_OPTION, "without keys that you trust nothing is proved");
+        return err_try(e, "--keys FILE, a copy of the platform's " PATH_VKEYS);
+    }
+    if (!cli_call_json(cli, "GET", buf_str(&path), NULL, 0, &reply, &j, e) ||
+        !check_proof(j, strtoll(words->v[0], NULL, 10), &trusted, &c, e))
         return err_ctx(e, "entry %s", words->v[0]);
-    if (trusted.n == 0)
-        fputs("note: no keys to check the checkpoint's signatures with (--keys FILE)\n", cli->talk);
     if (cli->g.json)
         return show_raw(cli, &reply, e);
     buf_printf(&out, "entry %s stands in %.*s, whose checkpoint of %llu entries is signed by %zu known keys\n",
@@ -194,8 +205,11 @@ static bool export_to(struct cli *cli, const char *file, struct err *e)
     if (to_file && fd < 0)
         return err_set(e, ERR_IO, "cannot write %s: %s", part, strerror(errno));
     s.fd = to_file ? fd : fileno(cli->out);
-    if (!cli_fetch(cli, "/v1/ledger/export", on_data, &s, e))
+    if (!cli_fetch(cli, "/v1/ledger/export", on_data, &s, e)) {
+        if (to_file)
+            (void)unlink(part);
         return false;
+    }
     if (s.failed) {
         *e = s.e;
         return false;
