@@ -10,6 +10,7 @@
 #include "base/codec.h"
 #include "base/config.h"
 #include "base/file.h"
+#include "ca/journal.h"
 #include "ca/roster.h"
 #include "cli/pki.h"
 #include "keys/crypto.h"
@@ -347,7 +348,7 @@ static bool settle_request(struct making *m, struct err *e)
     return buf_done(&pem, &s, e) && file_write_atomic(m->out->request, 0644, s, e);
 }
 
-/* ---- profiles, roster, verifier keys ---- */
+/* ---- profiles, roster and the journals that pin it, verifier keys ---- */
 
 static int is_profile(const struct dirent *d)
 {
@@ -371,7 +372,15 @@ static bool copy_profile(struct making *m, const char *file, struct roster_file 
                              e);
 }
 
-static bool settle_profiles(struct making *m, struct err *e)
+/* Nothing has signed yet, for kith.conf is not there: what an earlier run left may be of another roster. */
+static bool settle_journal(struct making *m, const char *name, const uint8_t roster[SHA256_SIZE], struct err *e)
+{
+    const char *file = path(m, name);
+    return file ? file_remove(file, e) && journal_set_up(file, &crypto_openssl, roster, env_now_s(m->env), e)
+                : arena_ok(m->a, e);
+}
+
+static bool settle_roster(struct making *m, struct err *e)
 {
     struct dirent **list = NULL;
     struct roster_file files[ROSTER_PROFILES_MAX];
@@ -391,7 +400,13 @@ static bool settle_profiles(struct making *m, struct err *e)
     struct slice s;
     if (ok)
         roster_put(&b, RATE_PER_MINUTE, files, (size_t)n);
-    return ok && buf_done(&b, &s, e) && file_write_atomic(path(m, PATH_SIGNERS "/issuing/roster"), 0600, s, e);
+    if (!ok || !buf_done(&b, &s, e) || !file_write_atomic(path(m, PATH_SIGNERS "/issuing/roster"), 0600, s, e))
+        return false;
+    static const uint8_t none[SHA256_SIZE];
+    uint8_t digest[SHA256_SIZE];
+    sha256(s, digest);
+    return settle_journal(m, PATH_SIGNERS "/issuing/journal", digest, e) &&
+           settle_journal(m, PATH_SIGNERS "/ledger/journal", none, e);
 }
 
 static bool settle_vkeys(struct making *m, struct err *e)
@@ -446,7 +461,7 @@ static bool make(struct making *m, struct err *e)
     /* The configuration goes to the disk before anything else, so that a killed run can be told from a stranger's files. */
     if (!buf_done(&conf, &s, e) || !file_mkdir_private(p->dir, e) || !settle_part(m, s, e) ||
         !platform_dirs(p->dir, m->a, e) || !platform_passphrase(m->out->passphrase_file, m->env, e) ||
-        !settle_keys(m, e) || !settle_profiles(m, e) || !settle_vkeys(m, e))
+        !settle_keys(m, e) || !settle_roster(m, e) || !settle_vkeys(m, e))
         return false;
     bool ok = p->offline_root ? settle_request(m, e) : settle_root(m, e) && settle_issuing(m, e);
     if (!ok || !file_remove(path(m, MARKS_FILE), e))

@@ -181,6 +181,8 @@ ERR_ROW(ERR_JOURNAL, IO, 906, "journal",
 ERR_ROW(ERR_CLOCK, UNAVAILABLE, 907, "clock",
         "The signer's clock is far from the time that it counts itself, or was set before what it signed last: no "
         "certificates until it is right.")
+ERR_ROW(ERR_JOURNAL_LOST, IO, 908, "journal-lost",
+        "The signer's journal is missing or empty. A signer that forgot what it signed signs nothing.")
 /* 1000-1099: server */
 ERR_ROW(ERR_CLAIM, AUTH, 1000, "claim",
         "The claim is not one that is open for this device: wrong, expired or withdrawn.")

@@ -5,7 +5,6 @@
 #include "base/crash_point.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "core/cbor.h"
 #include "keys/crypto.h"
 #include "signer/crl.h"
 #include "signer/snapshot.h"
@@ -80,20 +79,6 @@ static bool open_issuing(struct domain *d, const struct key_env *keys, struct er
            derive(derive_key, "serial", d->serial_key, e) && read_issuer(d, e);
 }
 
-/* A journal begins with the roster that it was set up with, so that no other passes, with a snapshot or without. */
-static bool set_up(struct domain *d, struct err *e)
-{
-    uint8_t record[64];
-    struct writer w = WRITER_ARRAY(record);
-    if (journal_end(d->journal).at)
-        return true;
-    cbor_put_array(&w, 3);
-    cbor_put_uint(&w, JOURNAL_SETUP);
-    cbor_put_int(&w, domain_now(d));
-    cbor_put_bstr(&w, SLICE_ARRAY(d->roster_digest));
-    return journal_append(d->journal, writer_slice(&w), e) && journal_sync(d->journal, e);
-}
-
 static bool make_names(struct domain *d, bool issuing, struct err *e)
 {
     const char *origin = d->settings->origin;
@@ -128,8 +113,6 @@ static bool open_journal(struct domain *d, bool only_look, struct err *e)
     if (d->verify_to.at && !journal_verify(d->journal, &d->verify_to, VERIFY_AT_ONCE, &d->verified, e))
         return false;
     domain_start_clock(d);
-    if (!set_up(d, e))
-        return false;
     if (torn)
         LOG(d->env, NOTICE, "signer", "cut off a batch that was never answered", log_int("bytes", (int64_t)torn));
     return true;

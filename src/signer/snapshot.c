@@ -247,7 +247,7 @@ bool snapshot_replay(void *ctx, struct slice record, const struct journal_mark *
     int64_t at = cbor_get_int(&r);
     if (!reader_ok(&r))
         return err_set(e, ERR_JOURNAL, "a record of no known kind");
-    if (at > d->last_time || kind == JOURNAL_CLOCK)
+    if ((at > d->last_time && kind != JOURNAL_SETUP) || kind == JOURNAL_CLOCK) /* nothing is signed with a set-up */
         d->last_time = at;
     switch (kind) {
     case JOURNAL_CERT:

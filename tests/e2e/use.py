@@ -362,6 +362,8 @@ BROKEN = [
     ("echo garbage > keys/ledger.key", 6, "error[key-file]: signer ledger"),
     ("cp keys/cosign.key keys/issuing.key", 6, "is not the certificate of the issuing key"),
     ("rm signers/ledger/state; printf X | dd of=signers/ledger/journal bs=1 seek=30 conv=notrunc status=none", 1, "error[journal]: signer ledger"),
+    ("rm signers/issuing/journal", 1, "error[journal-lost]: signer issuing"),
+    ("rm signers/ledger/state; : > signers/ledger/journal", 1, "error[journal-lost]: signer ledger"),
     ("echo '# x' >> profiles/ldevid.profile", 2, "not the file that the roster names"),
     ("rm -f data/kith.db-*; echo nonsense > data/kith.db", None, "[store] database"),
     ("head -c 100 ca/root.cer > ca/issuing.cer", 6, "ca/issuing.cer"),

@@ -17,6 +17,7 @@
 #include "base/codec.h"
 #include "base/file.h"
 #include "base/frame.h"
+#include "ca/journal.h"
 #include "ca/roster.h"
 #include "core/cbor.h"
 #include "keys/crypto.h"
@@ -49,6 +50,17 @@ static void run(const char *const *argv)
     assert_int_equal(status, 0);
 }
 
+void rig_set_roster(struct rig *r, struct slice text)
+{
+    struct err e;
+    uint8_t digest[SHA256_SIZE];
+    const char *journal = rig_path(r, "signers/issuing/journal");
+    sha256(text, digest);
+    assert_ok(file_write_atomic(rig_path(r, "signers/issuing/roster"), 0600, text, &e), e);
+    assert_ok(file_remove(journal, &e), e);
+    assert_ok(journal_set_up(journal, &crypto_openssl, digest, env_now_s(&r->env), &e), e);
+}
+
 static void set_rate(struct rig *r, int rate)
 {
     struct err e;
@@ -59,7 +71,7 @@ static void set_rate(struct rig *r, int rate)
     const char *at = strstr(buf_str(&in), "rate_per_minute"), *end = at ? strchr(at, '\n') : NULL;
     assert_non_null(end);
     buf_printf(&out, "%.*srate_per_minute = %d%s", (int)(at - buf_str(&in)), buf_str(&in), rate, end);
-    assert_ok(file_write_atomic(rig_path(r, "signers/issuing/roster"), 0600, buf_slice(&out), &e), e);
+    rig_set_roster(r, buf_slice(&out));
 }
 
 static void listen_on(struct rig *r, enum rig_domain d)

@@ -42,6 +42,8 @@ struct rig {
 
 /* kith init with further options, NULL-terminated; rate: of the roster, 0 as init has it.  Nothing is started. */
 void rig_make(struct rig *r, const char *kith, const char *signer, int rate, const char *const *init_options);
+/* As if kith init had written this roster; before the issuing signer was started. */
+void rig_set_roster(struct rig *r, struct slice text);
 void rig_remove(struct rig *r);
 const char *rig_path(const struct rig *r, const char *name); /* one of four static buffers */
 

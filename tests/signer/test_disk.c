@@ -26,12 +26,17 @@ static void issue_some(struct rig *r, int n)
     }
 }
 
-static void refused_with(struct rig *r, const char *slug)
+static void domain_refused_with(struct rig *r, enum rig_domain d, const char *slug)
 {
     char log[8192];
-    int code = rig_start_refused(r, RIG_ISSUING, log, sizeof log);
+    int code = rig_start_refused(r, d, log, sizeof log);
     if (code == 0 || !strstr(log, slug))
         fail_msg("exit %d, no \"%s\" in: %s", code, slug, log);
+}
+
+static void refused_with(struct rig *r, const char *slug)
+{
+    domain_refused_with(r, RIG_ISSUING, slug);
 }
 
 static void flip(const char *path, off_t at)
@@ -134,6 +139,39 @@ static void starts_with_no_changed_journal_or_snapshot(void **state)
     rig_remove(&r);
 }
 
+/* The one journal is the one that kith init made: a signer that lost it would give serial numbers out again. */
+static void begins_no_journal(void **state)
+{
+    (void)state;
+    static const char *const files[] = {"signers/issuing/journal", "signers/ledger/journal"};
+    static const char *const snapshots[] = {"signers/issuing/state", "signers/ledger/state"};
+    struct rig r;
+    rig_make(&r, kith, signer, 0, NULL);
+    for (int d = 0; d < RIG_DOMAINS; d++) {
+        rig_start(&r, (enum rig_domain)d);
+        rig_kill(&r, (enum rig_domain)d, SIGTERM);
+        char journal[256], aside[300]; /* rig_path() has room for four */
+        snprintf(journal, sizeof journal, "%s", rig_path(&r, files[d]));
+        snprintf(aside, sizeof aside, "%s.aside", journal);
+        assert_int_equal(rename(journal, aside), 0);
+        for (int snapshot = 1; snapshot >= 0; snapshot--) {
+            assert_int_equal(access(rig_path(&r, snapshots[d]), F_OK), snapshot - 1);
+            domain_refused_with(&r, (enum rig_domain)d, "code=journal-lost");
+            assert_int_equal(access(journal, F_OK), -1);
+            int fd = open(journal, O_WRONLY | O_CREAT | O_EXCL, 0600);
+            assert_true(fd >= 0);
+            close(fd);
+            domain_refused_with(&r, (enum rig_domain)d, "code=journal-lost");
+            assert_int_equal(unlink(journal), 0);
+            if (snapshot)
+                assert_int_equal(unlink(rig_path(&r, snapshots[d])), 0);
+        }
+        assert_int_equal(rename(aside, journal), 0);
+        rig_start(&r, (enum rig_domain)d);
+    }
+    rig_remove(&r);
+}
+
 static bool try_issue(struct rig *r, struct key *k, struct err *e)
 {
     struct issue_request q = {.profile = SLICE_LIT("ldevid"),
@@ -231,6 +269,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(starts_with_no_other_roster_or_profile),
         cmocka_unit_test(starts_with_no_changed_journal_or_snapshot),
+        cmocka_unit_test(begins_no_journal),
         cmocka_unit_test(signs_nothing_while_the_disk_is_full_and_goes_on_after),
         cmocka_unit_test(signs_no_more_a_minute_than_the_roster_says),
     };

@@ -7,8 +7,8 @@
  * sectors.  It was never answered, so it is cut off at opening.  A last batch that is whole and does not fit its digest was
  * changed or damaged, and may have been answered: it is refused.
  * One thread. */
-#ifndef KITH_SIGNER_JOURNAL_H
-#define KITH_SIGNER_JOURNAL_H
+#ifndef KITH_CA_JOURNAL_H
+#define KITH_CA_JOURNAL_H
 
 #include "core/crypto.h"
 
@@ -26,12 +26,15 @@ struct journal_mark {
  * `next` is the mark behind the record's batch. */
 typedef bool journal_each(void *ctx, struct slice record, const struct journal_mark *next, struct err *e);
 
-/* Opens or creates path, reads all behind `from` through `each` and stands ready to append.  *torn: bytes cut off.
- * Errors: ERR_JOURNAL (a digest that does not fit, not at the end), io. */
+/* Makes the journal of a signer that has never signed: its first record pins the roster (zeros: it has none), so that no
+ * other passes, with a snapshot or without.  For `kith init`; a signer never makes one.  Errors: conflict (it is there), io. */
+MUST_USE bool journal_set_up(const char *path, const struct crypto *crypto, const uint8_t roster[SHA256_SIZE],
+                             int64_t now_s, struct err *e);
+/* Opens path, reads all behind `from` through `each` and stands ready to append.  *torn: bytes cut off.
+ * Errors: ERR_JOURNAL_LOST (not there, or nothing in it), ERR_JOURNAL (a digest that does not fit, not at the end). */
 MUST_USE bool journal_open(const char *path, const struct crypto *crypto, const struct journal_mark *from,
                            journal_each *each, void *ctx, struct journal **out, uint64_t *torn, struct err *e);
-/* The same without opening it for writing: nothing is made and nothing cut.  The chain before `from` is checked, too.
- * A journal that is not there is fine. */
+/* The same without opening it for writing: nothing is made and nothing cut.  The chain before `from` is checked, too. */
 MUST_USE bool journal_check(const char *path, const struct crypto *crypto, const struct journal_mark *from,
                             journal_each *each, void *ctx, struct err *e);
 /* The chain from *done on (zero at first) to `to`, for about so many bytes; *done moves on.  Errors: ERR_JOURNAL. */

@@ -1,4 +1,4 @@
-#include "signer/journal.h"
+#include "ca/journal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,8 +7,9 @@
 #include <unistd.h>
 
 #include "base/crash_point.h"
-#include "core/reader.h"
-#include "core/writer.h"
+#include "base/file.h"
+#include "ca/request.h"
+#include "core/cbor.h"
 
 #define HEAD_SIZE 8 /* length, check */
 #define SECTOR    512
@@ -198,33 +199,57 @@ static bool walk(struct journal *j, struct journal_mark *mark, bool check, journ
     return ok;
 }
 
+static bool journal_new(const char *path, const struct crypto *crypto, struct journal **out, struct err *e)
+{
+    struct journal *j = calloc(1, sizeof *j);
+    *out = j;
+    if (!j || !(j->batch = malloc(FRAME_MAX)))
+        return err_set(e, ERR_NOMEM, "journal");
+    j->fd = -1;
+    j->crypto = crypto;
+    strncpy(j->path, path, sizeof j->path - 1);
+    journal_drop(j);
+    return true;
+}
+
+static bool lost(const struct journal *j, const char *how, struct err *e)
+{
+    err_set(e, ERR_JOURNAL_LOST, "%s: %s", j->path, how);
+    err_why(e, "a signer that does not know what it signed would give the same serial numbers out again");
+    return err_try(
+        e, "restore the signer's directory from its last copy; only kith init makes a journal, of a new platform");
+}
+
+/* A journal has had its first record since it was made: one that is empty is one that is gone. */
+static bool begin(struct journal *j, int flags, const struct journal_mark *from, struct err *e)
+{
+    struct stat st;
+    j->end = *from;
+    j->fd = open(j->path, flags | O_CLOEXEC);
+    if (j->fd < 0)
+        return errno == ENOENT ? lost(j, "is not there", e) : io_failed(j, "open", e);
+    if (fstat(j->fd, &st) < 0)
+        return io_failed(j, "stat", e);
+    return st.st_size || lost(j, "is empty", e);
+}
+
 bool journal_open(const char *path, const struct crypto *crypto, const struct journal_mark *from, journal_each *each,
                   void *ctx, struct journal **out, uint64_t *torn, struct err *e)
 {
     *out = NULL;
     *torn = 0;
-    AUTO(journal_free_auto) struct journal *j = calloc(1, sizeof *j);
-    if (!j)
-        return err_set(e, ERR_NOMEM, "journal");
-    j->fd = -1;
-    if (!(j->batch = malloc(FRAME_MAX)))
-        return err_set(e, ERR_NOMEM, "journal");
-    j->crypto = crypto;
-    strncpy(j->path, path, sizeof j->path - 1);
-    j->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (j->fd < 0)
-        return io_failed(j, "open", e);
-    j->end = *from;
+    AUTO(journal_free_auto) struct journal *j = NULL;
     bool cut = false;
-    if (!walk(j, &j->end, true, each, ctx, &cut, e))
+    if (!journal_new(path, crypto, &j, e) || !begin(j, O_RDWR, from, e) || !walk(j, &j->end, true, each, ctx, &cut, e))
         return false;
+    if (j->end.at == 0)
+        return lost(j, "has no whole batch", e);
     if (cut) {
         struct stat st;
         if (fstat(j->fd, &st) < 0 || ftruncate(j->fd, (off_t)j->end.at) < 0 || fsync(j->fd) < 0)
             return io_failed(j, "cut the torn end of", e);
         *torn = (uint64_t)st.st_size - j->end.at;
     }
-    journal_drop(j);
     *out = j;
     j = NULL;
     return true;
@@ -233,15 +258,12 @@ bool journal_open(const char *path, const struct crypto *crypto, const struct jo
 bool journal_check(const char *path, const struct crypto *crypto, const struct journal_mark *from, journal_each *each,
                    void *ctx, struct err *e)
 {
-    struct journal j = {.fd = open(path, O_RDONLY | O_CLOEXEC), .crypto = crypto, .end = *from};
-    strncpy(j.path, path, sizeof j.path - 1);
-    if (j.fd < 0)
-        return (errno == ENOENT && from->at == 0) || io_failed(&j, "open", e);
+    AUTO(journal_free_auto) struct journal *j = NULL;
     struct journal_mark done = {0};
     bool torn = false;
-    bool ok = walk(&j, &j.end, true, each, ctx, &torn, e) && journal_verify(&j, from, from->at, &done, e);
-    close(j.fd);
-    return ok;
+    return journal_new(path, crypto, &j, e) && begin(j, O_RDONLY, from, e) &&
+           walk(j, &j->end, true, each, ctx, &torn, e) && (j->end.at || lost(j, "has no whole batch", e)) &&
+           journal_verify(j, from, from->at, &done, e);
 }
 
 bool journal_verify(struct journal *j, const struct journal_mark *to, uint64_t bytes, struct journal_mark *done,
@@ -298,22 +320,46 @@ bool journal_append(struct journal *j, struct slice record, struct err *e)
     return true;
 }
 
+/* The batch as it stands in the file, and the mark behind it. */
+static struct slice frame(struct journal *j, struct journal_mark *next)
+{
+    struct slice records = writer_slice(&j->w);
+    size_t n = HEAD_SIZE + records.n + SHA256_SIZE;
+    next->at = j->end.at + n;
+    chain(j, j->end.digest, records, next->digest);
+    struct writer head = writer_of(j->batch, HEAD_SIZE);
+    writer_u32(&head, (uint32_t)records.n);
+    writer_u32(&head, head_check(j, j->end.digest, (uint32_t)records.n));
+    memcpy(j->batch + HEAD_SIZE + records.n, next->digest, SHA256_SIZE);
+    return slice_of(j->batch, n);
+}
+
+bool journal_set_up(const char *path, const struct crypto *crypto, const uint8_t roster[SHA256_SIZE], int64_t now_s,
+                    struct err *e)
+{
+    AUTO(journal_free_auto) struct journal *j = NULL;
+    struct journal_mark next;
+    uint8_t record[64];
+    struct writer w = WRITER_ARRAY(record);
+    cbor_put_array(&w, 3);
+    cbor_put_uint(&w, JOURNAL_SETUP);
+    cbor_put_int(&w, now_s);
+    cbor_put_bstr(&w, slice_of(roster, SHA256_SIZE));
+    return journal_new(path, crypto, &j, e) && journal_append(j, writer_slice(&w), e) &&
+           file_write_new(path, 0600, frame(j, &next), e);
+}
+
 bool journal_sync(struct journal *j, struct err *e)
 {
     if (j->w.n == 0)
         return true;
-    struct slice records = writer_slice(&j->w);
-    struct journal_mark next = {.at = j->end.at + HEAD_SIZE + records.n + SHA256_SIZE};
-    chain(j, j->end.digest, records, next.digest);
-    struct writer head = writer_of(j->batch, HEAD_SIZE);
-    writer_u32(&head, (uint32_t)records.n);
-    writer_u32(&head, head_check(j, j->end.digest, (uint32_t)records.n));
-    memcpy(j->batch + HEAD_SIZE + records.n, next.digest, SHA256_SIZE);
-    size_t n = HEAD_SIZE + records.n + SHA256_SIZE, done = 0;
+    struct journal_mark next;
+    struct slice all = frame(j, &next);
+    size_t done = 0;
     bool ok = true;
     crash_point("signer.unwritten");
-    while (ok && done < n) {
-        ssize_t w = pwrite(j->fd, j->batch + done, n - done, (off_t)(j->end.at + done));
+    while (ok && done < all.n) {
+        ssize_t w = pwrite(j->fd, all.p + done, all.n - done, (off_t)(j->end.at + done));
         if (w >= 0)
             done += (size_t)w;
         else
