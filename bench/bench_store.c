@@ -68,7 +68,7 @@ static bool record_certificate(void *arg, struct tx *tx, uint64_t n, struct err 
         [CERTIFICATE_ISSUED_AT] = value_int(1790000000),
     };
     struct event ev = {.type = 20, .fields = slice_of(fields, 42), .ref = spki};
-    return tx_record(tx, &ev, &(struct change){&table_certificate, cols, false}, 1, NULL, e);
+    return tx_record(tx, &ev, &(struct change){.table = &table_certificate, .cols = cols}, 1, NULL, e);
 }
 
 static bool record_entry(void *arg, struct tx *tx, uint64_t n, struct err *e)

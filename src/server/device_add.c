@@ -87,7 +87,7 @@ static bool record_model(struct tx *tx, const char *name, const char *who, struc
         [MODEL_SETTINGS] = value_text("{}"),
         [MODEL_CREATED_AT] = value_int(tx_now_ms(tx) / 1000),
     };
-    const struct change change = {.table = &table_model, .cols = cols};
+    const struct change change = {.table = &table_model, .cols = cols, .insert = true};
     return event_make(&draft, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
 }
 
@@ -167,7 +167,7 @@ static bool record_device(struct tx *tx, const struct device_new *d, const char 
     };
     if (d->claim_wanted)
         put_claim(d, cols);
-    const struct change change = {.table = &table_device, .cols = cols};
+    const struct change change = {.table = &table_device, .cols = cols, .insert = true};
     return event_make(&draft, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
 }
 

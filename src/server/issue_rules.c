@@ -191,7 +191,7 @@ static bool store_void(struct tx *tx, struct issuance *is, struct value *cert, c
     cert[CERTIFICATE_REVOKED_AT] = value_int(tx_now_ms(tx) / 1000);
     cert[CERTIFICATE_REASON] = value_int(5);
     cert[CERTIFICATE_SPKI64] = value_null();
-    const struct change change = {.table = &table_certificate, .cols = cert};
+    const struct change change = {.table = &table_certificate, .cols = cert, .insert = true};
     return event_make(&d, digest, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
 }
 
@@ -212,7 +212,7 @@ static void cert_values(struct issuance *is, const struct cert *c, int64_t id, c
     der_store_pack(is->app->ders, is->profile, is->spki_n, c->der, s->packed, &v[CERTIFICATE_BASE],
                    &v[CERTIFICATE_DER]);
     is->is_base = v[CERTIFICATE_BASE].type == VALUE_NULL;
-    s->changes[s->n++] = (struct change){.table = &table_certificate, .cols = v};
+    s->changes[s->n++] = (struct change){.table = &table_certificate, .cols = v, .insert = true};
 }
 
 /* The device came in by that anchor: it is found by it as long as the device is known. */

@@ -117,7 +117,7 @@ static bool enter_cert(struct tx *tx, struct lost *l, struct err *e)
     }
     l->mark = (struct feed_mark){.kind = wanted ? MARK_HOLD : MARK_REVOKE, .reason = wanted ? 0 : 4};
     memcpy(l->mark.serial, c.serial.p, SERIAL_SIZE);
-    const struct change change = {.table = &table_certificate, .cols = cert};
+    const struct change change = {.table = &table_certificate, .cols = cert, .insert = true};
     return event_make(&d, l->ref, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e) &&
            (!wanted || unanswered_keep(tx, &u, e));
 }

@@ -35,11 +35,12 @@ struct table {
 
 #define TABLE_COLS_MAX DB_ARGS_MAX
 
-/* One row in its new form, whole (`cols` has table->ncols values); with `remove` only the keys are read. */
+/* One row in its new form, whole (`cols` has table->ncols values); with `remove` only the keys are read.  With `insert` no
+ * such row may be there (ERR_STORE_EXISTS): what names itself, a serial number above all, is never written over. */
 struct change {
     const struct table *table;
     const struct value *cols;
-    bool remove;
+    bool remove, insert;
 };
 
 /* One fact.  `fields` is a CBOR map by the catalogue in model/event.h; `ref` is the SHA-256 of a signed object (certificate,

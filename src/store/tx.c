@@ -70,9 +70,9 @@ static bool salt_take(struct tx *tx, uint8_t salt[ROW_SALT_SIZE], struct err *e)
 static bool change_write(struct tx *tx, const struct change *c, struct err *e)
 {
     const struct row_sql *sql = row_sql(c->table);
+    const struct sql *what = c->remove ? &sql->remove : c->insert ? &sql->insert : &sql->upsert;
     tx->wrote = true;
-    return (c->remove ? db_exec(tx->db, &sql->remove, c->cols, c->table->nkeys, e)
-                      : db_exec(tx->db, &sql->upsert, c->cols, c->table->ncols, e)) ||
+    return db_exec(tx->db, what, c->cols, c->remove ? c->table->nkeys : c->table->ncols, e) ||
            err_ctx(e, "%s", c->table->name);
 }
 
@@ -242,7 +242,7 @@ bool tx_tile_put(struct tx *tx, unsigned level, uint64_t idx, struct slice data,
         [TILE_DATA] = value_blob(data),
     };
     e = e ? e : &own;
-    return change_write(tx, &(struct change){&table_tile, cols, false}, e) || broken(tx, e);
+    return change_write(tx, &(struct change){.table = &table_tile, .cols = cols}, e) || broken(tx, e);
 }
 
 /* ---- the log's size ---- */

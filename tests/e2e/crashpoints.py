@@ -14,7 +14,7 @@ CRASH_BIN = os.environ.get("KITH_CRASH_BIN", os.path.join(os.path.dirname(BIN), 
 
 def points_of_source():
     names = set()
-    for path in glob.glob(ROOT + "/src/s*/**/*.c", recursive=True):
+    for path in glob.glob(ROOT + "/src/**/*.c", recursive=True):
         with open(path) as f:
             for call in re.findall(r"crash_point\(([^;]*)\);", f.read()):
                 names |= set(re.findall(r'"([^"]+)"', call))

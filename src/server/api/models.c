@@ -39,7 +39,7 @@ static bool run(struct tx *tx, struct job *job, struct err *e)
         [MODEL_SETTINGS] = {.type = VALUE_TEXT, .s = j->settings},
         [MODEL_CREATED_AT] = value_int(found ? rows_int(&r, MODEL_CREATED_AT) : tx_now_ms(tx) / 1000),
     };
-    const struct change change = {.table = &table_model, .cols = cols};
+    const struct change change = {.table = &table_model, .cols = cols, .insert = !found};
     struct event ev;
     fields = malloc(2 * SETTINGS_MAX + 1024);
     bool ok = fields || err_set(e, ERR_NOMEM, "model");

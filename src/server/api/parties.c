@@ -89,7 +89,8 @@ static bool run_party(struct tx *tx, struct job *job, struct err *e)
     if (found != j->must_exist)
         return err_set(e, found ? ERR_CONFLICT : ERR_NOTFOUND, "%s \"%s\" %s", j->table->name, j->name,
                        found ? "exists already" : "is not known");
-    const struct change change = {.table = j->table, .cols = j->cols ? j->cols : &key, .remove = !j->cols};
+    const struct change change = {
+        .table = j->table, .cols = j->cols ? j->cols : &key, .remove = !j->cols, .insert = !found};
     return event_make(&j->draft, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
 }
 

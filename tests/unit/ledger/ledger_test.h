@@ -142,7 +142,7 @@ static inline bool lab_job_run(struct tx *tx, struct job *job, struct err *e)
         if (!event_write(&d, &w, e) || !writer_done(&w, &s))
             return false;
         struct value cols[MODEL_COLS] = {value_text(name), value_text(j->settings), value_int(1700000000)};
-        struct change ch = {&table_model, cols, !j->settings};
+        struct change ch = {.table = &table_model, .cols = cols, .remove = !j->settings};
         if (!tx_record(tx, &(struct event){(uint16_t)d.kind->type, s, NULL}, &ch, 1, NULL, e))
             return false;
     }

@@ -11,7 +11,7 @@ static bool store_checkpoint(struct tx *tx, struct job *job, struct err *e)
     struct slice note = lab_checkpoint(t, buf, sizeof(buf));
     struct value cols[CHECKPOINT_COLS] = {
         value_int(1), value_int((int64_t)tree_size(t->tree)), {.type = VALUE_TEXT, .s = note}, value_int(1700000123)};
-    return tx_scratch(tx, &(struct change){&table_checkpoint, cols, false}, e);
+    return tx_scratch(tx, &(struct change){.table = &table_checkpoint, .cols = cols}, e);
 }
 
 static void checkpoint(struct lab *t)

@@ -113,7 +113,7 @@ static inline bool test_do(struct commit *c, bool (*fn)(struct tx *tx, void *arg
 static inline bool record_setting(struct tx *tx, const char *key, const char *value, struct err *e)
 {
     const struct value cols[SETTING_COLS] = {value_text(key), value_text(value)};
-    struct change change = {&table_setting, cols, false};
+    struct change change = {.table = &table_setting, .cols = cols};
     return tx_record(tx, &(struct event){.type = 7}, &change, 1, NULL, e);
 }
 

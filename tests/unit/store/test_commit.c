@@ -36,7 +36,8 @@ static bool record_device(struct tx *tx, void *arg, struct err *e)
     const struct value dev[DEVICE_COLS] = {value_text("dev_1"), value_text("m"), value_text("s"), value_int(3),
                                            value_null(),        value_int(5),    value_int(-6)};
     const struct value gone[SETTING_COLS] = {value_text("x")};
-    const struct change changes[] = {{&table_device, dev, false}, {&table_setting, gone, true}};
+    const struct change changes[] = {{.table = &table_device, .cols = dev},
+                                     {.table = &table_setting, .cols = gone, .remove = true}};
     uint64_t seq;
     bool ok = tx_record(tx, &(struct event){.type = 300, .fields = SLICE_LIT("\xa1\x01\x02"), .ref = ref}, changes, 2,
                         &seq, e);
@@ -88,21 +89,21 @@ static bool scratch_ledgered(struct tx *tx, void *arg, struct err *e)
 {
     const struct value cols[SETTING_COLS] = {value_text("a"), value_text("b")};
     (void)arg;
-    return tx_scratch(tx, &(struct change){&table_setting, cols, false}, e);
+    return tx_scratch(tx, &(struct change){.table = &table_setting, .cols = cols}, e);
 }
 
 static bool scratch_entry(struct tx *tx, void *arg, struct err *e)
 {
     const struct value cols[ENTRY_COLS] = {value_int(1)};
     (void)arg;
-    return tx_scratch(tx, &(struct change){&table_entry, cols, true}, e);
+    return tx_scratch(tx, &(struct change){.table = &table_entry, .cols = cols, .remove = true}, e);
 }
 
 static bool record_scratch(struct tx *tx, void *arg, struct err *e)
 {
     const struct value cols[NOTE_COLS] = {value_text("a"), value_blob(SLICE_LIT("b"))};
     (void)arg;
-    return tx_record(tx, &(struct event){.type = 1}, &(struct change){&table_note, cols, false}, 1, NULL, e);
+    return tx_record(tx, &(struct event){.type = 1}, &(struct change){.table = &table_note, .cols = cols}, 1, NULL, e);
 }
 
 static bool swallowed(struct tx *tx, void *arg, struct err *e)
@@ -116,14 +117,16 @@ static bool wrong_type(struct tx *tx, void *arg, struct err *e)
 {
     const struct value cols[SETTING_COLS] = {value_text("a"), value_int(1)};
     (void)arg;
-    return tx_record(tx, &(struct event){.type = 1}, &(struct change){&table_setting, cols, false}, 1, NULL, e);
+    return tx_record(tx, &(struct event){.type = 1}, &(struct change){.table = &table_setting, .cols = cols}, 1, NULL,
+                     e);
 }
 
 static bool null_value(struct tx *tx, void *arg, struct err *e)
 {
     const struct value cols[SETTING_COLS] = {value_text("a"), value_null()};
     (void)arg;
-    return tx_record(tx, &(struct event){.type = 1}, &(struct change){&table_setting, cols, false}, 1, NULL, e);
+    return tx_record(tx, &(struct event){.type = 1}, &(struct change){.table = &table_setting, .cols = cols}, 1, NULL,
+                     e);
 }
 
 static bool not_utf8(struct tx *tx, void *arg, struct err *e)
@@ -159,17 +162,42 @@ static void the_rules_of_writing_hold(void **state)
     assert_int_equal(test_count(t->where, "note"), 0);
 }
 
+static bool add_new(struct tx *tx, void *arg, struct err *e)
+{
+    const struct value cols[SETTING_COLS] = {value_text("one"), value_text(arg)};
+    const struct change change = {.table = &table_setting, .cols = cols, .insert = true};
+    return tx_record(tx, &(struct event){.type = 7}, &change, 1, NULL, e);
+}
+
+static void a_new_row_overwrites_none(void **state)
+{
+    struct env_test *t = *state;
+    struct err e = {0};
+    const struct value key = value_text("one");
+    AUTO(db_free_auto) struct db *db = NULL;
+    AUTO(rows_close) struct rows r = {0};
+    struct commit *c = test_start(t);
+    assert_ok(test_do(c, add_new, "first", &e), e);
+    assert_err(test_do(c, add_new, "second", &e), e, ERR_STORE_EXISTS);
+    assert_ok(test_do(c, add_one, "other", &e), e);
+    commit_stop(c);
+    assert_ok(db_open(t->where, false, &db, &e), e);
+    assert_ok(row_read(db, &table_setting, &key, &r, &e), e);
+    assert_string_equal(rows_text(&r, 1), "first");
+    assert_int_equal(test_count(t->where, "entry"), 2);
+}
+
 static bool scratch_note(struct tx *tx, void *arg, struct err *e)
 {
     const struct value cols[NOTE_COLS] = {value_text("k"), value_blob(slice_str(arg))};
-    return tx_scratch(tx, &(struct change){&table_note, cols, arg == NULL}, e);
+    return tx_scratch(tx, &(struct change){.table = &table_note, .cols = cols, .remove = arg == NULL}, e);
 }
 
 static bool scratch_drop(struct tx *tx, void *arg, struct err *e)
 {
     const struct value cols[NOTE_COLS] = {value_text("k")};
     (void)arg;
-    return tx_scratch(tx, &(struct change){&table_note, cols, true}, e);
+    return tx_scratch(tx, &(struct change){.table = &table_note, .cols = cols, .remove = true}, e);
 }
 
 static void scratch_rows_come_and_go_without_entries(void **state)
@@ -340,7 +368,8 @@ static bool change_device(struct tx *tx, void *arg, struct err *e)
     row_values(&r, &table_device, cols);
     cols[DEVICE_OWNER] = value_text(arg);
     cols[DEVICE_STATE] = value_int(rows_int(&r, DEVICE_STATE) + 1);
-    return tx_record(tx, &(struct event){.type = 2}, &(struct change){&table_device, cols, false}, 1, NULL, e);
+    return tx_record(tx, &(struct event){.type = 2}, &(struct change){.table = &table_device, .cols = cols}, 1, NULL,
+                     e);
 }
 
 static void a_row_is_read_changed_and_written_back(void **state)
@@ -374,7 +403,7 @@ static bool second_device(struct tx *tx, void *arg, struct err *e)
     (void)arg;
     const struct value dev[DEVICE_COLS] = {value_text("dev_2"), value_text("m"), value_text("s"), value_int(3),
                                            value_null(),        value_int(5),    value_int(6)};
-    return tx_record(tx, &(struct event){.type = 1}, &(struct change){&table_device, dev, false}, 1, NULL, e);
+    return tx_record(tx, &(struct event){.type = 1}, &(struct change){.table = &table_device, .cols = dev}, 1, NULL, e);
 }
 
 static void a_serial_is_one_device_of_a_model(void **state)
@@ -523,6 +552,7 @@ int main(void)
         T(a_change_and_its_entry_are_written_together),
         T(an_entry_commits_to_rows_and_payload),
         T(the_rules_of_writing_hold),
+        T(a_new_row_overwrites_none),
         T(scratch_rows_come_and_go_without_entries),
         T(a_job_that_looks_does_not_wait_for_those_that_write),
         T(a_job_that_refuses_before_writing_is_refused_alone),

@@ -24,7 +24,7 @@ static bool add_job_run(struct tx *tx, struct job *job, struct err *e)
     snprintf(key, sizeof key, "k%d", j->n);
     const struct value note[NOTE_COLS] = {value_text(key), value_blob(SLICE_LIT("n"))};
     j->runs++;
-    return record_setting(tx, key, "v", e) && tx_scratch(tx, &(struct change){&table_note, note, false}, e);
+    return record_setting(tx, key, "v", e) && tx_scratch(tx, &(struct change){.table = &table_note, .cols = note}, e);
 }
 
 static void add_job_done(struct job *job, const struct err *e)
@@ -146,7 +146,8 @@ static bool arm_self_fn(struct tx *tx, void *arg, struct err *e)
     if (a->after)
         db_test_fault(tx_db(tx), a->after, a->fault);
     a->after = 0;
-    return record_setting(tx, "lone", "v", e) && tx_scratch(tx, &(struct change){&table_note, note, false}, e);
+    return record_setting(tx, "lone", "v", e) &&
+           tx_scratch(tx, &(struct change){.table = &table_note, .cols = note}, e);
 }
 
 static void a_lone_job_fails_with_its_error_and_leaves_nothing(void **state)
