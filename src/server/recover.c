@@ -9,6 +9,7 @@
 #include "keys/crypto.h"
 #include "ledger/entry.h"
 #include "model/serial.h"
+#include "server/records.h"
 #include "server/unanswered.h"
 #include "store/row.h"
 #include "x509/name.h"
@@ -73,6 +74,15 @@ static bool is_entered(const struct recovery *r, const uint8_t ref[SHA256_SIZE])
     return false;
 }
 
+/* A party is certified by the profile that has its name.  What is none of them gets the kind that gives no right. */
+static enum cert_subject kind_of(const struct lost *l)
+{
+    for (enum cert_subject k = CERT_GATEWAY; k <= CERT_OPERATOR && !l->device.n; k++)
+        if (slice_eq(l->profile, slice_str(cert_subject_name(k))))
+            return k;
+    return l->device.n ? CERT_DEVICE : CERT_SERVER;
+}
+
 /* On hold as long as who asked for it may ask again; revoked if nobody can. */
 static bool enter_cert(struct tx *tx, struct lost *l, struct err *e)
 {
@@ -102,7 +112,7 @@ static bool enter_cert(struct tx *tx, struct lost *l, struct err *e)
         [CERTIFICATE_ID] = value_int(u.cert_id),
         [CERTIFICATE_TAIL] = value_blob(SLICE_ARRAY(s.tail)),
         [CERTIFICATE_SUBJECT] = value_text(subject),
-        [CERTIFICATE_SUBJECT_KIND] = value_int(is_device ? CERT_DEVICE : CERT_SERVER),
+        [CERTIFICATE_SUBJECT_KIND] = value_int(kind_of(l)),
         [CERTIFICATE_PROFILE] = value_text(profile),
         [CERTIFICATE_SPKI] = value_blob(SLICE_ARRAY(spki)),
         [CERTIFICATE_NOT_BEFORE] = value_int(c.not_before),

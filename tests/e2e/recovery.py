@@ -133,6 +133,18 @@ def delivers_a_renewal(t):
     assert t.certificates(device)[lost] == "valid"
 
 
+def revokes_a_partys(t):
+    """What a gateway or an operator was never given is entered as what it is, and good for nothing; asking again works."""
+    for kind, more in (("gateway", {}), ("operator", {"role": "auditor"})):
+        csr = lambda: x509.load_der_x509_csr(csr_of(new_key())).public_bytes(PEM).decode()
+        ask = lambda: t.k.api("POST", f"/v1/{kind}s", {"name": "lost-" + kind, "csr": csr(), **more})
+        t.lose(ask)
+        listed, = t.k.must("GET", "/v1/certs?subject=lost-" + kind)["certificates"]
+        assert listed["kind"] == listed["profile"] == kind and "revoked_at" in listed, listed
+        a = ask()
+        assert a.status == 201, a
+
+
 def revokes_it_after_a_day(t):
     """The day passes by its row: the last test before the database is compared no more."""
     device, _, serial = t.lost()
@@ -195,13 +207,14 @@ def main():
         t = Test(k, plan)
         for test in (delivers_it_to_who_asks_again, revokes_it_when_another_key_comes, gives_it_to_no_other_claim,
                      revokes_it_with_a_change_of_state, delivers_a_renewal, keeps_the_order_of_holds_and_releases,
-                     refuses_a_renewal_with_a_revoked_certificate):
+                     refuses_a_renewal_with_a_revoked_certificate,
+                     revokes_a_partys):
             timed(test, t)
         k.must_verify()
         revokes_it_after_a_day(t)
         say("ok revokes_it_after_a_day")
         types = k.types()
-        assert types.count(DELIVERED) == 2 and types.count(UNANSWERED) == 7, types
+        assert types.count(DELIVERED) == 2 and types.count(UNANSWERED) == 9, types
         k.stop()
 
 
