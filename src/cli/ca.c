@@ -4,6 +4,7 @@
 #include "base/config.h"
 #include "base/file.h"
 #include "base/rfc3339.h"
+#include "ca/root_list.h"
 #include "cli/ca.h"
 #include "cli/client.h"
 #include "cli/pki.h"
@@ -66,7 +67,7 @@ static bool take_file(struct cli *cli, const char *file, struct arrival *a, stru
     struct slice base64;
     size_t n, found = 0;
     AUTO(buf_clear) struct buf text = {0};
-    buf_init(&text, CA_CRL_FILE_MAX);
+    buf_init(&text, ROOT_LIST_MAX);
     if (!cli_read_input(file, &text, e))
         return false;
     if (text.n && text.p[0] == 0x30)
@@ -113,24 +114,50 @@ static bool check_issuing(struct cli *cli, const struct settings *s, struct slic
     return ok;
 }
 
-static bool check_crl(struct slice der, struct slice had, const struct cert *root, struct err *e)
+static bool check_crl(struct cli *cli, struct slice der, struct slice had, const struct cert *root, struct err *e)
 {
-    struct crl crl, old;
-    if (!crl_read(der, &crl, e) || !crl_verify(&crypto_openssl, &crl, root->spki, e))
+    struct root_list list;
+    struct crl crl;
+    if (!root_list_read(&crypto_openssl, der, root, NULL, &list, e))
         return err_ctx(e, "root's list");
+    if (list.next_update && list.next_update < env_now_s(&cli->env)) {
+        err_set(e, ERR_CRL, "root's list %llu was due to be renewed at %s", (unsigned long long)list.number,
+                RFC3339(list.next_update));
+        return err_try(e, "kith ca crl, where the root is, makes the next one");
+    }
     if (!had.n)
         return true;
-    if (!crl_read(had, &old, e))
+    if (!crl_read(had, &crl, e))
         return err_ctx(e, "the list that is there");
-    if (crl.number >= old.number)
+    if (list.number >= crl.number)
         return true;
-    err_set(e, ERR_CONFLICT, "list %llu is older than the one that is there (%llu)", (unsigned long long)crl.number,
-            (unsigned long long)old.number);
+    err_set(e, ERR_CONFLICT, "list %llu is older than the one that is there (%llu)", (unsigned long long)list.number,
+            (unsigned long long)crl.number);
     return err_why(e, "what was revoked would be valid again");
 }
 
+/* The list that will hold, against the issuing certificate that will: a certificate that it has is not brought in; a list
+ * that has the one that is there is, and says what that means. */
+static bool check_revoked(const struct arrival *a, const struct arrival *had, const struct cert *root, bool *revokes,
+                          struct err *e)
+{
+    struct cert issuing;
+    struct root_list list;
+    struct slice der = a->issuing.n ? a->issuing : had->issuing, crl = a->crl.n ? a->crl : had->crl;
+    if (!der.n || !crl.n)
+        return true;
+    if (!cert_read(der, &issuing, e) || !root_list_read(&crypto_openssl, crl, root, &issuing, &list, e))
+        return false;
+    *revokes = list.revokes;
+    if (!list.revokes || !a->issuing.n)
+        return true;
+    err_set(e, ERR_CA_REVOKED, "the issuing certificate is revoked by the root's list %llu",
+            (unsigned long long)list.number);
+    return err_try(e, "kith ca sign-request with ca/issuing.csr, where the root is, makes another");
+}
+
 static bool install(struct cli *cli, const struct ca_opts *o, const struct settings *s, const struct arrival *a,
-                    struct buf *report, struct err *e)
+                    struct buf *report, bool *revokes, struct err *e)
 {
     struct arrival had = {0};
     struct cert root;
@@ -140,7 +167,8 @@ static bool install(struct cli *cli, const struct ca_opts *o, const struct setti
                *crl_path = settings_path(s, &cli->arena, PATH_ROOT_CRL);
     if (!root_path || !issuing_path || !crl_path)
         return arena_ok(&cli->arena, e);
-    if (!load(cli, root_path, CERT_MAX, &had.root, e) || !load(cli, crl_path, CA_CRL_FILE_MAX, &had.crl, e))
+    if (!load(cli, root_path, CERT_MAX, &had.root, e) || !load(cli, issuing_path, CERT_MAX, &had.issuing, e) ||
+        !load(cli, crl_path, ROOT_LIST_MAX, &had.crl, e))
         return false;
     if (had.root.n && a->root.n && !slice_eq(had.root, a->root)) {
         err_set(e, ERR_CONFLICT, "the platform has another root");
@@ -153,7 +181,7 @@ static bool install(struct cli *cli, const struct ca_opts *o, const struct setti
     }
     if (!cert_read(der, &root, e) || !cert_verify(&crypto_openssl, &root, root.spki, e) ||
         (a->issuing.n && !check_issuing(cli, s, a->issuing, &root, e)) ||
-        (a->crl.n && !check_crl(a->crl, had.crl, &root, e)))
+        (a->crl.n && !check_crl(cli, a->crl, had.crl, &root, e)) || !check_revoked(a, &had, &root, revokes, e))
         return false;
     sha256(der, digest);
     cli_put_fingerprint(report, digest);
@@ -175,6 +203,7 @@ static bool run_install(void *ctx, const void *opts, const struct args_words *wo
     struct cli *cli = ctx;
     const struct settings *s;
     struct arrival a = {0};
+    bool revokes = false;
     AUTO(buf_clear) struct buf print = {0}, b = {0};
     buf_init(&print, 256);
     buf_init(&b, 4096);
@@ -183,7 +212,7 @@ static bool run_install(void *ctx, const void *opts, const struct args_words *wo
     for (size_t i = 0; i < words->n; i++)
         if (!take_file(cli, words->v[i], &a, e))
             return false;
-    if (!install(cli, opts, s, &a, &print, e))
+    if (!install(cli, opts, s, &a, &print, &revokes, e))
         return false;
     if (cli->g.json) {
         struct json_out o = json_out_of(&b);
@@ -193,11 +222,15 @@ static bool run_install(void *ctx, const void *opts, const struct args_words *wo
         json_out_bool(&o, "root", a.root.n > 0);
         json_out_bool(&o, "issuing", a.issuing.n > 0);
         json_out_bool(&o, "crl", a.crl.n > 0);
+        json_out_bool(&o, "revoked", revokes);
         json_out_end(&o);
         buf_put_char(&b, '\n');
     } else {
         buf_printf(&b, "root SHA-256: %s (compare it with what init-root printed)\ninstalled:%s%s%s\n", buf_str(&print),
                    a.root.n ? " root" : "", a.issuing.n ? " issuing" : "", a.crl.n ? " crl" : "");
+        if (revokes)
+            buf_put_str(
+                &b, "this list revokes the platform's issuing CA: it issues nothing more (kith explain ca-revoked)\n");
         if (a.issuing.n)
             buf_printf(&b, "next: kithd --config %s/" SETTINGS_FILE " (restart it if it runs)\n", s->dir);
     }
@@ -230,8 +263,8 @@ static bool run_export(void *ctx, const void *opts, const struct args_words *wor
     const struct ca_opts *o = opts;
     const struct settings *s;
     AUTO(buf_clear) struct buf der = {0}, pem = {0};
-    buf_init(&der, CA_CRL_FILE_MAX);
-    buf_init(&pem, CA_CRL_FILE_MAX);
+    buf_init(&der, ROOT_LIST_MAX);
+    buf_init(&pem, ROOT_LIST_MAX);
     const char *which = words->n ? words->v[0] : "root";
     bool root = strcmp(which, "root") == 0;
     if (!root && strcmp(which, "issuing") != 0)

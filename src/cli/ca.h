@@ -5,8 +5,6 @@
 #include "cli/cli.h"
 #include "keys/key.h"
 
-#define CA_CRL_FILE_MAX (64u << 20)
-
 struct ca_opts {
     const char *name, *secrets, *hsm, *token, *pin_file, *hsm_template, *root_dir, *out, *plain_url, *revoke, *reason,
         *sha256;

@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/rfc3339.h"
 #include "base/sandbox.h"
+#include "ca/root_list.h"
 #include "ca/roster.h"
 #include "cli/client.h"
 #include "cli/doctor.h"
@@ -23,7 +24,6 @@
 #include "keys/p11.h"
 #include "keys/secret.h"
 #include "store/tables.h"
-#include "x509/crl.h"
 
 #define DAY_S          86400
 #define CLOCK_SLACK_S  60
@@ -313,24 +313,23 @@ static void check_root(struct doctor *d, struct doctor_finding *f)
 static void check_root_crl(struct doctor *d, struct doctor_finding *f)
 {
     static const char hint[] = "kith ca crl --root-dir ROOT, then kith ca install FILE";
-    struct crl crl;
-    struct cert root;
+    struct root_list list;
+    struct cert root, issuing;
     struct err e;
-    AUTO(buf_clear) struct buf der = {0}, list = {0};
+    AUTO(buf_clear) struct buf der = {0}, issuing_der = {0};
     buf_init(&der, CERT_MAX);
-    buf_init(&list, 64u << 20);
-    if (!read_cert(d, PATH_ROOT_CERT, &der, &root, f, "kith ca install FILE"))
+    buf_init(&issuing_der, CERT_MAX);
+    if (!read_cert(d, PATH_ROOT_CERT, &der, &root, f, "kith ca install FILE") ||
+        !read_cert(d, PATH_ISSUING_CERT, &issuing_der, &issuing, f, "kith ca install FILE"))
         return;
-    if (!file_read(in_dir(d, PATH_ROOT_CRL), list.max, &list, &e) || !crl_read(buf_slice(&list), &crl, &e) ||
-        !crl_verify(&crypto_openssl, &crl, root.spki, &e))
-        /* Its number has to rise, so the next one is made from the last. */
-        bad(f, "restore it from the backup of the directory, then renew it: kith ca crl", "%s", e.what);
-    else if (crl.next_update < d->now)
-        bad(f, hint, "the list was due to be renewed at %s", RFC3339(crl.next_update));
-    else if (crl.next_update < d->now + CRL_DAYS * DAY_S)
-        bad(f, hint, "the list has to be renewed before %s", RFC3339(crl.next_update));
+    if (!root_list_check(&crypto_openssl, in_dir(d, PATH_ROOT_CRL), &root, &issuing, &list, &e))
+        bad_err(f, &e, NULL);
+    else if (list.next_update && list.next_update < d->now)
+        bad(f, hint, "the list was due to be renewed at %s", RFC3339(list.next_update));
+    else if (list.next_update && list.next_update < d->now + CRL_DAYS * DAY_S)
+        bad(f, hint, "the list has to be renewed before %s", RFC3339(list.next_update));
     else
-        doctor_fine(f, "list %llu is good until %s", (unsigned long long)crl.number, RFC3339(crl.next_update));
+        doctor_fine(f, "list %llu is good until %s", (unsigned long long)list.number, RFC3339(list.next_update));
 }
 
 /* ---- database ---- */

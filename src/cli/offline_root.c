@@ -5,6 +5,7 @@
 #include "base/config.h"
 #include "base/file.h"
 #include "base/rfc3339.h"
+#include "ca/root_list.h"
 #include "cli/ca.h"
 #include "cli/client.h"
 #include "cli/pki.h"
@@ -240,8 +241,8 @@ static bool sign_request(struct cli *cli, const struct ca_opts *o, struct root *
     char hex[2 * CERT_SERIAL_MAX + 1];
     AUTO(buf_clear) struct buf der = {0}, pem = {0}, crl = {0};
     buf_init(&der, CERT_MAX);
-    buf_init(&pem, CA_CRL_FILE_MAX);
-    buf_init(&crl, CA_CRL_FILE_MAX);
+    buf_init(&pem, ROOT_LIST_MAX);
+    buf_init(&crl, ROOT_LIST_MAX);
     const char *url = o->plain_url ? o->plain_url : url_in_request(cli, csr);
     if (!pki_make_issuing(r->k.key, &r->cert, csr->subject, csr->spki, url, o->years, &cli->env, &der, e) ||
         !cert_read(buf_slice(&der), &cert, e) || !codec_encode(CODEC_HEX, cert.serial, hex, sizeof hex))
@@ -252,7 +253,7 @@ static bool sign_request(struct cli *cli, const struct ca_opts *o, struct root *
     /* The root's own record comes first: what it signed is known even if the answer is lost. */
     if (!file_mkdir_private(issued, e) ||
         !file_write_new(arena_printf(&cli->arena, "%s/%s.cer", issued, hex), 0644, cert.der, e) ||
-        !file_read(list, CA_CRL_FILE_MAX, &crl, e))
+        !file_read(list, ROOT_LIST_MAX, &crl, e))
         return false;
     pki_put_pem(&pem, "CERTIFICATE", cert.der);
     pki_put_pem(&pem, "CERTIFICATE", r->cert.der);
@@ -324,13 +325,13 @@ static bool make_crl(struct cli *cli, const struct ca_opts *o, struct root *r, s
     struct crl old;
     size_t n;
     AUTO(buf_clear) struct buf before = {0}, der = {0}, pem = {0};
-    buf_init(&before, CA_CRL_FILE_MAX);
-    buf_init(&der, CA_CRL_FILE_MAX);
-    buf_init(&pem, CA_CRL_FILE_MAX);
+    buf_init(&before, ROOT_LIST_MAX);
+    buf_init(&der, ROOT_LIST_MAX);
+    buf_init(&pem, ROOT_LIST_MAX);
     const char *file = in(cli, r->dir, "root.crl");
     if (!file_exists(file))
         file = in(cli, r->dir, PATH_ROOT_CRL);
-    if (!file_read(file, CA_CRL_FILE_MAX, &before, e) || !crl_read(buf_slice(&before), &old, e) ||
+    if (!file_read(file, ROOT_LIST_MAX, &before, e) || !crl_read(buf_slice(&before), &old, e) ||
         !crl_verify(&crypto_openssl, &old, r->cert.spki, e))
         return err_ctx(e, "%s", file);
     if (!read_revoked(&old, all, &n, e) || !add_revoked(cli, o, all, &n, e) ||

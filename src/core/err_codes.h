@@ -183,6 +183,11 @@ ERR_ROW(ERR_CLOCK, UNAVAILABLE, 907, "clock",
         "certificates until it is right.")
 ERR_ROW(ERR_JOURNAL_LOST, IO, 908, "journal-lost",
         "The signer's journal is missing or empty. A signer that forgot what it signed signs nothing.")
+ERR_ROW(ERR_CA_REVOKED, UNAVAILABLE, 909, "ca-revoked",
+        "The root has revoked the issuing CA: nothing is issued until there is another.")
+ERR_ROW(ERR_ROOT_CRL, UNAVAILABLE, 910, "root-crl",
+        "The root's list (ca/root.crl) is missing, malformed or not the root's: whether the issuing CA is revoked is not "
+        "known, and nothing is issued.")
 /* 1000-1099: server */
 ERR_ROW(ERR_CLAIM, AUTH, 1000, "claim",
         "The claim is not one that is open for this device: wrong, expired or withdrawn.")

@@ -61,6 +61,7 @@ MUST_USE bool settings_hsm_peer(const struct settings *s, struct hsm_peer *out, 
 /* Files below the directory, by the part that owns them; NULL without memory. */
 const char *settings_path(const struct settings *s, struct arena *a, const char *name);
 
+#define PATH_CA           "ca"
 #define PATH_ROOT_CERT    "ca/root.cer"    /* DER */
 #define PATH_ISSUING_CERT "ca/issuing.cer" /* DER */
 #define PATH_ROOT_CRL     "ca/root.crl"

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/rfc3339.h"
+#include "ca/root_list.h"
 #include "ledger/entry.h"
 #include "server/adopt.h"
 #include "server/notary.h"
@@ -136,9 +137,39 @@ static bool check_feed(struct app *app, struct health_finding *f)
     return s.seq != 0 && late <= CHECKPOINT_LATE_S && s.pending_ms <= CHECKPOINT_LATE_S * 1000 && s.refused == 0;
 }
 
+static bool read_root_list(struct app *app, struct root_list *out, struct err *e)
+{
+    struct arena a;
+    arena_init(&a, 4096);
+    const char *file = settings_path(&app->settings, &a, PATH_ROOT_CRL);
+    bool ok = arena_ok(&a, e) && root_list_check(app->crypto, file, &app->root, &app->ca, out, e);
+    arena_clear(&a);
+    return ok;
+}
+
+/* The signer judges by the same list. */
+static bool check_root_list(struct app *app, struct health_finding *f)
+{
+    struct root_list list;
+    struct err e = {0};
+    bool ok = read_root_list(app, &list, &e);
+    if (ok)
+        snprintf(f->detail, sizeof f->detail, "list %llu lets the issuing CA be", (unsigned long long)list.number);
+    else
+        snprintf(f->detail, sizeof f->detail, "%s: %.100s", err_slug(e.code), e.what);
+    return ok;
+}
+
 static bool check_ca(struct app *app, struct health_finding *f)
 {
-    int64_t left = app->ca.not_after - app_now(app);
+    struct root_list list;
+    struct err ignored; /* told by check_root_list() */
+    int64_t now = app_now(app), left = app->ca.not_after - now;
+    if (read_root_list(app, &list, &ignored) && list.next_update && list.next_update < now) {
+        snprintf(f->detail, sizeof f->detail, "the root's list was due to be renewed at %s", RFC3339(list.next_update));
+        f->hint = "kith ca crl where the root is, then kith ca install FILE";
+        return false;
+    }
     snprintf(f->detail, sizeof f->detail, "the issuing CA's certificate ends in %lld days", (long long)(left / DAY_S));
     return left > 90 * DAY_S;
 }
@@ -184,6 +215,7 @@ static const struct {
     {"clock", "set the clock; if it is right, start kithd once with --accept-clock", check_clock, false},
     {"alarms", "look at the entries that it names; if they are right: kith --dir DIR ledger adopt", check_alarms,
      false},
+    {"root-crl", "kith explain, with the code, says what to do", check_root_list, true},
     {"ca-expiry", "make a new issuing CA before it ends", check_ca, false},
 };
 

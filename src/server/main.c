@@ -300,7 +300,7 @@ static bool sandbox(struct app *app, struct err *e)
     const char *data = sqlite ? dir_of(app, s->database + 7) : NULL;
     const struct sandbox_path paths[] = {
         {settings_path(s, a, PATH_RUN), SANDBOX_READ | SANDBOX_WRITE},
-        {settings_path(s, a, "ca"), SANDBOX_READ},
+        {settings_path(s, a, PATH_CA), SANDBOX_READ},
         {settings_path(s, a, PATH_PROFILES), SANDBOX_READ},
         {settings_path(s, a, PATH_SIGNERS "/issuing/roster"), SANDBOX_READ},
         {settings_path(s, a, PATH_VKEYS), SANDBOX_READ},

@@ -76,7 +76,7 @@ static bool open_issuing(struct domain *d, const struct key_env *keys, struct er
     memcpy(d->roster_digest, d->roster.digest, SHA256_SIZE);
     return key_open(keys, s->issuing_key, &d->ca_key, e) && key_open(keys, s->cosign_key, &d->vouch_key, e) &&
            key_open(keys, s->derive_key, &derive_key, e) && derive(derive_key, "claim", d->claim_key, e) &&
-           derive(derive_key, "serial", d->serial_key, e) && read_issuer(d, e);
+           derive(derive_key, "serial", d->serial_key, e) && read_issuer(d, e) && domain_read_root(d, e);
 }
 
 static bool make_names(struct domain *d, bool issuing, struct err *e)
@@ -173,8 +173,9 @@ bool domain_check(const char *name, const struct settings *s, const struct key_e
     struct domain d;
     if (!open_all(&d, name, s, keys, env, crypto, true, e))
         return false;
+    bool ok = !d.ca_key || domain_check_root(&d, e) || err_ctx(e, "signer %s", name);
     domain_close(&d);
-    return true;
+    return ok;
 }
 
 bool domain_snapshot(struct domain *d, struct err *e)

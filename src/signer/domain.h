@@ -50,7 +50,11 @@ struct domain {
     /* issuing only */
     struct key *ca_key;
     struct slice ca_der;
-    struct cert ca;
+    struct cert ca, root;
+    const char *root_list_path;
+    struct err root_refusal; /* what the root's list said when it was looked at last; code 0: the CA may issue */
+    int64_t root_looked_ms;
+    bool root_looked;
     uint8_t claim_key[SHA256_SIZE], serial_key[SHA256_SIZE];
     struct roster roster;
     struct profile_issuer issuer;
@@ -99,6 +103,11 @@ int64_t domain_now(struct domain *d);
 MUST_USE bool domain_check_clock(struct domain *d, struct err *e);
 /* After domain_open(): the wall clock is right, says who started the signer, whatever was signed last. */
 MUST_USE bool domain_accept_clock(struct domain *d, struct err *e);
+/* Opens what domain_check_root() needs. */
+MUST_USE bool domain_read_root(struct domain *d, struct err *e);
+/* Whether the root lets the issuing CA issue, as its list says now (it is read again after a second at most).
+ * Errors: ERR_CA_REVOKED, ERR_ROOT_CRL. */
+MUST_USE bool domain_check_root(struct domain *d, struct err *e);
 /* Journals a record (from the next sync on it is durable) and, if ref is not NULL, expects a ledger entry that names it. */
 MUST_USE bool domain_record(struct domain *d, struct slice record, const uint8_t *ref, struct err *e);
 

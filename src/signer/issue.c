@@ -196,8 +196,9 @@ static bool issue(struct domain *d, const struct issue_request *r, struct writer
     if (!p)
         return err_set(e, ERR_PROFILE_UNKNOWN, "profile \"%s\"", ERR_QUOTE(r->profile));
     struct cert old;
-    if ((r->authority.kind != AUTHORITY_SERVER && !domain_check_clock(d, e)) || !check_authority(d, p, r, &old, e) ||
-        !check_rate(d, e))
+    /* The server's own goes on, so that it can say what is wrong. */
+    if ((r->authority.kind != AUTHORITY_SERVER && (!domain_check_clock(d, e) || !domain_check_root(d, e))) ||
+        !check_authority(d, p, r, &old, e) || !check_rate(d, e))
         return false;
     struct profile_facts f;
     struct profile_tag tags[FACTS_MAX];

@@ -60,8 +60,9 @@ static bool sandbox(const struct settings *s, const char *domain, const struct e
         LOG(env, WARN, "signer", "the sandbox is off by configuration", log_str("domain", domain));
         return true;
     }
-    struct sandbox_path paths[2 + SETTINGS_HSM_PATHS_MAX] = {
+    struct sandbox_path paths[3 + SETTINGS_HSM_PATHS_MAX] = {
         {arena_printf(a, "%s/" PATH_SIGNERS "/%s", s->dir, domain), SANDBOX_READ | SANDBOX_WRITE},
+        {settings_path(s, a, PATH_CA), SANDBOX_READ}, /* the root's list, which may be another one tomorrow */
         {"/dev/urandom", SANDBOX_READ},
     };
     struct hsm_peer peer;
@@ -69,7 +70,7 @@ static bool sandbox(const struct settings *s, const char *domain, const struct e
         return false;
     /* A signer's only socket is the one that it was given; a module that speaks to its device gets one more. */
     struct sandbox_policy policy = {.paths = paths,
-                                    .paths_n = 2,
+                                    .paths_n = 3,
                                     .connect_ports = &peer.port,
                                     .connect_n = peer.given && !peer.local,
                                     .inet = s->hsm_module && peer.given && !peer.local,

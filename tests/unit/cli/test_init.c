@@ -150,6 +150,34 @@ static void the_offline_root_signs_and_takes_back(void **state)
     assert_says(5, "older", "--dir", at("d"), "ca", "install", at("s.pem"));
 }
 
+static void brings_in_no_list_that_is_old_or_foreign_and_no_revoked_ca(void **state)
+{
+    (void)state;
+    char serial[64] = "";
+    assert_run(0, "ca", "init-root", "--dir", at("r"), "--name", "Acme");
+    assert_run(0, "ca", "init-root", "--dir", at("r2"), "--name", "Acme");
+    assert_run(0, "init", "--dir", at("d"), "--offline-root");
+    assert_run(0, "ca", "sign-request", at("d/ca/issuing.csr"), "--root-dir", at("r"), "--out", at("s.pem"));
+    assert_run(0, "--dir", at("d"), "ca", "install", at("s.pem"));
+    assert_says(6, "root's list", "--dir", at("d"), "ca", "install", at("r2/root.crl"));
+    fixture_shift_s = 400 * 86400;
+    assert_says(6, "was due to be renewed", "--dir", at("d"), "ca", "install", at("r/root.crl"));
+    fixture_shift_s = 0;
+    assert_true(shell("openssl x509 -inform der -in d/ca/issuing.cer -noout -serial | cut -d= -f2 | tr A-F a-f > n"));
+    FILE *f = fopen(at("n"), "r");
+    assert_non_null(f);
+    assert_int_equal(fscanf(f, "%63s", serial), 1);
+    fclose(f);
+    assert_run(0, "ca", "crl", "--root-dir", at("r"), "--revoke", serial, "--out", at("c.pem"));
+    assert_says(0, "issues nothing more", "--dir", at("d"), "ca", "install", at("c.pem"));
+    assert_says(1, "has revoked the issuing CA", "--dir", at("d"), "doctor", "root-crl");
+    assert_says(7, "ca-revoked", "--dir", at("d"), "ca", "install", at("d/ca/issuing.cer"));
+    /* The same key with another certificate, and all is well. */
+    assert_run(0, "ca", "sign-request", at("d/ca/issuing.csr"), "--root-dir", at("r"), "--out", at("t.pem"));
+    assert_run(0, "--dir", at("d"), "ca", "install", at("t.pem"));
+    assert_run(0, "--dir", at("d"), "doctor", "root-crl");
+}
+
 static void installs_nothing_of_another_root_or_key(void **state)
 {
     (void)state;
@@ -182,6 +210,7 @@ int main(void)
         T(a_killed_init_goes_on),
         T(refuses_options_that_do_not_fit),
         T(the_offline_root_signs_and_takes_back),
+        T(brings_in_no_list_that_is_old_or_foreign_and_no_revoked_ca),
         T(installs_nothing_of_another_root_or_key),
         T(the_ca_lives_in_a_token), /* last: a process keeps its module */
     };

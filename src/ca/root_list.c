@@ -1,0 +1,48 @@
+#include "ca/root_list.h"
+
+#include "base/file.h"
+
+bool root_list_read(const struct crypto *crypto, struct slice der, const struct cert *root, const struct cert *issuing,
+                    struct root_list *out, struct err *e)
+{
+    struct crl crl;
+    struct crl_entry entry;
+    bool listed = false;
+    *out = (struct root_list){0};
+    if (!crl_read(der, &crl, e) || !crl_verify(crypto, &crl, root->spki, e))
+        return false;
+    if (!slice_eq(crl.issuer, root->subject))
+        return err_set(e, ERR_CRL_SIGNATURE, "a list of another issuer than the root");
+    if (issuing && !crl_find(&crl, issuing->serial, &entry, &listed, e))
+        return false;
+    *out = (struct root_list){.number = crl.number, .next_update = crl.next_update, .revokes = listed};
+    return true;
+}
+
+/* Devices hear this too: it does not say where our files are. */
+static bool refuse_list(const char *what, struct err *e)
+{
+    err_set(e, ERR_ROOT_CRL, "the root's list is of no use: %s", what);
+    err_why(e, "without it nobody knows whether the root has taken the issuing CA back");
+    return err_try(e, "restore ca/root.crl, or make the next one: kith ca crl, then kith ca install FILE");
+}
+
+bool root_list_check(const struct crypto *crypto, const char *file, const struct cert *root, const struct cert *issuing,
+                     struct root_list *out, struct err *e)
+{
+    AUTO(buf_clear) struct buf b = {0};
+    struct err cause = {0};
+    buf_init(&b, ROOT_LIST_MAX);
+    *out = (struct root_list){0};
+    if (!file_read(file, ROOT_LIST_MAX, &b, &cause))
+        return refuse_list(file_exists(file) ? "it cannot be read" : "it is not there", e);
+    if (!root_list_read(crypto, buf_slice(&b), root, issuing, out, &cause))
+        return refuse_list(cause.what, e);
+    if (!out->revokes)
+        return true;
+    err_set(e, ERR_CA_REVOKED, "the root has revoked the issuing CA");
+    err_why(e, "list %llu of the root has its serial number: what it signs is not valid any more",
+            (unsigned long long)out->number);
+    return err_try(e, "kith ca sign-request with ca/issuing.csr where the root is, kith ca install FILE, and a restart "
+                      "of kithd; if its key is known to others, a new platform");
+}

@@ -1,0 +1,26 @@
+/* Whether the root has taken the issuing CA back: its list of what it revoked, beside the certificates in DIR/ca.  Who issues,
+ * who is asked whether all is well and who brings a new list in judge it here.  A list that is past its date still says what
+ * was revoked, so it is told and stops nothing; one that is missing or not the root's says nothing, and then nothing is
+ * issued. */
+#ifndef KITH_CA_ROOT_LIST_H
+#define KITH_CA_ROOT_LIST_H
+
+#include "x509/cert.h"
+#include "x509/crl.h"
+
+#define ROOT_LIST_MAX (64u << 20) /* bytes of the file */
+
+struct root_list {
+    uint64_t number;
+    int64_t next_update; /* 0: it says none */
+    bool revokes;        /* the issuing CA */
+};
+
+/* `issuing` may be NULL.  Errors: ERR_CRL, ERR_CRL_SIGNATURE. */
+MUST_USE bool root_list_read(const struct crypto *crypto, struct slice der, const struct cert *root,
+                             const struct cert *issuing, struct root_list *out, struct err *e);
+/* Whether the issuing CA may issue, by the list in the file.  Errors: ERR_CA_REVOKED, ERR_ROOT_CRL. */
+MUST_USE bool root_list_check(const struct crypto *crypto, const char *file, const struct cert *root,
+                              const struct cert *issuing, struct root_list *out, struct err *e);
+
+#endif
