@@ -104,14 +104,16 @@ static bool listen_patiently(struct run *r, const char *path, int *fd, struct er
     return true;
 }
 
+#define SIGNER_ONCE 7 /* where a signer's last argument stands: for its first start only */
+
 static void set_signer(struct run *r, enum supervise_child which, const char *name, const char *domain,
                        char *const *envp)
 {
     r->children[which] = (struct child){
         .name = name,
         .path = r->s->signer,
-        .argv = {"kith-signer", "--config", r->s->config, "--domain", domain, "--fd", "3",
-                 r->s->accept_clock ? "--accept-clock" : NULL},
+        .argv = {"kith-signer", "--config", r->s->config, "--domain", domain, "--fd",
+                 "3", [SIGNER_ONCE] = r->s->accept_clock ? "--accept-clock" : NULL},
         .envp = envp,
         .fd = r->listeners[which],
         .fd_as = SIGNER_FD,
@@ -170,6 +172,8 @@ static void start_one(struct run *r, enum supervise_child which)
         file_close(&r->ready[1]); /* the server holds the only other end: its death is seen as the end of the pipe */
         c->fd = -1;
     }
+    if (ok && which != CHILD_SERVER)
+        c->argv[SIGNER_ONCE] = NULL;
     if (ok) {
         LOG(r->env, INFO, "kithd", "started", log_str("child", c->name), log_int("pid", c->pid));
         return;

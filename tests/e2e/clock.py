@@ -49,6 +49,17 @@ class Clocks:
         assert note.status == 200, note
         wait_for(lambda: self.k.must("GET", "/v1/status")["feed"]["seq"] > before, "a head", 20, 0.2)
 
+    def accepts_it_once(self):
+        """A signer that is started again later has to say for itself that the clock is right."""
+        words = lambda pid: open(f"/proc/{pid}/cmdline").read().split("\0")
+        signer = lambda: self.k.pids().get("kith-signer issuing")
+        first = signer()
+        assert "--accept-clock" in words(first), words(first)
+        os.kill(first, 9)
+        wait_for(lambda: signer() not in (None, first), "the next signer")
+        assert "--accept-clock" not in words(signer()), words(signer())
+        self.works()
+
     def stop(self):
         self.k.stop()
 
@@ -113,6 +124,7 @@ def gets_out_of_a_time_that_was_ahead(t):
     t.stop()
     t.start("--accept-clock")
     t.works()
+    t.accepts_it_once()
     for p in t.k.pids().values():  # without a snapshot: the journal has it
         os.kill(p, 9)
     t.k.daemon.kill()
