@@ -23,6 +23,7 @@
 #include "keys/crypto.h"
 #include "keys/p11.h"
 #include "keys/secret.h"
+#include "store/schema.h"
 #include "store/tables.h"
 
 #define DAY_S          86400
@@ -356,7 +357,7 @@ static void check_database(struct doctor *d, struct doctor_finding *f)
         skip(f, "not there yet; kithd makes it");
         return;
     }
-    if (!db_open(where, false, &db, &e) || !tables_check(db, &e)) {
+    if (!db_open(where, false, &db, &e) || !tables_check(db, &e) || !schema_sound(db, &e)) {
         bad_err(f, &e, hint);
         return;
     }

@@ -20,6 +20,7 @@ const char *finding_name(enum finding_kind k)
         [FINDING_ROW_UNKNOWN] = "row-unknown",
         [FINDING_ROW_MISSING] = "row-missing",
         [FINDING_UNSIGNED] = "unsigned",
+        [FINDING_SCHEMA] = "schema",
     };
     return (size_t)k < ARRAY_LEN(names) && names[k] ? names[k] : "unknown";
 }

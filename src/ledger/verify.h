@@ -19,6 +19,7 @@ enum finding_kind {
     FINDING_ROW_UNKNOWN, /* a row that no entry speaks of */
     FINDING_ROW_MISSING, /* an entry's row is gone */
     FINDING_UNSIGNED,    /* entries after the last checkpoint that carries all signatures */
+    FINDING_SCHEMA,      /* a trigger, view, table, index ... that Kith did not make, or one of its own that is gone */
 };
 const char *finding_name(enum finding_kind k); /* "row-edited" */
 

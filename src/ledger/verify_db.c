@@ -2,6 +2,7 @@
 #include "ledger/erased.h"
 #include "ledger/fold.h"
 #include "ledger/tree.h"
+#include "store/schema.h"
 #include "store/tables.h"
 
 #include <inttypes.h>
@@ -322,6 +323,11 @@ static bool passes_run(struct verify_run *run, struct fold *fold, struct db *db,
     return true;
 }
 
+static void schema_found(void *ctx, const char *table, const char *name, const char *text)
+{
+    finding_put_row(ctx, FINDING_SCHEMA, ENTRY_SEQ_NONE, table, name, "%s", text);
+}
+
 bool verify_database(struct db *db, uint8_t node, const struct verify_opts *o, struct verify_report *out, struct err *e)
 {
     struct err own = {0};
@@ -336,7 +342,7 @@ bool verify_database(struct db *db, uint8_t node, const struct verify_opts *o, s
     struct walk *k = calloc(1, sizeof(*k));
     bool ok = k ? db_snapshot_begin(db, e) : err_set(e, ERR_NOMEM, "%zu bytes", sizeof(*k));
     if (ok) {
-        ok = passes_run(&run, &fold, db, node, k, e);
+        ok = schema_check(db, schema_found, &run, e) && passes_run(&run, &fold, db, node, k, e);
         db_snapshot_end(db);
     }
     free(k);

@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "base/problem.h"
+#include "store/schema.h"
 #include "store/tables.h"
 #include "x509/cert.h"
 
@@ -61,8 +62,12 @@ static bool check_database(struct app *app, struct err *e)
     if (!settings_check_lost(&app->settings, &app->arena, &there, e))
         return true; /* told by who started us */
     if (there) {
-        if (db_open(where, false, &db, e) && tables_check(db, e) && check_entries(app, db, e))
+        if (db_open(where, false, &db, e) && tables_check(db, e) && check_entries(app, db, e)) {
+            struct err why;
+            if (!schema_sound(db, &why)) /* told, not refused: whoever looks after a database may add an index */
+                problem_print(stderr, "warning", &why);
             return true;
+        }
         if (!e->hint[0])
             err_try(e, sqlite ? "restore it from its copy; kith ledger verify names what differs"
                               : "is the database server running, and may this user connect?");

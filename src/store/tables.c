@@ -197,6 +197,14 @@ static const char *const migrations[] = {
     " seen_at BIGINT NOT NULL, PRIMARY KEY (anchor, device)) WITHOUT ROWID;",
 };
 _Static_assert(ARRAY_LEN(migrations) == SCHEMA_VERSION, "one text a version");
+static const char version_table[] =
+    "CREATE TABLE IF NOT EXISTS schema_version (id BIGINT NOT NULL, version BIGINT NOT NULL,"
+    " PRIMARY KEY (id))";
+
+const char *tables_script(size_t i)
+{
+    return i == 0 ? version_table : i <= SCHEMA_VERSION ? migrations[i - 1] : NULL;
+}
 
 static const struct sql select_version = {"SELECT version FROM schema_version WHERE id = 1"};
 static const struct sql upsert_version = {"INSERT INTO schema_version (id, version) VALUES (1, $1)"
@@ -223,11 +231,7 @@ static bool version_read(struct db *db, int64_t *version, struct err *e)
 static bool migrate_steps(struct db *db, struct err *e)
 {
     int64_t version;
-    if (!db_script(db,
-                   "CREATE TABLE IF NOT EXISTS schema_version (id BIGINT NOT NULL, version BIGINT NOT NULL,"
-                   " PRIMARY KEY (id))",
-                   e) ||
-        !version_read(db, &version, e))
+    if (!db_script(db, version_table, e) || !version_read(db, &version, e))
         return false;
     if (version > SCHEMA_VERSION)
         return refuse_newer(version, e);

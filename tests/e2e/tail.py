@@ -7,7 +7,7 @@ import time
 
 import cbor2
 
-from kithtest import Kith, World, say, wait_for
+from kithtest import BIN, Kith, World, run, say, wait_for
 
 OPERATOR = 6  # src/store/tables.c
 OPERATOR_ADDED, ADOPTED, RAISED, CLEARED, STOPPED = 40, 117, 120, 121, 3
@@ -92,6 +92,20 @@ def adopts_it_loudly_after_a_kill(k):
     adopts_loudly(k, k.kill, False)
 
 
+def a_foreign_trigger_is_named(k):
+    """It changes what is written, and no row differs from its entry."""
+    k.sql("CREATE TRIGGER eve AFTER UPDATE ON operator BEGIN SELECT 1; END")
+    code, said = k.check_database()
+    assert code == 6 and "operator eve [schema]: trigger" in said and " 1 findings" in said, said
+    p = run(os.path.join(BIN, "kithd"), "--config", k.dir + "/kith.conf", "-t")
+    assert "warning[store-schema]: trigger \"eve\" on \"operator\"" in p.stderr, p.stderr
+    p = k.kith("doctor", ok=False)
+    assert p.returncode == 1 and "trigger \"eve\" on \"operator\"" in p.stdout, p.stdout
+    k.sql("DROP TRIGGER eve")
+    code, said = k.check_database()
+    assert code == 0, said
+
+
 def newest(k):
     (pos, of_type), = k.rows("SELECT pos, type FROM entry ORDER BY pos DESC LIMIT 1")
     return pos & (1 << 56) - 1, of_type
@@ -139,7 +153,7 @@ def main():
         k.start()
         k.add_model()
         k.kith("operator", "add", "eve", "--role", "auditor", "--out", w.path("eve"))
-        for check in (a_clean_end_leaves_no_tail, a_start_that_is_cut_is_no_alarm,
+        for check in (a_foreign_trigger_is_named, a_clean_end_leaves_no_tail, a_start_that_is_cut_is_no_alarm,
                       adopts_loudly_what_was_entered_after_a_clean_end, what_a_kill_cuts_is_no_alarm,
                       adopts_it_loudly_after_a_kill):
             check(k)

@@ -1,5 +1,7 @@
 #include "store_test.h"
 
+#include "store/schema.h"
+
 #ifdef STORE_TEST_PG
 static const char *const type_names[] = {"", "bigint", "text", "bytea"};
 static const struct sql q_columns = {
@@ -92,6 +94,76 @@ static void a_database_of_the_version_before_is_brought_up_to_date(void **state)
     assert_ok(db_query(db, row_select_all(&table_idevid), NULL, 0, &r, &e), e);
     rows_close(&r);
     db_free(db);
+}
+
+/* What somebody may do to a schema, what is said of it, and how it is undone. */
+static const struct {
+    const char *act, *said, *undo;
+} foreign[] = {
+    {"CREATE VIEW seen AS SELECT name FROM operator", "view \"seen\" is in the database, but none of Kith's",
+     "DROP VIEW seen"},
+    {"CREATE TABLE kept (a BIGINT PRIMARY KEY)", "table \"kept\" is in the database, but none of Kith's",
+     "DROP TABLE kept"},
+    {"CREATE INDEX fast ON model (created_at)", "index \"fast\" on \"model\" is in the database, but none of Kith's",
+     "DROP INDEX fast"},
+    {"DROP INDEX device_serial", "unique index \"device_serial\" on \"device\" is gone",
+     "CREATE UNIQUE INDEX device_serial ON device (serial, model)"},
+    {"ALTER TABLE unanswered RENAME TO other", "table \"other\" is in the database, but none of Kith's",
+     "ALTER TABLE other RENAME TO unanswered"},
+#ifdef STORE_TEST_PG
+    {"CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';"
+     "CREATE TRIGGER quiet BEFORE DELETE ON device FOR EACH ROW EXECUTE FUNCTION f()",
+     "trigger \"quiet\" on \"device\" is in the database, but none of Kith's",
+     "DROP TRIGGER quiet ON device; DROP FUNCTION f()"},
+    {"CREATE FUNCTION length(name) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+     "function \"length\" is in the database, but none of Kith's", "DROP FUNCTION length(name)"},
+    {"CREATE RULE quiet AS ON DELETE TO device DO INSTEAD NOTHING",
+     "rule \"quiet\" on \"device\" is in the database, but none of Kith's", "DROP RULE quiet ON device"},
+    {"CREATE POLICY hidden ON device USING (false)",
+     "policy \"hidden\" on \"device\" is in the database, but none of Kith's", "DROP POLICY hidden ON device"},
+    {"CREATE MATERIALIZED VIEW seen AS SELECT name FROM operator",
+     "materialized view \"seen\" is in the database, but none of Kith's", "DROP MATERIALIZED VIEW seen"},
+#else
+    {"CREATE TRIGGER quiet BEFORE DELETE ON device BEGIN SELECT RAISE(IGNORE); END",
+     "trigger \"quiet\" on \"device\" is in the database, but none of Kith's", "DROP TRIGGER quiet"},
+    {"CREATE TRIGGER device AFTER INSERT ON model BEGIN DELETE FROM entry; END",
+     "trigger \"device\" on \"model\" is in the database, but none of Kith's", "DROP TRIGGER device"},
+#endif
+};
+
+struct said {
+    size_t n;
+    const char *want;
+    bool there;
+};
+
+static void hear(void *ctx, const char *table, const char *name, const char *text)
+{
+    struct said *s = ctx;
+    s->n++;
+    s->there = s->there || strcmp(text, s->want) == 0;
+    assert_true(strstr(text, table) && strstr(text, name));
+}
+
+static void what_was_added_to_the_schema_or_taken_from_it_is_named(void **state)
+{
+    struct env_test *t = *state;
+    struct err e = {0};
+    AUTO(db_free_auto) struct db *db = NULL;
+    commit_stop(test_start(t));
+    assert_ok(db_open_raw(t->where, true, &db, &e), e);
+    assert_ok(schema_sound(db, &e), e);
+    for (size_t i = 0; i < ARRAY_LEN(foreign); i++) {
+        struct said s = {.want = foreign[i].said};
+        assert_ok(db_script(db, foreign[i].act, &e), e);
+        assert_ok(schema_check(db, hear, &s, &e), e);
+        if (!s.there)
+            fail_msg("not said after %s", foreign[i].act);
+        assert_err(schema_sound(db, &e), e, ERR_STORE_SCHEMA);
+        e = (struct err){0};
+        assert_ok(db_script(db, foreign[i].undo, &e), e);
+        assert_ok(schema_sound(db, &e), e);
+    }
 }
 
 #ifndef STORE_TEST_PG
@@ -233,6 +305,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_and_names_are_unique),
         cmocka_unit_test_setup_teardown(descriptors_and_schema_agree, env_setup, env_teardown),
+        cmocka_unit_test_setup_teardown(what_was_added_to_the_schema_or_taken_from_it_is_named, env_setup,
+                                        env_teardown),
 #ifndef STORE_TEST_PG
         cmocka_unit_test_setup_teardown(what_is_no_database_of_kith_is_refused, env_setup, env_teardown),
 #endif
