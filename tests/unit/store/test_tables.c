@@ -296,11 +296,64 @@ static void a_key_has_one_first_certificate(void **state)
     assert_int_equal(test_count(t->where, "certificate"), 4);
 }
 
-int main(void)
+#ifndef STORE_TEST_PG
+/* ---- doc/spec/tables.md ---- */
+
+static char manual_text[8192];
+
+static struct slice manual(void)
+{
+    static const char *const types[] = {[VALUE_INT] = "int", [VALUE_TEXT] = "text", [VALUE_BLOB] = "bytes"};
+    FILE *out = fmemopen(manual_text, sizeof manual_text, "w");
+    assert_non_null(out);
+    fputs("# Tables of the ledger\n\nMade from `src/store/tables.c`; a test holds this file against it. These tables "
+          "change only with an entry\n"
+          "([ledger.md](ledger.md)). The columns stand in the order in which a row's hash has them; the bold ones are "
+          "the key. Those in\n"
+          "brackets may be null. Types: int (signed, 64 bits), text, bytes. Those in `_at`, not_before and not_after "
+          "are Unix seconds. What "
+          "the columns mean stands\n"
+          "in `src/store/tables.h`.\n\n| no. | table | columns |\n|---|---|---|\n",
+          out);
+    for (size_t i = 0; i < tables_n; i++) {
+        const struct table *t = tables_all[i];
+        if (t->exempt)
+            continue;
+        fprintf(out, "| %u | `%s` |", t->number, t->name);
+        for (size_t c = 0; c < t->ncols; c++) {
+            const struct column *col = &t->cols[c];
+            const char *bold = c < t->nkeys ? "**" : "";
+            fprintf(out, "%s %s%s%s %s%s%s", c ? "," : "", col->null_ok ? "[" : "", bold, col->name, types[col->type],
+                    bold, col->null_ok ? "]" : "");
+        }
+        fputs(" |\n", out);
+    }
+    fclose(out);
+    return slice_str(manual_text);
+}
+
+static void the_manual_is_up_to_date(void **state)
+{
+    (void)state;
+    static char file[sizeof manual_text];
+    FILE *f = fopen(SOURCE_ROOT "/doc/spec/tables.md", "rb");
+    assert_non_null(f);
+    size_t n = fread(file, 1, sizeof file, f);
+    fclose(f);
+    if (!slice_eq(slice_of(file, n), manual()))
+        fail_msg("doc/spec/tables.md is behind: run this program with the argument `print` and put its output there");
+}
+#endif
+
+int main(int argc, char **argv)
 {
 #ifdef STORE_TEST_PG
+    (void)argc, (void)argv;
     if (!pg_installed())
         return 1;
+#else
+    if (argc == 2 && strcmp(argv[1], "print") == 0)
+        return fputs((const char *)manual().p, stdout) < 0;
 #endif
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_and_names_are_unique),
@@ -308,6 +361,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_was_added_to_the_schema_or_taken_from_it_is_named, env_setup,
                                         env_teardown),
 #ifndef STORE_TEST_PG
+        cmocka_unit_test(the_manual_is_up_to_date),
         cmocka_unit_test_setup_teardown(what_is_no_database_of_kith_is_refused, env_setup, env_teardown),
 #endif
         cmocka_unit_test_setup_teardown(a_newer_or_older_schema_is_refused, env_setup, env_teardown),
