@@ -42,6 +42,25 @@ bool event_make(const struct event_draft *d, const uint8_t *ref, uint8_t *buf, s
     return true;
 }
 
+struct record_job {
+    struct job job;
+    const struct event_draft *draft;
+};
+
+static bool run_record(struct tx *tx, struct job *job, struct err *e)
+{
+    uint8_t fields[1024];
+    struct event ev;
+    const struct event_draft *d = ((const struct record_job *)job)->draft;
+    return event_make(d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, NULL, 0, NULL, e);
+}
+
+bool app_record(struct app *app, const struct event_draft *d, struct err *e)
+{
+    struct record_job j = {.job = {.run = run_record}, .draft = d};
+    return commit_run(app->commit, &j.job, e);
+}
+
 bool app_vkeys(struct app *app, struct note_key *keys, struct err *e)
 {
     AUTO(buf_clear) struct buf text = {0};

@@ -89,6 +89,9 @@ MUST_USE bool app_vkeys(struct app *app, struct note_key *keys, struct err *e);
 MUST_USE bool event_make(const struct event_draft *d, const uint8_t *ref, uint8_t *buf, size_t cap, struct event *out,
                          struct err *e);
 
+/* Enters an event that changes no row; not from a job. */
+MUST_USE bool app_record(struct app *app, const struct event_draft *d, struct err *e);
+
 extern const struct http_route est_routes[], api_routes[], public_routes[];
 extern const size_t est_routes_n, api_routes_n, public_routes_n;
 

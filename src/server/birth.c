@@ -1,9 +1,12 @@
 #include "server/birth.h"
 
+#include <stdio.h>
+
 #include "ca/roster.h"
 #include "keys/crypto.h"
 #include "keys/key.h"
 #include "ledger/note.h"
+#include "store/row.h"
 
 struct birth {
     struct job job;
@@ -87,6 +90,55 @@ static bool run(struct tx *tx, struct job *job, struct err *e)
     for (size_t i = 0; ok && i < b->roster.profiles_n; i++)
         ok = put_profile(tx, &b->roster.profiles[i], e);
     return ok;
+}
+
+/* ---- CA certificates; which is in use is a setting ---- */
+
+struct ca_job {
+    struct job job;
+    struct app *app;
+};
+
+static bool record_ca(struct tx *tx, const char *ca, const struct cert *c, struct err *e)
+{
+    uint8_t digest[SHA256_SIZE], spki[SHA256_SIZE], fields[1024];
+    char key[32], hex[2 * SHA256_SIZE + 1];
+    struct event ev;
+    struct event_draft d = event_draft_of(EVENT_CA_INSTALLED);
+    AUTO(rows_close) struct rows r = {0};
+    sha256(c->der, digest);
+    sha256(c->spki, spki);
+    snprintf(key, sizeof key, "ca:%s", ca);
+    for (size_t i = 0; i < sizeof digest; i++)
+        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    const struct value cols[SETTING_COLS] = {[SETTING_KEY] = value_text(key), [SETTING_VALUE] = value_text(hex)};
+    bool found = row_read(tx_db(tx), &table_setting, cols, &r, e);
+    if (!found && e->code)
+        return false;
+    if (found && strcmp(rows_text(&r, SETTING_VALUE), hex) == 0)
+        return true;
+    event_set_text(&d, "who", "system:server");
+    event_set_text(&d, "ca", ca);
+    event_set_text(&d, "algorithm", key_type_name(key_type_of_spki(c->spki)));
+    event_set_bytes(&d, "serial", c->serial);
+    event_set_bytes(&d, "spki", SLICE_ARRAY(spki));
+    event_set_bytes(&d, "digest", SLICE_ARRAY(digest));
+    event_set_int(&d, "not_after", c->not_after);
+    const struct change change = {.table = &table_setting, .cols = cols};
+    return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
+}
+
+static bool run_ca(struct tx *tx, struct job *job, struct err *e)
+{
+    const struct app *app = ((const struct ca_job *)job)->app;
+    err_clear(e);
+    return record_ca(tx, "root", &app->root, e) && record_ca(tx, "issuing", &app->ca, e);
+}
+
+bool birth_record_ca(struct app *app, struct err *e)
+{
+    struct ca_job j = {.job = {.run = run_ca}, .app = app};
+    return commit_run(app->commit, &j.job, e);
 }
 
 bool birth_record(struct app *app, struct err *e)

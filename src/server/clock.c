@@ -5,21 +5,13 @@
 
 #define JUMP_MS 60000
 
-struct jump {
-    struct job job;
-    int64_t from_ms, to_ms;
-};
-
-static bool run(struct tx *tx, struct job *job, struct err *e)
+static bool record(struct app *app, int64_t from_ms, int64_t to_ms, struct err *e)
 {
-    const struct jump *j = (const struct jump *)job;
-    uint8_t fields[128];
-    struct event ev;
     struct event_draft d = event_draft_of(EVENT_CLOCK_JUMPED);
     event_set_text(&d, "who", "system:server");
-    event_set_int(&d, "from_ms", j->from_ms);
-    event_set_int(&d, "to_ms", j->to_ms);
-    return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, NULL, 0, NULL, e);
+    event_set_int(&d, "from_ms", from_ms);
+    event_set_int(&d, "to_ms", to_ms);
+    return app_record(app, &d, e);
 }
 
 static const struct sql sql_before = {
@@ -48,10 +40,9 @@ void clock_watch(struct app *app)
     bool started = !mono_ms;
     int64_t now = env_now_ms(&app->env), mono = env_mono_ms(&app->env);
     int64_t expected = started ? last_entry_ms(app) : wall_ms + (mono - mono_ms);
-    struct jump j = {.job = {.run = run}, .from_ms = expected, .to_ms = now};
     if (expected && is_jump(expected, now, started)) {
         LOG(&app->env, WARN, "server", "the clock jumped", log_int("by_ms", now - expected));
-        if (!commit_run(app->commit, &j.job, &e)) {
+        if (!record(app, expected, now, &e)) {
             LOG(&app->env, WARN, "server", "not entered", log_err(&e));
             return; /* again in a second */
         }

@@ -3,10 +3,12 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/log.h"
 #include "server/feed_hub.h"
 #include "store/row.h"
 
-#define POLL_MS 5
+#define POLL_MS      5
+#define SILENT_HEADS 3
 
 struct ack_job {
     struct job job;
@@ -96,6 +98,43 @@ void gateways_wait(struct call *c, uint64_t ticket, int64_t timeout_ms)
     c->then = say_who_acts;
     c->ticket = ticket;
     c->until_ms = env_mono_ms(&c->app->env) + timeout_ms;
+}
+
+static const struct sql sql_fell_silent = {
+    "SELECT g.name, COALESCE(a.seq, 0), COALESCE(a.acked_at, g.added_at) FROM gateway g LEFT JOIN gateway_ack a "
+    "ON a.gateway = g.name WHERE COALESCE(a.acked_at, g.added_at) > $1 AND COALESCE(a.acked_at, g.added_at) <= $2 "
+    "ORDER BY g.name"};
+
+static bool record_silent(struct app *app, const struct rows *r, struct err *e)
+{
+    struct event_draft d = event_draft_of(EVENT_GATEWAY_SILENT);
+    event_set_text(&d, "who", "system:server");
+    event_set_text(&d, "gateway", rows_text(r, 0));
+    event_set_int(&d, "seq", rows_int(r, 1));
+    event_set_int(&d, "since_at", rows_int(r, 2));
+    return app_record(app, &d, e);
+}
+
+/* Whose last word came to be too old since the look before: the moment passes once in each silence. */
+void gateways_watch(struct app *app)
+{
+    static int64_t began, told; /* last words up to `told` were looked at */
+    int64_t now = app_now(app), old = now - SILENT_HEADS * app->settings.feed_interval_s;
+    const struct value args[] = {value_int(told), value_int(old)};
+    AUTO(rows_close) struct rows r = {0};
+    struct err e = {0};
+    began = began ? began : now;
+    if (old < began || old == told) /* while the platform was away nobody could acknowledge */
+        return;
+    bool ok = db_query(app_db(app), &sql_fell_silent, args, 2, &r, &e);
+    while (ok && rows_next(&r, &e)) {
+        LOG(&app->env, WARN, "gateways", "silent", log_str("gateway", rows_text(&r, 0)));
+        ok = record_silent(app, &r, &e);
+    }
+    if (e.code)
+        LOG(&app->env, WARN, "gateways", "not entered", log_err(&e));
+    else
+        told = old;
 }
 
 static void get_feed(struct http_request *req, void *arg)

@@ -11,6 +11,9 @@ void gateways_wait(struct call *c, uint64_t ticket, int64_t timeout_ms);
 /* The newest acknowledged number of a gateway goes into the database. */
 void gateway_acked(struct app *app, const char *name, uint64_t seq);
 
+/* Each second, from one thread: enters once who has not acknowledged for as long as SILENT_HEADS heads take. */
+void gateways_watch(struct app *app);
+
 extern const struct http_route gateway_routes[]; /* what gateways themselves ask */
 extern const size_t gateway_routes_n;
 

@@ -234,32 +234,23 @@ static bool open_log(struct app *app, struct err *e)
            signers_check_behind(app, e);
 }
 
-struct started {
-    struct job job;
-    struct app *app;
-};
-
-static bool record_started(struct tx *tx, struct job *job, struct err *e)
+static bool record_started(struct app *app, struct err *e)
 {
-    uint8_t fields[256];
-    struct event ev;
-    struct app *app = ((struct started *)job)->app;
     struct event_draft d = event_draft_of(EVENT_PLATFORM_STARTED);
     event_set_text(&d, "who", "system:server");
     event_set_text(&d, "version", KITH_VERSION);
     event_set_int(&d, "node", app->settings.node);
-    return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, NULL, 0, NULL, e);
+    return app_record(app, &d, e);
 }
 
 /* In this order: nothing is signed before what was lost is entered, nothing answered before there is a feed. */
 static bool start(struct app *app, int local, struct err *e)
 {
     size_t found;
-    struct started j = {.job = {.run = record_started}, .app = app};
     if (!read_cert(app, PATH_ROOT_CERT, &app->root_der, &app->root, e) ||
         !read_cert(app, PATH_ISSUING_CERT, &app->ca_der, &app->ca, e) || !open_clients(app, e) ||
         !wait_signer(app, local, e) || !open_log(app, e) || !adopt_tail(app, e) || !recover_journal(app, &found, e) ||
-        !birth_record(app, e) || !commit_run(app->commit, &j.job, e))
+        !birth_record(app, e) || !birth_record_ca(app, e) || !record_started(app, e))
         return false;
     if (found)
         LOG(&app->env, NOTICE, "server", "entered what was signed and never answered",
@@ -440,6 +431,7 @@ static bool run(struct app *app, const struct options *o, struct err *e)
         make_filters(app);
         unanswered_sweep(app);
         clock_watch(app);
+        gateways_watch(app);
         if (app_now(app) - identity_at < IDENTITY_EVERY_S)
             continue;
         if (identity_renew(app, &ignored))

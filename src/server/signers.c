@@ -64,23 +64,13 @@ bool signers_vouched(struct app *app, uint64_t *size, struct merkle_hash *root, 
     return true;
 }
 
-struct tell_job {
-    struct job job;
-    const char *domain;
-    bool answers;
-    char why[200];
-};
-
-static bool run_tell(struct tx *tx, struct job *job, struct err *e)
+static bool record(struct app *app, const char *domain, bool answers, const char *why, struct err *e)
 {
-    const struct tell_job *j = (const struct tell_job *)job;
-    uint8_t fields[512];
-    struct event ev;
-    struct event_draft d = event_draft_of(j->answers ? EVENT_SIGNER_STARTED : EVENT_SIGNER_LOST);
+    struct event_draft d = event_draft_of(answers ? EVENT_SIGNER_STARTED : EVENT_SIGNER_LOST);
     event_set_text(&d, "who", "system:server");
-    event_set_text(&d, "domain", j->domain);
-    event_set_text(&d, j->answers ? "version" : "why", j->answers ? KITH_VERSION : j->why);
-    return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, NULL, 0, NULL, e);
+    event_set_text(&d, "domain", domain);
+    event_set_text(&d, answers ? "version" : "why", answers ? KITH_VERSION : why);
+    return app_record(app, &d, e);
 }
 
 void signers_poll(struct app *app)
@@ -89,22 +79,22 @@ void signers_poll(struct app *app)
     for (int i = 0; i < SIGNERS; i++) {
         struct err e = {0};
         struct signer_state s;
-        struct tell_job j = {.job = {.run = run_tell}, .domain = signer_name(i)};
-        bool down;
+        char why[200];
+        bool down, answers;
         int64_t asked_ms = env_mono_ms(&app->env);
-        j.answers = ask(clients[i], &s, &e);
+        answers = ask(clients[i], &s, &e);
         s.asked_ms = asked_ms;
         down = strcmp(s.token, "down") == 0;
-        snprintf(j.why, sizeof j.why, "%.199s", down ? s.fault : e.what);
-        j.answers = j.answers && !down;
+        snprintf(why, sizeof why, "%.199s", down ? s.fault : e.what);
+        answers = answers && !down;
         pthread_mutex_lock(&all.lock);
         bool same = strcmp(all.state[i].token, s.token) == 0 && all.state[i].token_since;
         s.token_since = same ? all.state[i].token_since : app_now(app);
         all.state[i] = s;
-        bool news = all.told[i] != j.answers;
-        all.told[i] = j.answers;
+        bool news = all.told[i] != answers;
+        all.told[i] = answers;
         pthread_mutex_unlock(&all.lock);
-        if (news && !commit_run(app->commit, &j.job, &e))
+        if (news && !record(app, signer_name(i), answers, why, &e))
             LOG(&app->env, WARN, "signers", "not entered", log_err(&e));
     }
 }

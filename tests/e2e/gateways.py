@@ -1,8 +1,11 @@
 #!/usr/bin/python3
 """Gateways of two sites on a real platform: what each is told of devices, a device that moves, a directory that goes on where
-it was, and a gateway that is withdrawn while it listens."""
+it was, a gateway that is withdrawn while it listens, and one that falls silent."""
+import hashlib
 import http.client
 import io
+import json
+import os
 import ssl
 import threading
 import time
@@ -14,13 +17,20 @@ from kithtest import Broker, Kith, Mqtt, World, run, say, wait_for
 CURSOR, RESUMED, POLICY, DONE, DEVICE, SNAPSHOT = 9, 8, 6, 5, 4, 1
 
 
+CA_INSTALLED, GATEWAY_SILENT, LEDGER_EXPORTED = 10, 53, 115
+
+
+def connect(k, name):
+    ctx = ssl.create_default_context(cafile=k.root_pem)
+    ctx.load_cert_chain(k.w.path(name + "/cert.pem"), k.w.path(name + "/key.pem"))
+    return http.client.HTTPSConnection("localhost", k.tls_port, timeout=30, context=ctx)
+
+
 class Listener:
     """A gateway that takes the feed and remembers every byte."""
 
     def __init__(self, k, name, query=""):
-        ctx = ssl.create_default_context(cafile=k.root_pem)
-        ctx.load_cert_chain(k.w.path(name + "/cert.pem"), k.w.path(name + "/key.pem"))
-        self.http = http.client.HTTPSConnection("localhost", k.tls_port, timeout=30, context=ctx)
+        self.http = connect(k, name)
         self.http.request("GET", "/gate/v1/feed" + query)
         self.answer = self.http.getresponse()
         self.status, self.raw, self.ended_at = self.answer.status, b"", None
@@ -161,7 +171,63 @@ def the_broker_holds_to_the_site(k, north, n_key, n_pem, south, s_key, s_pem):
     wait_for(lambda: broker.publish(south["id"], s_key, s_pem), "the device that moved here")
 
 
+def acknowledge(k, name, seq):
+    c = connect(k, name)
+    c.request("POST", "/gate/v1/ack", json.dumps({"seq": seq}), {"Content-Type": "application/json"})
+    answer = c.getresponse()
+    assert answer.status == 204, answer.read()
+    c.close()
+
+
+def who_falls_silent_is_entered_once():
+    with World("gateways-silent") as w:
+        k = Kith(w)
+        with open(os.path.join(k.dir, "kith.conf"), "a") as f:
+            f.write("\n[feed]\ninterval = 1s\n")
+        k.start()
+        for name in ("mute", "keen"):
+            add_gateway(k, name, None)
+        over = threading.Event()
+
+        def be_keen():
+            while not over.wait(0.5):
+                acknowledge(k, "keen", 2)
+
+        keen = threading.Thread(target=be_keen)
+        keen.start()
+        silent = lambda: [f for _, _, kind, f in k.entries() if kind == GATEWAY_SILENT]
+        try:
+            wait_for(silent, "the entry of who is silent", 15, 0.5)
+            acknowledge(k, "mute", 7)
+            wait_for(lambda: len(silent()) > 1, "the entry of who is silent again", 15, 0.5)
+            time.sleep(3)
+        finally:
+            over.set()
+            keen.join()
+        assert [(f["gateway"], f["seq"]) for f in silent()] == [("mute", 0), ("mute", 7)], silent()
+        k.must_verify()
+        k.stop()
+
+
+def each_ca_and_each_export_is_entered_once(k):
+    """Over a start, too; a certificate that is another than the ledger's is entered again."""
+    found = lambda kind: [f for _, _, type_, f in k.entries() if type_ == kind]
+    names = lambda: [f["ca"] for f in found(CA_INSTALLED)]
+    assert names() == ["root", "issuing"], names()
+    for f in found(CA_INSTALLED):
+        with open(os.path.join(k.dir, "ca", f["ca"] + ".cer"), "rb") as der:
+            assert hashlib.sha256(der.read()).digest() == f["digest"], f
+    exported = found(LEDGER_EXPORTED)  # twice before this one, which is entered behind its checkpoint
+    assert len(exported) == 2 and exported[0]["who"].startswith("local:"), exported
+    k.stop()
+    k.sql("UPDATE setting SET value = '00' WHERE key = 'ca:issuing'")
+    k.start()
+    assert names() == ["root", "issuing", "issuing"], names()
+    k.must_verify()
+
+
 def main():
+    who_falls_silent_is_entered_once()
     with World("gateways") as w:
         k = Kith(w)
         k.start()
@@ -179,6 +245,7 @@ def main():
         ends_when_withdrawn(k, at_south, "s1", lambda: k.kith("gateway", "rm", "s1"))
         ends_when_withdrawn(k, at_north, "n1", lambda: revoke_certificate_of(k, "n1"))
         the_broker_holds_to_the_site(k, north, n_key, n_pem, south, s_key, s_pem)
+        each_ca_and_each_export_is_entered_once(k)
         k.stop()
         say("ok")
 

@@ -71,6 +71,15 @@ static void on_close(struct http_request *req, void *arg)
     (void)arg; /* write_part finds out */
 }
 
+/* Before a byte leaves. */
+static bool record_export(struct call *c, uint64_t size, struct err *e)
+{
+    struct event_draft d = event_draft_of(EVENT_LEDGER_EXPORTED);
+    event_set_text(&d, "who", c->who->name);
+    event_set_int(&d, "size", (int64_t)size);
+    return app_record(c->app, &d, e);
+}
+
 static bool export_log(struct call *c, struct err *e)
 {
     char note[NOTARY_NOTE_MAX];
@@ -78,7 +87,7 @@ static bool export_log(struct call *c, struct err *e)
     int64_t at;
     struct note_key keys[2];
     if (!notary_wait(c->app->notary, tree_size(c->app->tree), WAIT_MS, e) ||
-        !notary_get_note(c->app->notary, note, &size, &at) || !app_vkeys(c->app, keys, e))
+        !notary_get_note(c->app->notary, note, &size, &at) || !app_vkeys(c->app, keys, e) || !record_export(c, size, e))
         return false;
     static const struct http_stream events = {.on_close = on_close};
     c->answered = true;
