@@ -330,7 +330,9 @@ void event_manual(struct writer *w)
            "those in brackets may be left out. Types: text, int, bytes, flag (true or false). Times end in `_at` (Unix "
            "seconds) or `_ms` (milliseconds; `latency_ms` "
            "is a\n"
-           "span). `who` is the actor as `kind:name`, such as `operator:alice`, `device:dev_...`, `system:server`.\n\n"
+           "span). `who` is the actor as `kind:name`, such as `operator:alice`, `device:dev_...`, `system:server`.\n"
+           "Each event here is written by some act of the platform; a number that is not here is reserved for one to "
+           "come.\n\n"
            "| no. | event | what it says | fields |\n|---|---|---|---|\n");
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         const struct event_kind *k = &kinds[i];

@@ -1,5 +1,6 @@
 /* EVENT_ROW(id, number, name, help, fields...).  Numbers stand in ledgers for ever, an event's and that of
- * a field: its place in the row, from 1.  Append, never change, never take out of the middle.
+ * a field: its place in the row, from 1.  Append, never change, never take out of the middle.  Each row is written by some
+ * act of the platform (tests/lint/events.py); a number that has no row is reserved, for its neighbours' kind.
  * A field is T(ext), I(nteger), B(ytes), F(lag); OPT_ before it: may be left out.  Times are `_at` (Unix seconds) or `_ms`.
  *
  * `who` is the actor, "kind:name": operator:alice, device:dev_..., gateway:g1, local:root, signer:issuing, anchor:pumps, system:server.
@@ -19,11 +20,6 @@ EVENT_ROW(PROFILE_LOADED, 5, "profile.loaded", "A certificate profile in this ve
           I(version), B(digest))
 EVENT_ROW(KEY_GENERATED, 6, "key.generated", "A key of the platform was made.", T(who), T(purpose), T(algorithm),
           T(storage), B(spki), F(extractable), T(entropy), OPT_T(module), OPT_T(ref))
-EVENT_ROW(KEY_ACTIVATED, 7, "key.activated", "A key of the platform is used from now on.", T(who), T(purpose), B(spki))
-EVENT_ROW(KEY_DESTROYED, 8, "key.destroyed", "A key of the platform is gone for good.", T(who), T(purpose), B(spki),
-          T(why))
-EVENT_ROW(CA_REQUESTED, 9, "ca.requested", "A request for a CA certificate was written for the offline root.", T(who),
-          T(ca), B(spki), B(digest))
 EVENT_ROW(CA_INSTALLED, 10, "ca.installed", "A CA certificate is in use from now on.", T(who), T(ca), T(algorithm),
           B(serial), B(spki), B(digest), I(not_after))
 EVENT_ROW(SIGNER_STARTED, 11, "signer.started", "A signer answers.", T(who), T(domain), T(version), OPT_T(storage),
@@ -35,30 +31,21 @@ EVENT_ROW(SIGNER_LOST, 12, "signer.lost", "A signer no longer answers, or its to
 EVENT_ROW(MODEL_ADDED, 20, "model.added", "A product type exists.", T(who), T(model), OPT_T(settings))
 EVENT_ROW(MODEL_CHANGED, 21, "model.changed", "A product type's settings changed.", T(who), T(model), OPT_T(from),
           OPT_T(to))
-EVENT_ROW(MODEL_REMOVED, 22, "model.removed", "A product type was removed.", T(who), T(model), OPT_T(why))
 EVENT_ROW(ANCHOR_ADDED, 30, "anchor.added", "A manufacturer's CA may vouch for devices.", T(who), T(anchor), B(digest),
           OPT_T(policy))
-EVENT_ROW(ANCHOR_CHANGED, 31, "anchor.changed", "What a manufacturer's CA may vouch for changed.", T(who), T(anchor),
-          OPT_T(from), OPT_T(to))
 EVENT_ROW(ANCHOR_REMOVED, 32, "anchor.removed", "A manufacturer's CA vouches for nothing any more.", T(who), T(anchor),
           OPT_B(digest), OPT_T(why))
 
 /* 40-49: operators; 50-59: gateways */
 EVENT_ROW(OPERATOR_ADDED, 40, "operator.added", "A person or service may act.", T(who), T(operator), T(role), T(auth),
           OPT_B(spki), OPT_I(cert))
-EVENT_ROW(OPERATOR_CHANGED, 41, "operator.changed", "An operator's role or key changed.", T(who), T(operator),
-          OPT_T(from), OPT_T(to), OPT_B(spki), OPT_I(cert))
 EVENT_ROW(OPERATOR_REMOVED, 42, "operator.removed", "An operator may not act any more.", T(who), T(operator),
           OPT_T(why))
 EVENT_ROW(GATEWAY_ADDED, 50, "gateway.added", "A gateway may ask for the feed.", T(who), T(gateway), OPT_T(site),
           OPT_T(policy), OPT_I(cert))
-EVENT_ROW(GATEWAY_CHANGED, 51, "gateway.changed", "A gateway's site, policy or certificate changed.", T(who),
-          T(gateway), OPT_T(from), OPT_T(to), OPT_I(cert))
 EVENT_ROW(GATEWAY_REMOVED, 52, "gateway.removed", "A gateway gets no feed any more.", T(who), T(gateway), OPT_T(why))
 EVENT_ROW(GATEWAY_SILENT, 53, "gateway.silent", "A gateway has not acknowledged the feed in time.", T(who), T(gateway),
           I(seq), I(since_at))
-EVENT_ROW(GATEWAY_REFUSALS, 54, "gateway.refusals", "How often a gateway refused, as it reports it, for one reason.",
-          T(who), T(gateway), T(reason), I(count), I(from_at), I(to_at))
 
 /* 60-79: devices and their claims */
 EVENT_ROW(DEVICE_ADDED, 60, "device.added", "A device is known.", T(who), T(device), T(model), T(serial), T(state),
@@ -69,25 +56,14 @@ EVENT_ROW(DEVICE_STATE, 62, "device.state", "A device went from one state to ano
           T(to), T(why), OPT_I(decided_ms))
 EVENT_ROW(DEVICE_RETIRED, 63, "device.retired", "A device was retired for good; its certificates are revoked.", T(who),
           T(device), T(from), T(why), I(certs))
-EVENT_ROW(DEVICE_TOMBSTONE, 64, "device.tombstone", "The signed statement that a device is gone for good.", T(who),
-          T(device), T(state), B(digest))
 EVENT_ROW(DEVICE_OWNER, 65, "device.owner", "A device has another owner.", T(who), T(device), OPT_T(from), OPT_T(to),
           T(why))
 EVENT_ROW(DEVICE_TAGS, 66, "device.tags", "A device's tags changed.", T(who), T(device), OPT_T(from), OPT_T(to))
-EVENT_ROW(DEVICE_LOCKED, 67, "device.locked", "A device gets no certificate until somebody has looked.", T(who),
-          T(device), T(why))
-EVENT_ROW(DEVICE_UNLOCKED, 68, "device.unlocked", "Somebody has looked; a device may enrol again.", T(who), T(device),
-          T(why))
-EVENT_ROW(DEVICE_WIPED, 69, "device.wiped", "A device reports that it wiped its keys.", T(who), T(device))
 EVENT_ROW(CLAIM_CREATED, 70, "claim.created", "A one-time claim for a device was made.", T(who), T(device), B(digest),
           I(expires_at))
-EVENT_ROW(CLAIM_USED, 71, "claim.used", "A claim was used and is dead now.", T(who), T(device), T(via), B(digest),
-          B(spki))
 EVENT_ROW(CLAIM_REFUSED, 72, "claim.refused",
           "A claim was shown that is used up, expired or asked for with a second key; `alarm` if that key is another.",
           T(who), T(device), T(via), T(why), T(code), F(alarm), OPT_B(digest), OPT_B(spki), OPT_T(prefix))
-EVENT_ROW(CLAIM_WITHDRAWN, 73, "claim.withdrawn", "A claim was taken back before it was used.", T(who), T(device),
-          B(digest), T(why))
 
 /* 80-99: certificates and what says that they are revoked.  Which one is the key of the row that changes with 80 to 87 (its
  * database id, with the serial number's first 7 bytes); SHA-256 of the DER is the leaf's ref in 80 to 83; the rest stands in
@@ -115,10 +91,6 @@ EVENT_ROW(CRL_ISSUED, 90, "crl.issued", "A revocation list was signed.", T(who),
           I(number), OPT_I(entries), I(this_update), OPT_I(next_update), B(digest))
 EVENT_ROW(FEED_HEAD, 91, "feed.head", "A head of the revocation feed was signed.", T(who), I(seq), OPT_I(revoked),
           OPT_I(held), I(time_at), OPT_I(next_at), B(digest), OPT_I(latency_ms))
-EVENT_ROW(FEED_ACKNOWLEDGED, 92, "feed.acknowledged", "All gateways, or all but the silent, act on a head.", T(who),
-          I(seq), I(gateways), I(silent), OPT_I(latency_ms))
-EVENT_ROW(SERVER_TLS_ISSUED, 95, "server-tls.issued", "The server's own TLS key was certified for a day.", T(who),
-          T(subject), I(cert), B(serial), B(spki), B(digest), T(algorithm), I(not_before), I(not_after))
 
 /* 100-109: refusals.  `code` is the slug of core/err_codes.h */
 EVENT_ROW(REQUEST_REFUSED, 100, "request.refused", "A known party was refused.", T(who), T(via), T(what), T(code),
@@ -131,15 +103,9 @@ EVENT_ROW(
 /* 110-119: the ledger itself */
 EVENT_ROW(LOG_OPENED, 110, "log.opened", "A node's log has this name and key.", T(who), T(origin), I(node), T(vkey))
 EVENT_ROW(COSIGNER_ADDED, 111, "cosigner.added", "Checkpoints want this cosignature from now on.", T(who), T(vkey))
-EVENT_ROW(COSIGNER_REMOVED, 112, "cosigner.removed", "Checkpoints want this cosignature no more.", T(who), T(vkey),
-          T(why))
-EVENT_ROW(CHECKPOINT_LATE, 113, "checkpoint.late", "No checkpoint with all cosignatures was made in time.", T(who),
-          I(size), I(since_at), T(why))
 EVENT_ROW(ENTRY_ERASED, 114, "entry.erased", "What an entry says was erased; its leaf and every proof stay.", T(who),
           I(entry), T(why))
 EVENT_ROW(LEDGER_EXPORTED, 115, "ledger.exported", "The log was exported.", T(who), I(size))
-EVENT_ROW(LEDGER_VERIFIED, 116, "ledger.verified", "The log was compared with the database.", T(who), I(size),
-          I(findings))
 EVENT_ROW(
     LOG_ADOPTED, 117, "log.adopted",
     "Entries that no signer had vouched for when the server started were kept; `sensitive` of them change who may do "
@@ -149,6 +115,4 @@ EVENT_ROW(
 /* 120-129: alarms */
 EVENT_ROW(ALARM_RAISED, 120, "alarm.raised", "Somebody should look.", T(who), T(alarm), T(text), OPT_T(subject))
 EVENT_ROW(ALARM_CLEARED, 121, "alarm.cleared", "Somebody has looked.", T(who), T(alarm), OPT_T(subject), OPT_T(why))
-EVENT_ROW(DOCTOR_RAN, 122, "doctor.ran", "The platform's parts were checked.", T(who), I(checks), I(failed),
-          OPT_T(text))
 EVENT_ROW(CLOCK_JUMPED, 123, "clock.jumped", "The clock went back, or far ahead at once.", T(who), I(from_ms), I(to_ms))

@@ -21,9 +21,9 @@ struct adoption {
 /* Kinds of entries that change who may do what, or what is believed.  `first`: a platform's own first entries are not. */
 static bool is_sensitive(unsigned type, bool first)
 {
-    bool birth = type == EVENT_PROFILE_LOADED || (type >= EVENT_LOG_OPENED && type <= EVENT_COSIGNER_REMOVED);
-    return (birth && !first) || type == EVENT_SETTING_CHANGED || type == EVENT_DEVICE_UNLOCKED ||
-           type == EVENT_ALARM_CLEARED || (type >= EVENT_MODEL_ADDED && type <= EVENT_GATEWAY_REMOVED);
+    bool birth = type == EVENT_PROFILE_LOADED || (type >= EVENT_LOG_OPENED && type <= EVENT_COSIGNER_ADDED);
+    return (birth && !first) || type == EVENT_SETTING_CHANGED || type == EVENT_ALARM_CLEARED ||
+           (type >= EVENT_MODEL_ADDED && type <= EVENT_GATEWAY_REMOVED);
 }
 
 static const struct sql sql_leaf = {"SELECT leaf FROM entry WHERE pos = $1"};

@@ -136,7 +136,7 @@ static inline bool lab_job_run(struct tx *tx, struct job *job, struct err *e)
         struct slice s;
         struct writer w = WRITER_ARRAY(fields);
         snprintf(name, sizeof(name), "model-%06u", i);
-        struct event_draft d = event_draft_of(j->settings ? EVENT_MODEL_ADDED : EVENT_MODEL_REMOVED);
+        struct event_draft d = event_draft_of(j->settings ? EVENT_MODEL_ADDED : EVENT_MODEL_CHANGED);
         event_set_text(&d, "who", "operator:alice");
         event_set_text(&d, "model", name);
         if (!event_write(&d, &w, e) || !writer_done(&w, &s))
