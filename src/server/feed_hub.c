@@ -97,7 +97,8 @@ static bool load_sets(struct feed_hub *h, struct err *e)
         return false;
     pthread_mutex_lock(&h->lock);
     bool ok = feed_state_load(&h->state, h->app, head, &r, e);
-    h->head_mono_ms = env_mono_ms(&h->app->env);
+    if (ok)
+        h->head_mono_ms = env_mono_ms(&h->app->env);
     pthread_mutex_unlock(&h->lock);
     return ok;
 }
@@ -110,9 +111,10 @@ static bool take_step(struct feed_hub *h, struct slice answer, struct err *e)
         return false;
     pthread_mutex_lock(&h->lock);
     bool ok = feed_state_step(&h->state, h->app, head, delta, e);
-    h->head_mono_ms = env_mono_ms(&h->app->env);
-    if (ok)
+    if (ok) {
+        h->head_mono_ms = env_mono_ms(&h->app->env);
         feed_streams_send(h->streams, &(struct feed_frame){.kind = FEED_DELTA, .head = head, .delta = delta});
+    }
     pthread_mutex_unlock(&h->lock);
     return ok;
 }

@@ -163,6 +163,8 @@ bool feed_state_step(struct feed_state *s, struct app *app, struct slice head, s
         ok = next_set(s, &row, &deltas, &dr, &have, app, &sets[n], e);
         n++;
     }
+    if (ok && have)
+        ok = err_set(e, ERR_SIGNER_PROTOCOL, "the delta has a shard that head %llu has not", (unsigned long long)h.seq);
     clear_sets(s);
     s->sets = sets;
     s->sets_n = n;

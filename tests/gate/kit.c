@@ -77,7 +77,7 @@ void kit_clear(struct kit *k)
     buf_clear(&k->head);
 }
 
-X509 *kit_device(struct kit *k, const char *id, EVP_PKEY **key, uint32_t *index)
+X509 *kit_device_as(struct kit *k, const char *id, const char *usage, const char *ext_usage, bool ca, EVP_PKEY **key)
 {
     struct serial s = {ISSUER_ISSUING, 1, k->shard.shard, k->universe, {1, 2, 3, 4, 5, 6, 7, 8}};
     uint8_t serial[SERIAL_SIZE];
@@ -85,18 +85,25 @@ X509 *kit_device(struct kit *k, const char *id, EVP_PKEY **key, uint32_t *index)
     EVP_PKEY *own = EVP_EC_gen("P-256");
     X509 *x = cert_new(id, own, serial, sizeof serial, k->now_at - 60, k->not_after);
     X509_set_issuer_name(x, X509_get_subject_name(k->cert));
-    add_ext(x, k->cert, NID_key_usage, "critical,digitalSignature");
-    add_ext(x, k->cert, NID_ext_key_usage, "clientAuth");
+    if (ca)
+        add_ext(x, k->cert, NID_basic_constraints, "critical,CA:TRUE");
+    add_ext(x, k->cert, NID_key_usage, usage);
+    add_ext(x, k->cert, NID_ext_key_usage, ext_usage);
     add_ext(x, k->cert, NID_authority_key_identifier, "keyid");
     NEED(X509_sign(x, k->key, EVP_sha256()));
-    if (index)
-        *index = k->universe;
     k->universe++;
     if (key)
         *key = own;
     else
         EVP_PKEY_free(own);
     return x;
+}
+
+X509 *kit_device(struct kit *k, const char *id, EVP_PKEY **key, uint32_t *index)
+{
+    if (index)
+        *index = k->universe;
+    return kit_device_as(k, id, "critical,digitalSignature", "clientAuth", false, key);
 }
 
 X509 *kit_peer(struct kit *k, const char *cn, EVP_PKEY **key)

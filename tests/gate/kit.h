@@ -36,6 +36,8 @@ void kit_init(struct kit *k, int64_t now_at, int64_t not_after);
 void kit_clear(struct kit *k);
 /* A key and the certificate for it with the next index; *index may be NULL. */
 X509 *kit_device(struct kit *k, const char *id, EVP_PKEY **key, uint32_t *index);
+/* The same with other usages, or as a CA. */
+X509 *kit_device_as(struct kit *k, const char *id, const char *usage, const char *ext_usage, bool ca, EVP_PKEY **key);
 /* For a TLS server on 127.0.0.1 and localhost, or a TLS client that is no device. */
 X509 *kit_peer(struct kit *k, const char *cn, EVP_PKEY **key);
 void kit_der(X509 *x, uint8_t **der, size_t *n); /* OPENSSL_free it */

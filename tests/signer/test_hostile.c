@@ -323,6 +323,21 @@ static bool crl(unsigned shard, const char *url, bool more, const struct item *v
     return ok;
 }
 
+/* A number that was given out, the first of a shard that nothing else uses. */
+static struct item first_of_another_shard(struct key *k)
+{
+    struct err e;
+    struct issue_request q = good(k);
+    AUTO(buf_clear) struct buf der;
+    q.profile = SLICE_LIT("ocsp-signing");
+    q.facts[q.facts_n++] = (struct fact){SLICE_LIT("name"), SLICE_LIT("ocsp")};
+    buf_init(&der, CERT_MAX);
+    assert_ok(rig_issue(&rig, &q, &der, &e), e);
+    struct item i = {rig_serial_of(buf_slice(&der)), 1};
+    assert_memory_equal(i.s.b + 3, "\0\0\0\0", 4);
+    return i;
+}
+
 static void signs_no_list_that_omits_or_adds(void **state)
 {
     (void)state;
@@ -356,6 +371,9 @@ static void signs_no_list_that_omits_or_adds(void **state)
     assert_err(crl(shard, url, false, twice, 2, &out, &e), e, ERR_CRL_OMITS);
     tail[1].s.b[14] ^= 1;
     assert_err(crl(shard, url, false, tail, 2, &out, &e), e, ERR_CRL_OMITS);
+    struct item foreign[] = {first_of_another_shard(k), v[1]}; /* its index is revoked here */
+    assert_memory_equal(v[0].s.b + 3, foreign[0].s.b + 3, 4);
+    assert_err(crl(shard, url, false, foreign, 2, &out, &e), e, ERR_CRL_OMITS);
     held[1].reason = 6;
     assert_err(crl(shard, url, false, held, 2, &out, &e), e, ERR_CRL_OMITS);
     held[1].reason = 8;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../test.h"
+#include "base/file.h"
 #include "ca.h"
 #include "keys/crypto.h"
 
@@ -308,6 +309,26 @@ static void refuses_a_token_for_another_device(void **state)
     check_end(ENROL);
 }
 
+/* The root goes into the trust of everything on the device: what the platform calls so is held against the token, too. */
+static void refuses_a_platform_whose_root_is_not_the_tokens(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct err e = {0};
+    struct token t = ca_token(&ca);
+    char path[STATE_PATH_MAX];
+    empty();
+    *ca.book = (struct ca_book){.kill_at = -1};
+    assert_ok(set_up(&b, &e), e);
+    t.root_sha256[SHA256_SIZE - 1] ^= 1;
+    assert_ok(agent_take_token(&b.agent, &t, &e), e);
+    assert_err(agent_obtain(&b.agent, &e), e, ERR_AGENT_ROOT);
+    assert_false(file_exists(state_path(&b.state, "root.pem", path)));
+    assert_false(file_exists(state_path(&b.state, "root.cer", path)));
+    assert_int_equal(ca.book->asked, 0); /* and the claim was shown to nobody */
+    tear_down(&b);
+}
+
 static void spreads_renewals_around_two_thirds_of_life(void **state)
 {
     (void)state;
@@ -333,6 +354,7 @@ int main(void)
         cmocka_unit_test(carries_on_after_two_kills),
         cmocka_unit_test(keeps_asking_with_one_key_while_undecided),
         cmocka_unit_test(refuses_a_token_for_another_device),
+        cmocka_unit_test(refuses_a_platform_whose_root_is_not_the_tokens),
         cmocka_unit_test(spreads_renewals_around_two_thirds_of_life),
     };
     return cmocka_run_group_tests(tests, make_all, end_all);

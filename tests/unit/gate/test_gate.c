@@ -304,6 +304,36 @@ static void refuses_forged_heads_and_sets(void **state)
     kit_clear(&other);
 }
 
+/* The platform's own, for the device's name, and still not what a client shows: a server's, a CA's. */
+static void refuses_certificates_that_are_not_for_clients(void **state)
+{
+    struct fix *f = *state;
+    struct err e;
+    static const struct {
+        const char *usage, *ext_usage;
+        bool ca, good;
+    } rows[] = {
+        {"critical,digitalSignature", "clientAuth", false, true},
+        {"critical,digitalSignature", "serverAuth", false, false},
+        {"critical,digitalSignature", "emailProtection,codeSigning", false, false},
+        {"critical,keyEncipherment", "clientAuth", false, false},
+        {"critical,digitalSignature,keyCertSign", "clientAuth", true, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        X509 *x = kit_device_as(&f->kit, DEV_A, rows[i].usage, rows[i].ext_usage, rows[i].ca, NULL);
+        OPENSSL_free(f->der_a);
+        kit_der(x, &f->der_a, &f->der_a_n);
+        X509_free(x);
+        begin(f);
+        if (rows[i].good) {
+            assert_ok(verdict(f, true, NOW, &e), e);
+            continue;
+        }
+        assert_err(verdict(f, true, NOW, &e), e, ERR_GATE_CERT);
+        assert_non_null(strstr(e.what, "not for TLS clients"));
+    }
+}
+
 /* Of such a shard nothing is known, so its certificates may all be revoked. */
 static void refuses_certificates_of_a_shard_that_the_head_does_not_name(void **state)
 {
@@ -602,6 +632,7 @@ int main(void)
         T(refuses_rolled_back_forked_and_gapped_heads),
         T(refuses_a_snapshot_in_which_the_revoked_are_good_again),
         T(refuses_forged_heads_and_sets),
+        T(refuses_certificates_that_are_not_for_clients),
         T(refuses_certificates_of_a_shard_that_the_head_does_not_name),
         T(goes_on_offline_from_the_disk),
         T(refuses_state_that_is_absent_cut_or_damaged),
