@@ -170,28 +170,68 @@ const char *http_param(const struct http_request *req, const char *name)
     return NULL;
 }
 
-/* Its escaped value, which ends at "&" or the end; NULL: it is not there. */
-static const char *find_query(const struct http_request *req, const char *name)
+/* One name=value of the query, still encoded; *at goes on to the next. */
+struct pair {
+    const char *name, *value;
+    size_t name_n, value_n;
+};
+
+static bool next_pair(const char **at, struct pair *out)
+{
+    const char *p = *at;
+    if (!p)
+        return false;
+    size_t n = strcspn(++p, "&");
+    out->name = p;
+    out->name_n = strcspn(p, "=&");
+    out->value = p + out->name_n + (out->name_n < n);
+    out->value_n = n - (size_t)(out->value - p);
+    *at = strchr(p, '&');
+    return true;
+}
+
+static bool find_query(const struct http_request *req, const char *name, struct pair *out)
 {
     size_t len = strlen(name);
-    for (const char *p = strchr(req->head.target, '?'); p; p = strchr(p, '&')) {
-        size_t n = strcspn(++p, "&");
-        if (n >= len && strncmp(p, name, len) == 0 && (n == len || p[len] == '='))
-            return p + len + (n > len);
-    }
-    return NULL;
+    for (const char *p = strchr(req->head.target, '?'); next_pair(&p, out);)
+        if (out->name_n == len && memcmp(out->name, name, len) == 0)
+            return true;
+    return false;
 }
 
 bool http_has_query(const struct http_request *req, const char *name)
 {
-    return find_query(req, name) != NULL;
+    struct pair pair;
+    return find_query(req, name, &pair);
 }
 
 const char *http_query(const struct http_request *req, const char *name, char *dst, size_t cap)
 {
-    const char *p = find_query(req, name);
-    size_t n = p ? strcspn(p, "&") : 0;
-    return p && n < cap && http1_unescape(p, n, true, dst) ? dst : NULL;
+    struct pair pair;
+    bool fits = find_query(req, name, &pair) && pair.value_n < cap;
+    return fits && http1_unescape(pair.value, pair.value_n, true, dst) ? dst : NULL;
+}
+
+bool http_query_each(const struct http_request *req, http_query_fn *fn, void *ctx, struct err *e)
+{
+    char name[HTTP_QUERY_NAME_MAX + 1], value[HTTP_QUERY_VALUE_MAX + 1];
+    struct pair pair;
+    for (const char *p = strchr(req->head.target, '?'); next_pair(&p, &pair);) {
+        if (pair.name_n + pair.value_n == 0)
+            continue;
+        if (pair.name_n >= sizeof name || pair.value_n >= sizeof value ||
+            !http1_unescape(pair.name, pair.name_n, true, name) ||
+            !http1_unescape(pair.value, pair.value_n, true, value)) {
+            err_set(e, ERR_HTTP_REQUEST, "a parameter of the query is malformed: \"%s\"",
+                    ERR_QUOTE(slice_of(pair.name, pair.name_n)));
+            err_why(e, "RFC 3986 section 2.1: %%xx; names have up to %d bytes, values up to %d", HTTP_QUERY_NAME_MAX,
+                    HTTP_QUERY_VALUE_MAX);
+            return err_try(e, "name=value&name=value, with %%xx for what is no letter, digit, -, ., _ or ~");
+        }
+        if (!fn(ctx, name, value, e))
+            return false;
+    }
+    return true;
 }
 
 const char *http_header(const struct http_request *req, const char *name)

@@ -96,6 +96,12 @@ const char *http_param(const struct http_request *req, const char *name);
 /* First value of the query, decoded; NULL if absent, too long or escaped badly.  Scans each time. */
 const char *http_query(const struct http_request *req, const char *name, char *dst, size_t cap);
 bool http_has_query(const struct http_request *req, const char *name);
+/* All of the query in its order, decoded, until fn returns false; for routes that refuse what they do not know.
+ * Errors: http-request, fn's. */
+#define HTTP_QUERY_NAME_MAX  64
+#define HTTP_QUERY_VALUE_MAX 1024
+typedef bool http_query_fn(void *ctx, const char *name, const char *value, struct err *e);
+MUST_USE bool http_query_each(const struct http_request *req, http_query_fn *fn, void *ctx, struct err *e);
 /* The first field of this name (in any case), without white space around; NULL if absent. */
 const char *http_header(const struct http_request *req, const char *name);
 struct slice http_body(const struct http_request *req);

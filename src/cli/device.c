@@ -1,6 +1,7 @@
 /* kith device: adding one, and looking.  Many at once: import.c; what is done to them: device_acts.c. */
 #include "model/device.h"
 #include "cli/client.h"
+#include "cli/entry_list.h"
 #include "cli/import.h"
 #include "cli/show.h"
 #include "cli/tags.h"
@@ -219,9 +220,6 @@ static bool run_show(void *ctx, const void *opts, const struct args_words *words
     return show_table(cli, certs, cert_columns, ARRAY_LEN(cert_columns), e);
 }
 
-static const struct show_column history_columns[] = {
-    {"ENTRY", "seq"}, {"TIME", "time"}, {"WHAT", "type"}, {"", "fields"}};
-
 static bool run_history(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
     struct cli *cli = ctx;
@@ -234,8 +232,7 @@ static bool run_history(void *ctx, const void *opts, const struct args_words *wo
         return false;
     if (cli->g.json)
         return show_raw(cli, &reply, e);
-    return json_get_list(j, "entries", &list, e) &&
-           show_table(cli, list, history_columns, ARRAY_LEN(history_columns), e);
+    return json_get_list(j, "entries", &list, e) && entry_list_table(cli, list, e);
 }
 
 /* ---- token ---- */

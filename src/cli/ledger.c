@@ -7,22 +7,15 @@
 
 #include "base/file.h"
 #include "cli/client.h"
+#include "cli/ledger.h"
 #include "cli/show.h"
 #include "keys/crypto.h"
-#include "ledger/entry.h"
-#include "ledger/export.h"
-#include "ledger/verify.h"
 #include "store/tables.h"
 
 #define KEYS_FILE_MAX 65536
 #define PROOF_MAX     (MERKLE_PROOF_MAX * SHA256_SIZE)
 
 /* ---- keys that are trusted ---- */
-
-struct trusted {
-    struct note_key keys[EXPORT_KEYS_MAX];
-    size_t n;
-};
 
 /* One verifier key a line, the log's first; '#' begins a comment line. */
 static bool read_keys(const char *path, struct trusted *out, struct err *e)
@@ -51,7 +44,7 @@ static bool read_keys(const char *path, struct trusted *out, struct err *e)
 }
 
 /* Those of --keys, else those of the installation, else none. */
-static bool find_keys(struct cli *cli, const char *file, struct trusted *out, struct err *e)
+bool ledger_find_keys(struct cli *cli, const char *file, struct trusted *out, struct err *e)
 {
     const struct settings *s;
     *out = (struct trusted){0};
@@ -115,22 +108,22 @@ static bool check_note(struct slice text, const struct trusted *t, struct checkp
 }
 
 /* That the answer proves the entry that was asked about, and no other. */
-static bool check_proof(const struct json *j, int64_t asked, const struct trusted *t, struct checkpoint *c,
-                        struct err *e)
+static bool check_proof(const struct json *j, int64_t asked, const struct trusted *t, struct proven *p, struct err *e)
 {
     const char *note, *leaf;
     const struct json *path;
     int64_t index;
-    uint8_t data[65536], hashes[PROOF_MAX];
+    uint8_t hashes[PROOF_MAX];
     size_t n, at = 0;
     struct merkle_hash h;
     if (!json_get_text(j, "checkpoint", 65536, &note, e) || !json_get_int(j, "index", 0, INT64_MAX, &index, e) ||
         !json_get_text(j, "leaf", 131072, &leaf, e) || !json_get_list(j, "path", &path, e) ||
-        !check_note(slice_str(note), t, c, e) || !codec_decode(CODEC_BASE64, slice_str(leaf), data, sizeof data, &n, e))
+        !check_note(slice_str(note), t, &p->checkpoint, e) ||
+        !codec_decode(CODEC_BASE64, slice_str(leaf), p->leaf, sizeof p->leaf, &p->leaf_n, e))
         return false;
     if (index != asked)
         return err_set(e, ERR_PROOF, "the server proves entry %" PRId64, index);
-    merkle_leaf(&crypto_openssl, slice_of(data, n), &h);
+    merkle_leaf(&crypto_openssl, slice_of(p->leaf, p->leaf_n), &h);
     for (size_t i = 0; i < json_count(path); i++, at += SHA256_SIZE) {
         const char *text;
         if (!json_item_text(path, i, 100, &text, e) ||
@@ -139,7 +132,31 @@ static bool check_proof(const struct json *j, int64_t asked, const struct truste
         if (n != SHA256_SIZE)
             return err_set(e, ERR_PROOF, "hash %zu of the path has %zu bytes", i, n);
     }
-    return merkle_verify_inclusion(&crypto_openssl, &h, (uint64_t)index, c->size, slice_of(hashes, at), &c->root, e);
+    return merkle_verify_inclusion(&crypto_openssl, &h, (uint64_t)index, p->checkpoint.size, slice_of(hashes, at),
+                                   &p->checkpoint.root, e);
+}
+
+bool ledger_get_proof(struct cli *cli, const char *entry, const struct trusted *t, struct buf *reply, struct json **j,
+                      struct proven *out, struct err *e)
+{
+    AUTO(buf_clear) struct buf path = {0};
+    buf_init(&path, 4096);
+    *j = NULL;
+    size_t digits = strspn(entry, "0123456789");
+    if (digits == 0 || digits > 18 || entry[digits]) {
+        err_set(e, ERR_OPTION, "\"%s\" is no entry's number", ERR_QUOTE(slice_str(entry)));
+        return err_try(e, "kith ledger ls shows the numbers");
+    }
+    if (t->n == 0) {
+        err_set(e, ERR_OPTION, "without keys that you trust nothing is proved");
+        return err_try(e, "--keys FILE, a copy of the platform's " PATH_VKEYS);
+    }
+    buf_put_str(&path, "/v1/ledger/prove");
+    cli_put_query(&path, "entry", entry);
+    if (!cli_call_json(cli, "GET", buf_str(&path), NULL, 0, reply, j, e) ||
+        !check_proof(*j, strtoll(entry, NULL, 10), t, out, e))
+        return err_ctx(e, "entry %s", entry);
+    return true;
 }
 
 static bool run_prove(void *ctx, const void *opts, const struct args_words *words, struct err *e)
@@ -147,32 +164,19 @@ static bool run_prove(void *ctx, const void *opts, const struct args_words *word
     struct cli *cli = ctx;
     const struct ledger_opts *o = opts;
     struct trusted trusted;
-    struct checkpoint c;
+    struct proven p;
     AUTO(json_free_auto) struct json *j = NULL;
-    AUTO(buf_clear) struct buf path = {0}, reply = {0}, out = {0};
-    buf_init(&path, 4096);
+    AUTO(buf_clear) struct buf reply = {0}, out = {0};
     buf_init(&reply, CLI_ANSWER_MAX);
     buf_init(&out, 65536);
-    size_t digits = strspn(words->v[0], "0123456789");
-    if (digits == 0 || digits > 18 || words->v[0][digits]) {
-        err_set(e, ERR_OPTION, "\"%s\" is no entry's number", ERR_QUOTE(slice_str(words->v[0])));
-        return err_try(e, "kith device history DEVICE shows the numbers");
-    }
-    buf_put_str(&path, "/v1/ledger/prove");
-    cli_put_query(&path, "entry", words->v[0]);
-    if (!find_keys(cli, o->keys, &trusted, e))
+    if (!ledger_find_keys(cli, o->keys, &trusted, e) ||
+        !ledger_get_proof(cli, words->v[0], &trusted, &reply, &j, &p, e))
         return false;
-    if (trusted.n == 0) {
-        err_set(e, ERR_OPTION, "without keys that you trust nothing is proved");
-        return err_try(e, "--keys FILE, a copy of the platform's " PATH_VKEYS);
-    }
-    if (!cli_call_json(cli, "GET", buf_str(&path), NULL, 0, &reply, &j, e) ||
-        !check_proof(j, strtoll(words->v[0], NULL, 10), &trusted, &c, e))
-        return err_ctx(e, "entry %s", words->v[0]);
     if (cli->g.json)
         return show_raw(cli, &reply, e);
     buf_printf(&out, "entry %s stands in %.*s, whose checkpoint of %llu entries is signed by %zu known keys\n",
-               words->v[0], (int)c.origin.n, (const char *)c.origin.p, (unsigned long long)c.size, trusted.n);
+               words->v[0], (int)p.checkpoint.origin.n, (const char *)p.checkpoint.origin.p,
+               (unsigned long long)p.checkpoint.size, trusted.n);
     return cli_write(cli, &out, e);
 }
 
@@ -282,7 +286,7 @@ static bool read_fd(void *ctx, void *p, size_t cap, size_t *n, struct err *e)
     return got >= 0 || err_set(e, ERR_IO, "export: %s", strerror(errno));
 }
 
-static bool verify_file(const char *file, const struct verify_opts *vo, struct verify_report *r, struct err *e)
+bool ledger_verify_file(const char *file, const struct verify_opts *vo, struct verify_report *r, struct err *e)
 {
     bool standard = strcmp(file, "-") == 0;
     AUTO(file_close) int fd = standard ? -1 : open(file, O_RDONLY | O_CLOEXEC);
@@ -393,7 +397,7 @@ static bool run_verify(void *ctx, const void *opts, const struct args_words *wor
         err_set(e, ERR_OPTION, "verify what?");
         return err_try(e, "--export FILE, or --dir DIR for the live database");
     }
-    if (!find_keys(cli, o->keys, &trusted, e))
+    if (!ledger_find_keys(cli, o->keys, &trusted, e))
         return false;
     buf_init(&v.json, 64u << 20);
     v.out = json_out_of(&v.json);
@@ -407,7 +411,7 @@ static bool run_verify(void *ctx, const void *opts, const struct args_words *wor
                              .progress = on_progress,
                              .ctx = &v};
     v.running = vo.running;
-    bool ok = o->export_file ? verify_file(o->export_file, &vo, &r, e) : verify_live(cli, &vo, &r, e);
+    bool ok = o->export_file ? ledger_verify_file(o->export_file, &vo, &r, e) : verify_live(cli, &vo, &r, e);
     ok = ok && report(&v, &r, o->export_file, e);
     buf_clear(&v.json);
     if (!ok || r.findings == 0)

@@ -40,8 +40,9 @@ bool cli_verbs(struct arena *a, const struct verb **out, size_t *n, struct err *
         {device_verbs, device_verbs_n},   {device_act_verbs, device_act_verbs_n},
         {cert_verbs, cert_verbs_n},       {operator_verbs, operator_verbs_n},
         {gateway_verbs, gateway_verbs_n}, {anchor_verbs, anchor_verbs_n},
-        {ca_verbs, ca_verbs_n},           {ledger_verbs, ledger_verbs_n},
-        {inspect_verbs, inspect_verbs_n}, {help_verbs, help_verbs_n},
+        {ca_verbs, ca_verbs_n},           {ledger_list_verbs, ledger_list_verbs_n},
+        {ledger_verbs, ledger_verbs_n},   {inspect_verbs, inspect_verbs_n},
+        {help_verbs, help_verbs_n},
     };
     size_t total = 0;
     for (size_t i = 0; i < ARRAY_LEN(groups); i++)

@@ -138,7 +138,7 @@ bool show_list(struct cli *cli, const struct json *map, const struct show_column
         if (!v)
             continue;
         buf_printf(&b, "%-*s  ", (int)width, columns[c].title);
-        show_put_value(&b, v);
+        put_cell(&b, map, columns[c].member);
         buf_put_char(&b, '\n');
     }
     return cli_write(cli, &b, e);

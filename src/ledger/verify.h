@@ -5,6 +5,7 @@
 #ifndef KITH_LEDGER_VERIFY_H
 #define KITH_LEDGER_VERIFY_H
 
+#include "ledger/entry.h"
 #include "ledger/note.h"
 #include "store/commit.h"
 
@@ -51,6 +52,9 @@ struct verify_opts {
     bool running;      /* live database: a server writes it, which signs the newest entries within a second */
     size_t memory_max; /* of the fold; 0: 512 MiB.  With less the log is read several times */
     void (*found)(void *ctx, const struct finding *f);
+    /* Each entry of an export whose salt and payload are as it committed to (p NULL: erased); may be NULL.  What it stands in
+     * is proven only when verify_export() has ended without a finding. */
+    void (*entry)(void *ctx, uint64_t seq, const struct entry *en, struct slice payload, const struct entry_payload *p);
     void (*progress)(void *ctx, uint64_t done, uint64_t of); /* may be NULL */
     void *ctx;
 };

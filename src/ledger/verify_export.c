@@ -164,11 +164,14 @@ static bool entry_check(struct input *in, uint64_t seq, struct slice leaf, struc
     struct entry_payload p;
     struct err why = {0};
     bool erased = !salt.p && !payload.p;
-    if (entry_read(leaf, &en, &why) &&
-        (erased || entry_check_payload(in->run->o->crypto, &en, salt, payload, &p, &why)))
-        return erased_take(&in->erased, seq, &en, erased ? NULL : &p, e);
-    finding_put(in->run, FINDING_ENTRY, seq, "export: entry %" PRIu64 ": %s", seq, why.what);
-    return true;
+    if (!entry_read(leaf, &en, &why) ||
+        (!erased && !entry_check_payload(in->run->o->crypto, &en, salt, payload, &p, &why))) {
+        finding_put(in->run, FINDING_ENTRY, seq, "export: entry %" PRIu64 ": %s", seq, why.what);
+        return true;
+    }
+    if (in->run->o->entry)
+        in->run->o->entry(in->run->o->ctx, seq, &en, payload, erased ? NULL : &p);
+    return erased_take(&in->erased, seq, &en, erased ? NULL : &p, e);
 }
 
 static bool entry_take(struct input *in, uint64_t seq, const struct merkle_hash *hash, struct err *e)

@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 /* One value in both forms; what no field can be (arrays, maps) is shown as the hex of its encoding. */
-static void json_value(struct json_out *o, const char *key, struct reader *r)
+void event_print_value(struct json_out *o, const char *key, struct reader *r)
 {
     switch (cbor_peek(r)) {
     case CBOR_UINT:
@@ -85,7 +85,7 @@ static void each_field(unsigned type, struct slice fields,
 
 static void put_json(void *ctx, const char *name, struct reader *value)
 {
-    json_value(ctx, name, value);
+    event_print_value(ctx, name, value);
 }
 
 void event_print_json(struct json_out *o, unsigned type, struct slice fields)

@@ -10,4 +10,7 @@ void event_print_json(struct json_out *o, unsigned type, struct slice fields);
 /* "cert.issued who=operator:alice device=dev_... ": one line, no newline. */
 void event_print_text(struct buf *b, unsigned type, struct slice fields);
 
+/* One CBOR value as JSON, taken from the reader; key NULL in lists. */
+void event_print_value(struct json_out *o, const char *key, struct reader *r);
+
 #endif

@@ -2,17 +2,15 @@
 
 #include <stdlib.h>
 
-#include "ledger/entry.h"
-
-#define BLOCK       256 /* entries */
-#define NAMES_MAX   (3 * BLOCK)
-#define NAME_BITS   10
+#define BLOCK       256               /* entries */
+#define WORDS       (ENTRY_NAMES + 1) /* what an entry is found by: its names and its type */
+#define WORDS_MAX   (WORDS * BLOCK)
+#define WORD_BITS   10
 #define PROBES      7 /* 10 bits and 7 probes: 0.8 % */
-#define FILTER_MAX  (NAMES_MAX * NAME_BITS / 8 + 1)
+#define HEAD_SIZE   16
+#define FILTER_MAX  (HEAD_SIZE + WORDS_MAX * WORD_BITS / 8 + 1)
 #define PAGE        1024 /* filters read at once; entries of the end of the log likewise */
 #define BUILD_BLOCK 32   /* blocks of one transaction */
-
-/* ---- names ---- */
 
 static uint64_t hash_of(struct slice s)
 {
@@ -24,34 +22,7 @@ static uint64_t hash_of(struct slice s)
     return h ^ h >> 31;
 }
 
-/* "device:dev_1": who acted, without what he is. */
-static struct slice actor(unsigned type, struct slice fields)
-{
-    struct slice who = event_get_text(type, fields, "who");
-    const uint8_t *colon = who.n ? memchr(who.p, ':', who.n) : NULL;
-    return colon ? slice_of(colon + 1, who.n - (size_t)(colon + 1 - who.p)) : (struct slice){0};
-}
-
-struct names {
-    struct slice v[3];
-};
-
-static struct names names_of(unsigned type, struct slice fields)
-{
-    return (struct names){
-        {event_get_text(type, fields, "device"), event_get_text(type, fields, "subject"), actor(type, fields)}};
-}
-
-static bool is_named(unsigned type, struct slice fields, struct slice subject)
-{
-    struct names n = names_of(type, fields);
-    for (size_t i = 0; i < ARRAY_LEN(n.v); i++)
-        if (slice_eq(n.v[i], subject))
-            return true;
-    return false;
-}
-
-/* ---- one filter: bits, as many as its bytes have ---- */
+/* ---- one filter: the earliest and the latest time (ms) of its entries, then bits, as many as its bytes have ---- */
 
 static size_t bit_of(uint64_t h, unsigned probe, size_t bits)
 {
@@ -59,7 +30,7 @@ static size_t bit_of(uint64_t h, unsigned probe, size_t bits)
     return (a + probe * b) % bits;
 }
 
-static bool filter_has(struct slice f, uint64_t h)
+static bool bits_have(struct slice f, uint64_t h)
 {
     for (unsigned i = 0; i < PROBES; i++) {
         size_t bit = f.n ? bit_of(h, i, 8 * f.n) : 0;
@@ -70,8 +41,9 @@ static bool filter_has(struct slice f, uint64_t h)
 }
 
 struct block {
-    uint64_t names[NAMES_MAX];
-    size_t names_n;
+    int64_t first_ms, last_ms;
+    uint64_t words[WORDS_MAX];
+    size_t words_n;
     uint8_t filter[FILTER_MAX];
     size_t n;
 };
@@ -84,42 +56,59 @@ static int compare(const void *a, const void *b)
 
 static void block_finish(struct block *b)
 {
+    struct writer w = WRITER_ARRAY(b->filter);
     size_t distinct = 0;
-    qsort(b->names, b->names_n, sizeof b->names[0], compare);
-    for (size_t i = 0; i < b->names_n; i++)
-        if (i == 0 || b->names[i] != b->names[distinct - 1])
-            b->names[distinct++] = b->names[i];
-    b->n = (distinct * NAME_BITS + 7) / 8;
-    memset(b->filter, 0, b->n);
+    qsort(b->words, b->words_n, sizeof b->words[0], compare);
+    for (size_t i = 0; i < b->words_n; i++)
+        if (i == 0 || b->words[i] != b->words[distinct - 1])
+            b->words[distinct++] = b->words[i];
+    writer_u64(&w, (uint64_t)b->first_ms);
+    writer_u64(&w, (uint64_t)b->last_ms);
+    size_t bytes = (distinct * WORD_BITS + 7) / 8;
+    uint8_t *bits = b->filter + HEAD_SIZE;
+    memset(bits, 0, bytes);
     for (size_t i = 0; i < distinct; i++)
         for (unsigned p = 0; p < PROBES; p++) {
-            size_t bit = bit_of(b->names[i], p, 8 * b->n);
-            b->filter[bit / 8] |= (uint8_t)(1u << bit % 8);
+            size_t bit = bit_of(b->words[i], p, 8 * bytes);
+            bits[bit / 8] |= (uint8_t)(1u << bit % 8);
         }
+    b->n = HEAD_SIZE + bytes;
 }
 
 /* ---- making them ---- */
 
-static const struct sql sql_payloads = {
-    "SELECT type, payload FROM entry WHERE pos >= $1 AND pos < $2 AND payload IS NOT NULL ORDER BY pos"};
+static const struct sql sql_block = {
+    "SELECT time_ms, type, payload FROM entry WHERE pos >= $1 AND pos < $2 ORDER BY pos"};
+
+static void block_add(struct block *b, int64_t time_ms, unsigned type, struct slice payload)
+{
+    struct slice names[ENTRY_NAMES];
+    struct entry_payload p;
+    struct err ignored; /* erased, or of another version: it is found by its type */
+    if (b->words_n + WORDS > WORDS_MAX)
+        return;
+    b->first_ms = time_ms < b->first_ms ? time_ms : b->first_ms;
+    b->last_ms = time_ms > b->last_ms ? time_ms : b->last_ms;
+    b->words[b->words_n++] = hash_of(slice_str(event_name(type)));
+    if (!entry_read_payload(payload, &p, &ignored))
+        return;
+    entry_names(type, p.fields, names);
+    for (size_t i = 0; i < ENTRY_NAMES; i++)
+        if (names[i].n)
+            b->words[b->words_n++] = hash_of(names[i]);
+}
 
 static bool block_read(struct db *db, int64_t pos, struct block *b, struct err *e)
 {
     const struct value range[] = {value_int(pos), value_int(pos + BLOCK)};
     AUTO(rows_close) struct rows r = {0};
-    b->names_n = 0;
-    if (!db_query(db, &sql_payloads, range, 2, &r, e))
+    b->words_n = 0;
+    b->first_ms = INT64_MAX;
+    b->last_ms = INT64_MIN;
+    if (!db_query(db, &sql_block, range, 2, &r, e))
         return false;
-    while (rows_next(&r, e)) {
-        struct entry_payload p;
-        struct err ignored;
-        if (!entry_read_payload(rows_blob(&r, 1), &p, &ignored))
-            continue;
-        struct names n = names_of((unsigned)rows_int(&r, 0), p.fields);
-        for (size_t i = 0; i < ARRAY_LEN(n.v); i++)
-            if (n.v[i].n && b->names_n < NAMES_MAX)
-                b->names[b->names_n++] = hash_of(n.v[i]);
-    }
+    while (rows_next(&r, e))
+        block_add(b, rows_int(&r, 0), (unsigned)rows_int(&r, 1), rows_blob(&r, 2));
     if (!e->code)
         block_finish(b);
     return e->code == ERR_NONE;
@@ -198,76 +187,163 @@ bool entry_filter_build(struct app *app, bool *more, struct err *e)
 
 struct scan {
     struct db *db;
-    struct slice subject;
-    int64_t since_ms;
+    const struct entry_query *q;
     entry_visit *visit;
     void *ctx;
+    uint64_t names[3], types[ENTRY_QUERY_TYPES_MAX]; /* hashes: all of these, one of those */
+    size_t names_n;
+    int64_t filtered; /* from here on there are no filters */
+    int64_t lo, hi;   /* [lo, hi) is still to be looked at */
+    uint64_t left;    /* entries that may still be read */
     bool enough;
 };
 
-static const struct sql sql_entries = {
-    "SELECT pos, time_ms, type, payload FROM entry WHERE pos >= $1 AND pos < $2 ORDER BY pos DESC"};
+static void add_name(struct scan *s, const char *name)
+{
+    if (name[0])
+        s->names[s->names_n++] = hash_of(entry_actor(slice_str(name)));
+}
+
+/* From where to where, and by which words. */
+static void scan_begin(struct scan *s, const struct extent *x)
+{
+    const struct entry_query *q = s->q;
+    int64_t from = q->from > (uint64_t)(x->end - x->first) ? x->end : x->first + (int64_t)q->from;
+    s->filtered = x->filtered < x->end ? x->filtered : x->end;
+    s->lo = x->first;
+    s->hi = x->end;
+    if (q->from != ENTRY_SEQ_NONE && q->oldest_first)
+        s->lo = from;
+    if (q->from != ENTRY_SEQ_NONE && !q->oldest_first && from < x->end)
+        s->hi = from + 1;
+    add_name(s, q->who);
+    add_name(s, q->subject);
+    add_name(s, q->device);
+    for (size_t i = 0; i < q->types_n; i++)
+        s->types[i] = hash_of(slice_str(event_name(q->types[i])));
+    if (s->names_n + q->types_n == 0 && q->since_ms == INT64_MIN && q->until_ms == INT64_MAX)
+        s->filtered = x->first; /* every block has what is wanted */
+}
+
+/* What is no filter says nothing: its entries are read. */
+static bool block_may_have(const struct scan *s, struct slice filter)
+{
+    struct reader r = reader_of(filter);
+    int64_t first_ms = (int64_t)reader_u64(&r), last_ms = (int64_t)reader_u64(&r);
+    if (!reader_ok(&r))
+        return true;
+    struct slice bits = slice_of(filter.p + HEAD_SIZE, filter.n - HEAD_SIZE);
+    bool has = last_ms >= s->q->since_ms && first_ms < s->q->until_ms;
+    for (size_t i = 0; has && i < s->names_n; i++)
+        has = bits_have(bits, s->names[i]);
+    bool of_type = s->q->types_n == 0;
+    for (size_t i = 0; has && !of_type && i < s->q->types_n; i++)
+        of_type = bits_have(bits, s->types[i]);
+    return has && of_type;
+}
+
+/* Everything on the way to (and without) pos was looked at. */
+static void scan_pass(struct scan *s, int64_t from, int64_t to)
+{
+    if (s->q->oldest_first)
+        s->lo = to > s->lo ? to : s->lo;
+    else
+        s->hi = from < s->hi ? from : s->hi;
+}
+
+static void look_at(struct scan *s, const struct rows *r)
+{
+    struct entry_found f = {.seq = entry_seq(rows_int(r, 0)),
+                            .time_ms = rows_int(r, 1),
+                            .type = (unsigned)rows_int(r, 2),
+                            .erased = rows_is_null(r, 3)};
+    struct err ignored; /* what an entry of another version says is not known */
+    if (!f.erased)
+        (void)!entry_read_payload(rows_blob(r, 3), &f.payload, &ignored);
+    if (entry_query_matches(s->q, &f))
+        s->enough = !s->visit(s->ctx, &f);
+}
+
+#define SQL_ENTRIES "SELECT pos, time_ms, type, payload FROM entry WHERE pos >= $1 AND pos < $2 ORDER BY pos"
+static const struct sql sql_newest_first = {SQL_ENTRIES " DESC"}, sql_oldest_first = {SQL_ENTRIES};
 
 static bool scan_range(struct scan *s, int64_t from, int64_t to, struct err *e)
 {
+    from = from > s->lo ? from : s->lo;
+    to = to < s->hi ? to : s->hi;
     const struct value range[] = {value_int(from), value_int(to)};
     AUTO(rows_close) struct rows r = {0};
-    if (!db_query(s->db, &sql_entries, range, 2, &r, e))
+    if (!db_query(s->db, s->q->oldest_first ? &sql_oldest_first : &sql_newest_first, range, 2, &r, e))
         return false;
     while (!s->enough && rows_next(&r, e)) {
-        struct entry_payload p;
-        struct err ignored; /* an entry of another version is passed over */
-        s->enough = rows_int(&r, 1) < s->since_ms;
-        if (s->enough || rows_is_null(&r, 3) || !entry_read_payload(rows_blob(&r, 3), &p, &ignored) ||
-            !is_named((unsigned)rows_int(&r, 2), p.fields, s->subject))
-            continue;
-        const struct entry_found f = {entry_seq(rows_int(&r, 0)), rows_int(&r, 1), (unsigned)rows_int(&r, 2), p.fields,
-                                      &p};
-        s->enough = !s->visit(s->ctx, &f);
+        int64_t pos = rows_int(&r, 0);
+        look_at(s, &r);
+        scan_pass(s, pos, pos + 1);
+        s->enough = s->enough || --s->left == 0;
     }
-    return s->enough || e->code == ERR_NONE;
+    if (s->enough)
+        return true;
+    scan_pass(s, from, to);
+    return e->code == ERR_NONE;
 }
 
-static const struct sql sql_filters = {
-    "SELECT pos, data FROM entry_filter WHERE pos >= $1 AND pos < $2 ORDER BY pos DESC LIMIT $3"};
+static const struct sql sql_filters = {"SELECT pos, data FROM entry_filter WHERE pos >= $1 AND pos < $2"};
 
-/* One page of filters below *end: where to look.  *end becomes the page's lowest. */
-static bool read_page(struct scan *s, int64_t first, int64_t *end, int64_t *hits, size_t *n, struct err *e)
+/* Which of n blocks from `first` on are to be read; one whose filter is gone is. */
+static bool read_filters(struct scan *s, int64_t first, size_t n, bool may[PAGE], struct err *e)
 {
-    uint64_t h = hash_of(s->subject);
-    const struct value args[] = {value_int(first), value_int(*end), value_int(PAGE)};
+    const struct value range[] = {value_int(first), value_int(first + (int64_t)n * BLOCK)};
     AUTO(rows_close) struct rows r = {0};
-    *n = 0;
-    if (!db_query(s->db, &sql_filters, args, ARRAY_LEN(args), &r, e))
+    for (size_t i = 0; i < n; i++)
+        may[i] = true;
+    if (!db_query(s->db, &sql_filters, range, 2, &r, e))
         return false;
-    *end = first;
-    for (int i = 0; rows_next(&r, e); i++) {
-        if (i == PAGE - 1)
-            *end = rows_int(&r, 0);
-        if (filter_has(rows_blob(&r, 1), h))
-            hits[(*n)++] = rows_int(&r, 0);
+    while (rows_next(&r, e)) {
+        int64_t at = rows_int(&r, 0) - first;
+        if (at % BLOCK == 0)
+            may[at / BLOCK] = block_may_have(s, rows_blob(&r, 1));
     }
     return e->code == ERR_NONE;
 }
 
-bool entry_filter_scan(struct app *app, struct db *db, const char *subject, int64_t since_ms, entry_visit *visit,
-                       void *ctx, struct err *e)
+/* One page of filters and the entries that they lead to, or one page of entries that have none. */
+static bool scan_page(struct scan *s, const struct extent *x, struct err *e)
 {
-    struct scan s = {.db = db, .subject = slice_str(subject), .since_ms = since_ms, .visit = visit, .ctx = ctx};
+    bool oldest = s->q->oldest_first, may[PAGE];
+    if (oldest ? s->lo >= s->filtered : s->hi > s->filtered) {
+        int64_t from = s->hi - PAGE > s->filtered ? s->hi - PAGE : s->filtered;
+        return oldest ? scan_range(s, s->lo, s->lo + PAGE, e) : scan_range(s, from, s->hi, e);
+    }
+    int64_t begin = (s->lo - x->first) / BLOCK,
+            end = ((s->hi < s->filtered ? s->hi : s->filtered) - x->first - 1) / BLOCK + 1;
+    size_t n = end - begin < PAGE ? (size_t)(end - begin) : PAGE;
+    int64_t first = x->first + (oldest ? begin : end - (int64_t)n) * BLOCK;
+    if (!read_filters(s, first, n, may, e))
+        return false;
+    for (size_t i = 0; i < n && !s->enough; i++) {
+        size_t k = oldest ? i : n - 1 - i;
+        int64_t pos = first + (int64_t)k * BLOCK;
+        if (!may[k])
+            scan_pass(s, pos, pos + BLOCK);
+        else if (!scan_range(s, pos, pos + BLOCK, e))
+            return false;
+    }
+    return true;
+}
+
+bool entry_filter_scan(struct app *app, struct db *db, const struct entry_query *q, uint64_t read_max,
+                       entry_visit *visit, void *ctx, uint64_t *next, struct err *e)
+{
+    struct scan s = {.db = db, .q = q, .visit = visit, .ctx = ctx, .left = read_max ? read_max : UINT64_MAX};
     struct extent x;
-    int64_t hits[PAGE];
-    size_t n;
+    *next = ENTRY_SEQ_NONE;
     if (!find_extent(app, db, &x, e))
         return false;
-    for (; !s.enough && x.end > x.filtered; x.end -= PAGE)
-        if (!scan_range(&s, x.end - PAGE > x.filtered ? x.end - PAGE : x.filtered, x.end, e))
+    scan_begin(&s, &x);
+    while (!s.enough && s.lo < s.hi)
+        if (!scan_page(&s, &x, e))
             return false;
-    while (!s.enough && x.filtered > x.first) {
-        if (!read_page(&s, x.first, &x.filtered, hits, &n, e))
-            return false;
-        for (size_t i = 0; !s.enough && i < n; i++)
-            if (!scan_range(&s, hits[i], hits[i] + BLOCK, e))
-                return false;
-    }
+    if (s.lo < s.hi)
+        *next = entry_seq(q->oldest_first ? s.lo : s.hi - 1);
     return true;
 }

@@ -193,8 +193,11 @@ static const char *const migrations[] = {
     " PRIMARY KEY (node, level, idx));"
     "CREATE TABLE log (node BIGINT NOT NULL, origin TEXT NOT NULL, created_ms BIGINT NOT NULL, PRIMARY KEY (node));",
 
-    "CREATE TABLE idevid (anchor TEXT NOT NULL, device TEXT NOT NULL, digest BLOB NOT NULL, serial_no BLOB NOT NULL,"
-    " seen_at BIGINT NOT NULL, PRIMARY KEY (anchor, device)) WITHOUT ROWID;",
+    ("CREATE TABLE idevid (anchor TEXT NOT NULL, device TEXT NOT NULL, digest BLOB NOT NULL, serial_no BLOB NOT NULL,"
+     " seen_at BIGINT NOT NULL, PRIMARY KEY (anchor, device)) WITHOUT ROWID;"),
+
+    /* They say more now, and are made anew. */
+    "DELETE FROM entry_filter;",
 };
 _Static_assert(ARRAY_LEN(migrations) == SCHEMA_VERSION, "one text a version");
 static const char version_table[] =

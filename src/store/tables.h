@@ -115,7 +115,7 @@ const struct table *table_by_number(uint8_t number); /* NULL: none */
 MUST_USE bool tables_migrate(struct db *db, struct err *e);
 /* Refuses a database that is not ours, older or newer than this program. */
 MUST_USE bool tables_check(struct db *db, struct err *e);
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 /* The i-th script that made the schema, as it is written for SQLite; NULL behind the last. */
 const char *tables_script(size_t i);
 

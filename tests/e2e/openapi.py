@@ -144,7 +144,7 @@ def cases(op):
     params = op.get("parameters", [])
     names = [n for p in params for n in p.get("examples", {})] or list(bodies)
     for name in dict.fromkeys(names):
-        values = {p["name"]: p["examples"][name]["value"] if "examples" in p else p.get("example") for p in params}
+        values = {p["name"]: p["examples"].get(name, {}).get("value") if "examples" in p else p.get("example") for p in params}
         yield name, values, bodies[name] if name in bodies else next(iter(bodies.values())), kind
 
 

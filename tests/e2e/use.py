@@ -62,6 +62,8 @@ def settings_change_one_by_one(k):
 
 # command line, exit code, what stands in the answer
 SLIPS = [
+    ("ledger ls --type cert.isued", 2, 'did you mean "cert.issued"'),
+    ("ledger show abc", 2, "no entry's number"),
     ("ledger prove abc", 2, "no entry's number"),
     ("ledger prove 999999999999999999999", 2, "no entry's number"),
     ("ledger prove 999999999", 3, "the ledger has"),
@@ -123,8 +125,8 @@ JSON_LINES = [
     "ca init-root --dir {W}/R --name Root", "init --dir {W}/D2 --offline-root",
     "ca sign-request {W}/D2/ca/issuing.csr --root-dir {W}/R", "ca sign-request {W}/D2/ca/issuing.csr --root-dir {W}/R --out {W}/s.pem",
     "ca install {W}/s.pem --dir {W}/D2", "ca crl --root-dir {W}/R --out {W}/root.crl",
-    "ledger checkpoint", "ledger adopt", "ledger prove 1", "ledger verify", "ledger export {W}/json.export",
-    "ledger verify --export {W}/json.export", "inspect {D}/ca/root.cer", "help", "help device", "help device add",
+    "ledger checkpoint", "ledger adopt", "ledger ls --limit 3", "ledger ls --type device.* --who local:0", "ledger show 1", "ledger prove 1", "ledger verify", "ledger export {W}/json.export",
+    "ledger verify --export {W}/json.export", "ledger ls --export {W}/json.export --limit 3", "inspect {D}/ca/root.cer", "help", "help device", "help device add",
     "explain io", "completion bash", "manual",
 ]
 

@@ -47,9 +47,10 @@ bool api_is_stopping(void); /* what waits ends now */
 /* Adds every row of the tables below to the server. */
 MUST_USE bool api_add_routes(struct app *app, struct err *e);
 
-extern const struct api_row api_devices[], api_models[], api_certs[], api_parties[], api_ledger[], api_status[],
-    api_topics[];
-extern const size_t api_devices_n, api_models_n, api_certs_n, api_parties_n, api_ledger_n, api_status_n, api_topics_n;
+extern const struct api_row api_devices[], api_models[], api_certs[], api_parties[], api_ledger[], api_entries[],
+    api_status[], api_topics[];
+extern const size_t api_devices_n, api_models_n, api_certs_n, api_parties_n, api_ledger_n, api_entries_n, api_status_n,
+    api_topics_n;
 
 /* Handlers in a file of their own (api/statement.c, api/history.c). */
 call_handler statement_show, history_show;

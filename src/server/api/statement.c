@@ -23,7 +23,10 @@ static bool find_entry(struct call *c, const struct device_row *d, uint64_t *seq
                        struct err *e)
 {
     int64_t found = -1;
-    if (!entry_filter_scan(c->app, c->db, d->id, (d->updated_at - 1) * 1000, is_end, &found, e))
+    uint64_t next;
+    struct entry_query q;
+    entry_query_of_device(&q, d->id, (d->updated_at - 1) * 1000);
+    if (!entry_filter_scan(c->app, c->db, &q, 0, is_end, &found, &next, e))
         return false;
     const struct value args[] = {value_int(entry_pos((uint8_t)c->app->settings.node, (uint64_t)found))};
     if (found < 0 || !db_query_row(c->db, &sql_leaf, args, 1, r, e))

@@ -76,6 +76,8 @@ static void a_newer_or_older_schema_is_refused(void **state)
 
 static const struct sql drop_newest = {"DROP TABLE idevid"};
 
+static const struct sql old_filter = {"INSERT INTO entry_filter (pos, data) VALUES (1, 'x')"};
+
 static void a_database_of_the_version_before_is_brought_up_to_date(void **state)
 {
     struct env_test *t = *state;
@@ -87,10 +89,14 @@ static void a_database_of_the_version_before_is_brought_up_to_date(void **state)
     assert_ok(db_open_raw(t->where, true, &db, &e), e);
     assert_ok(db_exec(db, &drop_newest, NULL, 0, &e), e);
     assert_ok(db_exec(db, &set_version, &v, 1, &e), e);
+    assert_ok(db_exec(db, &old_filter, NULL, 0, &e), e);
     db_free(db);
     assert_err(db_open(t->where, false, &db, &e), e, ERR_STORE_SCHEMA);
     commit_stop(test_start(t));
     assert_ok(db_open(t->where, false, &db, &e), e);
+    assert_ok(db_query(db, row_select_all(&table_entry_filter), NULL, 0, &r, &e), e);
+    assert_false(rows_next(&r, &e)); /* of another form: made anew */
+    rows_close(&r);
     assert_ok(db_query(db, row_select_all(&table_idevid), NULL, 0, &r, &e), e);
     rows_close(&r);
     db_free(db);
