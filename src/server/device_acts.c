@@ -5,109 +5,9 @@
 
 #include "base/crash_point.h"
 #include "base/log.h"
+#include "server/cert_acts.h"
 #include "server/unanswered.h"
 #include "store/row.h"
-
-#define MARKS_MAX 256 /* certificates of one device that are valid at once */
-
-/* ---- certificates ---- */
-
-struct marks {
-    struct feed_mark v[MARKS_MAX];
-    size_t n;
-};
-
-/* Writes one certificate's new state with its entry and adds the mark for the gateways. */
-static bool change_cert(struct tx *tx, const struct rows *row, enum mark_kind kind, int reason, const char *who,
-                        const char *why, struct marks *m, struct err *e)
-{
-    static const enum event_type types[] = {
-        [MARK_REVOKE] = EVENT_CERT_REVOKED, [MARK_HOLD] = EVENT_CERT_HELD, [MARK_RELEASE] = EVENT_CERT_RELEASED};
-    uint8_t fields[1024];
-    struct event ev;
-    struct value cols[CERTIFICATE_COLS];
-    struct event_draft d = event_draft_of(types[kind]);
-    row_values(row, &table_certificate, cols);
-    if (m->n == MARKS_MAX)
-        return err_set(e, ERR_LIMIT, "more than %d certificates of one subject", MARKS_MAX);
-    m->v[m->n] = (struct feed_mark){.kind = kind, .reason = reason};
-    if (!serial_of_row(cols[CERTIFICATE_ID].i, cols[CERTIFICATE_TAIL].s, m->v[m->n++].serial))
-        return err_set(e, ERR_SERIAL, "certificate %lld has no serial number", (long long)cols[CERTIFICATE_ID].i);
-    event_set_text(&d, "who", who);
-    event_set_slice(&d, "subject", cols[CERTIFICATE_SUBJECT].s);
-    event_set_text(&d, "why", why);
-    if (kind == MARK_REVOKE) {
-        event_set_text(&d, "reason", revocation_reason_name(reason));
-        event_set_int(&d, "decided_ms", tx_now_ms(tx));
-        cols[CERTIFICATE_REVOKED_AT] = value_int(tx_now_ms(tx) / 1000);
-        cols[CERTIFICATE_REASON] = value_int(reason);
-    }
-    cols[CERTIFICATE_HOLD] = value_int(kind == MARK_HOLD);
-    const struct change change = {.table = &table_certificate, .cols = cols};
-    return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
-}
-
-static const struct sql sql_certs = {
-    "SELECT id FROM certificate WHERE subject = $1 AND revoked_at IS NULL AND not_after >= $2 ORDER BY id"};
-
-static bool change_certs(struct tx *tx, const char *subject, enum mark_kind kind, int reason, const char *who,
-                         const char *why, struct marks *m, struct err *e)
-{
-    int64_t ids[MARKS_MAX];
-    size_t n = 0;
-    const struct value args[] = {value_text(subject), value_int(tx_now_ms(tx) / 1000)};
-    AUTO(rows_close) struct rows r = {0};
-    if (!db_query(tx_db(tx), &sql_certs, args, 2, &r, e))
-        return false;
-    while (n < MARKS_MAX && rows_next(&r, e))
-        ids[n++] = rows_int(&r, 0);
-    rows_close(&r);
-    for (size_t i = 0; !e->code && i < n; i++) {
-        const struct value key = value_int(ids[i]);
-        AUTO(rows_close) struct rows row = {0};
-        if (!row_read(tx_db(tx), &table_certificate, &key, &row, e) ||
-            !change_cert(tx, &row, kind, reason, who, why, m, e))
-            return false;
-    }
-    return e->code == ERR_NONE;
-}
-
-struct revoke_job {
-    struct job job;
-    int64_t id;
-    int reason;
-    const char *who;
-    struct marks marks;
-};
-
-static bool run_revoke(struct tx *tx, struct job *job, struct err *e)
-{
-    struct revoke_job *j = (struct revoke_job *)job;
-    const struct value key = value_int(j->id);
-    AUTO(rows_close) struct rows r = {0};
-    err_clear(e);
-    j->marks.n = 0;
-    if (!row_read(tx_db(tx), &table_certificate, &key, &r, e))
-        return e->code ? false : err_set(e, ERR_NOTFOUND, "certificate %lld is not known", (long long)j->id);
-    if (!rows_is_null(&r, CERTIFICATE_REVOKED_AT))
-        return err_set(e, ERR_CONFLICT, "certificate %lld is revoked already", (long long)j->id);
-    return change_cert(tx, &r, MARK_REVOKE, j->reason, j->who, NULL, &j->marks, e);
-}
-
-bool cert_revoke(struct app *app, int64_t id, int reason, const char *who, uint64_t *ticket, struct err *e)
-{
-    struct revoke_job *j = calloc(1, sizeof *j);
-    if (!j)
-        return err_set(e, ERR_NOMEM, "revocation");
-    *j = (struct revoke_job){.job = {.run = run_revoke}, .id = id, .reason = reason, .who = who};
-    bool ok = commit_run(app->commit, &j->job, e);
-    if (ok) {
-        *ticket = feed_hub_mark(app->feed, j->marks.v, j->marks.n);
-        feed_hub_cut(app->feed, id);
-    }
-    free(j);
-    return ok;
-}
 
 /* ---- states ---- */
 
@@ -174,9 +74,9 @@ static bool run_state(struct tx *tx, struct job *job, struct err *e)
     enum mark_kind kind = device_state_is_permanent(to)                        ? MARK_REVOKE
                           : to == DEVICE_SUSPENDED || to == DEVICE_QUARANTINED ? MARK_HOLD
                                                                                : MARK_RELEASE;
-    if (!unanswered_revoke(tx, dev.id, "never delivered; the device's state changed", j->marks.v, &j->marks.n,
-                           MARKS_MAX, e) ||
-        !change_certs(tx, dev.id, kind, a->reason, a->who, a->why, &j->marks, e))
+    const struct cert_act act = {.kind = kind, .reason = a->reason, .who = a->who, .why = a->why};
+    if (!unanswered_revoke(tx, dev.id, "never delivered; the device's state changed", &j->marks, e) ||
+        !cert_act_all(tx, &act, dev.id, CERT_DEVICE, &j->marks, e))
         return false;
     a->now = to;
     a->certs = j->marks.n;
@@ -185,17 +85,14 @@ static bool run_state(struct tx *tx, struct job *job, struct err *e)
 
 bool device_change_state(struct app *app, struct device_act *a, struct err *e)
 {
-    struct state_job *j = calloc(1, sizeof *j);
-    if (!j)
-        return err_set(e, ERR_NOMEM, "device");
-    *j = (struct state_job){.job = {.run = run_state}, .act = a};
-    bool ok = commit_run(app->commit, &j->job, e);
+    struct state_job j = {.job = {.run = run_state}, .act = a};
+    bool ok = commit_run(app->commit, &j.job, e);
     if (ok) {
         crash_point("server.state");
-        a->ticket = feed_hub_mark(app->feed, j->marks.v, j->marks.n);
+        a->ticket = feed_hub_mark(app->feed, j.marks.v, j.marks.n);
         feed_hub_device(app->feed, 0);
     }
-    free(j);
+    marks_clear(&j.marks);
     return ok;
 }
 
@@ -215,6 +112,7 @@ static void quarantined(struct job *job, const struct err *e)
         feed_hub_mark(q->app->feed, q->state.marks.v, q->state.marks.n);
         feed_hub_device(q->app->feed, 0);
     }
+    marks_clear(&q->state.marks);
     free(q);
 }
 

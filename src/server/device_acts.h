@@ -29,7 +29,4 @@ struct device_edit {
 };
 MUST_USE bool device_edit(struct app *app, const struct device_edit *ed, struct err *e);
 
-/* One certificate, by its id. */
-MUST_USE bool cert_revoke(struct app *app, int64_t id, int reason, const char *who, uint64_t *ticket, struct err *e);
-
 #endif

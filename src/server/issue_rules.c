@@ -288,11 +288,11 @@ bool issue_store(struct tx *tx, struct issuance *is, struct err *e)
     struct event ev;
     struct event_draft d;
     draft_issued(is, &s, &d);
-    is->marks_n = 0;
+    is->marks.n = 0;
     crash_point("server.storing");
     return event_make(&d, digest, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, s.changes, s.n, NULL, e) &&
-           (is->kind != CERT_DEVICE || unanswered_revoke(tx, is->subject, "never delivered; the device has another",
-                                                         is->marks, &is->marks_n, ARRAY_LEN(is->marks), e));
+           (is->kind != CERT_DEVICE ||
+            unanswered_revoke(tx, is->subject, "never delivered; the device has another", &is->marks, e));
 }
 
 /* ---- the first transaction ---- */
@@ -308,9 +308,8 @@ static bool deliver(struct tx *tx, struct issuance *is, int64_t id, const struct
     if (!row_read(tx_db(tx), &table_certificate, &key, &row, e))
         return false;
     row_values(&row, &table_certificate, s.cert);
-    is->marks[0] = (struct feed_mark){.kind = MARK_RELEASE};
-    is->marks_n = 1;
-    if (!serial_of_row(id, s.cert[CERTIFICATE_TAIL].s, is->marks[0].serial))
+    struct feed_mark mark = {.kind = MARK_RELEASE};
+    if (!serial_of_row(id, s.cert[CERTIFICATE_TAIL].s, mark.serial))
         return err_set(e, ERR_SERIAL, "certificate %lld has no serial number", (long long)id);
     if (!der_store_unpack(is->app->ders, tx_db(tx), &row, CERTIFICATE_BASE, CERTIFICATE_DER, is->der, &is->der_n, e))
         return err_ctx(e, "certificate %lld", (long long)id);
@@ -325,7 +324,7 @@ static bool deliver(struct tx *tx, struct issuance *is, int64_t id, const struct
         return false;
     set_idevid(is, s.idevid_digest, &d);
     return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, s.changes, s.n, NULL, e) &&
-           unanswered_forget(tx, id, e);
+           unanswered_forget(tx, id, e) && marks_add(&is->marks, &mark, e);
 }
 
 bool issue_reserve(struct tx *tx, struct issuance *is, struct err *e)
@@ -334,7 +333,7 @@ bool issue_reserve(struct tx *tx, struct issuance *is, struct err *e)
     bool known;
     is->repeated = is->delivered = false;
     is->waiting = 0;
-    is->marks_n = 0;
+    is->marks.n = 0;
     if (is->kind != CERT_DEVICE)
         return true;
     if (!device_row_read(tx_db(tx), is->subject, &dev, e))

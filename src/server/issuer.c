@@ -113,11 +113,17 @@ static bool enter_or_wait(struct issuer *i, struct issuance *is)
     return !held;
 }
 
-static void finish(struct issuance *is, const struct err *e)
+static void end(struct issuance *is, const struct err *e)
 {
     reservations_drop(&is->app->issuer->reservations, &is->reservation);
-    issuer_leave(is->app->issuer);
+    marks_clear(&is->marks);
     is->done(is, e);
+}
+
+static void finish(struct issuance *is, const struct err *e)
+{
+    issuer_leave(is->app->issuer);
+    end(is, e);
 }
 
 /* What was signed and must not count is revoked like anything else. */
@@ -134,8 +140,8 @@ static void mark_voided(const struct issuance *is)
 
 static void tell_gateways(const struct issuance *is)
 {
-    if (is->marks_n)
-        feed_hub_mark(is->app->feed, is->marks, is->marks_n);
+    if (is->marks.n)
+        feed_hub_mark(is->app->feed, is->marks.v, is->marks.n);
     if (is->kind == CERT_DEVICE)
         feed_hub_device(is->app->feed, is->cert_id);
 }
@@ -238,8 +244,7 @@ static void reserved(struct job *job, const struct err *e)
         tell_gateways(is);
     }
     if (e || is->repeated) {
-        reservations_drop(&is->app->issuer->reservations, &is->reservation);
-        is->done(is, e);
+        end(is, e);
     } else if (enter_or_wait(is->app->issuer, is)) {
         sign(is);
     }

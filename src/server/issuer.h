@@ -9,14 +9,13 @@
 #include "ca/request.h"
 #include "model/device.h"
 #include "server/app.h"
+#include "server/cert_acts.h"
 #include "server/der_store.h"
-#include "server/feed_hub.h"
 #include "server/reservations.h"
 
-#define ISSUANCE_DER_MAX   DER_STORE_MAX
-#define ISSUANCE_SPKI_MAX  640
-#define ISSUANCE_SAN_MAX   512
-#define ISSUANCE_MARKS_MAX 4
+#define ISSUANCE_DER_MAX  DER_STORE_MAX
+#define ISSUANCE_SPKI_MAX 640
+#define ISSUANCE_SAN_MAX  512
 
 struct issuance {
     struct job job;
@@ -63,8 +62,7 @@ struct issuance {
     uint8_t der[ISSUANCE_DER_MAX];
     size_t der_n;
     int64_t cert_id;
-    struct feed_mark marks[ISSUANCE_MARKS_MAX]; /* other certificates that this one changed the state of */
-    size_t marks_n;
+    struct marks marks; /* certificates that this one changed the state of; the issuer's */
     /* Called once, in some thread, with the certificate or the error; frees the issuance. */
     void (*done)(struct issuance *is, const struct err *e);
     void *arg;

@@ -10,7 +10,8 @@
 
 #define GRACE_S    86400
 #define SWEEP_MAX  256
-#define SUPERSEDED 4 /* RFC 5280 section 5.3.1 */
+#define PAGE       16 /* of one subject that are looked up at once */
+#define SUPERSEDED 4  /* RFC 5280 section 5.3.1 */
 
 /* Whether there may be any: spares each issuance a look. */
 static atomic_bool any = true;
@@ -90,54 +91,36 @@ bool unanswered_find(struct tx *tx, const struct issuance *is, int64_t *cert_id,
     return e->code == ERR_NONE;
 }
 
-static bool revoke_one(struct tx *tx, int64_t id, const char *why, struct feed_mark *m, struct err *e)
+static bool revoke_one(struct tx *tx, int64_t id, const char *why, struct marks *m, struct err *e)
 {
-    uint8_t fields[512];
-    struct event ev;
-    struct value cols[CERTIFICATE_COLS];
-    const struct value key = value_int(id);
-    AUTO(rows_close) struct rows row = {0};
-    struct event_draft d = event_draft_of(EVENT_CERT_REVOKED);
-    if (!row_read(tx_db(tx), &table_certificate, &key, &row, e))
-        return false;
-    row_values(&row, &table_certificate, cols);
-    *m = (struct feed_mark){.kind = MARK_REVOKE, .reason = SUPERSEDED};
-    if (!serial_of_row(id, cols[CERTIFICATE_TAIL].s, m->serial))
-        return err_set(e, ERR_SERIAL, "certificate %lld has no serial number", (long long)id);
-    event_set_text(&d, "who", "system:server");
-    event_set_slice(&d, "subject", cols[CERTIFICATE_SUBJECT].s);
-    event_set_text(&d, "reason", revocation_reason_name(SUPERSEDED));
-    event_set_text(&d, "why", why);
-    cols[CERTIFICATE_REVOKED_AT] = value_int(tx_now_ms(tx) / 1000);
-    cols[CERTIFICATE_REASON] = value_int(SUPERSEDED);
-    cols[CERTIFICATE_HOLD] = value_int(0);
-    const struct change change = {.table = &table_certificate, .cols = cols};
-    return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e) &&
-           unanswered_forget(tx, id, e);
+    const struct cert_act act = {.kind = MARK_REVOKE, .reason = SUPERSEDED, .who = "system:server", .why = why};
+    return cert_act(tx, &act, id, m, e) && unanswered_forget(tx, id, e);
 }
 
 static const struct sql sql_of_subject = {
     "SELECT c.id FROM unanswered u JOIN certificate c ON c.id = u.cert WHERE c.subject = $1 AND c.revoked_at IS NULL "
-    "AND c.hold = 1 ORDER BY c.id"};
+    "AND c.hold = 1 ORDER BY c.id LIMIT $2"};
 
-bool unanswered_revoke(struct tx *tx, const char *subject, const char *why, struct feed_mark *v, size_t *n, size_t cap,
-                       struct err *e)
+bool unanswered_revoke(struct tx *tx, const char *subject, const char *why, struct marks *m, struct err *e)
 {
-    int64_t ids[UNANSWERED_MAX];
-    size_t found = 0;
-    const struct value args[] = {value_text(subject)};
-    AUTO(rows_close) struct rows r = {0};
-    if (!any)
-        return true;
-    if (!db_query(tx_db(tx), &sql_of_subject, args, 1, &r, e))
-        return false;
-    while (found < UNANSWERED_MAX && *n + found < cap && rows_next(&r, e))
-        ids[found++] = rows_int(&r, 0);
-    rows_close(&r);
-    for (size_t i = 0; !e->code && i < found; i++)
-        if (revoke_one(tx, ids[i], why, &v[*n], e))
-            ++*n;
-    return e->code == ERR_NONE;
+    const struct value args[] = {value_text(subject), value_int(PAGE)};
+    int64_t ids[PAGE];
+    size_t n = any ? PAGE : 0;
+    while (n == PAGE) { /* whoever is revoked is not found again */
+        AUTO(rows_close) struct rows r = {0};
+        n = 0;
+        if (!db_query(tx_db(tx), &sql_of_subject, args, ARRAY_LEN(args), &r, e))
+            return false;
+        while (n < PAGE && rows_next(&r, e))
+            ids[n++] = rows_int(&r, 0);
+        rows_close(&r);
+        if (e->code)
+            return false;
+        for (size_t i = 0; i < n; i++)
+            if (!revoke_one(tx, ids[i], why, m, e))
+                return false;
+    }
+    return true;
 }
 
 /* ---- the sweep ---- */
@@ -145,8 +128,7 @@ bool unanswered_revoke(struct tx *tx, const char *subject, const char *why, stru
 struct sweep {
     struct job job;
     struct app *app;
-    struct feed_mark marks[SWEEP_MAX];
-    size_t n;
+    struct marks marks;
 };
 
 struct waiting {
@@ -180,7 +162,7 @@ static bool run_sweep(struct tx *tx, struct job *job, struct err *e)
     static struct waiting v[SWEEP_MAX]; /* the commit thread's */
     size_t n;
     int64_t since = tx_now_ms(tx) / 1000 - GRACE_S;
-    s->n = 0;
+    s->marks.n = 0;
     if (!read_all(tx, v, &n, e))
         return false;
     any = n > 0;
@@ -196,9 +178,8 @@ static bool run_sweep(struct tx *tx, struct job *job, struct err *e)
         const char *why = superseded         ? "never delivered; the device has another"
                           : v[i].at <= since ? "never delivered, and nobody asked again within a day"
                                              : NULL;
-        if (why && !revoke_one(tx, v[i].id, why, &s->marks[s->n], e))
+        if (why && !revoke_one(tx, v[i].id, why, &s->marks, e))
             return false;
-        s->n += why != NULL;
     }
     return true;
 }
@@ -208,8 +189,9 @@ static void swept(struct job *job, const struct err *e)
     struct sweep *s = (struct sweep *)job;
     if (e)
         LOG(&s->app->env, WARN, "server", "unanswered certificates are not looked through", log_err(e));
-    else if (s->n)
-        feed_hub_mark(s->app->feed, s->marks, s->n);
+    else if (s->marks.n)
+        feed_hub_mark(s->app->feed, s->marks.v, s->marks.n);
+    marks_clear(&s->marks);
     free(s);
 }
 

@@ -6,10 +6,8 @@
 #ifndef KITH_SERVER_UNANSWERED_H
 #define KITH_SERVER_UNANSWERED_H
 
-#include "server/feed_hub.h"
+#include "server/cert_acts.h"
 #include "server/issuer.h"
-
-#define UNANSWERED_MAX 16 /* of one subject that one job revokes; the rest goes with the next sweep */
 
 /* May this one be given to who asks again?  `credential`: SHA-256 of the claim's nonce or of the certificate shown. */
 struct unanswered {
@@ -24,9 +22,8 @@ MUST_USE bool unanswered_keep(struct tx *tx, const struct unanswered *u, struct 
 /* The certificate that waits for this request; 0: none.  is->nonce or is->old_der, spki_hash, subject and profile are set. */
 MUST_USE bool unanswered_find(struct tx *tx, const struct issuance *is, int64_t *cert_id, struct err *e);
 MUST_USE bool unanswered_forget(struct tx *tx, int64_t cert_id, struct err *e);
-/* Revokes those of a subject; appends to v[*n]. */
-MUST_USE bool unanswered_revoke(struct tx *tx, const char *subject, const char *why, struct feed_mark *v, size_t *n,
-                                size_t cap, struct err *e);
+/* Revokes those of a subject. */
+MUST_USE bool unanswered_revoke(struct tx *tx, const char *subject, const char *why, struct marks *m, struct err *e);
 
 /* Now and then: revokes what nobody may ask for any more.  Does not wait. */
 void unanswered_sweep(struct app *app);

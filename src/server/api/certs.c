@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #include "server/api/api.h"
+#include "server/cert_acts.h"
 #include "server/der_store.h"
-#include "server/device_acts.h"
 #include "server/gateways.h"
 #include "server/pem.h"
 #include "server/records.h"

@@ -4,7 +4,7 @@
 
 #include "keys/crypto.h"
 #include "server/api/api.h"
-#include "server/device_acts.h"
+#include "server/cert_acts.h"
 #include "server/issuer.h"
 #include "server/pem.h"
 #include "store/row.h"

@@ -1,0 +1,56 @@
+#!/usr/bin/python3
+"""What is withdrawn is withdrawn whole: every certificate of a device however often it renewed, and a claim in the very moment
+of its use."""
+from est import Doors, csr_of, new_key
+from kithtest import Broker, Kith, World, timed, wait_for
+
+RENEWALS = 300
+REVOKED, HELD, RELEASED = 84, 85, 86  # src/model/event_table.h
+
+
+def act(k, device, verb, **more):
+    return k.must("POST", f"/v1/devices/{device['id']}/{verb}", {"why": "a test", "wait_ms": 20000, **more}, seconds=60)
+
+
+def renewed(k, d):
+    """A device with hundreds of certificates: itself, and key and certificate of its first and its last."""
+    device, _, key_file, pem_file = d.enrolled()
+    keys = [new_key() for _ in range(RENEWALS)]
+    answers = [k.enrol(csr_of(key), verb="simplereenroll", cert=pem_file, key=key_file) for key in keys]
+    assert all(a.status == 200 for a in answers), [a for a in answers if a.status != 200][:3]
+    return device, (key_file, pem_file), d.files("last", keys[-1], answers[-1].certificate)
+
+
+def states(k, device):
+    """{(on hold, revoked): how many}"""
+    return dict(((hold, gone), n) for hold, gone, n in k.rows(
+        f"SELECT hold, revoked_at IS NOT NULL, count(*) FROM certificate WHERE subject = '{device['id']}' GROUP BY 1, 2"))
+
+
+def a_change_of_state_is_for_every_certificate(k, d):
+    device, first, last = renewed(k, d)
+    broker, every = Broker(k), RENEWALS + 1
+    let_in = lambda: [broker.publish(device["id"], *files) for files in (first, last)]
+    assert let_in() == [True, True]
+    for verb, wanted in (("quarantine", (1, 0)), ("suspend", (1, 0)), ("resume", (0, 0)), ("revoke", (0, 1))):
+        act(k, device, verb)
+        assert states(k, device) == {wanted: every}, f"{verb}: {states(k, device)}"
+        good = wanted == (0, 0)
+        wait_for(lambda: let_in() == [good, good], f"the broker's word after {verb}: {good}")
+    types = k.types()
+    assert [types.count(t) for t in (REVOKED, HELD, RELEASED)] == [every] * 3, "an entry for each, when it changes"
+
+
+def main():
+    with World("withdrawn") as w:
+        k = Kith(w)
+        k.start()
+        k.add_model()
+        d = Doors(k)
+        timed(a_change_of_state_is_for_every_certificate, k, d)
+        k.must_verify()
+        k.stop()
+
+
+if __name__ == "__main__":
+    main()
