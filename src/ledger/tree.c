@@ -102,7 +102,7 @@ static const struct sql tile_select = {"SELECT data FROM tile WHERE node = $1 AN
 static const struct sql tiles_select = {
     "SELECT idx, data FROM tile WHERE node = $1 AND level = $2 AND idx >= $3 AND idx < $4 ORDER BY idx"};
 static const struct sql leaves_select = {"SELECT pos, leaf FROM entry WHERE pos >= $1 AND pos < $2 ORDER BY pos"};
-static const struct sql last_select = {"SELECT pos FROM entry WHERE pos >= $1 AND pos < $2 ORDER BY pos DESC LIMIT 1"};
+static const struct sql last_select = {"SELECT pos FROM entry WHERE pos >= $1 AND pos <= $2 ORDER BY pos DESC LIMIT 1"};
 
 static bool missing(struct err *e, const char *what, unsigned level, uint64_t index)
 {
@@ -130,9 +130,8 @@ bool tree_log_size(struct db *db, uint8_t node, uint64_t *size, struct err *e)
 {
     struct err own = {0};
     AUTO(rows_close) struct rows r = {0};
-    struct value range[] = {value_int(entry_pos(node, 0)), value_int(entry_pos((uint8_t)(node + 1), 0))};
-    if (node >= 127)
-        range[1].i = INT64_MAX;
+    struct value range[2];
+    entry_range(node, 0, range);
     e = e ? e : &own;
     *size = 0;
     if (!db_query_row(db, &last_select, range, 2, &r, e))

@@ -109,11 +109,6 @@ bool directory_page(struct db *db, const char *site, char after[DEVICE_ID_SIZE +
 
 /* ---- changes ---- */
 
-static int64_t last_pos(uint8_t node)
-{
-    return entry_pos(node, (UINT64_C(1) << ENTRY_NODE_SHIFT) - 1);
-}
-
 /* The site in a JSON map of tags. */
 static void site_of(struct slice tags, char out[TAG_MAX + 1])
 {
@@ -162,8 +157,9 @@ static void add_change(struct directory_changes *out, unsigned type, struct slic
 
 bool directory_changes(struct db *db, uint8_t node, int64_t *pos, struct directory_changes *out, struct err *e)
 {
-    const struct value args[] = {value_int(*pos), value_int(last_pos(node)), value_int(DIRECTORY_SCAN)};
+    struct value args[] = {[2] = value_int(DIRECTORY_SCAN)};
     AUTO(rows_close) struct rows r = {0};
+    entry_range(node, entry_seq(*pos), args);
     out->n = 0;
     err_clear(e);
     if (!db_query(db, &sql_entries, args, ARRAY_LEN(args), &r, e))
@@ -192,11 +188,12 @@ void directory_tell(const struct directory_change *c, const struct directory_rec
 
 bool directory_newest(struct db *db, uint8_t node, int64_t *pos, struct err *e)
 {
-    const struct value args[] = {value_int(entry_pos(node, 0)), value_int(last_pos(node))};
+    struct value range[2];
     AUTO(rows_close) struct rows r = {0};
-    *pos = entry_pos(node, 0);
+    entry_range(node, 0, range);
+    *pos = range[0].i;
     err_clear(e);
-    if (db_query_row(db, &sql_newest, args, 2, &r, e))
+    if (db_query_row(db, &sql_newest, range, 2, &r, e))
         *pos = rows_int(&r, 0);
     return e->code == ERR_NONE;
 }

@@ -136,10 +136,10 @@ static bool run(struct tx *tx, struct job *job, struct err *e)
 }
 
 static const struct sql sql_last = {
-    "SELECT pos FROM entry_filter WHERE pos >= $1 AND pos < $2 ORDER BY pos DESC LIMIT 1"};
+    "SELECT pos FROM entry_filter WHERE pos >= $1 AND pos <= $2 ORDER BY pos DESC LIMIT 1"};
 
 static const struct sql sql_last_entry = {
-    "SELECT pos FROM entry WHERE pos >= $1 AND pos < $2 ORDER BY pos DESC LIMIT 1"};
+    "SELECT pos FROM entry WHERE pos >= $1 AND pos <= $2 ORDER BY pos DESC LIMIT 1"};
 
 /* [first, filtered) has filters, [filtered, end) is only in the log; what is not committed yet is not there at all. */
 struct extent {
@@ -149,8 +149,9 @@ struct extent {
 static bool find_extent(struct app *app, struct db *db, struct extent *x, struct err *e)
 {
     uint8_t node = (uint8_t)app->settings.node;
-    const struct value range[] = {value_int(entry_pos(node, 0)), value_int(entry_pos((uint8_t)(node + 1), 0))};
+    struct value range[2];
     AUTO(rows_close) struct rows filter = {0}, entry = {0};
+    entry_range(node, 0, range);
     *x = (struct extent){range[0].i, range[0].i, range[0].i};
     if (db_query_row(db, &sql_last, range, 2, &filter, e))
         x->filtered = rows_int(&filter, 0) + BLOCK;

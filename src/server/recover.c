@@ -36,7 +36,7 @@ struct lost {
 };
 
 static const struct sql sql_checkpoint = {"SELECT size FROM checkpoint WHERE node = $1 ORDER BY size DESC LIMIT 1"};
-static const struct sql sql_leaves = {"SELECT leaf FROM entry WHERE pos >= $1 AND pos < $2"};
+static const struct sql sql_leaves = {"SELECT leaf FROM entry WHERE pos >= $1 AND pos <= $2"};
 
 static bool collect_refs(struct recovery *r, struct err *e)
 {
@@ -51,10 +51,11 @@ static bool collect_refs(struct recovery *r, struct err *e)
         else if (e->code)
             return false;
     }
-    const struct value args[] = {value_int(entry_pos(node, from)), value_int(entry_pos((uint8_t)(node + 1), 0))};
+    struct value range[2];
+    entry_range(node, from, range);
     AUTO(rows_close) struct rows rows = {0};
     struct entry en;
-    if (!db_query(r->db, &sql_leaves, args, 2, &rows, e))
+    if (!db_query(r->db, &sql_leaves, range, 2, &rows, e))
         return false;
     while (rows_next(&rows, e)) {
         if (!entry_read(rows_blob(&rows, 0), &en, e))

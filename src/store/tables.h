@@ -103,6 +103,13 @@ static inline uint64_t entry_seq(int64_t pos)
 {
     return (uint64_t)pos & ((UINT64_C(1) << ENTRY_NODE_SHIFT) - 1);
 }
+/* A node's entries from one on: the first and the last key that they can have, both included.  (The key after the last one
+ * of node 127 is no integer.) */
+static inline void entry_range(uint8_t node, uint64_t from, struct value out[2])
+{
+    out[0] = value_int(entry_pos(node, from));
+    out[1] = value_int(entry_pos(node, (UINT64_C(1) << ENTRY_NODE_SHIFT) - 1));
+}
 
 /* The first 8 bytes of a SHA-256 as an integer for an index.  (Two keys that agree in them are taken for one, and refused.) */
 int64_t spki64_of(const uint8_t spki[32]);

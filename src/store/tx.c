@@ -252,8 +252,8 @@ static const struct sql last_entry = {"SELECT pos FROM entry WHERE pos >= $1 AND
 bool tx_size_load(struct db *db, uint8_t node, uint64_t *size, struct err *e)
 {
     AUTO(rows_close) struct rows r = {0};
-    struct value range[] = {value_int(entry_pos(node, 0)),
-                            value_int(entry_pos(node, (UINT64_C(1) << ENTRY_NODE_SHIFT) - 1))};
+    struct value range[2];
+    entry_range(node, 0, range);
     *size = 0;
     if (!db_query_row(db, &last_entry, range, 2, &r, e))
         return !e->code;

@@ -5,6 +5,7 @@ does not answer.
 Each lost answer is made by a server that dies when the signer has answered it."""
 import os
 import signal
+import sys
 import time
 
 from cryptography import x509
@@ -198,25 +199,35 @@ def refuses_a_renewal_with_a_revoked_certificate(t):
     assert t.k.must("GET", "/v1/devices/" + device["id"])["state"] == "active"
 
 
-def main():
+def the_history_has_what_recovery_entered(t):
+    device, key, _ = t.lost()
+    assert t.enrol(device, key).status == 200
+    types = [e["type"] for e in t.k.history(device["id"])]
+    assert {"device.added", "cert.unanswered", "cert.delivered"} <= set(types), types
+
+
+def main(node):
     with World("recovery") as w:
         k = CrashKith(w)
+        with open(k.dir + "/kith.conf") as f:
+            text = f.read()
+        w.write("D/kith.conf", text.replace("[platform]", f"[platform]\nnode = {node}", 1))
         plan = Plan(k.dir + "/crash.plan", points_of_source())
         k.start()
         k.add_model("pump")
         t = Test(k, plan)
         for test in (delivers_it_to_who_asks_again, revokes_it_when_another_key_comes, gives_it_to_no_other_claim,
                      revokes_it_with_a_change_of_state, delivers_a_renewal, keeps_the_order_of_holds_and_releases,
-                     refuses_a_renewal_with_a_revoked_certificate,
-                     revokes_a_partys):
+                     refuses_a_renewal_with_a_revoked_certificate, revokes_a_partys,
+                     the_history_has_what_recovery_entered):
             timed(test, t)
         k.must_verify()
         revokes_it_after_a_day(t)
         say("ok revokes_it_after_a_day")
         types = k.types()
-        assert types.count(DELIVERED) == 2 and types.count(UNANSWERED) == 9, types
+        assert types.count(DELIVERED) == 3 and types.count(UNANSWERED) == 10, types
         k.stop()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1] if len(sys.argv) > 1 else "1")

@@ -51,6 +51,21 @@ static void numbers_and_names_are_unique(void **state)
     assert_null(table_by_number(255));
 }
 
+static void each_node_has_a_range_of_its_own(void **state)
+{
+    struct value range[2];
+    int64_t before = -1;
+    (void)state;
+    for (int node = 0; node <= 127; node++) {
+        entry_range((uint8_t)node, 0, range);
+        assert_true(range[0].i == entry_pos((uint8_t)node, 0) && range[0].i == before + 1 && range[1].i > range[0].i);
+        before = range[1].i;
+        entry_range((uint8_t)node, 7, range);
+        assert_true(entry_seq(range[0].i) == 7 && range[1].i == before);
+    }
+    assert_true(before == INT64_MAX);
+}
+
 static const struct sql set_version = {"UPDATE schema_version SET version = $1 WHERE id = 1"};
 
 static void a_newer_or_older_schema_is_refused(void **state)
@@ -363,6 +378,7 @@ int main(int argc, char **argv)
 #endif
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_and_names_are_unique),
+        cmocka_unit_test(each_node_has_a_range_of_its_own),
         cmocka_unit_test_setup_teardown(descriptors_and_schema_agree, env_setup, env_teardown),
         cmocka_unit_test_setup_teardown(what_was_added_to_the_schema_or_taken_from_it_is_named, env_setup,
                                         env_teardown),
