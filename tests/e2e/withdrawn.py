@@ -1,11 +1,16 @@
 #!/usr/bin/python3
 """What is withdrawn is withdrawn whole: every certificate of a device however often it renewed, and a claim in the very moment
 of its use."""
+import concurrent.futures
+import os
+import signal
+import time
+
 from est import Doors, csr_of, new_key
 from kithtest import Broker, Kith, World, timed, wait_for
 
 RENEWALS = 300
-REVOKED, HELD, RELEASED = 84, 85, 86  # src/model/event_table.h
+VOID, REVOKED, HELD, RELEASED = 82, 84, 85, 86  # src/model/event_table.h
 
 
 def act(k, device, verb, **more):
@@ -41,6 +46,27 @@ def a_change_of_state_is_for_every_certificate(k, d):
     assert [types.count(t) for t in (REVOKED, HELD, RELEASED)] == [every] * 3, "an entry for each, when it changes"
 
 
+def a_claim_that_is_replaced_while_the_signer_signs_is_void(k, d):
+    """The signer has both to answer, the new claim first: the certificate comes back to a device with another claim."""
+    device, key, late = d.device(), new_key(), new_key()
+    signer = k.pids()["kith-signer issuing"]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        os.kill(signer, signal.SIGSTOP)
+        try:
+            token = pool.submit(k.must, "POST", f"/v1/devices/{device['id']}/token", {})
+            time.sleep(0.3)
+            answer = pool.submit(k.enrol, csr_of(key), device["id"], device["claim"])
+            time.sleep(0.3)
+        finally:
+            os.kill(signer, signal.SIGCONT)
+        claim, refused = token.result()["claim"], answer.result()
+    assert refused.status == 401 and refused.code == "claim", refused
+    assert states(k, device) == {(0, 1): 1} and VOID in k.types(), "signed, recorded, and worth nothing"
+    good = k.enrol(csr_of(late), device["id"], claim)
+    assert good.status == 200, f"the claim that took its place was burnt: {good}"
+    assert states(k, device) == {(0, 1): 1, (0, 0): 1}
+
+
 def main():
     with World("withdrawn") as w:
         k = Kith(w)
@@ -48,6 +74,7 @@ def main():
         k.add_model()
         d = Doors(k)
         timed(a_change_of_state_is_for_every_certificate, k, d)
+        timed(a_claim_that_is_replaced_while_the_signer_signs_is_void, k, d)
         k.must_verify()
         k.stop()
 
