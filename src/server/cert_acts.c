@@ -27,6 +27,18 @@ void marks_clear(struct marks *m)
     *m = (struct marks){0};
 }
 
+uint64_t marks_tell(struct app *app, const struct marks *m)
+{
+    uint64_t ticket = feed_hub_mark(app->feed, m->v, m->n);
+    for (size_t i = 0; i < m->n; i++) {
+        struct serial s;
+        struct err ignored;
+        if (m->v[i].kind == MARK_REVOKE && serial_get(SLICE_ARRAY(m->v[i].serial), ISSUER_ISSUING, &s, &ignored))
+            feed_hub_cut(app->feed, serial_cert_id(&s));
+    }
+    return ticket;
+}
+
 /* Writes one certificate's new state with its entry. */
 static bool change_cert(struct tx *tx, const struct cert_act *a, const struct rows *row, struct marks *m, struct err *e)
 {
@@ -119,10 +131,8 @@ bool cert_revoke(struct app *app, int64_t id, int reason, const char *who, uint6
     struct revoke_job j = {
         .job = {.run = run_revoke}, .act = {.kind = MARK_REVOKE, .reason = reason, .who = who}, .id = id};
     bool ok = commit_run(app->commit, &j.job, e);
-    if (ok) {
-        *ticket = feed_hub_mark(app->feed, j.marks.v, j.marks.n);
-        feed_hub_cut(app->feed, id);
-    }
+    if (ok)
+        *ticket = marks_tell(app, &j.marks);
     marks_clear(&j.marks);
     return ok;
 }

@@ -2,7 +2,7 @@
  * tells the gateways.
  *
  * Functions with a tx belong into a job.  The marks are the job's: it empties them when it begins (a job may run twice), its
- * owner hands them to feed_hub_mark() after the commit and frees them. */
+ * owner hands them to marks_tell() after the commit and frees them. */
 #ifndef KITH_SERVER_CERT_ACTS_H
 #define KITH_SERVER_CERT_ACTS_H
 
@@ -15,6 +15,9 @@ struct marks {
 };
 MUST_USE bool marks_add(struct marks *m, const struct feed_mark *mark, struct err *e);
 void marks_clear(struct marks *m);
+/* After the commit: tells the gateways, and ends the feed of a gateway whose own certificate was revoked.  Returns a ticket
+ * for feed_hub_wait(). */
+uint64_t marks_tell(struct app *app, const struct marks *m);
 
 struct cert_act {
     enum mark_kind kind;

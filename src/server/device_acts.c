@@ -89,7 +89,7 @@ bool device_change_state(struct app *app, struct device_act *a, struct err *e)
     bool ok = commit_run(app->commit, &j.job, e);
     if (ok) {
         crash_point("server.state");
-        a->ticket = feed_hub_mark(app->feed, j.marks.v, j.marks.n);
+        a->ticket = marks_tell(app, &j.marks);
         feed_hub_device(app->feed, 0);
     }
     marks_clear(&j.marks);
@@ -109,7 +109,7 @@ static void quarantined(struct job *job, const struct err *e)
     if (e) {
         LOG(&q->app->env, WARN, "device", "no quarantine", log_str("device", q->device), log_err(e));
     } else {
-        feed_hub_mark(q->app->feed, q->state.marks.v, q->state.marks.n);
+        marks_tell(q->app, &q->state.marks);
         feed_hub_device(q->app->feed, 0);
     }
     marks_clear(&q->state.marks);

@@ -141,7 +141,7 @@ static void mark_voided(const struct issuance *is)
 static void tell_gateways(const struct issuance *is)
 {
     if (is->marks.n)
-        feed_hub_mark(is->app->feed, is->marks.v, is->marks.n);
+        marks_tell(is->app, &is->marks);
     if (is->kind == CERT_DEVICE)
         feed_hub_device(is->app->feed, is->cert_id);
 }

@@ -190,7 +190,7 @@ static void swept(struct job *job, const struct err *e)
     if (e)
         LOG(&s->app->env, WARN, "server", "unanswered certificates are not looked through", log_err(e));
     else if (s->marks.n)
-        feed_hub_mark(s->app->feed, s->marks.v, s->marks.n);
+        marks_tell(s->app, &s->marks);
     marks_clear(&s->marks);
     free(s);
 }

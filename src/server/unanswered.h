@@ -2,7 +2,7 @@
  * certificate is on hold: it counts nowhere.  The same request (same credential, key and profile, within a day) gets it and
  * takes the hold off; it is revoked when the day is over, when the device is given another one, or when its state changes.
  *
- * Functions with a tx belong into a job; marks are for feed_hub_mark() after the commit. */
+ * Functions with a tx belong into a job; marks are for marks_tell() after the commit. */
 #ifndef KITH_SERVER_UNANSWERED_H
 #define KITH_SERVER_UNANSWERED_H
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """What is withdrawn is withdrawn whole: every certificate of a device however often it renewed, and a claim in the very moment
 of its use."""
+import base64
 import concurrent.futures
 import os
 import signal
@@ -67,6 +68,25 @@ def a_claim_that_is_replaced_while_the_signer_signs_is_void(k, d):
     assert states(k, device) == {(0, 1): 1, (0, 0): 1}
 
 
+def a_party_goes_with_its_certificates_or_not_at_all(k, d):
+    """A certificate that cannot be revoked, for its row is damaged, keeps its holder on the list, to be removed again."""
+    for kind, words in (("operators", {"role": "auditor"}), ("gateways", {"site": "x"})):
+        csr = base64.encodebytes(csr_of(new_key(), cn="leaver")).decode()
+        pem = f"-----BEGIN CERTIFICATE REQUEST-----\n{csr}-----END CERTIFICATE REQUEST-----\n"
+        k.must("POST", "/v1/" + kind, {"name": "leaver", "csr": pem, **words})
+        listed = lambda: any(p["name"] == "leaver" for p in k.must("GET", "/v1/" + kind)[kind])
+        (number, tail), = k.rows("SELECT id, hex(serial_tail) FROM certificate WHERE subject = 'leaver' AND revoked_at IS NULL")
+        set_tail = lambda text: k.sql(f"UPDATE certificate SET serial_tail = x'{text}' WHERE id = {number}")
+        set_tail(tail + "00")
+        assert k.api("DELETE", f"/v1/{kind}/leaver").status == 500
+        assert listed(), f"gone from the {kind}, and its certificate is good"
+        set_tail(tail)
+        k.must("DELETE", f"/v1/{kind}/leaver")
+        assert not listed()
+    left = k.rows("SELECT count(*) FROM certificate WHERE subject = 'leaver' AND revoked_at IS NULL")
+    assert left == [(0,)], left
+
+
 def main():
     with World("withdrawn") as w:
         k = Kith(w)
@@ -75,6 +95,7 @@ def main():
         d = Doors(k)
         timed(a_change_of_state_is_for_every_certificate, k, d)
         timed(a_claim_that_is_replaced_while_the_signer_signs_is_void, k, d)
+        timed(a_party_goes_with_its_certificates_or_not_at_all, k, d)
         k.must_verify()
         k.stop()
 

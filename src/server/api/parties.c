@@ -73,6 +73,11 @@ struct party_job {
     const char *name;
     struct event_draft draft;
     bool must_exist;
+    /* With it every certificate of the name is revoked. */
+    bool revokes;
+    enum cert_subject kind;
+    struct cert_act act;
+    struct marks marks;
 };
 
 static bool run_party(struct tx *tx, struct job *job, struct err *e)
@@ -83,6 +88,7 @@ static bool run_party(struct tx *tx, struct job *job, struct err *e)
     struct event ev;
     AUTO(rows_close) struct rows r = {0};
     err_clear(e);
+    j->marks.n = 0;
     bool found = row_read(tx_db(tx), j->table, &key, &r, e);
     if (!found && e->code)
         return false;
@@ -91,7 +97,8 @@ static bool run_party(struct tx *tx, struct job *job, struct err *e)
                        found ? "exists already" : "is not known");
     const struct change change = {
         .table = j->table, .cols = j->cols ? j->cols : &key, .remove = !j->cols, .insert = !found};
-    return event_make(&j->draft, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
+    return event_make(&j->draft, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e) &&
+           (!j->revokes || cert_act_all(tx, &j->act, j->name, j->kind, &j->marks, e));
 }
 
 static bool add_party(struct call *c, const struct table *t, const struct value *cols, const char *name,
@@ -100,9 +107,6 @@ static bool add_party(struct call *c, const struct table *t, const struct value 
     struct party_job j = {.job = {.run = run_party}, .table = t, .cols = cols, .name = name, .draft = d};
     return commit_run(c->app->commit, &j.job, e);
 }
-
-static const struct sql sql_valid = {
-    "SELECT id FROM certificate WHERE subject = $1 AND subject_kind = $2 AND revoked_at IS NULL"};
 
 /* Two asked for one name at once: what the second got before it lost counts nowhere. */
 static bool enlist(struct call *c, const struct table *t, const struct value *cols, const struct issuance *is,
@@ -116,7 +120,7 @@ static bool enlist(struct call *c, const struct table *t, const struct value *co
     return false;
 }
 
-/* Whoever is removed is revoked too. */
+/* Whoever is removed is revoked too, in one transaction. */
 static bool remove_party(struct call *c, const struct table *t, enum cert_subject kind, enum event_type type,
                          const char *field, struct err *e)
 {
@@ -124,21 +128,21 @@ static bool remove_party(struct call *c, const struct table *t, enum cert_subjec
     struct event_draft d = event_draft_of(type);
     event_set_text(&d, "who", c->who->name);
     event_set_text(&d, field, name);
-    struct party_job j = {.job = {.run = run_party}, .table = t, .name = name, .draft = d, .must_exist = true};
-    if (!commit_run(c->app->commit, &j.job, e))
-        return false;
-    json_out_text(&c->out, "name", name);
-    if (kind == CERT_CA)
-        return true;
-    const struct value args[] = {value_text(name), value_int(kind)};
-    AUTO(rows_close) struct rows r = {0};
-    uint64_t ticket;
-    if (!db_query(c->db, &sql_valid, args, 2, &r, e))
-        return false;
-    while (rows_next(&r, e))
-        if (!cert_revoke(c->app, rows_int(&r, 0), 5, c->who->name, &ticket, e))
-            return false;
-    return e->code == ERR_NONE;
+    struct party_job j = {.job = {.run = run_party},
+                          .table = t,
+                          .name = name,
+                          .draft = d,
+                          .must_exist = true,
+                          .revokes = kind != CERT_CA, /* an anchor's certificate is not ours */
+                          .kind = kind,
+                          .act = {.kind = MARK_REVOKE, .reason = 5, .who = c->who->name}};
+    bool ok = commit_run(c->app->commit, &j.job, e);
+    if (ok) {
+        marks_tell(c->app, &j.marks);
+        json_out_text(&c->out, "name", name);
+    }
+    marks_clear(&j.marks);
+    return ok;
 }
 
 /* ---- gateways ---- */
