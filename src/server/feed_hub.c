@@ -1,6 +1,7 @@
 #include "server/feed_hub.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -27,6 +28,8 @@ struct feed_hub {
     struct feed_mark *marks; /* waiting, in order */
     size_t marks_n, marks_cap;
     uint64_t marked, covered; /* tickets: how many marks came, how many stand in a head */
+    bool unsure;              /* a mark was lost: what is covered is known when nothing waits any more */
+    atomic_bool stale;        /* the signer's sets and what the database has more than they are to be taken anew */
     uint64_t refused;         /* marks that the signer does not take */
     int64_t pending_since_ms; /* 0: nothing waits */
     bool head_wanted;
@@ -283,7 +286,7 @@ static size_t wait_marks(struct feed_hub *h, struct feed_mark **out)
     until.tv_sec += h->app->settings.feed_interval_s;
     pthread_mutex_lock(&h->lock);
     int rc = 0;
-    while (!h->stop && !h->marks_n && !h->head_wanted && rc == 0)
+    while (!h->stop && !h->marks_n && !h->head_wanted && !h->stale && rc == 0)
         rc = pthread_cond_clockwait(&h->wake, &h->lock, CLOCK_MONOTONIC, &until);
     size_t n = h->marks_n < MARKS_A_HEAD ? h->marks_n : MARKS_A_HEAD;
     *out = n ? malloc(n * sizeof **out) : NULL;
@@ -302,7 +305,9 @@ static void marks_done(struct feed_hub *h, size_t n)
     h->marks_n -= n;
     if (h->marks_n) /* before the first mark there is no memory */
         memmove(h->marks, h->marks + n, h->marks_n * sizeof *h->marks);
-    h->covered += n;
+    h->unsure = h->unsure && (h->stale || h->marks_n);
+    if (!h->unsure)
+        h->covered = h->marked - h->marks_n;
     h->pending_since_ms = h->marks_n ? env_mono_ms(&h->app->env) : 0;
     h->head_wanted = false;
     pthread_cond_broadcast(&h->sent);
@@ -317,10 +322,15 @@ static void pause_ms(int ms)
 /* Sets from the signer, and marks for what only the database knows. */
 static bool begin(struct feed_hub *h, struct db *db, struct err *e)
 {
+    h->stale = false;
     issuer_enter(h->app->issuer);
     bool ok = load_sets(h, e);
     issuer_leave(h->app->issuer);
-    return ok && feed_state_missing(&h->state, db, app_now(h->app), h, e);
+    ok = ok && feed_state_missing(&h->state, db, app_now(h->app), h, e) &&
+         (!h->stale || err_set(e, ERR_NOMEM, "marks for the gateways"));
+    if (!ok)
+        h->stale = true;
+    return ok;
 }
 
 static void *hub_thread(void *arg)
@@ -328,11 +338,9 @@ static void *hub_thread(void *arg)
     struct feed_hub *h = arg;
     struct err e = {0};
     struct db *db = NULL;
-    bool ready = false;
     while (!h->stop) {
-        if (!ready) {
-            ready = (db || db_open(h->app->settings.database, false, &db, &e)) && begin(h, db, &e);
-            if (!ready) {
+        if (h->stale) {
+            if ((!db && !db_open(h->app->settings.database, false, &db, &e)) || !begin(h, db, &e)) {
                 LOG(&h->app->env, WARN, "feed", "not ready", log_err(&e));
                 pause_ms(RETRY_MS);
             }
@@ -345,7 +353,7 @@ static void *hub_thread(void *arg)
             (h->behind || err_class_of(e.code) == ERR_CLASS_UNAVAILABLE || n == 0 || !publish_each(h, m, n, &e))) {
             /* The signer may have gone on without us: take its sets anew before the marks are tried again. */
             LOG(&h->app->env, WARN, "feed", "no head", log_err(&e));
-            ready = false;
+            h->stale = true;
             pause_ms(RETRY_MS);
         } else if (due) {
             marks_done(h, taken);
@@ -364,6 +372,7 @@ bool feed_hub_new(struct app *app, struct feed_hub **out, struct err *e)
     if (!h)
         return err_set(e, ERR_NOMEM, "feed");
     h->app = app;
+    h->stale = true;
     pthread_mutex_init(&h->lock, NULL);
     pthread_cond_init(&h->wake, NULL);
     pthread_cond_init(&h->sent, NULL);
@@ -408,8 +417,10 @@ uint64_t feed_hub_mark(struct feed_hub *h, const struct feed_mark *m, size_t n)
         if (v) {
             h->marks = v;
             h->marks_cap = cap;
-        } else {
-            n = 0; /* found again in the database at the next start */
+        } else { /* the database has them, and with a head after it who waits is told */
+            h->stale = h->unsure = h->head_wanted = true;
+            h->marked += n;
+            n = 0;
         }
     }
     if (n)

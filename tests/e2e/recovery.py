@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+import urllib.request
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -153,6 +154,27 @@ def revokes_it_after_a_day(t):
     t.is_revoked(device, serial)
 
 
+def listed(t, pem, serials):
+    """What the CRL of a certificate's shard says of serial numbers: reasons, or None."""
+    url = x509.load_pem_x509_certificate(pem.encode()).extensions \
+        .get_extension_for_class(x509.CRLDistributionPoints).value[0].full_name[0].value
+    with urllib.request.urlopen(f"http://127.0.0.1:{t.k.plain_port}/crl/" + url.rpartition("/")[2], timeout=10) as f:
+        crl = x509.load_der_x509_crl(f.read())
+    entries = [crl.get_revoked_certificate_by_serial_number(n) for n in serials]
+    return [r and r.extensions.get_extension_for_class(x509.CRLReason).value.reason.value for r in entries]
+
+
+def finds_a_mark_again_that_there_was_no_memory_for(t):
+    """The first of a new server: the job's own mark (1) and the one for the gateways (2) need memory."""
+    device, key = t.device(), new_key()
+    a = t.enrol(device, key)
+    t.plan.arm("nomem", 2)
+    t.k.must("POST", f"/v1/devices/{device['id']}/suspend", {"why": "a", "wait_ms": 5000})
+    assert t.plan.state("nomem")[1:] == (0, 1), t.plan.state("nomem")
+    held = listed(t, a.certificate, [int(t.serial(a.certificate), 16)])
+    assert held == ["certificateHold"], f"said to be with the gateways: {held}"
+
+
 def keeps_the_order_of_holds_and_releases(t):
     """While the signer does not answer, words about one certificate gather; the last one counts."""
     devices, serials = [], []
@@ -174,15 +196,8 @@ def keeps_the_order_of_holds_and_releases(t):
     finally:
         os.kill(pid, signal.SIGCONT)
     wait_for(lambda: t.k.must("GET", "/v1/status")["feed"]["pending"] == 0, "the marks to be signed")
-    url = x509.load_pem_x509_certificate(a.certificate.encode()).extensions \
-        .get_extension_for_class(x509.CRLDistributionPoints).value[0].full_name[0].value
-    import urllib.request
-    with urllib.request.urlopen(f"http://127.0.0.1:{t.k.plain_port}/crl/" + url.rpartition("/")[2], timeout=10) as f:
-        crl = x509.load_der_x509_crl(f.read())
-    reason = lambda n: crl.get_revoked_certificate_by_serial_number(n)
-    listed = [reason(n).extensions.get_extension_for_class(x509.CRLReason).value.reason.value if reason(n) else None
-              for n in serials]
-    assert listed[:2] == ["certificateHold", None] and listed[2] not in (None, "certificateHold"), listed
+    now = listed(t, a.certificate, serials)
+    assert now[:2] == ["certificateHold", None] and now[2] not in (None, "certificateHold"), now
 
 
 def refuses_a_renewal_with_a_revoked_certificate(t):
@@ -212,12 +227,13 @@ def main(node):
         with open(k.dir + "/kith.conf") as f:
             text = f.read()
         w.write("D/kith.conf", text.replace("[platform]", f"[platform]\nnode = {node}", 1))
-        plan = Plan(k.dir + "/crash.plan", points_of_source())
+        plan = Plan(k.dir + "/crash.plan", points_of_source() + ["nomem"])
         k.start()
         k.add_model("pump")
         t = Test(k, plan)
-        for test in (delivers_it_to_who_asks_again, revokes_it_when_another_key_comes, gives_it_to_no_other_claim,
-                     revokes_it_with_a_change_of_state, delivers_a_renewal, keeps_the_order_of_holds_and_releases,
+        for test in (finds_a_mark_again_that_there_was_no_memory_for, delivers_it_to_who_asks_again,
+                     revokes_it_when_another_key_comes, gives_it_to_no_other_claim, revokes_it_with_a_change_of_state,
+                     delivers_a_renewal, keeps_the_order_of_holds_and_releases,
                      refuses_a_renewal_with_a_revoked_certificate, revokes_a_partys,
                      the_history_has_what_recovery_entered):
             timed(test, t)
