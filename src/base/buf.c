@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CAP_FIRST 64
+#define CAP_FIRST 256
 
 void buf_init(struct buf *b, size_t max)
 {
@@ -86,11 +86,17 @@ void buf_printf(struct buf *b, const char *fmt, ...)
     va_list ap, again;
     va_start(ap, fmt);
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    /* Mostly it fits at the first try; what did not is cut off again. */
+    size_t spare = b->p && !b->bad ? b->cap - b->n : 0;
+    int n = vsnprintf(spare ? b->p + b->n : NULL, spare, fmt, ap);
+    bool fits = n >= 0 && (size_t)n < spare && (size_t)n <= b->max - b->n;
+    if (!fits && spare)
+        b->p[b->n] = 0;
     if (n < 0)
         b->bad = true;
-    else if (n > 0 && buf_grow(b, (size_t)n)) {
-        vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
+    else if (n > 0 && (fits || buf_grow(b, (size_t)n))) {
+        if (!fits)
+            vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
         b->n += (size_t)n;
     }
     va_end(again);

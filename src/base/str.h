@@ -9,4 +9,7 @@
 #include "base/nearest.h"
 #include "base/rfc3339.h"
 
+/* As snprintf with "%s" does: what fits, and a NUL.  cap is not 0. */
+void str_copy(char *dst, size_t cap, const char *src);
+
 #endif

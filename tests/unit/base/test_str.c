@@ -1,5 +1,6 @@
 #include "../test.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/str.h"
@@ -186,6 +187,71 @@ static void reads_base64_in_lines(void **state)
     buf_clear(&b);
 }
 
+/* Wherever it stands: most is decoded by groups of four characters. */
+static void finds_each_blank_and_each_stray_character(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    uint8_t in[50], out[50];
+    char text[80], odd[81];
+    size_t n;
+    for (size_t i = 0; i < sizeof in; i++)
+        in[i] = (uint8_t)(i * 29);
+    assert_true(codec_encode(CODEC_BASE64, SLICE_ARRAY(in), text, sizeof text));
+    size_t len = strlen(text);
+    for (size_t at = 0; at <= len; at++) {
+        char place[16];
+        memcpy(odd, text, at);
+        memcpy(odd + at + 1, text + at, len - at);
+        odd[at] = '\n';
+        assert_ok(codec_decode_lines(slice_of(odd, len + 1), out, sizeof out, &n, &e), e);
+        assert_slice(slice_of(out, n), SLICE_ARRAY(in));
+        odd[at] = '!';
+        assert_err(codec_decode_lines(slice_of(odd, len + 1), out, sizeof out, &n, &e), e, ERR_ENCODING);
+        snprintf(place, sizeof place, "place %zu", at + 1);
+        assert_string_equal(strstr(e.what, "place"), place);
+    }
+    for (size_t cap = 0; cap < sizeof in; cap++)
+        assert_err(codec_decode_lines(slice_of(text, len), out, cap, &n, &e), e, ERR_TOO_BIG);
+}
+
+static void copies_what_fits(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t cap;
+        const char *from, *to;
+    } rows[] = {{1, "abc", ""}, {3, "abc", "ab"}, {4, "abc", "abc"}, {8, "", ""}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char dst[8];
+        memset(dst, 'x', sizeof dst);
+        str_copy(dst, rows[i].cap, rows[i].from);
+        assert_string_equal(dst, rows[i].to);
+    }
+}
+
+/* Whether it fits at once, or grows, or is too much. */
+static void prints_into_a_buf(void **state)
+{
+    (void)state;
+    char many[1024];
+    for (size_t have = 0; have < 600; have += 7)
+        for (size_t more = 0; more < sizeof many; more += 31) {
+            struct buf b;
+            buf_init(&b, 1000);
+            for (size_t i = 0; i < have; i++)
+                buf_put_char(&b, 'a');
+            memset(many, 'b', more);
+            many[more] = 0;
+            buf_printf(&b, "%s", many);
+            bool fits = have + more <= 1000;
+            assert_int_equal(buf_ok(&b), fits);
+            assert_int_equal(strlen(buf_str(&b)), fits ? have + more : have);
+            assert_int_equal(strspn(buf_str(&b), "a"), have);
+            buf_clear(&b);
+        }
+}
+
 static void makes_ids_that_sort_by_time(void **state)
 {
     (void)state;
@@ -342,6 +408,9 @@ int main(void)
         cmocka_unit_test(refuses_all_but_one_form_of_a_text),
         cmocka_unit_test(decodes_nothing_twice),
         cmocka_unit_test(reads_base64_in_lines),
+        cmocka_unit_test(finds_each_blank_and_each_stray_character),
+        cmocka_unit_test(copies_what_fits),
+        cmocka_unit_test(prints_into_a_buf),
         cmocka_unit_test(makes_ids_that_sort_by_time),
         cmocka_unit_test(refuses_what_is_no_id),
         cmocka_unit_test(writes_and_reads_times),
