@@ -5,19 +5,9 @@ struct reader reader_of(struct slice s)
     return (struct reader){.p = s.p, .end = s.n ? s.p + s.n : s.p, .depth = READER_DEPTH_DEFAULT};
 }
 
-bool reader_ok(const struct reader *r)
-{
-    return !r->bad;
-}
-
 bool reader_end(const struct reader *r)
 {
     return !r->bad && r->p == r->end;
-}
-
-size_t reader_left(const struct reader *r)
-{
-    return r->bad ? 0 : (size_t)(r->end - r->p);
 }
 
 void reader_fail(struct reader *r)
@@ -53,8 +43,10 @@ static uint64_t take_be(struct reader *r, size_t n)
 
 uint8_t reader_u8(struct reader *r)
 {
-    struct slice s = reader_take(r, 1);
-    return s.n ? s.p[0] : 0;
+    if (reader_left(r))
+        return *r->p++;
+    r->bad = true;
+    return 0;
 }
 
 uint16_t reader_u16(struct reader *r)
@@ -70,9 +62,4 @@ uint32_t reader_u32(struct reader *r)
 uint64_t reader_u64(struct reader *r)
 {
     return take_be(r, 8);
-}
-
-uint8_t reader_peek(const struct reader *r)
-{
-    return reader_left(r) ? *r->p : 0;
 }

@@ -17,10 +17,16 @@ struct reader {
 
 struct reader reader_of(struct slice s);
 
-bool reader_ok(const struct reader *r);
+static inline bool reader_ok(const struct reader *r)
+{
+    return !r->bad;
+}
 /* True if nothing failed and every byte was read. */
 MUST_USE bool reader_end(const struct reader *r);
-size_t reader_left(const struct reader *r);
+static inline size_t reader_left(const struct reader *r)
+{
+    return r->bad ? 0 : (size_t)(r->end - r->p);
+}
 void reader_fail(struct reader *r);
 
 uint8_t reader_u8(struct reader *r);
@@ -28,7 +34,10 @@ uint16_t reader_u16(struct reader *r); /* big-endian, as are all of these */
 uint32_t reader_u32(struct reader *r);
 uint64_t reader_u64(struct reader *r);
 /* The next byte without taking it; 0 and no failure at the end. */
-uint8_t reader_peek(const struct reader *r);
+static inline uint8_t reader_peek(const struct reader *r)
+{
+    return reader_left(r) ? *r->p : 0;
+}
 struct slice reader_take(struct reader *r, size_t n);
 struct slice reader_rest(struct reader *r);
 
