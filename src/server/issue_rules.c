@@ -1,8 +1,7 @@
 /* Who gets a certificate: the checks and changes of the two transactions of an issuance, on the database alone. */
-#include <stdio.h>
-
 #include "base/crash_point.h"
 #include "base/json.h"
+#include "base/str.h"
 #include "keys/crypto.h"
 #include "keys/key.h"
 #include "model/serial.h"
@@ -44,9 +43,9 @@ static bool read_model(struct tx *tx, struct issuance *is, struct err *e)
 /* Fills what the profile's templates need and looks whether the device may have a certificate at all. */
 static bool check_device(struct tx *tx, struct issuance *is, const struct device_row *dev, struct err *e)
 {
-    snprintf(is->model, sizeof is->model, "%s", dev->model);
-    snprintf(is->serial, sizeof is->serial, "%s", dev->serial);
-    snprintf(is->owner, sizeof is->owner, "%s", dev->owner);
+    str_copy(is->model, sizeof is->model, dev->model);
+    str_copy(is->serial, sizeof is->serial, dev->serial);
+    str_copy(is->owner, sizeof is->owner, dev->owner);
     if (device_state_is_permanent(dev->state))
         return err_set(e, ERR_TOMBSTONE, "device %s is %s", is->subject, device_state_name(dev->state));
     bool may = is->authority == AUTHORITY_RENEWAL ? device_may_renew(dev->state) : device_may_enrol(dev->state);

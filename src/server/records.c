@@ -3,15 +3,11 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "base/str.h"
 #include "keys/crypto.h"
 #include "store/row.h"
 
 #define SETTINGS_MAX (64 * 1024)
-
-static void copy(char *dst, size_t cap, const char *src)
-{
-    snprintf(dst, cap, "%s", src);
-}
 
 static void take_claim(const struct rows *r, struct claim_row *out)
 {
@@ -46,11 +42,11 @@ static void take_device(const struct rows *r, struct device_row *out)
                                .created_at = rows_int(r, DEVICE_CREATED_AT),
                                .updated_at = rows_int(r, DEVICE_UPDATED_AT),
                                .locked = !rows_is_null(r, DEVICE_LOCK_REASON)};
-    copy(out->id, sizeof out->id, rows_text(r, DEVICE_ID));
-    copy(out->model, sizeof out->model, rows_text(r, DEVICE_MODEL));
-    copy(out->serial, sizeof out->serial, rows_text(r, DEVICE_SERIAL));
-    copy(out->owner, sizeof out->owner, rows_text(r, DEVICE_OWNER));
-    copy(out->lock_reason, sizeof out->lock_reason, rows_text(r, DEVICE_LOCK_REASON));
+    str_copy(out->id, sizeof out->id, rows_text(r, DEVICE_ID));
+    str_copy(out->model, sizeof out->model, rows_text(r, DEVICE_MODEL));
+    str_copy(out->serial, sizeof out->serial, rows_text(r, DEVICE_SERIAL));
+    str_copy(out->owner, sizeof out->owner, rows_text(r, DEVICE_OWNER));
+    str_copy(out->lock_reason, sizeof out->lock_reason, rows_text(r, DEVICE_LOCK_REASON));
     take_claim(r, &out->claim);
 }
 
@@ -85,7 +81,7 @@ bool device_find(struct db *db, const char *id_or_serial, const char *model, con
         return false;
     *out = (struct device_row){0};
     if (db_query_row(db, &sql_find, args, ARRAY_LEN(args), &r, e))
-        copy(id, sizeof id, rows_text(&r, 0));
+        str_copy(id, sizeof id, rows_text(&r, 0));
     else if (!e->code)
         err_set(e, ERR_NOTFOUND, "no device has the id or serial number \"%s\"", ERR_QUOTE(args[0].s));
     if (!id[0])
@@ -105,7 +101,7 @@ bool key_owner(struct db *db, const uint8_t spki_hash[32], char *out, size_t cap
     const struct value key = value_int(spki64_of(spki_hash));
     if (!db_query_row(db, &sql_key, &key, 1, &r, e))
         return e->code == ERR_NONE;
-    copy(out, cap, rows_text(&r, 0));
+    str_copy(out, cap, rows_text(&r, 0));
     return true;
 }
 
@@ -118,9 +114,9 @@ bool setting_as_text(const struct json *map, const char *name, char *out, size_t
     if (json_get_int(map, name, INT64_MIN, INT64_MAX, &number, &ignored))
         snprintf(out, cap, "%lld", (long long)number);
     else if (json_get_bool(map, name, &truth, &ignored))
-        copy(out, cap, truth ? "yes" : "no");
+        str_copy(out, cap, truth ? "yes" : "no");
     else if (json_get_text(map, name, cap - 1, &text, e))
-        copy(out, cap, text);
+        str_copy(out, cap, text);
     else
         return false;
     return true;
@@ -132,7 +128,7 @@ bool model_settings_text(struct db *db, const char *model, const struct setting_
     AUTO(json_free_auto) struct json *j = NULL;
     const struct value key = value_text(model);
     for (size_t i = 0; i < n; i++)
-        copy(want[i].out, want[i].cap, want[i].def);
+        str_copy(want[i].out, want[i].cap, want[i].def);
     if (!row_read(db, &table_model, &key, &r, e))
         return e->code ? false : err_set(e, ERR_NOTFOUND, "model \"%s\" is not known", ERR_QUOTE(slice_str(model)));
     const char *settings = rows_text(&r, MODEL_SETTINGS);

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/codec.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "base/tls.h"
 #include "keys/crypto.h"
 #include "server/app.h"
@@ -189,8 +189,8 @@ static bool by_claim(struct enrolment *en, const char *user, const char *passwor
     if (strlen(password) != CLAIM_TEXT_SIZE || strlen(user) >= sizeof is->subject)
         return err_set(e, ERR_CLAIM, "no claim that this platform gave out");
     is->authority = AUTHORITY_CLAIM;
-    snprintf(is->subject, sizeof is->subject, "%s", user);
-    snprintf(is->claim, sizeof is->claim, "%s", password);
+    str_copy(is->subject, sizeof is->subject, user);
+    str_copy(is->claim, sizeof is->claim, password);
     snprintf(is->who, sizeof is->who, "device:%s", user);
     return true;
 }
