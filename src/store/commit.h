@@ -23,13 +23,14 @@ struct column {
     bool null_ok;
 };
 
-/* A table as data.  The first nkeys columns are the primary key.  `number` stands in ledger entries and never changes.
+/* A table as data.  The first nkeys columns are the primary key; the first nfixed (at least those) stay in a row as they were
+ * when it was made.  `number` stands in ledger entries and never changes.
  * The canonical form of a row is the deterministic CBOR array of its columns in this order (int, text, bytes or null). */
 struct table {
     uint8_t number;
     const char *name;
     const struct column *cols;
-    uint8_t ncols, nkeys;
+    uint8_t ncols, nkeys, nfixed;
     const char *exempt; /* why its rows have no entries; NULL: they have, and change only with them */
 };
 

@@ -59,7 +59,7 @@ bool row_hash(const struct crypto *crypto, const uint8_t salt[ROW_SALT_SIZE], co
 
 /* ---- SQL from descriptors ---- */
 
-#define SQL_MAX     1024
+#define SQL_MAX     2048
 #define NUMBERS_MAX 64
 
 static struct {
@@ -111,6 +111,34 @@ static void write_insert(struct writer *w, const struct table *t)
     add(w, ")");
 }
 
+/* A row that differs in a fixed column would not be what its entry says: it gives NULL to a column that takes none, and
+ * fails. */
+static void write_guarded(struct writer *w, const struct table *t, size_t guard)
+{
+    add_names(w, t, guard, guard + 1, "@ = CASE WHEN ", "");
+    for (size_t i = t->nkeys; i < t->nfixed; i++) {
+        add(w, i > t->nkeys ? " AND " : "");
+        add(w, t->name);
+        add_names(w, t, i, i + 1, ".@ IS NOT DISTINCT FROM excluded.@", "");
+    }
+    add_names(w, t, guard, guard + 1, " THEN excluded.@ END", "");
+}
+
+/* Fixed columns are not set: SQLite would write every index anew that they stand in. */
+static void write_update(struct writer *w, const struct table *t)
+{
+    size_t guard = t->nfixed;
+    while (guard < t->ncols && t->cols[guard].null_ok)
+        guard++;
+    for (size_t i = t->nfixed; i < t->ncols; i++) {
+        add(w, i > t->nfixed ? ", " : "");
+        if (i == guard && t->nfixed > t->nkeys)
+            write_guarded(w, t, i);
+        else
+            add_names(w, t, i, i + 1, "@ = excluded.@", "");
+    }
+}
+
 static void texts_of(const struct table *t)
 {
     /* The buffers are zero before this, and one byte is kept for the NUL; a test prepares every statement. */
@@ -129,7 +157,7 @@ static void texts_of(const struct table *t)
     add(&w, " ON CONFLICT (");
     add_names(&w, t, 0, t->nkeys, "@", ", ");
     add(&w, ") DO UPDATE SET ");
-    add_names(&w, t, t->nkeys, t->ncols, "@ = excluded.@", ", ");
+    write_update(&w, t);
     w = writer_of(texts[t->number].remove, SQL_MAX - 1);
     add(&w, "DELETE FROM ");
     add(&w, t->name);

@@ -119,6 +119,8 @@ static void install(void)
         .xDestroy = pages_destroy,
         .xShrink = pages_shrink,
     };
+    /* Nobody asks how much memory it has: counting takes a lock of the whole process at each allocation. */
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     /* A cache's pages in one piece: page by page they make the heap grow with a system call each. */
     (void)sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, PAGES_AT_ONCE);
     if (sqlite3_config(SQLITE_CONFIG_GETPCACHE2, &theirs) == SQLITE_OK && theirs.iVersion >= 1)

@@ -33,7 +33,7 @@
 /* clang-format off */
 const struct table table_model = {1, "model", COLUMNS(
     [MODEL_NAME] = TEXT("name"), [MODEL_SETTINGS] = TEXT("settings"), [MODEL_CREATED_AT] = INT("created_at"),
-), MODEL_COLS, 1, NULL};
+), MODEL_COLS, 1, 1, NULL};
 
 const struct table table_device = {2, "device", COLUMNS(
     [DEVICE_ID] = TEXT("id"), [DEVICE_MODEL] = TEXT("model"), [DEVICE_SERIAL] = TEXT("serial"),
@@ -42,7 +42,7 @@ const struct table table_device = {2, "device", COLUMNS(
     [DEVICE_LOCK_REASON] = TEXT_NULL("lock_reason"), [DEVICE_CLAIM_DIGEST] = BLOB_NULL("claim_digest"),
     [DEVICE_CLAIM_NONCE] = BLOB_NULL("claim_nonce"), [DEVICE_CLAIM_EXPIRES_AT] = INT_NULL("claim_expires_at"),
     [DEVICE_CLAIM_USED_AT] = INT_NULL("claim_used_at"), [DEVICE_CLAIM_SPKI64] = INT_NULL("claim_spki64"),
-), DEVICE_COLS, 1, NULL};
+), DEVICE_COLS, 1, DEVICE_STATE, NULL};
 
 const struct table table_certificate = {3, "certificate", COLUMNS(
     [CERTIFICATE_ID] = INT("id"), [CERTIFICATE_TAIL] = BLOB("serial_tail"), [CERTIFICATE_SUBJECT] = TEXT_NULL("subject"),
@@ -52,70 +52,70 @@ const struct table table_certificate = {3, "certificate", COLUMNS(
     [CERTIFICATE_REVOKED_AT] = INT_NULL("revoked_at"), [CERTIFICATE_REASON] = INT_NULL("reason"),
     [CERTIFICATE_HOLD] = INT("hold"), [CERTIFICATE_BASE] = INT_NULL("base"), [CERTIFICATE_DER] = BLOB("der"),
     [CERTIFICATE_ISSUED_AT] = INT("issued_at"),
-), CERTIFICATE_COLS, 1, NULL};
+), CERTIFICATE_COLS, 1, CERTIFICATE_SPKI64, NULL};
 
 const struct table table_operator = {6, "operator", COLUMNS(
     [OPERATOR_NAME] = TEXT("name"), [OPERATOR_ROLE] = TEXT("role"), [OPERATOR_SPKI] = BLOB_NULL("spki"),
     [OPERATOR_CERT_ID] = INT_NULL("cert_id"), [OPERATOR_ADDED_AT] = INT("added_at"),
     [OPERATOR_REMOVED_AT] = INT_NULL("removed_at"),
-), OPERATOR_COLS, 1, NULL};
+), OPERATOR_COLS, 1, 1, NULL};
 
 const struct table table_gateway = {7, "gateway", COLUMNS(
     [GATEWAY_NAME] = TEXT("name"), [GATEWAY_SITE] = TEXT_NULL("site"), [GATEWAY_CERT_ID] = INT_NULL("cert_id"),
     [GATEWAY_ADDED_AT] = INT("added_at"), [GATEWAY_POLICY] = TEXT_NULL("policy"),
-), GATEWAY_COLS, 1, NULL};
+), GATEWAY_COLS, 1, 1, NULL};
 
 const struct table table_anchor = {8, "anchor", COLUMNS(
     [ANCHOR_NAME] = TEXT("name"), [ANCHOR_DER] = BLOB("der"), [ANCHOR_ADDED_AT] = INT("added_at"),
     [ANCHOR_POLICY] = TEXT_NULL("policy"),
-), ANCHOR_COLS, 1, NULL};
+), ANCHOR_COLS, 1, 1, NULL};
 
 const struct table table_setting = {9, "setting", COLUMNS(
     [SETTING_KEY] = TEXT("key"), [SETTING_VALUE] = TEXT("value"),
-), SETTING_COLS, 1, NULL};
+), SETTING_COLS, 1, 1, NULL};
 
 const struct table table_idevid = {10, "idevid", COLUMNS(
     [IDEVID_ANCHOR] = TEXT("anchor"), [IDEVID_DEVICE] = TEXT("device"), [IDEVID_DIGEST] = BLOB("digest"),
     [IDEVID_SERIAL_NO] = BLOB("serial_no"), [IDEVID_SEEN_AT] = INT("seen_at"),
-), IDEVID_COLS, 2, NULL};
+), IDEVID_COLS, 2, 2, NULL};
 
 const struct table table_gateway_ack = {33, "gateway_ack", COLUMNS(
     [GATEWAY_ACK_GATEWAY] = TEXT("gateway"), [GATEWAY_ACK_SEQ] = INT("seq"), [GATEWAY_ACK_AT] = INT("acked_at"),
-), GATEWAY_ACK_COLS, 1, "which head each gateway acknowledged last; it says so again with the next"};
+), GATEWAY_ACK_COLS, 1, 1, "which head each gateway acknowledged last; it says so again with the next"};
 
 const struct table table_journal_mark = {34, "journal_mark", COLUMNS(
     [JOURNAL_MARK_SIGNER] = TEXT("signer"), [JOURNAL_MARK_POSITION] = INT("place"),
-), JOURNAL_MARK_COLS, 1, "how far signers' journals are read; they sign no checkpoint before all of theirs is entered"};
+), JOURNAL_MARK_COLS, 1, 1, "how far signers' journals are read; they sign no checkpoint before all of theirs is entered"};
 
 const struct table table_checkpoint = {35, "checkpoint", COLUMNS(
     [CHECKPOINT_NODE] = INT("node"), [CHECKPOINT_SIZE] = INT("size"), [CHECKPOINT_NOTE] = TEXT("note"),
     [CHECKPOINT_AT] = INT("made_at"),
-), CHECKPOINT_COLS, 2, "held against its signatures and the tree"};
+), CHECKPOINT_COLS, 2, 2, "held against its signatures and the tree"};
 
 const struct table table_note = {36, "note", COLUMNS(
     [NOTE_KEY] = TEXT("key"), [NOTE_VALUE] = BLOB("value"),
-), NOTE_COLS, 1, "what a node remembers between starts"};
+), NOTE_COLS, 1, 1, "what a node remembers between starts"};
 
 const struct table table_entry_filter = {37, "entry_filter", COLUMNS(
     [ENTRY_FILTER_POS] = INT("pos"), [ENTRY_FILTER_DATA] = BLOB("data"),
-), ENTRY_FILTER_COLS, 1, "an index of the entries, made from them"};
+), ENTRY_FILTER_COLS, 1, 1, "an index of the entries, made from them"};
 
 const struct table table_unanswered = {38, "unanswered", COLUMNS(
     [UNANSWERED_CERT] = INT("cert"), [UNANSWERED_CREDENTIAL] = BLOB("credential"),
-), UNANSWERED_COLS, 1, "which certificates wait to be asked for again; each is on hold by its own entry"};
+), UNANSWERED_COLS, 1, 1, "which certificates wait to be asked for again; each is on hold by its own entry"};
 
 const struct table table_entry = {48, "entry", COLUMNS(
     [ENTRY_POS] = INT("pos"), [ENTRY_TIME_MS] = INT("time_ms"), [ENTRY_TYPE] = INT("type"), [ENTRY_LEAF] = BLOB("leaf"),
     [ENTRY_SALT] = BLOB_NULL("salt"), [ENTRY_PAYLOAD] = BLOB_NULL("payload"),
-), ENTRY_COLS, 1, "the log itself, held against the tree"};
+), ENTRY_COLS, 1, 1, "the log itself, held against the tree"};
 
 const struct table table_tile = {49, "tile", COLUMNS(
     [TILE_NODE] = INT("node"), [TILE_LEVEL] = INT("level"), [TILE_IDX] = INT("idx"), [TILE_DATA] = BLOB("data"),
-), TILE_COLS, 3, "hashes of the tree, held against the entries"};
+), TILE_COLS, 3, 3, "hashes of the tree, held against the entries"};
 
 const struct table table_log = {50, "log", COLUMNS(
     [LOG_NODE] = INT("node"), [LOG_ORIGIN] = TEXT("origin"), [LOG_CREATED_MS] = INT("created_ms"),
-), LOG_COLS, 1, "the name of each log, held against its checkpoints"};
+), LOG_COLS, 1, 1, "the name of each log, held against its checkpoints"};
 /* clang-format on */
 
 const struct table *const tables_all[] = {

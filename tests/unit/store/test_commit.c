@@ -398,6 +398,38 @@ static void a_row_is_read_changed_and_written_back(void **state)
     assert_int_equal(e.code, ERR_NONE);
 }
 
+static bool rename_device(struct tx *tx, void *arg, struct err *e)
+{
+    struct value key = value_text("dev_1"), cols[DEVICE_COLS];
+    AUTO(rows_close) struct rows r = {0};
+    if (!row_read(tx_db(tx), &table_device, &key, &r, e))
+        return false;
+    row_values(&r, &table_device, cols);
+    cols[strcmp(arg, "model") == 0 ? DEVICE_MODEL : DEVICE_SERIAL] = value_text("other");
+    return tx_record(tx, &(struct event){.type = 2}, &(struct change){.table = &table_device, .cols = cols}, 1, NULL,
+                     e);
+}
+
+/* What the entry would say of such a row is not what the row would be. */
+static void a_row_keeps_the_columns_that_are_fixed(void **state)
+{
+    struct env_test *t = *state;
+    struct err e = {0};
+    AUTO(db_free_auto) struct db *db = NULL;
+    AUTO(rows_close) struct rows r = {0};
+    struct value key = value_text("dev_1");
+    struct commit *c = test_start(t);
+    assert_ok(test_do(c, record_device, NULL, &e), e);
+    assert_err(test_do(c, rename_device, "model", &e), e, ERR_STORE_VALUE);
+    assert_err(test_do(c, rename_device, "serial", &e), e, ERR_STORE_VALUE);
+    commit_stop(c);
+    assert_int_equal(test_count(t->where, "entry"), 1);
+    assert_ok(db_open(t->where, false, &db, &e), e);
+    assert_ok(row_read(db, &table_device, &key, &r, &e), e);
+    assert_string_equal(rows_text(&r, DEVICE_MODEL), "m");
+    assert_string_equal(rows_text(&r, DEVICE_SERIAL), "s");
+}
+
 static bool second_device(struct tx *tx, void *arg, struct err *e)
 {
     (void)arg;
@@ -558,6 +590,7 @@ int main(void)
         T(a_job_that_refuses_before_writing_is_refused_alone),
         T(a_job_that_fails_after_writing_takes_no_other_with_it),
         T(a_row_is_read_changed_and_written_back),
+        T(a_row_keeps_the_columns_that_are_fixed),
         T(a_serial_is_one_device_of_a_model),
         T(an_erased_entry_keeps_its_leaf_and_another_says_it),
         T(a_log_keeps_its_name_and_has_one_writer),
