@@ -140,11 +140,15 @@ static void read_some(struct loop *l, struct connection *c, int64_t until)
         buf_clear(&rest);
         return;
     }
-    ssize_t n = read(c->fd, l->read_buf, READ_SIZE);
-    if (n > 0)
-        take_frames(l, c, slice_of(l->read_buf, (size_t)n), until);
-    else if (n == 0 || (errno != EAGAIN && errno != EINTR))
-        c->closing = true;
+    /* What comes while the batch is being signed belongs to it: the journal is synced once for all. */
+    ssize_t n;
+    do {
+        n = read(c->fd, l->read_buf, READ_SIZE);
+        if (n > 0)
+            take_frames(l, c, slice_of(l->read_buf, (size_t)n), until);
+        else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+            c->closing = true;
+    } while (n > 0 && !c->closing && !c->unread.n && !is_full(c) && c->ids_n < BATCH_FRAMES);
 }
 
 static void finish_batch(struct loop *l)

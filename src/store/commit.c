@@ -15,10 +15,13 @@
 #define CONFLICT_STEP_MS 2
 #define RECONNECT_TRIES  10
 #define RECONNECT_MS     100
-/* Under load batches begin at least GATHER_US apart, so that more jobs are in each: the pages that all of them change are
- * then written once, and synced once.  Who is alone, or one of a few, never waits. */
+/* Under load batches begin some time apart, so that more jobs are in each: the pages that all of them change are then written
+ * once, and synced once.  The more there is to do, the longer: then all wait for a processor anyway, and time is best saved.
+ * Who is alone, or one of a few, never waits. */
 #define GATHER_MIN     24 /* jobs of late, see `lately` */
-#define GATHER_US      4000
+#define GATHER_JOB_US  30 /* for each of those jobs */
+#define GATHER_MIN_US  4000
+#define GATHER_MAX_US  6000
 #define LATELY_HALF_US 16384
 #define CLOCK_SET_MS   60000 /* a step back of less is the clock being adjusted */
 
@@ -267,7 +270,9 @@ static int64_t gather_us(struct commit *c)
     int64_t now = now_us(), halves = (now - c->lately_us) / LATELY_HALF_US;
     c->lately = halves < 32 ? c->lately >> halves : 0;
     c->lately_us += halves * LATELY_HALF_US;
-    return c->lately < GATHER_MIN ? 0 : c->taken_us + GATHER_US - now;
+    int64_t apart = (int64_t)c->lately * GATHER_JOB_US;
+    apart = apart < GATHER_MIN_US ? GATHER_MIN_US : apart > GATHER_MAX_US ? GATHER_MAX_US : apart;
+    return c->lately < GATHER_MIN ? 0 : c->taken_us + apart - now;
 }
 
 static size_t batch_take(struct commit *c)
