@@ -4,8 +4,10 @@
 #include "signer/domain.h"
 
 /* A running clock is wrong when it leaves what is counted; one at the start when it is before the last signature, or after
- * more time than a platform is ever off. */
+ * more time than a platform is ever off.  The count begins anew from the wall clock once a day and not at each agreement, so
+ * that a clock in small steps goes no further in a day than in one. */
 #define CLOCK_LEAP_S     3600
+#define CLOCK_TAKE_S     86400
 #define CLOCK_OFF_DUTY_S (31 * 86400)
 
 static int64_t counted(const struct domain *d)
@@ -51,7 +53,8 @@ int64_t domain_clock(struct domain *d)
     bool was_off = d->clock_off_s != 0;
     if (off <= CLOCK_LEAP_S && off >= -CLOCK_LEAP_S) {
         d->clock_off_s = 0;
-        take_clock(d, wall);
+        if (env_mono_ms(d->env) - d->counted_mono_ms >= CLOCK_TAKE_S * 1000)
+            take_clock(d, wall);
         own = wall;
     } else {
         d->clock_off_s = off;

@@ -39,7 +39,7 @@ struct domain {
     struct err damage; /* it does not fit: nothing is signed */
     uint8_t roster_digest[SHA256_SIZE];
     int64_t last_time; /* of anything that was signed; never goes back */
-    /* Time as the signer counts it by the monotonic clock, since it last agreed with the wall clock. */
+    /* Time as the signer counts it by the monotonic clock, since it took the wall clock's, at most a day ago if they agree. */
     int64_t counted_s, counted_mono_ms;
     int64_t clock_off_s; /* how far the wall clock is from it; 0: they agree */
     uint64_t snapshot_leaves;

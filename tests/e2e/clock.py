@@ -90,6 +90,16 @@ def small_steps_are_nothing(t):
     assert t.jumps() == before
 
 
+def steps_that_add_up_are_a_jump(t):
+    t.plan.set_clock(50 * 60)
+    t.works()
+    t.plan.set_clock(100 * 60)
+    t.refuses()
+    t.goes_on()
+    t.plan.set_clock(0)
+    t.works()
+
+
 def a_signer_alone_has_another_clock(t):
     for by in (365 * DAY, -365 * DAY):
         t.plan.set_clock(by, who=(1, 2))
@@ -145,7 +155,7 @@ def main():
         k.start()
         k.add_model("pump")
         t = Clocks(k, plan)
-        for test in (small_steps_are_nothing, jumps_while_it_runs, a_signer_alone_has_another_clock, starts_with_a_wrong_clock,
+        for test in (small_steps_are_nothing, steps_that_add_up_are_a_jump, jumps_while_it_runs, a_signer_alone_has_another_clock, starts_with_a_wrong_clock,
                      gets_out_of_a_time_that_was_ahead):
             timed(test, t)
         k.must_verify()
