@@ -117,12 +117,23 @@ static struct known *known_find(struct der_store *s, int64_t id)
 
 static const struct sql sql_base = {"SELECT der FROM certificate WHERE id = $1 AND base IS NULL"};
 
-/* Reads a base that is not known yet; without the lock, for the database may take its time. */
-static bool base_read(struct der_store *s, struct db *db, int64_t id, struct err *e)
+/* False with no error: the base is not known. */
+static bool unpack_known(struct der_store *s, int64_t id, struct slice stored, uint8_t *buf, size_t *n, struct err *e)
+{
+    pthread_mutex_lock(&s->lock);
+    const struct known *k = known_find(s, id);
+    bool ok = k && decompressor_get(s->decompressor, stored, slice_of(k->der, k->n), buf, DER_STORE_MAX, n, e);
+    pthread_mutex_unlock(&s->lock);
+    return ok;
+}
+
+/* Reads a base that is not known yet; without the lock, for the database may take its time.  It is kept and used under one
+ * lock: between two, as many others as there is room for might come. */
+static bool unpack_read(struct der_store *s, struct db *db, int64_t id, struct slice stored, uint8_t *buf, size_t *n,
+                        struct err *e)
 {
     AUTO(rows_close) struct rows r = {0};
     const struct value args[] = {value_int(id)};
-    err_clear(e);
     if (!db_query_row(db, &sql_base, args, 1, &r, e))
         return e->code ? false : err_set(e, ERR_CERT, "certificate %lld, the base of others, is gone", (long long)id);
     struct slice der = rows_blob(&r, 0);
@@ -135,16 +146,7 @@ static bool base_read(struct der_store *s, struct db *db, int64_t id, struct err
         k->n = der.n;
         memcpy(k->der, der.p, der.n);
     }
-    pthread_mutex_unlock(&s->lock);
-    return true;
-}
-
-/* False with no error: the base is not known. */
-static bool unpack_known(struct der_store *s, int64_t id, struct slice stored, uint8_t *buf, size_t *n, struct err *e)
-{
-    pthread_mutex_lock(&s->lock);
-    const struct known *k = known_find(s, id);
-    bool ok = k && decompressor_get(s->decompressor, stored, slice_of(k->der, k->n), buf, DER_STORE_MAX, n, e);
+    bool ok = decompressor_get(s->decompressor, stored, der, buf, DER_STORE_MAX, n, e);
     pthread_mutex_unlock(&s->lock);
     return ok;
 }
@@ -165,7 +167,5 @@ bool der_store_unpack(struct der_store *s, struct db *db, const struct rows *r, 
     int64_t id = rows_int(r, base_col);
     if (id > 0 && unpack_known(s, id, stored, buf, n, e))
         return true;
-    if (e->code || !base_read(s, db, id, e))
-        return false;
-    return unpack_known(s, id, stored, buf, n, e) || (e->code ? false : err_set(e, ERR_CERT, "certificate base"));
+    return e->code == ERR_NONE && unpack_read(s, db, id, stored, buf, n, e);
 }
