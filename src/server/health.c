@@ -74,6 +74,8 @@ static bool check_token(struct app *app, struct health_finding *f)
                 s = &all[i];
             }
     bool ok = worst < 3;
+    if (!ok && strstr(s->fault, "PIN")) /* a signer that runs does not try another */
+        f->hint = "write the right PIN to the PIN file, and restart kithd";
     if (worst == 1)
         snprintf(f->detail, sizeof f->detail, "none");
     else

@@ -112,6 +112,8 @@ def never_tries_a_changed_pin_again(k, shim):
     found = doctor(k, "token")  # asks the token itself, once
     assert not found["ok"] and "PIN" in found["detail"], found
     assert shim.count("login a") <= tried + 1
+    found = doctor(k, "server/token")
+    assert not found["ok"] and "PIN" in found["detail"] and "restart kithd" in found["try"], found
 
 
 def main():

@@ -11,7 +11,10 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "ca/journal.h"
+#include "ca/request.h"
 #include "core/cbor.h"
+#include "keys/crypto.h"
 
 #define DEV "dev_01arz3ndektsv4rrffq69g5fav"
 
@@ -182,6 +185,65 @@ static bool try_issue(struct rig *r, struct key *k, struct err *e)
     return rig_issue(r, &q, NULL, e);
 }
 
+/* Records that change nothing: what the journal begins with, again and again. */
+static void grow_journal(struct rig *r, uint64_t size)
+{
+    struct err e;
+    struct journal *j;
+    uint64_t torn;
+    uint8_t digest[SHA256_SIZE], record[64];
+    const struct journal_mark start = {0};
+    struct writer w = WRITER_ARRAY(record);
+    AUTO(buf_clear) struct buf roster;
+    buf_init(&roster, 65536);
+    assert_ok(file_read(rig_path(r, "signers/issuing/roster"), 65536, &roster, &e), e);
+    sha256(buf_slice(&roster), digest);
+    cbor_put_array(&w, 3);
+    cbor_put_uint(&w, JOURNAL_SETUP);
+    cbor_put_int(&w, env_now_s(&r->env));
+    cbor_put_bstr(&w, SLICE_ARRAY(digest));
+    assert_ok(journal_open(rig_path(r, "signers/issuing/journal"), &crypto_openssl, &start, NULL, NULL, &j, &torn, &e),
+              e);
+    while (journal_end(j).at < size) {
+        while (journal_batch(j) < JOURNAL_BATCH_MAX - sizeof record)
+            assert_ok(journal_append(j, writer_slice(&w), &e), e);
+        assert_ok(journal_sync(j, &e), e);
+    }
+    journal_free(j);
+}
+
+/* At the start a signer checks 64 MB of what its snapshot stands for, and the rest while it works. */
+static void finds_damage_that_it_did_not_look_for_at_the_start(void **state)
+{
+    (void)state;
+    struct rig r;
+    struct err e = {0};
+    struct stat st;
+    rig_make(&r, kith, signer, 0, NULL);
+    grow_journal(&r, 72u << 20);
+    struct key *k = rig_key(&r, KEY_P256);
+    const char *journal = rig_path(&r, "signers/issuing/journal");
+    assert_int_equal(stat(journal, &st), 0);
+    const off_t early = 30 << 20, late = st.st_size - (2 << 20);
+    rig_start(&r, RIG_ISSUING);
+    rig_kill(&r, RIG_ISSUING, SIGTERM); /* its snapshot stands for all of it */
+    flip(rig_path(&r, "signers/issuing/journal"), early);
+    refused_with(&r, "code=journal");
+    flip(rig_path(&r, "signers/issuing/journal"), early);
+    flip(rig_path(&r, "signers/issuing/journal"), late);
+    rig_start(&r, RIG_ISSUING);
+    for (int i = 0; i < 200 && e.code != ERR_JOURNAL; i++) {
+        usleep(50000);
+        if (try_issue(&r, k, &e))
+            err_clear(&e);
+    }
+    assert_int_equal(e.code, ERR_JOURNAL);
+    assert_err(rig_head(&r, NULL, &e), e, ERR_JOURNAL);
+    rig_kill(&r, RIG_ISSUING, SIGTERM);
+    key_free(k);
+    rig_remove(&r);
+}
+
 static void set_fsize(pid_t pid, rlim_t n)
 {
     struct rlimit lim;
@@ -270,6 +332,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(starts_with_no_other_roster_or_profile),
         cmocka_unit_test(starts_with_no_changed_journal_or_snapshot),
         cmocka_unit_test(begins_no_journal),
+        cmocka_unit_test(finds_damage_that_it_did_not_look_for_at_the_start),
         cmocka_unit_test(signs_nothing_while_the_disk_is_full_and_goes_on_after),
         cmocka_unit_test(signs_no_more_a_minute_than_the_roster_says),
     };
