@@ -158,6 +158,20 @@ def a_manufacturers_devices_are_found_when_its_ca_has_failed(k, d):
         k.must("DELETE", "/v1/anchors/" + name)
 
 
+def one_anchor_too_many_shuts_no_door(k, d, maker):
+    more, names = Maker("Many Inc"), []
+    while len(k.must("GET", "/v1/anchors")["anchors"]) < 32:
+        names.append(f"many-{len(names)}")
+        k.must("POST", "/v1/anchors", {"name": names[-1], "certificate": more.root})
+    refused(k.api("POST", "/v1/anchors", {"name": "one-more", "certificate": more.root}), (409, 413, 429, 400), "limit")
+    dev = d.device()
+    key, pem = maker.idevid(dev["serial"])
+    key_file, cert = d.files("many-" + dev["serial"], key, pem)
+    assert k.enrol(csr_of(new_key()), cert=cert, key=key_file).status == 200
+    for name in names:
+        k.must("DELETE", "/v1/anchors/" + name)
+
+
 def who_proved_a_right_is_refused_by_name(k, d, maker):
     """A good right with a request that is not: the device's history says so, a bounded number of times in a minute.  Who
     shows no good right is counted only, as anybody."""
@@ -278,6 +292,7 @@ def main():
                            (one_key_at_the_same_instant_is_one_devices, []),
                            (quarantines_for_a_second_key_where_the_model_says_so, []),
                            (a_manufacturers_devices_are_found_when_its_ca_has_failed, []),
+                           (one_anchor_too_many_shuts_no_door, [maker]),
                            (who_proved_a_right_is_refused_by_name, [maker]), (manufacturers_that_do_not_count, [maker]), (survives_bodies_from_those_who_are_known, [])):
             timed(test, k, d, *more)
         k.must_verify()

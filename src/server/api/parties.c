@@ -5,6 +5,7 @@
 #include "keys/crypto.h"
 #include "server/api/api.h"
 #include "server/cert_acts.h"
+#include "server/doors/idevid.h"
 #include "server/issuer.h"
 #include "server/pem.h"
 #include "store/row.h"
@@ -266,6 +267,20 @@ static bool operator_remove(struct call *c, struct err *e)
 
 /* ---- anchors ---- */
 
+static const struct sql sql_anchors = {"SELECT COUNT(*), COALESCE(SUM(LENGTH(der)), 0) FROM anchor"};
+
+/* One more than the door looks through would shut it for all. */
+static bool check_room(struct call *c, size_t der_n, struct err *e)
+{
+    AUTO(rows_close) struct rows r = {0};
+    if (!db_query_row(c->db, &sql_anchors, NULL, 0, &r, e))
+        return false;
+    if (rows_int(&r, 0) < ANCHORS_MAX && rows_int(&r, 1) + (int64_t)der_n <= ANCHORS_DER_MAX)
+        return true;
+    err_set(e, ERR_LIMIT, "anchors are %d at most, of %d bytes together", ANCHORS_MAX, ANCHORS_DER_MAX);
+    return err_try(e, "kith anchor rm NAME, for one that is needed no more");
+}
+
 static bool anchor_add(struct call *c, struct err *e)
 {
     const char *name, *pem, *model;
@@ -279,7 +294,8 @@ static bool anchor_add(struct call *c, struct err *e)
         !call_text(c, "model", MODEL_NAME_MAX, "", &model, e) ||
         !name_check("anchor", slice_str(name), ANCHOR_NAME_MAX, e) ||
         (model[0] && !name_check("model", slice_str(model), MODEL_NAME_MAX, e)) ||
-        !pem_get(slice_str(pem), "CERTIFICATE", der, sizeof der, &n, e) || !cert_read(slice_of(der, n), &cert, e))
+        !pem_get(slice_str(pem), "CERTIFICATE", der, sizeof der, &n, e) || !cert_read(slice_of(der, n), &cert, e) ||
+        !check_room(c, n, e))
         return false;
     if (!cert.is_ca)
         return err_set(e, ERR_POLICY, "the certificate is no CA's");

@@ -9,11 +9,10 @@
 #include "x509/chain.h"
 #include "x509/name.h"
 
-#define ANCHORS_MAX 32
-#define DERS_MAX    (64 * 1024)
+#define POLICY_MAX 1024
 
 struct anchors {
-    uint8_t bytes[DERS_MAX];
+    uint8_t bytes[ANCHORS_DER_MAX];
     size_t used, n;
     struct cert cert[ANCHORS_MAX];
     char name[ANCHORS_MAX][ANCHOR_NAME_MAX + 1], model[ANCHORS_MAX][MODEL_NAME_MAX + 1];
@@ -31,7 +30,7 @@ static bool take_anchor(struct anchors *a, const char *name, struct slice der, c
     if (!cert_read(slice_of(a->bytes + a->used, der.n), &a->cert[a->n], e))
         return false;
     a->used += der.n;
-    if (policy[0] && (!json_read(slice_str(policy), DERS_MAX, &j, e) ||
+    if (policy[0] && (!json_read(slice_str(policy), POLICY_MAX, &j, e) ||
                       (json_has(j, "model") && !json_get_text(j, "model", MODEL_NAME_MAX, &model, e))))
         return false;
     if (j && json_has(j, "register") && !json_get_bool(j, "register", &registers, e))

@@ -5,6 +5,10 @@
 
 #include "server/issuer.h"
 
+/* What a platform may have, for each enrolment by an IDevID looks through all: how many, and bytes of them. */
+#define ANCHORS_MAX     32
+#define ANCHORS_DER_MAX (64 * 1024)
+
 /* Errors: ERR_DENIED (no anchor), ERR_NOTFOUND (device), ERR_TOMBSTONE. */
 MUST_USE bool est_by_idevid(struct app *app, struct issuance *is, struct slice der, struct err *e);
 
