@@ -204,7 +204,8 @@ struct reading {
     size_t n;
     struct arena *a;
     void *target;
-    unsigned line_of[OPT_ROWS_MAX]; /* where it was set; 0: not yet */
+    unsigned line_of[OPT_ROWS_MAX];    /* where it was set; 0: not yet */
+    const char *text_of[OPT_ROWS_MAX]; /* and to what */
 };
 
 static bool take_section(const struct reading *r, const char *section, struct err *e)
@@ -254,7 +255,28 @@ static bool take_line(void *ctx, const struct config_line *line, struct err *e)
         return err_why(e, "a word that comes twice has no clear value");
     }
     *set = line->line;
+    r->text_of[row - r->rows] = arena_str(r->a, line->value);
     return opt_set(row, line->value, r->a, r->target, e);
+}
+
+/* Two words that fit by themselves and not together; the place is where the one of them was set that may have been meant. */
+static bool check_pair(const struct reading *r, const char *file, size_t i, struct err *e)
+{
+    const struct opt *row = &r->rows[i], *other = opt_find(r->rows, r->n, row->section, slice_str(row->less_than));
+    int64_t v[2];
+    if (!other)
+        return err_set(e, ERR_INTERNAL, "option %s has nothing to be less than", row->name);
+    size_t k = (size_t)(other - r->rows);
+    memcpy(&v[0], (const char *)r->target + row->offset, sizeof v[0]);
+    memcpy(&v[1], (const char *)r->target + other->offset, sizeof v[1]);
+    if (v[0] < v[1])
+        return true;
+    const char *text = r->text_of[i] ? r->text_of[i] : row->def, *than = r->text_of[k] ? r->text_of[k] : other->def;
+    err_set(e, ERR_CONFIG, "%s:%u: %s: \"%s\" is not less than %s, which is \"%s\"", file,
+            r->line_of[i] ? r->line_of[i] : r->line_of[k], row->name, ERR_QUOTE(slice_str(text)), other->name,
+            ERR_QUOTE(slice_str(than)));
+    err_why(e, "what is made anew that seldom would be too old by then");
+    return err_try(e, "the defaults are %s = %s, %s = %s", row->name, row->def, other->name, other->def);
 }
 
 bool config_read(const char *file, struct slice text, const struct opt *rows, size_t n, struct arena *a, void *target,
@@ -270,7 +292,31 @@ bool config_read(const char *file, struct slice text, const struct opt *rows, si
             err_set(e, ERR_CONFIG, "%s: \"%s\" is missing in section [%s]", file, rows[i].name, rows[i].section);
             return err_try(e, "add %s = %s", rows[i].name, opt_arg_name(&rows[i]));
         }
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].less_than && !check_pair(&r, file, i, e))
+            return false;
+    return arena_ok(a, e);
+}
+
+struct looking {
+    const char *section, *key;
+    unsigned line;
+};
+
+static bool look_at(void *ctx, const struct config_line *line, struct err *e)
+{
+    struct looking *l = ctx;
+    (void)e;
+    if (strcmp(line->section, l->section) == 0 && slice_eq(line->key, slice_str(l->key)))
+        l->line = line->line;
     return true;
+}
+
+unsigned config_line_of(struct slice text, const char *section, const char *key)
+{
+    struct looking l = {.section = section, .key = key};
+    struct err ignored;
+    return config_scan("", text, look_at, &l, &ignored) ? l.line : 0;
 }
 
 void config_put_value(struct buf *b, struct slice v)

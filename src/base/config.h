@@ -22,6 +22,8 @@ MUST_USE bool config_scan(const char *file, struct slice text, config_fn *fn, vo
  * `file` only names it in errors. */
 MUST_USE bool config_read(const char *file, struct slice text, const struct opt *rows, size_t n, struct arena *a,
                           void *target, struct err *e);
+/* The line that sets a word, 0 if none does: for errors that show only when the whole is read. */
+unsigned config_line_of(struct slice text, const char *section, const char *key);
 /* A value as a file has it, quoted if it must be: what is read back is the same bytes. */
 void config_put_value(struct buf *b, struct slice value);
 

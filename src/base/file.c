@@ -25,7 +25,7 @@ void file_close(int *fd)
     *fd = -1;
 }
 
-static bool check_private(const char *path, const struct stat *st, struct err *e)
+bool file_check_private_stat(const char *path, const struct stat *st, mode_t rights, struct err *e)
 {
     const char *q = ERR_QUOTE_PATH(slice_str(path));
     if (st->st_uid != geteuid() && st->st_uid != 0) {
@@ -33,10 +33,10 @@ static bool check_private(const char *path, const struct stat *st, struct err *e
         err_why(e, "who owns it can change it; it must belong to user %u or root", (unsigned)geteuid());
         return err_try(e, "chown %u %s", (unsigned)geteuid(), q);
     }
-    if (st->st_mode & 077) {
+    if (st->st_mode & rights) {
         err_set(e, ERR_FILE_MODE, "\"%s\" has mode %04o", q, (unsigned)st->st_mode & 07777);
         err_why(e, "it holds secrets, so nobody but its owner may have rights on it");
-        return err_try(e, "chmod %s %s", S_ISDIR(st->st_mode) ? "0700" : "0600", q);
+        return err_try(e, "chmod %s %s", S_ISDIR(st->st_mode) ? "700" : "600", q);
     }
     return true;
 }
@@ -46,7 +46,7 @@ bool file_check_private(const char *path, struct err *e)
     struct stat st;
     if (stat(path, &st) != 0)
         return fail(e, "look at", path);
-    return check_private(path, &st, e);
+    return file_check_private_stat(path, &st, 077, e);
 }
 
 static bool read_fd(int fd, const char *path, size_t max, struct buf *out, struct err *e)
@@ -83,7 +83,7 @@ static bool read_path(const char *path, size_t max, bool private, struct buf *ou
         return fail(e, "open", path);
     if (!S_ISREG(st.st_mode))
         return err_set(e, ERR_IO, "\"%s\" is not a regular file", ERR_QUOTE(slice_str(path)));
-    if (private && !check_private(path, &st, e))
+    if (private && !file_check_private_stat(path, &st, 077, e))
         return false;
     if (read_fd(fd, path, max, out, e))
         return true;
@@ -187,7 +187,7 @@ bool file_mkdir_private(const char *path, struct err *e)
         return fail(e, "look at", path);
     if (!S_ISDIR(st.st_mode))
         return err_set(e, ERR_CONFLICT, "\"%s\" exists and is not a directory", ERR_QUOTE(slice_str(path)));
-    return check_private(path, &st, e);
+    return file_check_private_stat(path, &st, 077, e);
 }
 
 bool file_exists(const char *path)

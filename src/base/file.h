@@ -2,7 +2,7 @@
 #ifndef KITH_BASE_FILE_H
 #define KITH_BASE_FILE_H
 
-#include <sys/types.h>
+#include <sys/stat.h>
 
 #include "base/buf.h"
 
@@ -18,6 +18,8 @@ MUST_USE bool file_write_new(const char *path, mode_t mode, struct slice s, stru
 MUST_USE bool file_mkdir_private(const char *path, struct err *e);
 /* Errors: file-mode (what is wrong, and the chmod that mends it). */
 MUST_USE bool file_check_private(const char *path, struct err *e);
+/* The same for a file that is open: what fstat() said of it, and which rights nobody but its owner may have (077). */
+MUST_USE bool file_check_private_stat(const char *path, const struct stat *st, mode_t rights, struct err *e);
 bool file_exists(const char *path);
 MUST_USE bool file_remove(const char *path, struct err *e); /* a missing one is fine; syncs the directory */
 MUST_USE bool file_sync_dir_of(const char *path, struct err *e);

@@ -71,8 +71,8 @@ bool opt_parse_bytes(struct slice text, int64_t *out, struct err *e)
 
 const char *opt_arg_name(const struct opt *row)
 {
-    static const char *const names[] = {
-        [OPT_TEXT] = "TEXT", [OPT_PATH] = "PATH", [OPT_LIST] = "A,B", [OPT_ENUM] = "WORD"};
+    static const char *const names[] = {[OPT_TEXT] = "TEXT", [OPT_PATH] = "PATH", [OPT_LIST] = "A,B",
+                                        [OPT_ENUM] = "WORD", [OPT_URL] = "URL",   [OPT_ADDRESS] = "ADDRESS:PORT"};
     if (row->type == OPT_BOOL)
         return "";
     if (row->arg)
@@ -88,15 +88,31 @@ void opt_put_range(struct buf *b, const struct opt *row)
             buf_printf(b, "%s%s", i ? ", " : "", row->words[i]);
         return;
     }
+    if (row->type == OPT_URL)
+        for (size_t i = 0; row->words[i]; i++)
+            buf_printf(b, "%s%s://...", i ? " or " : "", row->words[i]);
     if (row->type == OPT_BOOL || (row->min == 0 && row->max == 0))
         return;
-    const char *unit = is_number(row->type)    ? numbers[row->type].unit
-                       : row->type == OPT_LIST ? " words"
-                                               : " characters";
+    const char *unit = is_number(row->type)       ? numbers[row->type].unit
+                       : row->type == OPT_LIST    ? " words"
+                       : row->type == OPT_ADDRESS ? ""
+                                                  : " characters";
+    buf_put_str(b, row->type == OPT_URL ? ", " : row->type == OPT_ADDRESS ? "port " : "");
     if (row->max == 0 || row->max == INT64_MAX)
         buf_printf(b, "at least %" PRId64 "%s", row->min, unit);
     else
         buf_printf(b, "%" PRId64 " to %" PRId64 "%s", row->min, row->max, unit);
+    if (row->less_than)
+        buf_printf(b, ", less than %s", row->less_than);
+}
+
+bool opt_try(const struct opt *row, struct err *e)
+{
+    const char *like = row->def && *row->def ? row->def : row->type == OPT_BOOL ? "yes" : opt_arg_name(row);
+    if (row->section)
+        return err_try(e, "%s = %s", row->name, like);
+    return row->type == OPT_BOOL ? err_try(e, "--%s or --no-%s", row->name, row->name)
+                                 : err_try(e, "--%s %s", row->name, like);
 }
 
 static bool bad_value(const struct opt *row, struct slice text, const char *form, struct err *e)
@@ -108,7 +124,8 @@ static bool bad_value(const struct opt *row, struct slice text, const char *form
     snprintf(range, sizeof range, "%s", buf_str(&b));
     buf_clear(&b);
     err_set(e, ERR_OPTION, "%s: \"%s\" is not %s", row->name, ERR_QUOTE(text), form);
-    return range[0] ? err_why(e, "allowed: %s", range) : false;
+    err_why(e, "allowed: %s", range[0] ? range : form);
+    return opt_try(row, e);
 }
 
 static bool in_range(const struct opt *row, int64_t v)
@@ -151,6 +168,86 @@ static bool set_text(const struct opt *row, struct slice text, struct arena *a, 
         return bad_value(row, text, "a path", e);
     if (row->type == OPT_TEXT && !in_range(row, (int64_t)text.n))
         return bad_value(row, text, "text of a length that is allowed", e);
+    *out = arena_str(a, text);
+    return arena_ok(a, e);
+}
+
+static bool digits_of(struct slice s, int64_t *out)
+{
+    return s.n > 0 && s.n <= 5 && s.p[0] != '-' && number_of(s, units_none, out);
+}
+
+bool opt_split_address(struct slice text, char *host, size_t cap, uint16_t *port)
+{
+    int64_t n;
+    size_t at = text.n;
+    while (at > 0 && text.p[at - 1] != ':')
+        at--;
+    if (at == 0 || !digits_of(slice_of(text.p + at, text.n - at), &n) || n > UINT16_MAX)
+        return false;
+    struct slice h = slice_of(text.p, at - 1);
+    bool v6 = h.n > 2 && h.p[0] == '[' && h.p[h.n - 1] == ']';
+    if (v6)
+        h = slice_of(h.p + 1, h.n - 2);
+    if (h.n >= cap || (!v6 && h.n && memchr(h.p, ':', h.n)))
+        return false;
+    memcpy(host, h.n ? h.p : (const uint8_t *)"", h.n);
+    host[h.n] = 0;
+    *port = (uint16_t)n;
+    return true;
+}
+
+static bool set_address(const struct opt *row, struct slice text, struct arena *a, const char **out, struct err *e)
+{
+    char host[256];
+    uint16_t port;
+    if (!opt_split_address(text, host, sizeof host, &port))
+        return bad_value(row, text, "ADDRESS:PORT", e);
+    if (!in_range(row, port))
+        return bad_value(row, text, "in the range", e);
+    *out = arena_str(a, text);
+    return arena_ok(a, e);
+}
+
+/* What stands behind the scheme, empty if it is none of them. */
+static struct slice behind_scheme(const struct opt *row, struct slice text)
+{
+    for (size_t i = 0; row->words[i]; i++) {
+        size_t n = strlen(row->words[i]);
+        if (text.n > n + 3 && memcmp(text.p, row->words[i], n) == 0 && memcmp(text.p + n, "://", 3) == 0)
+            return slice_of(text.p + n + 3, text.n - n - 3);
+    }
+    return (struct slice){0};
+}
+
+/* Of HOST or HOST:PORT.  A host is told by its letters only: whether it is there shows when it is used. */
+static bool is_authority(struct slice s)
+{
+    char host[256];
+    uint16_t port;
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._[]:";
+    for (size_t i = 0; i < s.n; i++)
+        if (!s.p[i] || !strchr(letters, s.p[i]))
+            return false;
+    bool v6 = s.n > 2 && s.p[0] == '[' && s.p[s.n - 1] == ']';
+    if (v6 || (s.n && !memchr(s.p, ':', s.n)))
+        return true;
+    return opt_split_address(s, host, sizeof host, &port) && host[0] && port;
+}
+
+static bool set_url(const struct opt *row, struct slice text, struct arena *a, const char **out, struct err *e)
+{
+    struct slice rest = behind_scheme(row, text);
+    size_t n = 0;
+    while (n < rest.n && rest.p[n] != '/')
+        n++;
+    bool printable = true;
+    for (size_t i = n; i < rest.n; i++)
+        printable = printable && rest.p[i] > ' ' && rest.p[i] < 0x7f && !strchr("?#\"\\", rest.p[i]);
+    if (!is_authority(slice_of(rest.n ? rest.p : (const uint8_t *)"", n)) || !printable)
+        return bad_value(row, text, "a URL that serves here", e);
+    if (!in_range(row, (int64_t)text.n))
+        return bad_value(row, text, "a URL of a length that is allowed", e);
     *out = arena_str(a, text);
     return arena_ok(a, e);
 }
@@ -212,6 +309,10 @@ bool opt_set(const struct opt *row, struct slice text, struct arena *a, void *ta
         return set_list(row, text, a, at, e);
     case OPT_ENUM:
         return set_enum(row, text, at, e);
+    case OPT_ADDRESS:
+        return set_address(row, text, a, at, e);
+    case OPT_URL:
+        return set_url(row, text, a, at, e);
     }
     return err_set(e, ERR_INTERNAL, "option %s has no type", row->name);
 }

@@ -2,7 +2,7 @@
  * help text, the man page and the shell completion (base/manual.h).
  *
  * A value lands in the caller's struct at `offset`: bool for OPT_BOOL; int64_t for the numbers; int (index into words) for
- * OPT_ENUM; const char * for OPT_TEXT and OPT_PATH; struct opt_list for OPT_LIST.  Text lives in the arena. */
+ * OPT_ENUM; const char * for OPT_TEXT, OPT_PATH, OPT_ADDRESS and OPT_URL; struct opt_list for OPT_LIST.  Text lives in the arena. */
 #ifndef KITH_BASE_OPT_H
 #define KITH_BASE_OPT_H
 
@@ -17,8 +17,10 @@ enum opt_type {
     OPT_BYTES,   /* 512, 64k, 8M, 1G (powers of 1024) */
     OPT_TEXT,    /* min and max are its length, max 0 for any */
     OPT_PATH,
-    OPT_LIST, /* words separated by commas or white space; min and max are their number, max 0 for any */
-    OPT_ENUM, /* one of words */
+    OPT_LIST,    /* words separated by commas or white space; min and max are their number, max 0 for any */
+    OPT_ENUM,    /* one of words */
+    OPT_ADDRESS, /* ADDRESS:PORT, IPv6 as [ADDRESS]:PORT, ADDRESS may be empty; min and max are the port's */
+    OPT_URL,     /* SCHEME://HOST[:PORT][/PATH], words are the schemes; min and max are its length */
 };
 
 struct opt_list {
@@ -30,10 +32,12 @@ struct opt {
     const char *section; /* of the configuration file; NULL on command lines */
     const char *name;    /* lower case, words joined by '-' or '_' as the file format has it */
     enum opt_type type;
-    int64_t min, max;         /* both 0: no range */
-    const char *def;          /* as it would be written; NULL: zero, or missing if required */
-    const char *const *words; /* NULL-terminated; OPT_ENUM: one of these; else what the shell completes */
-    const char *arg;          /* how help names the value: "DIR" */
+    int64_t min, max; /* both 0: no range */
+    const char *def;  /* as it would be written; NULL: zero, or missing if required */
+    const char *const
+        *words; /* NULL-terminated; OPT_ENUM: one of these; OPT_URL: schemes; else what the shell completes */
+    const char *less_than; /* a number of the same section that this one has to stay below */
+    const char *arg;       /* how help names the value: "DIR" */
     const char *help;
     size_t offset;
     char letter; /* -x, or 0 */
@@ -52,9 +56,13 @@ const struct opt *opt_find(const struct opt *rows, size_t n, const char *section
 /* "1 to 3600 s", "one of file, pkcs11": for help and errors; empty if anything goes. */
 void opt_put_range(struct buf *b, const struct opt *row);
 const char *opt_arg_name(const struct opt *row);
+/* How a value is given, for "try:": "listen = ADDRESS:PORT" or "--limit N", with the default where there is one. */
+bool opt_try(const struct opt *row, struct err *e);
 
 /* One value as text, read and written the way options are (also used by profiles and policies). */
 MUST_USE bool opt_parse_seconds(struct slice text, int64_t *out, struct err *e);
 MUST_USE bool opt_parse_bytes(struct slice text, int64_t *out, struct err *e);
+/* The two parts of an OPT_ADDRESS; false if it is none, or the host does not fit. */
+MUST_USE bool opt_split_address(struct slice text, char *host, size_t cap, uint16_t *port);
 
 #endif

@@ -170,6 +170,6 @@ const struct verb doctor_verbs[] = {
     {"doctor", "[CHECK...]",
      "is everything in order on this machine?\n"
      "Those named, or all (--list), and what the running server knows of itself. Exit code 1 if one fails.",
-     doctor_rows, ARRAY_LEN(doctor_rows), sizeof(struct doctor_opts), 0, 16, run_doctor},
+     doctor_rows, ARRAY_LEN(doctor_rows), sizeof(struct doctor_opts), 0, 64, run_doctor},
 };
 const size_t doctor_verbs_n = ARRAY_LEN(doctor_verbs);

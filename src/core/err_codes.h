@@ -65,7 +65,7 @@ ERR_ROW(ERR_KEY_FILE, SYNTAX, 302, "key-file",
 ERR_ROW(ERR_KEY_TYPE, POLICY, 303, "key-type",
         "The kind or size of the key is not one that Kith takes, or the signature algorithm does not fit it.")
 ERR_ROW(ERR_SECRET_FILE, POLICY, 304, "secret-file",
-        "A file that holds a passphrase, PIN or key can be read by others, is empty or is too long. chmod 600 it.")
+        "A file that holds a passphrase, PIN or key is empty, too long or no regular file.")
 ERR_ROW(ERR_KEY_REF, USAGE, 305, "key-ref",
         "Not a key reference: file:PATH, file:PATH?plain, or a pkcs11: URI (RFC 7512) without a PIN in it.")
 ERR_ROW(ERR_SPKI, SYNTAX, 306, "spki",
@@ -116,6 +116,10 @@ ERR_ROW(ERR_STORE_BEHIND, IO, 412, "store-behind",
         "The database is older than what the signers have vouched for: an older copy of it stands beside signers that "
         "went on. Nothing is issued, since it would give out what was given out already. Restore the newest copy of "
         "the database; it has to be as new as the signers' journals, or newer.")
+ERR_ROW(ERR_STORE_EMPTY, NOTFOUND, 413, "store-empty",
+        "There is nothing in the database: it was made for this platform and never used, or is not the platform's. The "
+        "first start of "
+        "kithd makes its tables.")
 /* 500-599: x509 */
 ERR_ROW(ERR_CSR, SYNTAX, 500, "csr", "Not a certificate request of PKCS#10 (RFC 2986) that is taken here.")
 ERR_ROW(ERR_CSR_POP, CRYPTO, 501, "csr-pop",

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "keys/crypto_impl.h"
 #include "keys/key_impl.h"
 #include "keys/secret.h"
@@ -210,10 +211,9 @@ static bool read_file(const struct where *w, struct secret **out, struct err *e)
     bool ok = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
     if (!ok)
         err_set(e, ERR_KEY_FILE, "key %s: not a regular file", w->path);
-    else if (w->plain && st.st_mode & 0077) {
-        ok = err_set(e, ERR_SECRET_FILE, "key %s has mode %04o: others may read it", w->path, st.st_mode & 07777);
-        err_try(e, "chmod 600 %s", w->path);
-    } else if (st.st_size < 1 || st.st_size > KEY_FILE_MAX)
+    else if (!file_check_private_stat(w->path, &st, 077, e))
+        ok = err_ctx(e, "key");
+    else if (st.st_size < 1 || st.st_size > KEY_FILE_MAX)
         ok = err_set(e, ERR_KEY_FILE, "key %s has %lld bytes; at most %d are taken", w->path, (long long)st.st_size,
                      KEY_FILE_MAX);
     struct secret *s = NULL;

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 struct secret {
     size_t n, mapped;
     uint8_t bytes[];
@@ -92,10 +94,8 @@ static bool check_mode(int fd, const char *path, bool credential, size_t *size, 
         return err_set(e, ERR_IO, "%s: %s", path, strerror(errno));
     if (!S_ISREG(st.st_mode))
         return err_set(e, ERR_SECRET_FILE, "%s is not a regular file", path);
-    if (st.st_mode & (credential ? 0007 : 0077)) {
-        err_set(e, ERR_SECRET_FILE, "%s has mode %04o: others than its owner may use it", path, st.st_mode & 07777);
-        return err_try(e, "chmod 600 %s", path);
-    }
+    if (!file_check_private_stat(path, &st, credential ? 0007 : 0077, e))
+        return false;
     if (st.st_size < 1 || st.st_size > SECRET_FILE_MAX)
         return err_set(e, ERR_SECRET_FILE, "%s has %lld bytes; 1 to %d are taken", path, (long long)st.st_size,
                        SECRET_FILE_MAX);

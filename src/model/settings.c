@@ -10,6 +10,8 @@
 #define AT(field) .offset = offsetof(struct settings, field)
 #define FILE_MAX  (64 * 1024)
 
+static const char *const tls_schemes[] = {"https", NULL}, *const plain_schemes[] = {"http", NULL};
+
 const struct opt settings_rows[] = {
     {"platform", "name", OPT_TEXT, 1, 64, NULL, .help = "the organisation that operates this platform", AT(name),
      .required = true},
@@ -17,12 +19,12 @@ const struct opt settings_rows[] = {
      AT(origin), .required = true},
     {"platform", "node", OPT_INT, 1, 127, "1", .help = "this node's number; the first byte of its serial numbers",
      AT(node)},
-    {"platform", "url", OPT_TEXT, 1, 200, NULL, .help = "where devices reach the TLS listener", AT(url),
+    {"platform", "url", OPT_URL, 1, 200, NULL, tls_schemes, .help = "where devices reach the TLS listener", AT(url),
      .required = true},
-    {"platform", "plain_url", OPT_TEXT, 1, 200, NULL, .help = "where anybody fetches CRLs and CA certificates",
-     AT(plain_url), .required = true},
-    {"server", "listen", OPT_TEXT, 1, 200, "127.0.0.1:8443", .arg = "ADDRESS:PORT", .help = "TLS listener", AT(listen)},
-    {"server", "plain_listen", OPT_TEXT, 1, 200, "127.0.0.1:8080", .arg = "ADDRESS:PORT",
+    {"platform", "plain_url", OPT_URL, 1, 200, NULL, plain_schemes,
+     .help = "where anybody fetches CRLs and CA certificates", AT(plain_url), .required = true},
+    {"server", "listen", OPT_ADDRESS, 1, 65535, "127.0.0.1:8443", .help = "TLS listener", AT(listen)},
+    {"server", "plain_listen", OPT_ADDRESS, 1, 65535, "127.0.0.1:8080",
      .help = "listener without TLS, for what is signed anyway", AT(plain_listen)},
     {"server", "socket", OPT_PATH, .def = "run/kith.sock", .help = "local socket for the command line", AT(socket)},
     {"server", "hostnames", OPT_LIST, .def = "", .help = "further names and addresses in the server's certificate",
@@ -55,11 +57,12 @@ const struct opt settings_rows[] = {
     {"ca", "derive_key", OPT_TEXT, .help = "key (Ed25519) that claims and serial numbers are derived with",
      AT(derive_key), .required = true},
     {"ca", "crl_span", OPT_SECONDS, 600, 31536000, "7d", .help = "how long a CRL is valid", AT(crl_span_s)},
-    {"ca", "crl_refresh", OPT_SECONDS, 60, 31536000, "1d", .help = "how often a CRL is made again without a change",
-     AT(crl_refresh_s)},
+    {"ca", "crl_refresh", OPT_SECONDS, 60, 31536000, "1d", .less_than = "crl_span",
+     .help = "how often a CRL is made again without a change", AT(crl_refresh_s)},
     {"signer", "rate_per_minute", OPT_INT, 1, 100000000, "600000", .help = "certificates a minute at most",
      AT(rate_per_minute)},
-    {"feed", "interval", OPT_SECONDS, 1, 86400, "1m", .help = "a new head at the latest after", AT(feed_interval_s)},
+    {"feed", "interval", OPT_SECONDS, 1, 86400, "1m", .less_than = "valid", .help = "a new head at the latest after",
+     AT(feed_interval_s)},
     {"feed", "valid", OPT_SECONDS, 5, 2592000, "1h", .help = "how long a head holds", AT(feed_valid_s)},
     {"limits", "connections", OPT_INT, 1, 1000000, "10000", .help = "connections in all", AT(connections_max)},
     {"limits", "connections_per_address", OPT_INT, 1, 1000000, "1000", .help = "connections for each address",
@@ -109,6 +112,7 @@ bool settings_read(const char *path, struct arena *a, struct settings *out, stru
     struct settings s = {0};
     if (!config_read(path, buf_slice(&text), settings_rows, settings_rows_n, a, &s, e))
         return false;
+    s.file = arena_str(a, slice_str(path));
     s.dir = dir_of(a, path);
     const char **paths[] = {&s.socket, &s.passphrase_file, &s.hsm_module, &s.hsm_pin_file};
     for (size_t i = 0; i < ARRAY_LEN(paths); i++)
@@ -140,6 +144,7 @@ bool settings_hsm_peer(const struct settings *s, struct hsm_peer *out, struct er
     if (port == 0 || port > UINT16_MAX) {
         err_set(e, ERR_CONFIG, "[keys] hsm_network: \"%s\" is neither HOST:PORT nor the path of a socket",
                 ERR_QUOTE(slice_str(text)));
+        err_why(e, "the signers' sandbox lets the module at that place and at no other");
         return err_try(e, "hsm_network = 192.0.2.7:9004");
     }
     *out = (struct hsm_peer){.given = true, .port = (uint16_t)port};

@@ -13,7 +13,7 @@
 #define SETTINGS_HSM_PATHS_MAX 16
 
 struct settings {
-    const char *dir; /* of the file */
+    const char *file, *dir; /* kith.conf, and where it is */
     /* [platform] */
     const char *name;   /* the organisation */
     const char *origin; /* of the ledger: a name that is the platform's own */

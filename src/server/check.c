@@ -10,23 +10,32 @@
 
 #include "base/file.h"
 #include "base/problem.h"
+#include "base/rfc3339.h"
+#include "ca/root_list.h"
+#include "ledger/note.h"
+#include "model/settings_check.h"
+#include "store/log_name.h"
 #include "store/schema.h"
-#include "store/tables.h"
 #include "x509/cert.h"
+
+/* `der` is the caller's, and what *out lies in. */
+static bool read_cert(struct app *app, const char *name, struct buf *der, struct cert *out, struct err *e)
+{
+    const char *path = settings_path(&app->settings, &app->arena, name);
+    buf_init(der, CERT_MAX);
+    if (path && file_read(path, CERT_MAX, der, e) && cert_read(buf_slice(der), out, e))
+        return true;
+    if (!e->hint[0])
+        err_try(e, "restore it from its copy");
+    return path ? err_ctx(e, "%s", path) : arena_ok(&app->arena, e);
+}
 
 static bool check_cert(struct app *app, const char *name, struct err *e)
 {
     struct cert c;
-    AUTO(buf_clear) struct buf b = {0};
-    const char *path = settings_path(&app->settings, &app->arena, name);
-    buf_init(&b, CERT_MAX);
-    if (!path || !file_exists(path)) /* told by who started us, or still to come from the offline root */
-        return true;
-    if (file_read(path, CERT_MAX, &b, e) && cert_read(buf_slice(&b), &c, e))
-        return true;
-    if (!e->hint[0])
-        err_try(e, "restore it from its copy");
-    return err_ctx(e, "%s", path);
+    AUTO(buf_clear) struct buf der = {0};
+    /* missing: told by who started us, or still to come from the offline root */
+    return !file_exists(settings_path(&app->settings, &app->arena, name)) || read_cert(app, name, &der, &c, e);
 }
 
 static bool check_root(struct app *app, struct err *e)
@@ -37,6 +46,49 @@ static bool check_root(struct app *app, struct err *e)
 static bool check_issuing(struct app *app, struct err *e)
 {
     return check_cert(app, PATH_ISSUING_CERT, e);
+}
+
+static bool check_vkeys(struct app *app, struct err *e)
+{
+    struct note_key keys[2];
+    if (!file_exists(settings_path(&app->settings, &app->arena, PATH_VKEYS)) || app_vkeys(app, keys, e))
+        return true; /* missing: told by who started us */
+    err_why(e, "one line each for the log's key and the issuing signer's, as kith init wrote them");
+    return err_try(e, "restore it from the backup of the directory");
+}
+
+/* *there: both certificates are, and with them the list has to be. */
+static bool read_root_list(struct app *app, bool *there, struct root_list *out, struct err *e)
+{
+    AUTO(buf_clear) struct buf root_der = {0}, issuing_der = {0};
+    struct cert root, issuing;
+    struct err ignored;
+    *there = read_cert(app, PATH_ROOT_CERT, &root_der, &root, &ignored) &&
+             read_cert(app, PATH_ISSUING_CERT, &issuing_der, &issuing, &ignored);
+    if (!*there)
+        return true;
+    const char *file = settings_path(&app->settings, &app->arena, PATH_ROOT_CRL);
+    return root_list_check(app->crypto, file, &root, &issuing, out, e) || err_ctx(e, PATH_ROOT_CRL);
+}
+
+static bool check_root_list(struct app *app, struct err *e)
+{
+    struct root_list list;
+    bool there;
+    return read_root_list(app, &there, &list, e);
+}
+
+static bool check_root_list_age(struct app *app, struct err *e)
+{
+    struct root_list list;
+    struct err ignored;
+    bool there;
+    if (!read_root_list(app, &there, &list, &ignored) || !there || !list.next_update ||
+        list.next_update >= app_now(app))
+        return true;
+    err_set(e, ERR_ROOT_CRL, PATH_ROOT_CRL ": the list was due to be renewed at \"%s\"", RFC3339(list.next_update));
+    err_why(e, "RFC 5280 section 5.1.2.5: who checks it takes no list that is over");
+    return err_try(e, "kith ca crl --root-dir ROOT, then kith ca install FILE");
 }
 
 static const struct sql sql_any_entry = {"SELECT pos FROM entry LIMIT 1"};
@@ -54,31 +106,64 @@ static bool check_entries(struct app *app, struct db *db, struct err *e)
     return err_try(e, "put the database back to its place, or restore its last copy");
 }
 
-static bool check_database(struct app *app, struct err *e)
+/* A log of another name or node would be begun beside the one that is there. */
+static bool check_log(struct app *app, struct db *db, struct err *e)
+{
+    bool there;
+    return log_name_check(db, (unsigned)app->settings.node, app->settings.origin, &there, e) ||
+           settings_blame(&app->settings, "platform", there ? "origin" : "node", e);
+}
+
+static bool is_new(struct app *app, const struct err *e)
+{
+    return e->code == ERR_STORE_EMPTY && !settings_has_signed(&app->settings, &app->arena);
+}
+
+static bool check_tables(struct app *app, struct err *e)
 {
     AUTO(db_free_auto) struct db *db = NULL;
-    const char *where = app->settings.database, *file = where + 7;
-    bool there, sqlite = strncmp(where, "sqlite:", 7) == 0;
+    const char *where = app->settings.database;
+    if ((db_open(where, false, &db, e) && check_log(app, db, e) && check_entries(app, db, e)) || is_new(app, e))
+        return true; /* new: check_database_new() says so */
+    if (!e->hint[0])
+        err_try(e, strncmp(where, "sqlite:", 7) == 0 ? "restore it from its copy; kith ledger verify names what differs"
+                                                     : "is the database server running, and may this user connect?");
+    return err_ctx(e, "[store] database");
+}
+
+static bool check_database(struct app *app, struct err *e)
+{
+    bool there;
     if (!settings_check_lost(&app->settings, &app->arena, &there, e))
         return true; /* told by who started us */
-    if (there) {
-        if (db_open(where, false, &db, e) && tables_check(db, e) && check_entries(app, db, e)) {
-            struct err why;
-            if (!schema_sound(db, &why)) /* told, not refused: whoever looks after a database may add an index */
-                problem_print(stderr, "warning", &why);
-            return true;
-        }
-        if (!e->hint[0])
-            err_try(e, sqlite ? "restore it from its copy; kith ledger verify names what differs"
-                              : "is the database server running, and may this user connect?");
-        return err_ctx(e, "[store] database");
-    }
-    const char *slash = strrchr(file, '/');
-    const char *dir = slash && slash > file ? arena_str(&app->arena, slice_of(file, (size_t)(slash - file))) : "/";
+    if (there)
+        return check_tables(app, e);
+    const char *dir = settings_database_dir(&app->settings, &app->arena);
     if (dir && access(dir, W_OK | X_OK) == 0)
         return true;
     err_set(e, ERR_IO, "[store] database: \"%s\" cannot be written to: %s", dir ? dir : "", strerror(errno));
     return err_try(e, "mkdir -m 700 %s, as the user that runs kithd", dir ? dir : "");
+}
+
+static bool check_database_new(struct app *app, struct err *e)
+{
+    AUTO(db_free_auto) struct db *db = NULL;
+    struct err ignored;
+    bool there;
+    if (!settings_check_lost(&app->settings, &app->arena, &there, &ignored) || !there ||
+        db_open(app->settings.database, false, &db, e) || !is_new(app, e))
+        return true;
+    return err_ctx(e, "[store] database");
+}
+
+/* Told, not refused: whoever looks after a database may add an index. */
+static bool check_schema(struct app *app, struct err *e)
+{
+    AUTO(db_free_auto) struct db *db = NULL;
+    struct err ignored;
+    bool there;
+    return !settings_check_lost(&app->settings, &app->arena, &there, &ignored) || !there ||
+           !db_open(app->settings.database, false, &db, &ignored) || schema_sound(db, e);
 }
 
 static bool check_data_dir(struct app *app, struct err *e)
@@ -108,21 +193,19 @@ static bool is_running(const struct settings *s)
 
 static bool check_port(const char *name, const char *listen_at, struct err *e)
 {
-    char host[256] = "";
-    const char *colon = strrchr(listen_at, ':');
+    char host[256], port[8];
+    uint16_t number = 0;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list = NULL;
-    size_t n = colon ? (size_t)(colon - listen_at) : 0;
-    bool v6 = n > 2 && listen_at[0] == '[' && listen_at[n - 1] == ']';
-    if (n < sizeof host)
-        snprintf(host, sizeof host, "%.*s", (int)(n - 2 * v6), listen_at + v6);
-    if (!colon || n >= sizeof host || getaddrinfo(host[0] ? host : NULL, colon + 1, &hints, &list) != 0) {
+    bool ok = opt_split_address(slice_str(listen_at), host, sizeof host, &number);
+    snprintf(port, sizeof port, "%u", number);
+    if (!ok || getaddrinfo(host[0] ? host : NULL, port, &hints, &list) != 0) {
         err_set(e, ERR_CONFIG, "[server] %s: \"%s\" is no address and port of this machine", name,
                 ERR_QUOTE(slice_str(listen_at)));
         return err_try(e, "%s = ADDRESS:PORT in kith.conf", name);
     }
     int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    bool ok = fd >= 0 && bind(fd, list->ai_addr, list->ai_addrlen) == 0 && listen(fd, 1) == 0;
+    ok = fd >= 0 && bind(fd, list->ai_addr, list->ai_addrlen) == 0 && listen(fd, 1) == 0;
     int why = errno;
     if (fd >= 0)
         close(fd);
@@ -147,16 +230,22 @@ static bool check_plain_listen(struct app *app, struct err *e)
 
 int server_check(struct app *app)
 {
-    static bool (*const checks[])(struct app * app, struct err * e) = {
-        check_root, check_issuing, check_database, check_data_dir, check_listen, check_plain_listen,
+    static const struct {
+        bool (*run)(struct app *app, struct err *e);
+        bool warns; /* it would start all the same */
+    } checks[] = {
+        {check_root, false},     {check_issuing, false},  {check_root_list, false},    {check_root_list_age, true},
+        {check_vkeys, false},    {check_database, false}, {check_database_new, true},  {check_schema, true},
+        {check_data_dir, false}, {check_listen, false},   {check_plain_listen, false},
     };
     int first = 0;
     for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
         struct err e = {0};
-        if (checks[i](app, &e))
+        if (checks[i].run(app, &e))
             continue;
-        problem_print(stderr, "error", &e);
-        first = first ? first : err_exit_code(e.code);
+        problem_print(stderr, checks[i].warns ? "warning" : "error", &e);
+        if (!checks[i].warns && !first)
+            first = err_exit_code(e.code);
     }
     return first;
 }

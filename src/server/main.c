@@ -13,6 +13,7 @@
 #include "base/tls.h"
 #include "keys/crypto.h"
 #include "keys/secret.h"
+#include "model/settings_check.h"
 #include "server/adopt.h"
 #include "server/anteroom.h"
 #include "server/api/api.h"
@@ -117,18 +118,10 @@ static bool open_clients(struct app *app, struct err *e)
            client_new(ledger, &app->env, NULL, NULL, &app->ledger, e);
 }
 
-/* "ADDRESS:PORT", "[ADDRESS]:PORT" */
 static bool split_listen(const char *text, char *host, size_t cap, uint16_t *port, struct err *e)
 {
-    const char *colon = strrchr(text, ':');
-    char *end;
-    long n = colon ? strtol(colon + 1, &end, 10) : -1;
-    if (!colon || *end || end == colon + 1 || n < 0 || n > 65535)
-        return err_set(e, ERR_USAGE, "\"%s\" is not ADDRESS:PORT", text);
-    bool v6 = text[0] == '[' && colon > text && colon[-1] == ']';
-    snprintf(host, cap, "%.*s", (int)(colon - text - 2 * v6), text + v6);
-    *port = (uint16_t)n;
-    return true;
+    return opt_split_address(slice_str(text), host, cap, port) ||
+           err_set(e, ERR_CONFIG, "\"%s\" is not ADDRESS:PORT", ERR_QUOTE(slice_str(text)));
 }
 
 static bool find_place(const struct app *app, int local, struct anteroom_place *out, struct err *e)
@@ -406,8 +399,7 @@ static bool run(struct app *app, const struct options *o, struct err *e)
     app->crypto = &crypto_openssl;
     raise_descriptors();
     int local; /* its file's mode is set by path, which the sandbox does not allow */
-    if (!settings_read(o->config, &app->arena, &app->settings, e) || !crypto_init(e) ||
-        !settings_check_database(&app->settings, &app->arena, e) ||
+    if (!settings_load(o->config, &app->arena, &app->settings, e) || !crypto_init(e) ||
         !loop_listen_unix(app->settings.socket, 0600, &local, e) || !sandbox(app, e) || !wait_for_ca(app, local, e))
         return false;
     if (!start(app, local, e)) {
@@ -447,7 +439,7 @@ static int check(struct app *app, const struct options *o)
 {
     struct err e = {0};
     app->crypto = &crypto_openssl;
-    if (settings_read(o->config, &app->arena, &app->settings, &e) && crypto_init(&e))
+    if (settings_load(o->config, &app->arena, &app->settings, &e) && crypto_init(&e))
         return server_check(app);
     problem_print(stderr, "error", &e);
     return err_exit_code(e.code);

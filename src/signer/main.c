@@ -12,6 +12,7 @@
 #include "keys/crypto.h"
 #include "keys/p11.h"
 #include "keys/secret.h"
+#include "model/settings_check.h"
 #include "signer/crl.h"
 #include "signer/domain.h"
 
@@ -95,7 +96,7 @@ static bool run(const struct options *o, const struct env *env, struct err *e)
     struct domain d;
     struct p11 *token;
     arena_init(&arena, 1u << 20);
-    if (!settings_read(o->config, &arena, &s, e) || !crypto_init(e) || !open_token(&s, &arena, &token, e))
+    if (!settings_load(o->config, &arena, &s, e) || !crypto_init(e) || !open_token(&s, &arena, &token, e))
         return false;
     struct key_env keys = {.passphrase_file = s.passphrase_file, .p11 = token};
     if (o->check)

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "base/wake.h"
-#include "store/row_sql.h"
+#include "store/log_name.h"
 #include "store/tables.h"
 #include "store/tx.h"
 
@@ -34,6 +34,8 @@ struct commit {
     struct job *head, **tail; /* under the lock, like the two below */
     size_t queued;
     bool stop, sealed;
+    struct err fault; /* why the last attempt to write failed, and when; under the lock */
+    int64_t fault_us;
     /* From here on the thread's own. */
     uint64_t size;       /* of the log, durable */
     uint64_t doubt_size; /* what it is if a commit whose answer was lost went through; == size: no doubt */
@@ -145,9 +147,43 @@ static bool job_run(struct commit *c, struct job *job, struct err *refused, stru
     return false;
 }
 
+static int64_t now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t); /* banned: how long to wait, how old a fault is; nothing that is recorded */
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* `e` NULL: something was written. */
+static void note_write(struct commit *c, const struct err *e)
+{
+    if (!e && !c->fault.code)
+        return;
+    pthread_mutex_lock(&c->lock);
+    c->fault = e ? *e : (struct err){0};
+    c->fault_us = now_us();
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* Not the job's own fault, nor that of another writer. */
+static bool is_of_store(const struct err *e)
+{
+    return e->code == ERR_STORE_FULL || e->code == ERR_STORE_UNAVAILABLE || e->code == ERR_STORE_CORRUPT ||
+           e->code == ERR_IO;
+}
+
+bool commit_is_failing(struct commit *c, int64_t *age_s, struct err *why)
+{
+    pthread_mutex_lock(&c->lock);
+    *why = c->fault;
+    *age_s = (now_us() - c->fault_us) / 1000000;
+    pthread_mutex_unlock(&c->lock);
+    return why->code != ERR_NONE;
+}
+
 /* Runs jobs in one transaction.  True: committed, errs has each one's refusal.  False: nothing of it happened, or it is in
  * doubt because the connection is gone. */
-static bool attempt(struct commit *c, struct job **jobs, size_t n, struct err *errs, struct err *e)
+static bool attempt_once(struct commit *c, struct job **jobs, size_t n, struct err *errs, struct err *e)
 {
     if (!tx_start(c, e)) {
         c->was_lost = db_is_lost(c->db);
@@ -173,6 +209,19 @@ static bool attempt(struct commit *c, struct job **jobs, size_t n, struct err *e
     if (e->code == ERR_STORE_EXISTS)
         writer_check(c, e);
     return false;
+}
+
+static bool attempt(struct commit *c, struct job **jobs, size_t n, struct err *errs, struct err *e)
+{
+    uint64_t before = c->size;
+    if (!attempt_once(c, jobs, n, errs, e)) {
+        if (is_of_store(e))
+            note_write(c, e);
+        return false;
+    }
+    if (c->size > before)
+        note_write(c, NULL);
+    return true;
 }
 
 /* ---- batches ---- */
@@ -255,13 +304,6 @@ static void batch_run(struct commit *c, size_t n)
         part_run(c, 0, looks);
     if (writes)
         part_run(c, looks, writes);
-}
-
-static int64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t); /* banned: how long to wait, nothing that is recorded */
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 /* How long the next batch should wait for more jobs.  A sync that took long has gathered them already. */
@@ -377,34 +419,11 @@ bool commit_run(struct commit *c, struct job *job, struct err *e)
 
 /* ---- start and stop ---- */
 
-static bool log_row(struct commit *c, struct err *e)
-{
-    AUTO(rows_close) struct rows r = {0};
-    struct value node = value_int(c->cfg.node);
-    if (row_read(c->db, &table_log, &node, &r, e)) {
-        if (!c->cfg.origin || strcmp(c->cfg.origin, rows_text(&r, LOG_ORIGIN)) == 0)
-            return true;
-        err_set(e, ERR_STORE_ORIGIN, "the log is named \"%s\", the configuration says \"%s\"",
-                ERR_QUOTE(slice_str(rows_text(&r, LOG_ORIGIN))), ERR_QUOTE(slice_str(c->cfg.origin)));
-        return err_try(e, "a log keeps its name; set origin back");
-    }
-    if (e->code)
-        return false;
-    if (!c->cfg.origin)
-        return err_set(e, ERR_USAGE, "a new log needs an origin");
-    const struct value cols[LOG_COLS] = {node, value_text(c->cfg.origin), value_int(c->cfg.now_ms(c->cfg.ctx))};
-    if (!row_check(&table_log, cols, LOG_COLS, e))
-        return false;
-    if (db_begin(c->db, e) && db_exec(c->db, &row_sql(&table_log)->insert, cols, LOG_COLS, e) && db_commit(c->db, e))
-        return true;
-    db_rollback(c->db);
-    return false;
-}
-
 static bool commit_open(struct commit *c, struct err *e)
 {
     const struct commit_hooks *h = &c->cfg.hooks;
-    if (!db_open_raw(c->cfg.where, true, &c->db, e) || !tables_migrate(c->db, e) || !log_row(c, e) ||
+    if (!db_open_raw(c->cfg.where, true, &c->db, e) || !tables_migrate(c->db, e) ||
+        !log_name_open(c->db, c->cfg.node, c->cfg.origin, c->cfg.now_ms(c->cfg.ctx), e) ||
         !tx_size_load(c->db, c->cfg.node, &c->size, e))
         return false;
     c->doubt_size = c->size;

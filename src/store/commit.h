@@ -115,4 +115,7 @@ MUST_USE bool commit_run(struct commit *c, struct job *job, struct err *e);
 void commit_close(struct commit *c);
 void commit_stop(struct commit *c); /* closes and frees; nobody may submit any more.  NULL is fine */
 
+/* The store's last attempt to write failed, and what it said; from any thread.  *age_s: how long ago. */
+bool commit_is_failing(struct commit *c, int64_t *age_s, struct err *why);
+
 #endif

@@ -264,6 +264,18 @@ bool tables_migrate(struct db *db, struct err *e)
     return false;
 }
 
+/* It was made and never used. */
+static bool is_empty(struct db *db)
+{
+    static const struct sql of_sqlite = {"SELECT COUNT(*) FROM sqlite_master"},
+                            of_postgres = {"SELECT COUNT(*) FROM information_schema.tables"
+                                           " WHERE table_schema = current_schema()"};
+    AUTO(rows_close) struct rows r = {0};
+    struct err ignored;
+    return db_query_row(db, db_is_postgres(db) ? &of_postgres : &of_sqlite, NULL, 0, &r, &ignored) &&
+           rows_int(&r, 0) == 0;
+}
+
 bool tables_check(struct db *db, struct err *e)
 {
     struct err own;
@@ -273,6 +285,11 @@ bool tables_check(struct db *db, struct err *e)
     if (!version_read(db, &version, e)) {
         if (e->code != ERR_STORE)
             return false;
+        if (is_empty(db)) {
+            err_set(e, ERR_STORE_EMPTY, "the database is empty");
+            err_why(e, "no table is in it; the first start of a new platform makes them");
+            return err_try(e, "start kithd, if the platform is new; else put its database back to its place");
+        }
         err_set(e, ERR_STORE_SCHEMA, "this is no database of Kith");
         return err_try(e, "put the database back to its place, or restore its last copy");
     }

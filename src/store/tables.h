@@ -120,7 +120,7 @@ const struct table *table_by_number(uint8_t number); /* NULL: none */
 
 /* Creates or brings up to date; on a writable connection, in one transaction.  Errors: store-schema-newer. */
 MUST_USE bool tables_migrate(struct db *db, struct err *e);
-/* Refuses a database that is not ours, older or newer than this program. */
+/* Refuses a database that is not ours, older or newer than this program, or (ERR_STORE_EMPTY) without any table. */
 MUST_USE bool tables_check(struct db *db, struct err *e);
 #define SCHEMA_VERSION 3
 /* The i-th script that made the schema, as it is written for SQLite; NULL behind the last. */

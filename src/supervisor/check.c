@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "keys/p11.h"
+#include "model/settings_check.h"
 
 #define LIBEXEC "../libexec/kith"
 
@@ -18,10 +19,9 @@ struct state {
     size_t fatal;
 };
 
-/* What others may do with a file, at most. */
 enum openness {
-    PRIVATE,  /* nothing: it is a secret */
-    READABLE, /* read it, for it is public; but whoever can write it decides for us */
+    PRIVATE,  /* it is a secret: settings_check_private() looks at who may do what with it */
+    READABLE, /* others may read it, for it is public; but whoever can write it decides for us */
 };
 
 static bool is_safe(const char *path, enum openness openness, bool dir, struct err *e)
@@ -35,7 +35,7 @@ static bool is_safe(const char *path, enum openness openness, bool dir, struct e
     if (dir != S_ISDIR(st.st_mode) || (!dir && !S_ISREG(st.st_mode)))
         return err_set(e, ERR_SETUP, "\"%s\" is not a %s", q, dir ? "directory" : "regular file");
     if (openness == PRIVATE)
-        return file_check_private(path, e);
+        return true;
     if (st.st_uid != geteuid() && st.st_uid != 0) {
         err_set(e, ERR_FILE_MODE, "\"%s\" belongs to user %u", q, (unsigned)st.st_uid);
         err_why(e, "who owns it can change it; it must belong to user %u or root", (unsigned)geteuid());
@@ -98,26 +98,11 @@ static void check_secret_file(struct state *s, const char *role, const char *pat
 
 static void check_key(struct state *s, const char *role, const char *ref)
 {
-    struct err e;
-    if (!ref)
+    if (!ref || strncmp(ref, "file:", 5) != 0)
         return;
-    if (strncmp(ref, "file:", 5) == 0) {
-        size_t n = strcspn(ref + 5, "?"); /* an attribute such as ?plain may follow */
-        const char *path = arena_str(s->a, slice_of(ref + 5, n));
-        if (path)
-            look(s, role, path, PRIVATE, false, "restore it from the backup; `kith init` makes keys only once");
-        return;
-    }
-    if (strncmp(ref, "pkcs11:", 7) == 0 && s->c->settings->hsm_module)
-        return;
-    if (strncmp(ref, "pkcs11:", 7) == 0) {
-        err_set(&e, ERR_CONFIG, "%s: the key is in a token, and no PKCS#11 module is named", role);
-        err_try(&e, "set hsm_module in [keys] of kith.conf");
-    } else {
-        err_set(&e, ERR_CONFIG, "%s: \"%s\" is not a reference to a key", role, ERR_QUOTE(slice_str(ref)));
-        err_why(&e, "file:PATH or pkcs11:... (RFC 7512)");
-    }
-    report(s, &e, true);
+    const char *path = arena_str(s->a, slice_of(ref + 5, strcspn(ref + 5, "?")));
+    if (path)
+        look(s, role, path, PRIVATE, false, "restore it from the backup; `kith init` makes keys only once");
 }
 
 static void check_token(struct state *s)
@@ -128,41 +113,21 @@ static void check_token(struct state *s)
         return;
     look(s, "[keys] hsm_module", set->hsm_module, READABLE, false, "install the module, or correct its place");
     check_secret_file(s, "[keys] hsm_pin_file", set->hsm_pin_file);
-    struct hsm_peer peer;
-    if (!p11_template_check(set->hsm_template, &e) || !settings_hsm_peer(set, &peer, &e))
-        report(s, &e, true);
-    if (set->hsm_token && set->hsm_pin_file)
+    if (p11_template_check(set->hsm_template, &e))
         return;
-    err_set(&e, ERR_CONFIG, "[keys] hsm_module is set without %s", set->hsm_token ? "hsm_pin_file" : "hsm_token");
-    err_try(&e, "set it in [keys] of kith.conf");
+    (void)settings_blame(set, "keys", "hsm_template", &e);
     report(s, &e, true);
 }
 
 /* The first start makes the file; later its absence is a loss. */
-static void check_sqlite(struct state *s, const char *file)
-{
-    struct err e;
-    if (!settings_check_database(s->c->settings, s->a, &e))
-        report(s, &e, true);
-    if (file_exists(file))
-        look(s, "[store] database", file, PRIVATE, false, NULL);
-    if (!settings_check_lost(s->c->settings, s->a, NULL, &e))
-        report(s, &e, true);
-}
-
 static void check_database(struct state *s)
 {
     const char *db = s->c->settings->database;
     struct err e;
-    if (strncmp(db, "sqlite:", 7) == 0) {
-        check_sqlite(s, db + 7);
-        return;
-    }
-    if (strncmp(db, "postgres://", 11) == 0 || strncmp(db, "postgresql://", 13) == 0)
-        return;
-    err_set(&e, ERR_CONFIG, "[store] database: \"%s\" is no database that Kith knows", ERR_QUOTE(slice_str(db)));
-    err_why(&e, "sqlite:FILE or postgresql://...");
-    report(s, &e, true);
+    if (strncmp(db, "sqlite:", 7) == 0 && file_exists(db + 7))
+        look(s, "[store] database", db + 7, PRIVATE, false, NULL);
+    if (!settings_check_lost(s->c->settings, s->a, NULL, &e))
+        report(s, &e, true);
 }
 
 /* --- what kith init makes --- */
@@ -192,25 +157,28 @@ static void check_profiles(struct state *s, const char *dir)
     report(s, &e, true);
 }
 
-/* With an offline root the issuing certificate comes back from another machine; until then the server runs, not ready. */
-static void check_issuing(struct state *s, const char *path)
+/* With an offline root both certificates come from another machine; until then the server runs, not ready. */
+static void check_ca(struct state *s, const char *role, const char *name)
 {
     struct err e;
+    const char *path = settings_path(s->c->settings, s->a, name);
+    if (!path)
+        return;
     if (file_exists(path)) {
-        look(s, "issuing certificate", path, READABLE, false, NULL);
+        look(s, role, path, READABLE, false, NULL);
         return;
     }
-    if (s->c->settings->root_key) { /* an online root has signed it long ago */
-        err_set(&e, ERR_SETUP, "issuing certificate: \"%s\" is not there", ERR_QUOTE(slice_str(path)));
-        err_why(&e, "kith init made it; without it nothing is issued");
+    const char *issuing = settings_path(s->c->settings, s->a, PATH_ISSUING_CERT);
+    bool to_come = !s->c->settings->root_key && issuing && !file_exists(issuing);
+    err_set(&e, ERR_SETUP, "%s: \"%s\" is not there%s", role, ERR_QUOTE(slice_str(path)), to_come ? " yet" : "");
+    if (to_come) {
+        err_why(&e, "with an offline root its request must be signed first; until then nothing is issued");
+        err_try(&e, "kith ca sign-request on the machine with the root, then kith ca install");
+    } else {
+        err_why(&e, "it was there since the platform was set up; without it nothing is issued");
         err_try(&e, "restore it from the backup of the directory");
-        report(s, &e, true);
-        return;
     }
-    err_set(&e, ERR_SETUP, "issuing certificate: \"%s\" is not there yet", ERR_QUOTE(slice_str(path)));
-    err_why(&e, "with an offline root its request must be signed first; until then nothing is issued");
-    err_try(&e, "kith ca sign-request on the machine with the root, then kith ca install");
-    report(s, &e, false);
+    report(s, &e, !to_come);
 }
 
 static void check_run_dir(struct state *s, const char *dir)
@@ -234,7 +202,6 @@ static void check_directory(struct state *s)
         enum openness openness;
         bool dir;
     } rows[] = {
-        {"root certificate", PATH_ROOT_CERT, READABLE, false},
         {"verifier keys", PATH_VKEYS, READABLE, false},
         {"signer issuing", PATH_SIGNERS "/issuing", PRIVATE, true},
         {"signer ledger", PATH_SIGNERS "/ledger", PRIVATE, true},
@@ -247,13 +214,18 @@ static void check_directory(struct state *s)
         if (path)
             look(s, rows[i].role, path, rows[i].openness, rows[i].dir, again);
     }
-    const char *issuing = settings_path(set, s->a, PATH_ISSUING_CERT), *run = settings_path(set, s->a, PATH_RUN);
-    const char *profiles = settings_path(set, s->a, PATH_PROFILES);
-    if (!issuing || !run || !profiles)
+    check_ca(s, "root certificate", PATH_ROOT_CERT);
+    check_ca(s, "issuing certificate", PATH_ISSUING_CERT);
+    const char *run = settings_path(set, s->a, PATH_RUN), *profiles = settings_path(set, s->a, PATH_PROFILES);
+    if (!run || !profiles)
         return;
-    check_issuing(s, issuing);
     check_profiles(s, profiles);
     check_run_dir(s, run);
+}
+
+static void report_fatal(void *ctx, const struct err *problem)
+{
+    report(ctx, problem, true);
 }
 
 size_t check_all(const struct check *c, struct arena *a)
@@ -261,8 +233,9 @@ size_t check_all(const struct check *c, struct arena *a)
     struct state s = {.c = c, .a = a};
     const struct settings *set = c->settings;
     struct err e;
-    bool password = strchr(set->database, '@') && strncmp(set->database, "postgres", 8) == 0;
-    look(&s, "configuration", c->config, password ? PRIVATE : READABLE, false, NULL);
+    (void)settings_check(set, a, report_fatal, &s);
+    (void)settings_check_private(set, a, report_fatal, &s);
+    look(&s, "configuration", c->config, READABLE, false, NULL);
     check_directory(&s);
     check_secret_file(&s, "[keys] passphrase_file", set->passphrase_file);
     check_token(&s);

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/problem.h"
+#include "model/settings_check.h"
 #include "supervisor/check.h"
 #include "supervisor/options.h"
 #include "supervisor/rehearse.h"
@@ -145,7 +146,9 @@ static bool run(const struct options *o, struct arena *a, struct env *env, struc
 {
     struct settings settings;
     struct supervise s = {.env = env, .settings = &settings, .config = o->config, .environ = environ};
-    if (!settings_read(o->config, a, &settings, e) || !check_find_program(o->libexec, "kith-signer", a, &s.signer, e) ||
+    /* What only people can put right is refused; a process that is started again would not find it any better. */
+    if (!settings_load(o->config, a, &settings, e) || !settings_are_private(&settings, a, e) ||
+        !check_find_program(o->libexec, "kith-signer", a, &s.signer, e) ||
         !check_find_program(o->libexec, "kith-server", a, &s.server, e))
         return false;
     s.notify_socket = getenv("NOTIFY_SOCKET");                            /* banned: read once, at the start */

@@ -332,7 +332,7 @@ DAMAGE = [
     ("true > current/key.pem", "key-file", "key-file"),
     ("echo garbage > current/key.pem", "key-file", "key-file"),
     ("rm current/key.pem", "not-found", "not-found"),
-    ("chmod 644 current/key.pem", "secret-file", "secret-file"),
+    ("chmod 644 current/key.pem", "file-mode", "file-mode"),
     ("true > current/cert.pem", "agent-state", "agent-state"),
     ("echo garbage > current/cert.pem", "agent-state", "agent-state"),
     ("head -c 300 current/cert.pem > x; mv x current/cert.pem", None, None),

@@ -2,6 +2,7 @@
 """A stranger uses it: a platform in three commands, slips of the keyboard, answers for programs, and help.
 
     use.py"""
+import datetime
 import http.client
 import json
 import os
@@ -13,6 +14,8 @@ import sqlite3
 import sys
 import time
 
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from kithtest import BIN, ROOT, SOFTHSM, Kith, World, run, say, stop, wait_for
 
 
@@ -370,6 +373,17 @@ BROKEN = [
     ("rm -f data/kith.db-*; echo nonsense > data/kith.db", None, "[store] database"),
     ("head -c 100 ca/root.cer > ca/issuing.cer", 6, "ca/issuing.cer"),
     ("rm ca/issuing.cer", 3, "error[setup]: issuing certificate"),
+    ("echo nonsense > ledger.vkeys", None, "ledger.vkeys"),
+    ("head -c 100 ca/root.crl > x; cat x > ca/root.crl; rm x", None, "ca/root.crl"),
+    ("cp ca/root.cer ca/root.crl", None, "ca/root.crl"),
+    ("chmod 644 signers/issuing/journal", 6, "error[file-mode]: signer issuing"),
+    ("chmod 640 keys/ledger.key", 6, "error[file-mode]: [ca] ledger_key"),
+    ("echo x > keys/old.key; chmod 644 keys/old.key", 6, "error[file-mode]: key"),
+    ("sed -i 's/^origin = .*/origin = other.test/' kith.conf", 2, "[platform] origin: \"other.test\""),
+    ("sed -i 's/^origin = /node = 2\\norigin = /' kith.conf", None, "is that of node 1, the configuration says node \"2\""),
+    ("sed -i 's#^url = .*#url = ftp://h.test#' kith.conf", 2, "url: \"ftp://h.test\""),
+    ("sed -i 's/^listen = .*/listen = 127.0.0.1:99999/' kith.conf", 2, "listen: \"127.0.0.1:99999\""),
+    ("printf '[feed]\\ninterval = 2h\\n' >> kith.conf", 2, "interval: \"2h\" is not less than valid"),
     ("sed -i 's/^listen = .*/listen = 192.0.2.1:1/' kith.conf", 1, "[server] listen: 192.0.2.1:1"),
     ("sed -i 's/^plain_listen = .*/plain_listen = 127.0.0.1:%(taken)d/' kith.conf", 5, "[server] plain_listen"),
 ]
@@ -403,6 +417,49 @@ def a_rehearsal_names_what_a_start_would_meet(k):
     assert not changed, changed
     k.start()
     assert test().returncode == 0, "its own ports are not in its way"
+
+
+def a_rehearsal_warns_where_it_would_start(k):
+    """Before the offline root has signed, and when the root's list is over, a start is possible: warnings, exit code 0."""
+    where = k.w.path("off")
+    run(os.path.join(BIN, "kith"), "init", "--dir", where, "--offline-root", "--listen", "127.0.0.1:1", "--plain-listen", "127.0.0.1:2")
+    test = lambda d: run(os.path.join(BIN, "kithd"), "-t", "--config", os.path.join(d, "kith.conf"), ok=False, env=k.w.env)
+    p = test(where)
+    assert p.returncode == 0 and "with warnings" in p.stdout, p.stdout + p.stderr
+    assert p.stderr.count("warning[setup]") == 2 and "error" not in p.stderr and "kith ca install" in p.stderr, p.stderr
+    list_that_is_over(k)
+    p = test(k.dir)
+    assert p.returncode == 0 and "ca/root.crl: the list was due to be renewed" in p.stderr, p.stdout + p.stderr
+    os.rename(k.w.path("root.crl.kept"), k.dir + "/ca/root.crl")
+
+
+def list_that_is_over(k):
+    """The root signs one of last year in the place of its own."""
+    root = x509.load_der_x509_certificate(pathlib.Path(k.dir, "ca/root.cer").read_bytes())
+    secret = pathlib.Path(k.dir + "-secrets", "passphrase").read_bytes().strip()
+    key = serialization.load_pem_private_key(pathlib.Path(k.dir, "keys/root.key").read_bytes(), secret)
+    then = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=400)
+    ski = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    crl = (x509.CertificateRevocationListBuilder().issuer_name(root.subject).last_update(then)
+           .next_update(then + datetime.timedelta(days=30)).add_extension(x509.CRLNumber(1), False)
+           .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ski), False)
+           .sign(key, root.signature_hash_algorithm))
+    os.rename(k.dir + "/ca/root.crl", k.w.path("root.crl.kept"))
+    pathlib.Path(k.dir, "ca/root.crl").write_bytes(crl.public_bytes(serialization.Encoding.DER))
+
+
+def open_files_are_refused_at_the_start(k):
+    """A key or a passphrase that others may read: kithd -t, the start and each signer say the same, and what to do."""
+    k.stop()
+    config = os.path.join(k.dir, "kith.conf")
+    for path in (os.path.join(k.dir, "keys", "issuing.key"), os.path.join(k.dir + "-secrets", "passphrase")):
+        os.chmod(path, 0o644)
+        for words in (["kithd", "-t", "--config", config], ["kithd", "--config", config],
+                      ["kith-signer", "--check", "--domain", "issuing", "--config", config]):
+            p = run(os.path.join(BIN, words[0]), *words[1:], ok=False, env=k.w.env)
+            assert p.returncode == 6 and "error[file-mode]" in p.stderr and f"try: chmod 600 {path}" in p.stderr, (words, p.stderr)
+        os.chmod(path, 0o600)
+    k.start()
 
 
 def a_rehearsal_answers_in_json(k):
@@ -497,7 +554,7 @@ def main():
         for check in (three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, no_word_is_swallowed, it_may_be_said_twice, files_that_are_no_such, a_hint_leads_on,
                       a_certificate_is_shown_as_pem, a_gateway_is_its_brokers, tags_and_the_statement, slips_are_told, every_command_answers_in_json,
                       a_lost_database_is_not_begun_anew, a_damaged_journal_signs_nothing, an_older_database_is_refused, a_rehearsal_names_what_a_start_would_meet,
-                      a_rehearsal_answers_in_json,
+                      a_rehearsal_warns_where_it_would_start, open_files_are_refused_at_the_start, a_rehearsal_answers_in_json,
                       what_is_taken_out_of_the_database_is_named):
             check(k)
             say(check.__name__)

@@ -153,9 +153,9 @@ static void refuses_wrong_command_lines(void **state)
         {{"--no-dir"}, 1, "there is no option --no-dir", "did you mean --dir?"},
         {{"--no-json=yes"}, 1, "there is no option --no-json", "did you mean --json?"},
         {{"--dir=a", "--dir=b"}, 2, "--dir comes twice", ""},
-        {{"--timeout=0"}, 1, "option: timeout: \"0\" is not in the range", ""},
-        {{"--dir="}, 1, "option: dir: \"\" is not a path", ""},
-        {{"--json=perhaps"}, 1, "option: json: \"perhaps\" is not yes or no", ""},
+        {{"--timeout=0"}, 1, "option: timeout: \"0\" is not in the range", "--timeout 5s"},
+        {{"--dir="}, 1, "option: dir: \"\" is not a path", "--dir DIR"},
+        {{"--json=perhaps"}, 1, "option: json: \"perhaps\" is not yes or no", "--json or --no-json"},
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         struct err e = {0};

@@ -106,7 +106,7 @@ static void refuses_secrets_that_others_can_read(void **state)
         assert_int_equal(got, rows[i].ok);
         if (!got) {
             assert_int_equal(e.code, ERR_FILE_MODE);
-            assert_non_null(strstr(e.hint, "chmod 0600"));
+            assert_non_null(strstr(e.hint, "chmod 600 "));
             assert_int_equal(b.n, 0);
         }
     }

@@ -9,7 +9,11 @@ static int installed_up(void **state)
 {
     if (fixture_up(state) != 0)
         return -1;
-    struct ran r = run("init", "--dir", at("d"), "--listen", "127.0.0.1:0", "--plain-listen", "127.0.0.1:0", NULL);
+    char listen[32], plain[32]; /* nobody else's, below those that the kernel hands out */
+    int port = 10000 + (int)getpid() % 10000 * 2;
+    snprintf(listen, sizeof listen, "127.0.0.1:%d", port);
+    snprintf(plain, sizeof plain, "127.0.0.1:%d", port + 1);
+    struct ran r = run("init", "--dir", at("d"), "--listen", listen, "--plain-listen", plain, NULL);
     int status = r.status;
     ran_clear(&r);
     return status;
@@ -18,8 +22,8 @@ static int installed_up(void **state)
 static void says_nothing_is_wrong(void **state)
 {
     (void)state;
-    assert_run(0, "--dir", at("d"), "doctor", "clock", "entropy", "crypto", "disk", "permissions", "passphrase",
-               "token", "keys", "roster", "root", "issuing", "root-crl", "database", "ports", "server");
+    assert_run(0, "--dir", at("d"), "doctor", "clock", "entropy", "crypto", "disk", "settings", "permissions",
+               "passphrase", "token", "keys", "roster", "root", "issuing", "root-crl", "database", "ports", "server");
 }
 
 struct breaking {
@@ -30,8 +34,10 @@ static void finds_what_was_broken(void **state)
 {
     (void)state;
     static const struct breaking rows[] = {
-        {"permissions", "chmod 644 d/keys/issuing.key", "chmod 0600"},
-        {"permissions", "chmod 755 d/signers", "chmod 0700"},
+        {"permissions", "chmod 644 d/keys/issuing.key", "chmod 600 "},
+        {"permissions", "chmod 755 d/signers", "chmod 700"},
+        {"permissions", "echo x > d/signers/issuing/journal; chmod 644 d/signers/issuing/journal", "chmod 600 "},
+        {"settings", "sed -i 's/^origin = .*/origin = other/' d/kith.conf", "origin = "},
         {"passphrase", "chmod 644 d-secrets/passphrase", "passphrase"},
         {"passphrase", "rm d-secrets/passphrase", "restore it"},
         {"passphrase", "mv d-secrets/passphrase d/p && sed -i 's#/d-secrets/passphrase#/d/p#' d/kith.conf",

@@ -95,7 +95,7 @@ static void refuses_the_wrong_passphrase(void **state)
     assert_err(key_open(&env, ref, &k, &e), e, ERR_KEY_PASSPHRASE);
     assert_null(k);
     put(pass_path, "correct horse", 13, 0644);
-    assert_err(key_open(&env, ref, &k, &e), e, ERR_SECRET_FILE);
+    assert_err(key_open(&env, ref, &k, &e), e, ERR_FILE_MODE);
     put(pass_path, "correct horse", 13, 0600);
     assert_ok(key_open(&env, ref, &k, &e), e);
     key_free(k);
@@ -173,6 +173,25 @@ static void refuses_a_public_key_that_was_exchanged(void **state)
     unlink(key_path);
 }
 
+static void refuses_a_sealed_key_that_others_may_read(void **state)
+{
+    (void)state;
+    static const mode_t modes[] = {0644, 0640, 0604, 0620};
+    struct key *k;
+    struct err e = {0};
+    assert_ok(key_generate(&env, ref, KEY_P256, &k, &e), e);
+    key_free(k);
+    for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+        assert_int_equal(chmod(key_path, modes[i]), 0);
+        assert_err(key_open(&env, ref, &k, &e), e, ERR_FILE_MODE);
+        assert_non_null(strstr(e.hint, "chmod 600 "));
+    }
+    assert_int_equal(chmod(key_path, 0600), 0);
+    assert_ok(key_open(&env, ref, &k, &e), e);
+    key_free(k);
+    unlink(key_path);
+}
+
 static void guards_unsealed_keys_and_other_files(void **state)
 {
     (void)state;
@@ -181,7 +200,8 @@ static void guards_unsealed_keys_and_other_files(void **state)
     assert_ok(key_generate(&env, ref_plain, KEY_P256, &k, &e), e);
     key_free(k);
     assert_int_equal(chmod(key_path, 0640), 0);
-    assert_err(key_open(&env, ref_plain, &k, &e), e, ERR_SECRET_FILE);
+    assert_err(key_open(&env, ref_plain, &k, &e), e, ERR_FILE_MODE);
+    assert_non_null(strstr(e.hint, "chmod 600 "));
     unlink(key_path);
     put(key_path, "dear diary", 10, 0600);
     assert_err(key_open(&env, ref, &k, &e), e, ERR_KEY_FILE);
@@ -231,6 +251,7 @@ int main(void)
         cmocka_unit_test(refuses_the_wrong_passphrase),
         cmocka_unit_test(finds_a_changed_file),
         cmocka_unit_test(refuses_a_public_key_that_was_exchanged),
+        cmocka_unit_test(refuses_a_sealed_key_that_others_may_read),
         cmocka_unit_test(guards_unsealed_keys_and_other_files),
         cmocka_unit_test(refuses_references_that_it_does_not_understand),
         cmocka_unit_test(openssl_reads_what_we_wrote_and_we_what_it_wrote),

@@ -61,7 +61,8 @@ static void refuses_a_file_that_others_may_use(void **state)
     struct err e = {0};
     for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
         put("pin", 3, modes[i]);
-        assert_err(secret_read_file(path, &s, &e), e, ERR_SECRET_FILE);
+        assert_err(secret_read_file(path, &s, &e), e, ERR_FILE_MODE);
+        assert_non_null(strstr(e.hint, "chmod 600 "));
         assert_null(s);
     }
 }
@@ -99,7 +100,7 @@ static void finds_a_systemd_credential(void **state)
     secret_free(s);
     assert_err(secret_read_file("credential:../pin", &s, &e), e, ERR_NOTFOUND);
     put("word\n", 5, 0444);
-    assert_err(secret_read_file("credential:pin", &s, &e), e, ERR_SECRET_FILE);
+    assert_err(secret_read_file("credential:pin", &s, &e), e, ERR_FILE_MODE);
 }
 
 static void a_child_inherits_no_secret(void **state)

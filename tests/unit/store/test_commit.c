@@ -494,6 +494,11 @@ static void a_log_keeps_its_name_and_has_one_writer(void **state)
     commit_stop(c);
     cfg.origin = "other.example/log/01";
     assert_err(commit_start(&cfg, &second, &e), e, ERR_STORE_ORIGIN);
+    cfg = test_config(t);
+    cfg.node = 2;
+    assert_err(commit_start(&cfg, &second, &e), e, ERR_STORE_ORIGIN);
+    assert_string_equal(e.hint, "node = 1");
+    cfg.node = 1;
     cfg.origin = NULL;
     assert_ok(commit_start(&cfg, &second, &e), e);
     commit_stop(second);

@@ -133,10 +133,13 @@ static void *start_node(void *arg)
 static void nodes_may_start_together_on_an_empty_database(void **state)
 {
     struct env_test *t = *state;
-    struct commit_config cfg[4];
-    pthread_t threads[4];
+    static const char *const origins[] = {"kith.example/log/01", "kith.example/log/02", "kith.example/log/03",
+                                          "kith.example/log/04"};
+    struct commit_config cfg[ARRAY_LEN(origins)];
+    pthread_t threads[ARRAY_LEN(origins)];
     for (int i = 0; i < 4; i++) {
         cfg[i] = test_config(t);
+        cfg[i].origin = origins[i];
         cfg[i].node = (uint8_t)(i + 1);
         cfg[i].hooks = (struct commit_hooks){0};
         assert_int_equal(pthread_create(&threads[i], NULL, start_node, &cfg[i]), 0);

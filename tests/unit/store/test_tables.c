@@ -68,6 +68,21 @@ static void each_node_has_a_range_of_its_own(void **state)
 
 static const struct sql set_version = {"UPDATE schema_version SET version = $1 WHERE id = 1"};
 
+static const struct sql make_foreign = {"CREATE TABLE theirs (id BIGINT NOT NULL, PRIMARY KEY (id))"};
+
+/* Nothing in it is another thing than somebody else's in it. */
+static void an_empty_database_and_a_foreign_one_are_told_apart(void **state)
+{
+    struct env_test *t = *state;
+    struct err e = {0};
+    struct db *db;
+    assert_ok(db_open_raw(t->where, true, &db, &e), e);
+    assert_err(tables_check(db, &e), e, ERR_STORE_EMPTY);
+    assert_ok(db_exec(db, &make_foreign, NULL, 0, &e), e);
+    assert_err(tables_check(db, &e), e, ERR_STORE_SCHEMA);
+    db_free(db);
+}
+
 static void a_newer_or_older_schema_is_refused(void **state)
 {
     struct env_test *t = *state;
@@ -197,7 +212,7 @@ static void what_is_no_database_of_kith_is_refused(void **state)
     assert_err(db_open("mysql://x", false, &db, &e), e, ERR_USAGE);
     FILE *f = fopen(t->where + strlen("sqlite:"), "w");
     assert_non_null(f);
-    assert_err(db_open(t->where, false, &db, &e), e, ERR_STORE_SCHEMA);
+    assert_err(db_open(t->where, false, &db, &e), e, ERR_STORE_EMPTY);
     for (int i = 0; i < 2000; i++)
         fputs("garbage", f);
     fclose(f);
@@ -386,6 +401,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_manual_is_up_to_date),
         cmocka_unit_test_setup_teardown(what_is_no_database_of_kith_is_refused, env_setup, env_teardown),
 #endif
+        cmocka_unit_test_setup_teardown(an_empty_database_and_a_foreign_one_are_told_apart, env_setup, env_teardown),
         cmocka_unit_test_setup_teardown(a_newer_or_older_schema_is_refused, env_setup, env_teardown),
         cmocka_unit_test_setup_teardown(a_database_of_the_version_before_is_brought_up_to_date, env_setup,
                                         env_teardown),

@@ -1,0 +1,265 @@
+#include "model/settings_check.h"
+
+#include <dirent.h>
+#include <stddef.h>
+
+#include "base/config.h"
+#include "base/file.h"
+
+#define VKEYS_MAX 4096
+
+struct finding {
+    const struct settings *s;
+    struct arena *a;
+    settings_found *found;
+    void *ctx;
+    size_t n;
+};
+
+static void report(struct finding *f, const struct err *e)
+{
+    f->n++;
+    if (f->found)
+        f->found(f->ctx, e);
+}
+
+bool settings_blame(const struct settings *s, const char *section, const char *name, struct err *e)
+{
+    AUTO(buf_clear) struct buf text = {0};
+    struct err ignored;
+    buf_init(&text, CONFIG_MAX);
+    unsigned line =
+        file_read(s->file, CONFIG_MAX, &text, &ignored) ? config_line_of(buf_slice(&text), section, name) : 0;
+    return line ? err_ctx(e, "%s:%u", s->file, line) : err_ctx(e, "%s", s->file);
+}
+
+/* --- values --- */
+
+/* The first verifier key is the log's, and begins with its name; a file that has none is told where keys are read. */
+static bool check_origin(const struct settings *s, struct arena *a, struct err *e)
+{
+    AUTO(buf_clear) struct buf text = {0};
+    struct err ignored;
+    const char *path = settings_path(s, a, PATH_VKEYS);
+    buf_init(&text, VKEYS_MAX);
+    if (!path || !file_read(path, VKEYS_MAX, &text, &ignored))
+        return true;
+    size_t n = strcspn(buf_str(&text), "+\n");
+    struct slice name = slice_of(buf_str(&text), n);
+    if (buf_str(&text)[n] != '+' || slice_eq(name, slice_str(s->origin)))
+        return true;
+    err_set(e, ERR_CONFIG, "[platform] origin: \"%s\" is not the name of this platform's log",
+            ERR_QUOTE(slice_str(s->origin)));
+    err_why(e, "it stands in every checkpoint that was signed and in " PATH_VKEYS ", and can never change");
+    return err_try(e, "origin = %s", ERR_QUOTE(name));
+}
+
+static bool check_database_scheme(const struct settings *s, struct arena *a, struct err *e)
+{
+    static const char *const known[] = {"sqlite:", "postgres://", "postgresql://"};
+    (void)a;
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (strncmp(s->database, known[i], strlen(known[i])) == 0)
+            return true;
+    err_set(e, ERR_CONFIG, "[store] database: \"%s\" is no database that Kith knows",
+            ERR_QUOTE(slice_str(s->database)));
+    err_why(e, "sqlite:FILE or postgresql://...");
+    return err_try(e, "database = sqlite:" PATH_DATA "/kith.db");
+}
+
+static bool check_token(const struct settings *s, struct arena *a, struct err *e)
+{
+    (void)a;
+    if (!s->hsm_module || (s->hsm_token && s->hsm_pin_file))
+        return true;
+    const char *missing = s->hsm_token ? "hsm_pin_file" : "hsm_token";
+    err_set(e, ERR_CONFIG, "[keys] hsm_module is set without %s", missing);
+    err_why(e, "a module may have many tokens, and each asks for its PIN");
+    return err_try(e, "set %s in [keys] of kith.conf", missing);
+}
+
+static bool check_peer(const struct settings *s, struct arena *a, struct err *e)
+{
+    struct hsm_peer peer;
+    (void)a;
+    return settings_hsm_peer(s, &peer, e);
+}
+
+static bool check_sockets(const struct settings *s, struct arena *a, struct err *e)
+{
+    (void)a;
+    if (strcmp(s->listen, s->plain_listen) != 0)
+        return true;
+    err_set(e, ERR_CONFIG, "[server] plain_listen: \"%s\" is where listen is already",
+            ERR_QUOTE(slice_str(s->plain_listen)));
+    err_why(e, "one port speaks TLS, the other does not");
+    return err_try(e, "plain_listen = 127.0.0.1:8080");
+}
+
+static const struct {
+    const char *section, *name; /* whose line is shown */
+    bool (*check)(const struct settings *s, struct arena *a, struct err *e);
+} checks[] = {
+    {"platform", "origin", check_origin},         {"server", "plain_listen", check_sockets},
+    {"store", "database", check_database_scheme}, {"store", "database", settings_check_database},
+    {"keys", "hsm_module", check_token},          {"keys", "hsm_network", check_peer},
+};
+
+#define KEY(field)                                                                                                     \
+    {                                                                                                                  \
+#field, offsetof(struct settings, field)                                                                       \
+    }
+static const struct key_row {
+    const char *name;
+    size_t offset;
+} keys[] = {KEY(root_key), KEY(issuing_key), KEY(ledger_key), KEY(cosign_key), KEY(derive_key)};
+
+static const char *ref_of(const struct settings *s, const struct key_row *row)
+{
+    const char *ref;
+    memcpy(&ref, (const char *)s + row->offset, sizeof ref);
+    return ref;
+}
+
+static bool check_key(const struct settings *s, const struct key_row *row, struct err *e)
+{
+    const char *ref = ref_of(s, row);
+    bool token = ref && strncmp(ref, "pkcs11:", 7) == 0;
+    if (!ref || strncmp(ref, "file:", 5) == 0 || (token && s->hsm_module))
+        return true;
+    if (token) {
+        err_set(e, ERR_CONFIG, "[ca] %s: \"%s\" is in a token, and no PKCS#11 module is named", row->name,
+                ERR_QUOTE(slice_str(ref)));
+        err_why(e, "RFC 7512: the module is what speaks to the token");
+        return err_try(e, "set hsm_module in [keys] of kith.conf");
+    }
+    err_set(e, ERR_CONFIG, "[ca] %s: \"%s\" is not a reference to a key", row->name, ERR_QUOTE(slice_str(ref)));
+    err_why(e, "file:PATH or pkcs11:... (RFC 7512)");
+    return err_try(e, "%s = file:keys/%.*s.key", row->name, (int)strcspn(row->name, "_"), row->name);
+}
+
+size_t settings_check(const struct settings *s, struct arena *a, settings_found *found, void *ctx)
+{
+    struct finding f = {.s = s, .a = a, .found = found, .ctx = ctx};
+    struct err e = {0};
+    for (size_t i = 0; i < ARRAY_LEN(checks); i++)
+        if (!checks[i].check(s, a, &e)) {
+            (void)settings_blame(s, checks[i].section, checks[i].name, &e);
+            report(&f, &e);
+        }
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        if (!check_key(s, &keys[i], &e)) {
+            (void)settings_blame(s, "ca", keys[i].name, &e);
+            report(&f, &e);
+        }
+    return f.n;
+}
+
+/* --- files --- */
+
+static void look(struct finding *f, const char *role, const char *path)
+{
+    struct err e;
+    if (!path || !file_exists(path) || file_check_private(path, &e))
+        return;
+    (void)err_ctx(&e, "%s", role);
+    report(f, &e);
+}
+
+static void look_at_secret(struct finding *f, const char *role, const char *path)
+{
+    if (path && strncmp(path, "credential:", 11) != 0) /* systemd closes those */
+        look(f, role, path);
+}
+
+/* The file of a key; NULL if it is in a token. */
+static const char *key_file(const struct settings *s, const struct key_row *row, struct arena *a)
+{
+    const char *ref = ref_of(s, row);
+    if (!ref || strncmp(ref, "file:", 5) != 0)
+        return NULL;
+    return arena_str(a, slice_of(ref + 5, strcspn(ref + 5, "?"))); /* an attribute such as ?plain may follow */
+}
+
+/* Also those that no row names: a key that was put aside is a key. */
+static void look_at_keys(struct finding *f)
+{
+    const char *dir = settings_path(f->s, f->a, "keys");
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+        look(f, arena_printf(f->a, "[ca] %s", keys[i].name), key_file(f->s, &keys[i], f->a));
+    look(f, "keys", dir);
+    DIR *d = dir ? opendir(dir) : NULL;
+    for (struct dirent *ent; d && (ent = readdir(d));) {
+        const char *path = arena_printf(f->a, "%s/%s", dir, ent->d_name);
+        bool told = ent->d_name[0] == '.' || !path;
+        for (size_t i = 0; i < ARRAY_LEN(keys) && !told; i++) {
+            const char *named = key_file(f->s, &keys[i], f->a);
+            told = named && strcmp(named, path) == 0;
+        }
+        if (!told)
+            look(f, "key", path);
+    }
+    if (d)
+        closedir(d);
+}
+
+size_t settings_check_private(const struct settings *s, struct arena *a, settings_found *found, void *ctx)
+{
+    static const struct {
+        const char *role, *name;
+    } rows[] = {
+        {"run", PATH_RUN},
+        {"signers", PATH_SIGNERS},
+        {"signer issuing", PATH_SIGNERS "/issuing"},
+        {"signer issuing", PATH_SIGNERS "/issuing/journal"},
+        {"signer issuing", PATH_SIGNERS "/issuing/state"},
+        {"signer ledger", PATH_SIGNERS "/ledger"},
+        {"signer ledger", PATH_SIGNERS "/ledger/journal"},
+        {"signer ledger", PATH_SIGNERS "/ledger/state"},
+    };
+    struct finding f = {.s = s, .a = a, .found = found, .ctx = ctx};
+    bool sqlite = strncmp(s->database, "sqlite:", 7) == 0;
+    if (strncmp(s->database, "postgres", 8) == 0 && strchr(s->database, '@'))
+        look(&f, "configuration", s->file); /* there may be a password in it */
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        look(&f, rows[i].role, settings_path(s, a, rows[i].name));
+    look_at_secret(&f, "[keys] passphrase_file", s->passphrase_file);
+    look_at_secret(&f, "[keys] hsm_pin_file", s->hsm_pin_file);
+    look_at_keys(&f);
+    if (sqlite)
+        look(&f, "[store] database", s->database + 7);
+    return f.n;
+}
+
+/* --- the first of them --- */
+
+static void keep_first(void *ctx, const struct err *problem)
+{
+    struct err *first = ctx;
+    if (!first->code)
+        *first = *problem;
+}
+
+static bool is_none(size_t n, const struct err *first, struct err *e)
+{
+    if (n && e)
+        *e = *first;
+    return n == 0;
+}
+
+bool settings_are_private(const struct settings *s, struct arena *a, struct err *e)
+{
+    struct err first = {0};
+    return is_none(settings_check_private(s, a, keep_first, &first), &first, e) && arena_ok(a, e);
+}
+
+bool settings_load(const char *path, struct arena *a, struct settings *out, struct err *e)
+{
+    struct err first = {0};
+    if (!settings_read(path, a, out, e))
+        return false;
+    if (is_none(settings_check(out, a, keep_first, &first), &first, e) && arena_ok(a, e))
+        return true;
+    *out = (struct settings){0};
+    return false;
+}

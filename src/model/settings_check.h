@@ -1,0 +1,23 @@
+/* What is wrong with a platform's settings beyond a single word (that settings_read() says): values that do not go together, or
+ * no longer with what `kith init` made; and files that others could read or change.  Looks, changes nothing, opens no key. */
+#ifndef KITH_MODEL_SETTINGS_CHECK_H
+#define KITH_MODEL_SETTINGS_CHECK_H
+
+#include "model/settings.h"
+
+/* One problem; it begins with the file and the line where there is one. */
+typedef void settings_found(void *ctx, const struct err *problem);
+
+/* All values, each problem to `found`.  Returns how many there were. */
+size_t settings_check(const struct settings *s, struct arena *a, settings_found *found, void *ctx);
+/* All files and directories that hold secrets; those that are not there are none of its business. */
+size_t settings_check_private(const struct settings *s, struct arena *a, settings_found *found, void *ctx);
+
+/* settings_read() and settings_check(): how each process of a platform gets them.  Errors: the first problem. */
+MUST_USE bool settings_load(const char *path, struct arena *a, struct settings *out, struct err *e);
+/* The first problem of settings_check_private(). */
+MUST_USE bool settings_are_private(const struct settings *s, struct arena *a, struct err *e);
+/* Puts "kith.conf:LINE" before what *e says.  Always false. */
+bool settings_blame(const struct settings *s, const char *section, const char *name, struct err *e);
+
+#endif
