@@ -34,30 +34,27 @@ static void put(struct cli *cli, struct report *r, const char *name, const struc
         buf_printf(&r->text, "      try: %s\n", f->hint);
 }
 
-/* What only the running server knows. */
-static void ask_server(struct doctor *d, struct report *r)
+#define SERVER "server/"
+
+/* What only the running server knows: its checks, or NULL if it does not run or answer (the check "server" says so). */
+static const struct json *ask_server(struct cli *cli, struct json **answer)
 {
-    AUTO(json_free_auto) struct json *j = NULL;
     AUTO(buf_clear) struct buf reply = {0};
-    struct err e;
     const struct json *list;
+    struct err e;
     buf_init(&reply, CLI_ANSWER_MAX);
-    if (!cli_call_json(d->cli, "GET", "/v1/doctor", NULL, 0, &reply, &j, &e) || !json_get_list(j, "checks", &list, &e))
-        return; /* the check "server" says so */
-    for (size_t i = 0; i < json_count(list) && i < CHECKS_MAX; i++) {
-        const struct json *c = json_item(list, i);
-        const char *name, *text;
-        struct doctor_finding f = {0};
-        bool ok;
-        if (!json_get_text(c, "name", 64, &name, &e) || !json_get_bool(c, "ok", &ok, &e))
-            continue;
-        f.failed = !ok;
-        if (json_has(c, "detail") && json_get_text(c, "detail", sizeof f.detail - 1, &text, &e))
-            doctor_fine(&f, "%s", text);
-        if (json_has(c, "try") && json_get_text(c, "try", sizeof f.hint - 1, &text, &e))
-            snprintf(f.hint, sizeof f.hint, "%s", text);
-        put(d->cli, r, arena_printf(&d->cli->arena, "server/%s", name), &f);
-    }
+    if (!cli_call_json(cli, "GET", "/v1/doctor", NULL, 0, &reply, answer, &e) ||
+        !json_get_list(*answer, "checks", &list, &e))
+        return NULL;
+    return list;
+}
+
+static const char *server_check(struct cli *cli, const struct json *list, size_t i)
+{
+    const char *name;
+    if (i >= json_count(list) || i >= CHECKS_MAX || !json_get_text(json_item(list, i), "name", 64, &name, NULL))
+        return NULL;
+    return arena_printf(&cli->arena, SERVER "%s", name);
 }
 
 static bool wanted(const struct args_words *words, const char *name)
@@ -68,21 +65,47 @@ static bool wanted(const struct args_words *words, const char *name)
     return words->n == 0;
 }
 
-static bool check_words(const struct args_words *words, struct err *e)
+static void put_server(struct cli *cli, const struct args_words *words, const struct json *list, struct report *r)
 {
-    for (size_t i = 0; i < words->n; i++) {
-        struct nearest near = nearest_of(slice_str(words->v[i]));
-        bool known = false;
-        for (size_t k = 0; k < doctor_checks_n; k++) {
-            known = known || strcmp(doctor_checks[k].name, words->v[i]) == 0;
-            nearest_offer(&near, doctor_checks[k].name);
-        }
-        if (known)
+    struct err e;
+    const char *name, *text;
+    for (size_t i = 0; (name = server_check(cli, list, i)); i++) {
+        const struct json *c = json_item(list, i);
+        struct doctor_finding f = {0};
+        bool ok;
+        if (!wanted(words, name) || !json_get_bool(c, "ok", &ok, &e))
             continue;
-        err_set(e, ERR_OPTION, "there is no check \"%s\"", ERR_QUOTE(slice_str(words->v[i])));
-        return err_try(e, "%s", nearest_word(&near) ? nearest_word(&near) : "kith doctor runs all");
+        f.failed = !ok;
+        if (json_has(c, "detail") && json_get_text(c, "detail", sizeof f.detail - 1, &text, &e))
+            doctor_fine(&f, "%s", text);
+        if (json_has(c, "try") && json_get_text(c, "try", sizeof f.hint - 1, &text, &e))
+            snprintf(f.hint, sizeof f.hint, "%s", text);
+        put(cli, r, name, &f);
     }
-    return true;
+}
+
+static bool check_word(struct cli *cli, const char *word, const struct json *server, struct err *e)
+{
+    struct nearest near = nearest_of(slice_str(word));
+    const char *name;
+    bool known = false;
+    for (size_t k = 0; k < doctor_checks_n; k++) {
+        known = known || strcmp(doctor_checks[k].name, word) == 0;
+        nearest_offer(&near, doctor_checks[k].name);
+    }
+    for (size_t k = 0; (name = server_check(cli, server, k)); k++) {
+        known = known || strcmp(name, word) == 0;
+        nearest_offer(&near, name);
+    }
+    if (known)
+        return true;
+    if (!server && strncmp(word, SERVER, sizeof SERVER - 1) == 0) {
+        err_set(e, ERR_UNAVAILABLE, "\"%s\" is for the running server to say, and it does not answer",
+                ERR_QUOTE(slice_str(word)));
+        return err_try(e, "kith doctor server");
+    }
+    err_set(e, ERR_OPTION, "there is no check \"%s\"", ERR_QUOTE(slice_str(word)));
+    return err_try(e, "%s", nearest_word(&near) ? nearest_word(&near) : "kith doctor runs all");
 }
 
 static bool finish(struct cli *cli, struct report *r, struct err *e)
@@ -145,9 +168,14 @@ static bool run_doctor(void *ctx, const void *opts, const struct args_words *wor
         return list_checks(cli, e);
     struct doctor d = {.cli = cli, .now = env_now_s(&cli->env)};
     struct report r = {0};
-    if (!check_words(words, e) || !cli_settings(cli, &d.s, e))
+    AUTO(json_free_auto) struct json *answer = NULL;
+    if (!cli_settings(cli, &d.s, e))
         return false;
     d.running = file_exists(d.s->socket);
+    const struct json *server = d.running ? ask_server(cli, &answer) : NULL;
+    for (size_t i = 0; i < words->n; i++)
+        if (!check_word(cli, words->v[i], server, e))
+            return false;
     buf_init(&r.text, 1 << 20);
     r.o = json_out_of(&r.text);
     if (cli->g.json)
@@ -159,8 +187,7 @@ static bool run_doctor(void *ctx, const void *opts, const struct args_words *wor
         doctor_checks[i].run(&d, &f);
         put(cli, &r, doctor_checks[i].name, &f);
     }
-    if (d.running && words->n == 0)
-        ask_server(&d, &r);
+    put_server(cli, words, server, &r);
     bool ok = finish(cli, &r, e);
     buf_clear(&r.text);
     return ok;
@@ -169,7 +196,8 @@ static bool run_doctor(void *ctx, const void *opts, const struct args_words *wor
 const struct verb doctor_verbs[] = {
     {"doctor", "[CHECK...]",
      "is everything in order on this machine?\n"
-     "Those named, or all (--list), and what the running server knows of itself. Exit code 1 if one fails.",
+     "Those named, or all (--list), and what the running server knows of itself (server/NAME). Exit code 1 if one "
+     "fails.",
      doctor_rows, ARRAY_LEN(doctor_rows), sizeof(struct doctor_opts), 0, 64, run_doctor},
 };
 const size_t doctor_verbs_n = ARRAY_LEN(doctor_verbs);

@@ -123,20 +123,31 @@ static void check_sandbox(struct doctor *d, struct doctor_finding *f)
         doctor_fine(f, "Landlock version %d, seccomp; signers reach no network", abi);
 }
 
-static void check_disk(struct doctor *d, struct doctor_finding *f)
+static bool has_room(const char *dir, uint64_t *least_mib, struct doctor_finding *f)
 {
     struct statvfs v;
-    if (statvfs(d->s->dir, &v) != 0) {
-        bad(f, NULL, "%s: %s", d->s->dir, strerror(errno));
-        return;
+    if (!dir || !file_exists(dir))
+        return true;
+    if (statvfs(dir, &v) != 0) {
+        bad(f, "look at that file system", "%s: %s", dir, strerror(errno));
+        return false;
     }
     uint64_t mib = (uint64_t)v.f_bavail * v.f_frsize >> 20;
+    *least_mib = mib < *least_mib ? mib : *least_mib;
     if (mib < DISK_LEAST_MIB)
-        bad(f, "make room: nothing is issued when the ledger cannot be written", "%llu MiB left",
+        bad(f, "make room: nothing is issued when ledger and journals cannot be written", "%s: %llu MiB left", dir,
             (unsigned long long)mib);
     else if (v.f_files && v.f_favail < 1000)
-        bad(f, "remove files", "%llu inodes left", (unsigned long long)v.f_favail);
-    else
+        bad(f, "remove files", "%s: %llu inodes left", dir, (unsigned long long)v.f_favail);
+    return !f->failed;
+}
+
+/* They may be on file systems of their own. */
+static void check_disk(struct doctor *d, struct doctor_finding *f)
+{
+    uint64_t mib = UINT64_MAX;
+    if (has_room(d->s->dir, &mib, f) && has_room(settings_database_dir(d->s, &d->cli->arena), &mib, f) &&
+        has_room(in_dir(d, PATH_SIGNERS "/issuing"), &mib, f) && has_room(in_dir(d, PATH_SIGNERS "/ledger"), &mib, f))
         doctor_fine(f, "%llu MiB left", (unsigned long long)mib);
 }
 
@@ -429,7 +440,7 @@ const struct doctor_check doctor_checks[] = {
     {"entropy", "the kernel's randomness", check_entropy},
     {"crypto", "OpenSSL, and which newer algorithms it has", check_crypto},
     {"sandbox", "Landlock and seccomp", check_sandbox},
-    {"disk", "room for the ledger", check_disk},
+    {"disk", "room for ledger and journals", check_disk},
     {"settings", "kith.conf: values that go together, and with what init made", check_settings},
     {"permissions", "directories, keys and journals closed to others", check_permissions},
     {"passphrase", "the file that opens the keys", check_passphrase},

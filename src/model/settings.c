@@ -167,13 +167,16 @@ static bool is_below(const char *dir, const char *path)
     return path && strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == 0 || n == 1);
 }
 
+const char *settings_database_dir(const struct settings *s, struct arena *a)
+{
+    return strncmp(s->database, "sqlite:", 7) == 0 ? dir_of(a, s->database + 7) : NULL;
+}
+
 bool settings_check_database(const struct settings *s, struct arena *a, struct err *e)
 {
-    const char *file = strncmp(s->database, "sqlite:", 7) == 0 ? s->database + 7 : NULL;
-    const char *slash = file ? strrchr(file, '/') : NULL;
-    if (!slash)
-        return true;
-    const char *dir = arena_str(a, slice_of(file, slash > file ? (size_t)(slash - file) : 1));
+    const char *dir = settings_database_dir(s, a);
+    if (!dir)
+        return arena_ok(a, e);
     const char *keys = settings_path(s, a, "keys"), *signers = settings_path(s, a, PATH_SIGNERS);
     const char *const closed[] = {settings_path(s, a, SETTINGS_FILE), keys, signers, s->passphrase_file,
                                   s->hsm_pin_file};

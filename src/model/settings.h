@@ -79,6 +79,8 @@ const char *settings_path(const struct settings *s, struct arena *a, const char 
 /* A signer whose token refused the PIN ends so; it is not started again with the same PIN file. */
 #define SIGNER_EXIT_PIN 66
 
+/* The directory of the database's file; NULL if it is a server. */
+const char *settings_database_dir(const struct settings *s, struct arena *a);
 /* True if the passphrase or PIN comes from systemd: "credential:NAME". */
 bool settings_is_credential(const struct settings *s);
 /* The server may write in the database's directory.  Errors: config, if keys, signers or secrets lie there too. */

@@ -1,6 +1,7 @@
 #include "server/health.h"
 
 #include <stdio.h>
+#include <sys/statvfs.h>
 
 #include "base/rfc3339.h"
 #include "ca/root_list.h"
@@ -203,6 +204,43 @@ static bool check_alarms(struct app *app, struct health_finding *f)
     return read && !a.raised;
 }
 
+/* What the database and the signers' journals may not fall below: a batch of commits, with room to say that it is full. */
+#define STORE_LEAST   (1u << 20)
+#define STORE_FAULT_S 60 /* a fault that nobody has met again since then may be over */
+
+static bool has_room(const char *what, const char *dir, struct health_finding *f)
+{
+    struct statvfs v;
+    if (!dir || statvfs(dir, &v) != 0)
+        return true; /* not ours to look at: then its owner meets it */
+    uint64_t bytes = (uint64_t)v.f_bavail * v.f_frsize;
+    if (bytes >= STORE_LEAST && (!v.f_files || v.f_favail))
+        return true;
+    snprintf(f->detail, sizeof f->detail, "%s: %llu KiB left%s", what, (unsigned long long)(bytes >> 10),
+             v.f_files && !v.f_favail ? ", no inodes" : "");
+    return false;
+}
+
+/* The store as it was met by who wrote last, and the room that the next one finds. */
+static bool check_store(struct app *app, struct health_finding *f)
+{
+    struct err why;
+    struct arena a;
+    int64_t age_s;
+    arena_init(&a, 16384);
+    const char *data = settings_database_dir(&app->settings, &a);
+    bool ok = has_room("database", data, f) &&
+              has_room("issuing signer", settings_path(&app->settings, &a, PATH_SIGNERS "/issuing"), f) &&
+              has_room("ledger signer", settings_path(&app->settings, &a, PATH_SIGNERS "/ledger"), f);
+    arena_clear(&a);
+    if (ok && commit_is_failing(app->commit, &age_s, &why) && age_s < STORE_FAULT_S)
+        ok = snprintf(f->detail, sizeof f->detail, "%s: nothing could be written %lld s ago", err_slug(why.code),
+                      (long long)age_s) < 0;
+    else if (ok)
+        snprintf(f->detail, sizeof f->detail, "writes, and has room");
+    return ok;
+}
+
 static const struct {
     const char *name, *hint;
     bool (*check)(struct app *app, struct health_finding *f);
@@ -210,6 +248,7 @@ static const struct {
 } checks[] = {
     {"signer-issuing", "look at the log of kithd: token, PIN file, passphrase file", check_issuing, true},
     {"signer-ledger", "look at the log of kithd: passphrase file, disk", check_ledger, true},
+    {"store", "make room on that file system, or look at the database server; it goes on by itself", check_store, true},
     {"token", "look at the token; Kith logs in again by itself once it is back", check_token, true},
     {"checkpoint", "look at the log: the signers say why they do not sign", check_checkpoint, false},
     {"ledger", "stop kithd and restore the newest copy of the database", check_tree, true},

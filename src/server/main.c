@@ -253,13 +253,6 @@ static bool start(struct app *app, int local, struct err *e)
            open_http(app, e) && listen_all(app, local, e);
 }
 
-/* The directory of a file, or of "sqlite:FILE"; NULL if it is neither. */
-static const char *dir_of(struct app *app, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash && slash > path ? arena_str(&app->arena, slice_of(path, (size_t)(slash - path))) : NULL;
-}
-
 static bool on_sqlite(const struct app *app)
 {
     return strncmp(app->settings.database, "sqlite:", 7) == 0;
@@ -281,7 +274,7 @@ static bool sandbox(struct app *app, struct err *e)
         !split_listen(s->plain_listen, host, sizeof host, &ports[1], e))
         return false;
     bool sqlite = on_sqlite(app);
-    const char *data = sqlite ? dir_of(app, s->database + 7) : NULL;
+    const char *data = settings_database_dir(s, a);
     const struct sandbox_path paths[] = {
         {settings_path(s, a, PATH_RUN), SANDBOX_READ | SANDBOX_WRITE},
         {settings_path(s, a, PATH_CA), SANDBOX_READ},

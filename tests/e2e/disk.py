@@ -72,6 +72,16 @@ class Test:
         return a
 
 
+def says_that_it_is_full(t):
+    """Who balances load asks /readyz, an operator doctor: both say it, and what to do, and neither says a path."""
+    a = t.k.api("GET", "/readyz")
+    assert a.status == 503 and "FAIL store: " in a.body.decode() and t.k.dir not in a.body.decode(), a
+    found, = [c for c in t.k.must("GET", "/v1/doctor")["checks"] if c["name"] == "store"]
+    assert not found["ok"] and "KiB left" in found["detail"] and "make room" in found["try"], found
+    p = t.k.kith("doctor", "server/store", ok=False)
+    assert p.returncode == 1 and "FAIL  server/store" in p.stdout and "try: make room" in p.stdout, p.stdout + p.stderr
+
+
 def full_and_over(t, disk, code, leave):
     pids = t.k.pids()
     devices, told = t.devices(40), 0
@@ -81,6 +91,7 @@ def full_and_over(t, disk, code, leave):
         assert a.status == 200 or (a.status == 503 and a.code == code), a
         told += a.status == 503
         assert t.k.dir not in a.body.decode(), f"a path of the platform's: {a}"
+    says_that_it_is_full(t)
     assert told >= 5, f"{told} of {len(devices)} were told that the disk is full"
     disk.empty()
     wait_for(lambda: t.enrol(*devices[-1]).status == 200, "certificates", 10, 0.2)
