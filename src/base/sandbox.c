@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 
+#include "base/sandbox_caps.h"
 #include "base/sandbox_landlock.h"
 #include "base/sandbox_seccomp.h"
 
@@ -25,7 +26,8 @@ static bool is_single_thread(struct err *e)
 bool sandbox_enter(const struct sandbox_policy *policy, struct sandbox_report *report, struct err *e)
 {
     *report = (struct sandbox_report){0};
-    if (!is_single_thread(e) || !sandbox_landlock_enter(policy, report, e) || !sandbox_seccomp_enter(policy, e))
+    if (!is_single_thread(e) || !sandbox_caps_drop(policy, e) || !sandbox_landlock_enter(policy, report, e) ||
+        !sandbox_seccomp_enter(policy, e))
         return false;
     report->calls = true;
     return true;
@@ -33,7 +35,7 @@ bool sandbox_enter(const struct sandbox_policy *policy, struct sandbox_report *r
 
 bool sandbox_end_listening(bool connects, struct err *e)
 {
-    return sandbox_seccomp_end_listening(connects, e);
+    return sandbox_caps_end_listening(e) && sandbox_seccomp_end_listening(connects, e);
 }
 
 void sandbox_put_status(struct buf *b, const struct sandbox_report *r)

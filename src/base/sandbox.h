@@ -1,4 +1,7 @@
-/* The process gives up what it will not need: file paths and TCP ports by Landlock, system calls by seccomp.
+/* The process gives up what it will not need: capabilities, file paths and TCP ports by Landlock, system calls by seccomp.
+ *
+ * Of capabilities none is left, in no set: root is then a user like others, who opens no file of somebody else.  Who listens on
+ * a port below 1024 keeps CAP_NET_BIND_SERVICE until sandbox_end_listening().
  *
  * What Landlock cannot limit on an older kernel stays open but for what system calls without memory show: signals and resource
  * limits go to the process itself only.

@@ -359,7 +359,7 @@ static bool add_self_only(scmp_filter_ctx f, const struct sandbox_policy *p)
 static bool add_listening(scmp_filter_ctx f, const struct sandbox_policy *p)
 {
     return !p->listen || (add(f, SCMP_ACT_ALLOW, "bind") && add(f, SCMP_ACT_ALLOW, "listen") &&
-                          add_if(f, SCMP_SYS(seccomp), 0, SECCOMP_SET_MODE_FILTER));
+                          add(f, SCMP_ACT_ALLOW, "capset") && add_if(f, SCMP_SYS(seccomp), 0, SECCOMP_SET_MODE_FILTER));
 }
 
 static void filter_free(scmp_filter_ctx *f)
@@ -402,7 +402,7 @@ static bool deny_inet(scmp_filter_ctx f)
 
 bool sandbox_seccomp_end_listening(bool connects, struct err *e)
 {
-    static const char *const ended[] = {"bind", "listen", "seccomp"};
+    static const char *const ended[] = {"bind", "listen", "capset", "seccomp"};
     AUTO(filter_free) scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
     if (!f)
         return err_set(e, ERR_SANDBOX, "no memory for the system call filter");

@@ -1,5 +1,6 @@
 /* kith-signer: the process that holds one domain's keys.  Started by kithd with a listening socket; needs nothing but its own
  * directory, its keys and that socket, and gives up all else. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,15 @@ static bool open_token(const struct settings *s, struct arena *a, struct p11 **o
     return arena_ok(a, e) && p11_open(s->hsm_module, s->hsm_token, s->hsm_pin_file, &cfg, out, e);
 }
 
+/* Root is a user like others from here on: a token of another user's is out of reach. */
+static void look_at_token_files(const struct settings *s, const struct env *env)
+{
+    for (size_t i = 0; s->hsm_module && i < s->hsm_paths.n; i++)
+        if (access(s->hsm_paths.v[i], R_OK) != 0 && errno == EACCES)
+            LOG(env, WARN, "signer", "no right to what hsm_paths names: run kithd as its owner, or chown it",
+                log_str("path", s->hsm_paths.v[i]));
+}
+
 static bool sandbox(const struct settings *s, const char *domain, const struct env *env, struct arena *a, struct err *e)
 {
     if (!s->sandbox) {
@@ -81,6 +91,7 @@ static bool sandbox(const struct settings *s, const char *domain, const struct e
     struct sandbox_report report;
     if (!sandbox_enter(&policy, &report, e))
         return false;
+    look_at_token_files(s, env);
     AUTO(buf_clear) struct buf text = {0};
     buf_init(&text, 512);
     sandbox_put_status(&text, &report);

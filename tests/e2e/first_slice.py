@@ -36,6 +36,16 @@ def tells_what_it_made(k, variant):
     wait_for(lambda: all(s["connected"] for s in k.must("GET", "/v1/status")["signers"]), "both signers in the status")
 
 
+def no_child_has_a_capability(k):
+    """Whoever starts kithd: what talks to the network and what holds keys is root in name only."""
+    for name, pid in k.pids().items():
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/status") as f:
+                sets = dict(line.split(":\t") for line in f.read().splitlines() if line.startswith("Cap"))
+            left = {s for s, v in sets.items() if int(v, 16) and (s != "CapBnd" or os.getuid() == 0)}
+            assert len(sets) == 5 and not left, (name, sets)
+
+
 def certificate_is_good(k, device, pem):
     run("openssl", "x509", "-inform", "DER", "-in", k.dir + "/ca/issuing.cer", "-out", k.w.path("issuing.pem"))
     run("openssl", "verify", "-CAfile", k.root_pem, "-untrusted", k.w.path("issuing.pem"), "-purpose", "sslclient", pem)
@@ -130,6 +140,7 @@ def main():
             says_that_the_database_is_new(k)
         k.start()
         tells_what_it_made(k, variant)
+        no_child_has_a_capability(k)
         k.add_model("pump")
         device, other = k.add_device("SN-0001"), k.add_device("SN-0002")
         key, pem = k.curl_enrol("unit1", device)

@@ -210,6 +210,7 @@ class World:
         ready = lambda: run(*tool("pg_isready"), "-h", where, "-U", "kith", ok=False).returncode == 0
         wait_for(ready, "PostgreSQL", 30, 0.1)
         run(*tool("createdb"), "-h", where, "-U", "kith", database)
+        os.chmod(where, 0o755)  # as the one of a real server: whoever may connect may pass
         return f"postgresql:///{database}?host={where}&user=kith"
 
 

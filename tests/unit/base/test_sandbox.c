@@ -31,6 +31,8 @@
 #define ACT_KILLED  3 /* by seccomp */
 #define NO_SANDBOX  4
 
+#define PORT_LOW 1019
+
 static char dir[64];
 static pid_t neighbour;                  /* a process outside the sandbox */
 static struct sockaddr_in server, other; /* two listening TCP sockets */
@@ -62,6 +64,28 @@ static int write_inside(void)
 {
     int fd = open(in_dir("in/new"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     return verdict(fd >= 0 && write(fd, "x", 1) == 1 && unlink(in_dir("in/new")) == 0);
+}
+
+/* Nobody's mode lets anybody in; CAP_DAC_OVERRIDE does. */
+static int read_closed(void)
+{
+    return open_act("in/closed", O_RDONLY);
+}
+
+static int change_owner(void)
+{
+    int fd = open(in_dir("in/file"), O_RDONLY);
+    return verdict(fd >= 0 && fchown(fd, 12345, 12345) == 0 && fchown(fd, getuid(), getgid()) == 0);
+}
+
+static int listen_low(void)
+{
+    /* A port that is privileged and, of the machine's users, nobody's. */
+    struct sockaddr_in at = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(PORT_LOW)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    return verdict(bind(fd, (struct sockaddr *)&at, sizeof at) == 0);
 }
 
 static int read_outside(void)
@@ -303,6 +327,8 @@ static const struct act closed_acts[] = {
     {"write inside", write_inside, ACT_DONE, false, 0},
     {"read what may be read", read_what_may_be_read, ACT_DONE, false, 0},
     {"start a thread", start_thread, ACT_DONE, false, 0},
+    {"read what its mode closes, as root", read_closed, ACT_REFUSED, true, 0},
+    {"give a file away, as root", change_owner, ACT_REFUSED, true, 0},
     {"read outside", read_outside, ACT_REFUSED, false, FILES},
     {"read /etc/passwd", read_passwords, ACT_REFUSED, false, FILES},
     {"write what may be read", write_what_may_be_read, ACT_REFUSED, false, FILES},
@@ -450,6 +476,24 @@ static void denies_a_signer_all_but_its_peer(void **state)
     try_each(acts, ARRAY_LEN(acts), &policy);
 }
 
+/* A port below 1024 takes a capability: it is there for who listens on one, and for nobody else. */
+static void keeps_the_right_to_a_low_port_only(void **state)
+{
+    (void)state;
+    static const struct act low[] = {{"listen on a low port", listen_low, ACT_DONE, true, 0},
+                                     {"read what its mode closes, as root", read_closed, ACT_REFUSED, true, 0}},
+                            high[] = {{"listen on a low port", listen_low, ACT_REFUSED, true, 0}};
+    char in[128];
+    snprintf(in, sizeof in, "%s/in", dir);
+    const struct sandbox_path paths[] = {{in, SANDBOX_READ | SANDBOX_WRITE}};
+    const uint16_t ports[] = {8443, PORT_LOW};
+    struct sandbox_policy policy = {
+        .paths = paths, .paths_n = 1, .bind_ports = ports, .bind_n = 2, .inet = true, .listen = true};
+    try_each(low, ARRAY_LEN(low), &policy);
+    policy.bind_n = 1;
+    try_each(high, ARRAY_LEN(high), &policy);
+}
+
 static int fresh_socket(void)
 {
     return socket(AF_INET, SOCK_STREAM, 0);
@@ -575,7 +619,10 @@ static int start(void **state)
     strcpy(dir, "/tmp/kith-sandbox-XXXXXX");
     if (!mkdtemp(dir) || listener(&server) != 0 || listener(&other) != 0)
         return -1;
-    snprintf(cmd, sizeof cmd, "cd '%s' && mkdir in out ro && echo hello | tee in/file out/file > ro/file", dir);
+    snprintf(cmd, sizeof cmd,
+             "cd '%s' && mkdir in out ro && echo hello | tee in/file out/file in/closed > ro/file && "
+             "chmod 0 in/closed",
+             dir);
     if (system(cmd) != 0)
         return -1;
     neighbour = fork();
@@ -603,6 +650,7 @@ int main(void)
         cmocka_unit_test(denies_a_signer_all_but_its_directory),
         cmocka_unit_test(denies_a_server_other_ports_and_paths),
         cmocka_unit_test(denies_a_signer_all_but_its_peer),
+        cmocka_unit_test(keeps_the_right_to_a_low_port_only),
         cmocka_unit_test(ends_listening_in_all_threads),
         cmocka_unit_test(refuses_to_begin_when_threads_exist),
         cmocka_unit_test(says_what_it_limits),
