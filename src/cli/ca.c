@@ -242,8 +242,9 @@ static bool run_install(void *ctx, const void *opts, const struct args_words *wo
 static bool run_ls(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
     static const struct show_column columns[] = {
-        {"root", "root.subject"},       {"  SHA-256", "root.sha256"},    {"  until", "root.not_after"},
-        {"issuing", "issuing.subject"}, {"  SHA-256", "issuing.sha256"}, {"  until", "issuing.not_after"},
+        {"root", "root.subject"},        {"  serial", "root.serial"},      {"  SHA-256", "root.sha256"},
+        {"  until", "root.not_after"},   {"issuing", "issuing.subject"},   {"  serial", "issuing.serial"},
+        {"  SHA-256", "issuing.sha256"}, {"  until", "issuing.not_after"},
     };
     struct cli *cli = ctx;
     AUTO(json_free_auto) struct json *j = NULL;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/rfc3339.h"
+#include "ca/profile.h"
 #include "cli/client.h"
 #include "cli/pki.h"
 #include "cli/view.h"
@@ -393,13 +394,39 @@ static bool view_vkeys(struct view *v, struct slice s)
     return true;
 }
 
+static bool view_profile(struct view *v, struct slice s)
+{
+    struct profile p;
+    struct err ignored;
+    if (!profile_parse(&crypto_openssl, s, &p, &ignored))
+        return false;
+    view_put_text(v, "type", "certificate profile");
+    view_put_text(v, "name", p.name);
+    view_put_int(v, "version", p.version);
+    view_put_bytes(v, "SHA-256", SLICE_ARRAY(p.digest));
+    return true;
+}
+
+/* What a gateway keeps for itself begins with a line that names it; its plugin alone reads on. */
+static bool view_gateway_state(struct view *v, struct slice s)
+{
+    static const char mark[] = "kith-gate 1 ";
+    struct slice rest = s;
+    if (s.n < sizeof mark || memcmp(s.p, mark, sizeof mark - 1) != 0)
+        return false;
+    view_put_text(v, "type", "state of a gateway: what it knows while the platform is away");
+    view_put_slice(v, "form", take_line(&rest));
+    view_put_int(v, "bytes", (int64_t)s.n);
+    return true;
+}
+
 static bool view_any(struct view *v, struct slice s, struct err *e)
 {
     if (view_pem(v, s, e))
         return true;
     next_thing(v, 0);
-    bool ok = view_export(v, s) || view_note(v, s) || view_vkeys(v, s) || view_token(v, s) || view_base64(v, s) ||
-              view_bytes(v, s);
+    bool ok = view_export(v, s) || view_note(v, s) || view_vkeys(v, s) || view_token(v, s) || view_profile(v, s) ||
+              view_gateway_state(v, s) || view_base64(v, s) || view_bytes(v, s);
     if (v->json)
         json_out_end(&v->o);
     if (ok)
@@ -408,7 +435,8 @@ static bool view_any(struct view *v, struct slice s, struct err *e)
     if (whole > s.n)
         return err_set(e, ERR_SYNTAX, "DER, cut at byte %zu of %zu", s.n, whole);
     err_set(e, ERR_SYNTAX, "none of the forms that are known here");
-    return err_try(e, "certificate, CSR, CRL (PEM or DER), CBOR, COSE, checkpoint, ledger export, revocation set");
+    return err_try(
+        e, "certificate, CSR, CRL (PEM or DER), CBOR, COSE, checkpoint, ledger export, revocation set, profile");
 }
 
 static bool run_inspect(void *ctx, const void *opts, const struct args_words *words, struct err *e)

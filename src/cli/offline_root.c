@@ -302,6 +302,17 @@ static bool read_revoked(const struct crl *crl, struct pki_revoked *out, size_t 
     return reader_end(&rd) || err_set(e, ERR_CRL, "the root's list has an entry that is malformed");
 }
 
+/* As openssl, browsers and we show it: digits of either case, with colons or without. */
+static bool plain_hex(const char *text, char *out, size_t cap)
+{
+    size_t n = 0;
+    for (; *text && n + 1 < cap; text++)
+        if (*text != ':')
+            out[n++] = (char)(*text >= 'A' && *text <= 'F' ? *text + ('a' - 'A') : *text);
+    out[n] = 0;
+    return *text == 0 && n > 0;
+}
+
 static bool add_revoked(struct cli *cli, const struct ca_opts *o, struct pki_revoked *all, size_t *n, struct err *e)
 {
     struct pki_revoked r = {.at = env_now_s(&cli->env)};
@@ -309,8 +320,13 @@ static bool add_revoked(struct cli *cli, const struct ca_opts *o, struct pki_rev
         return true;
     if (o->reason && (r.reason = revocation_reason_from_name(o->reason)) < 0)
         return err_set(e, ERR_OPTION, "\"%s\" is no reason of RFC 5280 section 5.3.1", ERR_QUOTE(slice_str(o->reason)));
-    if (!codec_decode(CODEC_HEX, slice_str(o->revoke), r.serial, sizeof r.serial, &r.serial_n, e))
-        return err_ctx(e, "--revoke");
+    char hex[3 * CERT_SERIAL_MAX + 2];
+    if (!plain_hex(o->revoke, hex, sizeof hex) ||
+        !codec_decode(CODEC_HEX, slice_str(hex), r.serial, sizeof r.serial, &r.serial_n, e)) {
+        err_set(e, ERR_OPTION, "--revoke: \"%s\" is no serial number", ERR_QUOTE(slice_str(o->revoke)));
+        err_why(e, "RFC 5280 section 4.1.2.2: at most %d bytes, here in hex, two digits each", CERT_SERIAL_MAX);
+        return err_try(e, "kith ca ls shows that of the issuing CA");
+    }
     for (size_t i = 0; i < *n; i++)
         if (slice_eq(slice_of(all[i].serial, all[i].serial_n), slice_of(r.serial, r.serial_n)))
             return err_set(e, ERR_CONFLICT, "%s is in the list already", o->revoke);

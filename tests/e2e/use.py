@@ -462,6 +462,69 @@ def open_files_are_refused_at_the_start(k):
     k.start()
 
 
+def limits_and_settings_are_told(k):
+    """Lists and models: a value that is not taken is a refusal that names what is, never another list."""
+    for path in ("/v1/certs?limit=", "/v1/devices?limit="):
+        for value in ("100000", "0", "-1", "x", "", "1e3", "99999999999999999999"):
+            a = k.api("GET", path + value)
+            assert a.status == 400 and a.code == "usage" and "from 1 to " in a.json["rule"] and "limit=" in a.json["try"], (value, a)
+        assert k.api("GET", path + "1").status == 200
+    assert k.api("GET", "/v1/certs?after=x").status == 400
+    p = k.kith("model", "add", "foo", "bar=1", ok=False)
+    assert p.returncode == 2 and '"bar"' in p.stderr and "renew_expired_days" in p.stderr and "wait_s" in p.stderr, p.stderr
+    p = k.kith("model", "add", "foo", "profil=ldevid", ok=False)
+    assert p.returncode == 2 and 'try: did you mean "profile"?' in p.stderr, p.stderr
+    assert k.kith("model", "show", "foo", ok=False).returncode == 3
+
+
+def a_serial_number_is_shown_and_taken(k):
+    """`ca ls` has what `ca crl --revoke` wants, in either case and with colons."""
+    serial = run("openssl", "x509", "-inform", "DER", "-in", k.dir + "/ca/issuing.cer", "-noout", "-serial").stdout.split("=")[1].strip()
+    assert re.search(f"serial +{serial.lower()}\n", k.kith("ca", "ls").stdout), k.kith("ca", "ls").stdout
+    assert k.kith_json("ca", "ls")["issuing"]["serial"] == serial.lower()
+    root = k.w.path("serials")
+    run(os.path.join(BIN, "kith"), "ca", "init-root", "--dir", root, "--name", "Root")
+    colons = ":".join(serial.upper()[i:i + 2] for i in range(0, len(serial), 2))
+    crl = lambda number, ok: run(os.path.join(BIN, "kith"), "ca", "crl", "--root-dir", root, "--revoke", number,
+                                 "--out", k.w.path("serials.crl"), ok=ok)
+    crl(colons, True)
+    said = run("openssl", "crl", "-in", k.w.path("serials.crl"), "-noout", "-text").stdout
+    assert serial.upper() in said, said
+    assert "in the list already" in crl(serial.upper(), False).stderr
+    p = crl("xyz", False)
+    assert p.returncode == 2 and '"xyz"' in p.stderr and "try: kith ca ls" in p.stderr, p.stderr
+    os.rename(root + "/root.crl", root + "/kept")
+    p = crl(serial, False)
+    assert p.returncode and "root.crl" in p.stderr and not os.path.exists(root + "/root.crl"), p.stderr
+
+
+def a_profile_and_a_gateways_state_are_known(k):
+    said = k.kith_json("inspect", k.dir + "/profiles/ldevid.profile")["things"][0]
+    assert said["type"] == "certificate profile" and said["name"] == "ldevid" and said["version"] >= 1, said
+    k.w.write("feed.state", "kith-gate 1 feed\nx")
+    assert k.kith_json("inspect", k.w.path("feed.state"))["things"][0]["form"] == "kith-gate 1 feed"
+
+
+def doctor_takes_the_servers_names(k):
+    p = k.kith("doctor", "disk", "server/store", "server/feed")
+    assert p.stdout.count("\n") == 3 and "server/store" in p.stdout and "server/feed" in p.stdout, p.stdout
+    p = k.kith("doctor", "server/stor", ok=False)
+    assert p.returncode == 2 and "try: server/store" in p.stderr, p.stderr
+
+
+def an_edited_model_is_named(k):
+    k.stop()
+    was = k.rows("SELECT settings FROM model WHERE name = 'pump'")
+    k.sql("UPDATE model SET settings = '{' WHERE name = 'pump'")
+    k.start()
+    for words in (["model", "ls"], ["model", "show", "pump"]):
+        p = k.kith(*words, ok=False)
+        assert p.returncode and 'model "pump"' in p.stderr and "try: kith ledger verify" in p.stderr, p.stderr
+    k.stop()
+    k.sql(f"UPDATE model SET settings = '{was[0][0]}' WHERE name = 'pump'")
+    k.start()
+
+
 def a_rehearsal_answers_in_json(k):
     test = lambda: run(os.path.join(BIN, "kithd"), "-t", "--json", "--config", os.path.join(k.dir, "kith.conf"), ok=False, env=k.w.env)
     p = test()
@@ -554,7 +617,8 @@ def main():
         for check in (three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, no_word_is_swallowed, it_may_be_said_twice, files_that_are_no_such, a_hint_leads_on,
                       a_certificate_is_shown_as_pem, a_gateway_is_its_brokers, tags_and_the_statement, slips_are_told, every_command_answers_in_json,
                       a_lost_database_is_not_begun_anew, a_damaged_journal_signs_nothing, an_older_database_is_refused, a_rehearsal_names_what_a_start_would_meet,
-                      a_rehearsal_warns_where_it_would_start, open_files_are_refused_at_the_start, a_rehearsal_answers_in_json,
+                      limits_and_settings_are_told, a_serial_number_is_shown_and_taken, a_profile_and_a_gateways_state_are_known,
+                      doctor_takes_the_servers_names, an_edited_model_is_named, a_rehearsal_warns_where_it_would_start, open_files_are_refused_at_the_start, a_rehearsal_answers_in_json,
                       what_is_taken_out_of_the_database_is_named):
             check(k)
             say(check.__name__)

@@ -71,6 +71,8 @@ MUST_USE bool call_list(struct call *c, const char *key, const struct sql *q, co
                         void (*put)(struct call *c, const struct rows *r), int64_t *n, struct err *e);
 /* What a list is narrowed by; "" if it is not there. */
 MUST_USE bool call_query(const struct call *c, const char *name, char *dst, size_t cap, struct err *e);
-int64_t call_query_int(const struct call *c, const char *name, int64_t min, int64_t max, int64_t def);
+/* A number of the query, or def.  Errors: usage, with the range. */
+MUST_USE bool call_query_int(const struct call *c, const char *name, int64_t min, int64_t max, int64_t def,
+                             int64_t *out, struct err *e);
 
 #endif

@@ -44,11 +44,12 @@ static void put_cert(struct call *c, const struct rows *r)
 static bool list(struct call *c, struct err *e)
 {
     char subject[80];
-    int64_t last = 0, n = 0, limit = call_query_int(c, "limit", 1, LIST_MAX, 100);
-    if (!call_query(c, "subject", subject, sizeof subject, e))
+    int64_t last = 0, n = 0, limit, after;
+    if (!call_query(c, "subject", subject, sizeof subject, e) ||
+        !call_query_int(c, "limit", 1, LIST_MAX, 100, &limit, e) ||
+        !call_query_int(c, "after", 0, INT64_MAX, 0, &after, e))
         return false;
-    const struct value args[] = {value_int(call_query_int(c, "after", 0, INT64_MAX, 0)), value_text(subject),
-                                 value_int(limit), value_text(call_owner(c))};
+    const struct value args[] = {value_int(after), value_text(subject), value_int(limit), value_text(call_owner(c))};
     bool all = !call_owner(c);
     AUTO(rows_close) struct rows r = {0};
     if (!db_query(c->db, all ? &sql_list : &sql_list_owner, args, all ? 3 : 4, &r, e))
@@ -147,6 +148,7 @@ static void put_ca(struct call *c, const char *key, const struct cert *cert)
     c->app->crypto->sha256(&cert->der, 1, digest);
     json_out_map(&c->out, key);
     json_out_text(&c->out, "subject", name_quote(cert->subject, name, sizeof name));
+    json_out_bytes(&c->out, "serial", CODEC_HEX, cert->serial);
     json_out_bytes(&c->out, "sha256", CODEC_HEX, SLICE_ARRAY(digest));
     json_out_time(&c->out, "not_before", cert->not_before);
     json_out_time(&c->out, "not_after", cert->not_after);

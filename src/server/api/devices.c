@@ -259,7 +259,9 @@ static bool list(struct call *c, struct err *e)
     enum device_state which = device_state_from_name(state);
     if (state[0] && which == DEVICE_NONE)
         return err_set(e, ERR_USAGE, "\"%s\" is no state of a device", ERR_QUOTE(slice_str(state)));
-    int64_t limit = call_query_int(c, "limit", 1, LIST_MAX, 100), n = 0;
+    int64_t limit, n = 0;
+    if (!call_query_int(c, "limit", 1, LIST_MAX, 100, &limit, e))
+        return false;
     const struct value args[] = {value_text(after),  value_text(model), value_int(which),
                                  value_text(serial), value_int(limit),  value_text(owner ? owner : ""),
                                  value_text(anchor)};

@@ -32,8 +32,10 @@ static bool prove(struct call *c, struct err *e)
 {
     char note[NOTARY_NOTE_MAX];
     uint64_t size;
-    int64_t at, entry = call_query_int(c, "entry", 0, INT64_MAX, -1);
+    int64_t at, entry;
     struct merkle_proof proof;
+    if (!call_query_int(c, "entry", 0, INT64_MAX, -1, &entry, e))
+        return false;
     if (entry < 0)
         return err_set(e, ERR_USAGE, "?entry=NUMBER is missing");
     if ((uint64_t)entry >= tree_size(c->app->tree))

@@ -1,7 +1,9 @@
 /* Models: product types with their settings. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "base/nearest.h"
 #include "server/api/api.h"
 #include "server/records.h"
 #include "store/row.h"
@@ -59,29 +61,61 @@ static bool is_switch(const char *key)
     return strcmp(key, "quarantine_on_second_key") == 0 || strcmp(key, "channel_binding") == 0;
 }
 
+static bool check_profile(struct call *c, const char *name, struct err *e)
+{
+    struct arena a;
+    arena_init(&a, 8192);
+    const char *dir = settings_path(&c->app->settings, &a, PATH_PROFILES);
+    bool known = party_name_check("profile", slice_str(name), 31, e) &&
+                 file_exists(arena_printf(&a, "%s/%s.profile", dir, name));
+    arena_clear(&a);
+    if (known)
+        return true;
+    err_set(e, ERR_USAGE, "profile \"%s\" is not one of this platform's", ERR_QUOTE(slice_str(name)));
+    err_why(e, "those that the signer was set up with lie in " PATH_PROFILES);
+    return err_try(e, "profile=ldevid");
+}
+
+static const char *const known[] = {
+    "profile", "renew_expired_days", "quarantine_on_second_key", "channel_binding", "topics", "wait_s", NULL};
+
+static bool check_name(const char *key, struct err *e)
+{
+    struct nearest near = nearest_of(slice_str(key));
+    char list[200] = "";
+    for (size_t i = 0, at = 0; known[i]; i++) {
+        if (strcmp(known[i], key) == 0)
+            return true;
+        nearest_offer(&near, known[i]);
+        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", known[i]);
+    }
+    err_set(e, ERR_USAGE, "\"%s\" is no setting of a model", ERR_QUOTE(slice_str(key)));
+    err_why(e, "there are %s", list);
+    return nearest_word(&near) ? err_try(e, "did you mean \"%s\"?", nearest_word(&near)) : err_try(e, "profile=ldevid");
+}
+
 /* A model with a setting that nothing understands would refuse its devices later. */
 static bool settings_check(struct call *c, const struct json *settings, struct err *e)
 {
     for (size_t i = 0; i < json_count(settings); i++) {
         const char *key = json_key(settings, i);
         char v[64] = "";
+        if (!check_name(key, e))
+            return false;
         if (strcmp(key, "topics") == 0)
             continue;
         if (!setting_as_text(settings, key, v, sizeof v, e))
             return false;
         if (strcmp(key, "profile") == 0) {
-            struct arena a;
-            arena_init(&a, 8192);
-            const char *dir = settings_path(&c->app->settings, &a, PATH_PROFILES);
-            bool known = party_name_check("profile", slice_str(v), 31, e) &&
-                         file_exists(arena_printf(&a, "%s/%s.profile", dir, v));
-            arena_clear(&a);
-            if (!known)
-                return err_set(e, ERR_USAGE, "profile \"%s\" is not one of this platform's", ERR_QUOTE(slice_str(v)));
+            if (!check_profile(c, v, e))
+                return false;
         } else if (strcmp(key, "renew_expired_days") == 0 && !is_days(v)) {
-            return err_set(e, ERR_USAGE, "renew_expired_days is a number of at most 4 digits");
+            err_set(e, ERR_USAGE, "renew_expired_days: \"%s\" is not a number of at most 4 digits",
+                    ERR_QUOTE(slice_str(v)));
+            return err_try(e, "renew_expired_days=30");
         } else if (is_switch(key) && strcmp(v, "yes") != 0 && strcmp(v, "no") != 0) {
-            return err_set(e, ERR_USAGE, "%s is \"yes\" or \"no\"", key);
+            err_set(e, ERR_USAGE, "%s: \"%s\" is neither yes nor no", key, ERR_QUOTE(slice_str(v)));
+            return err_try(e, "%s=yes", key);
         }
     }
     return true;
@@ -90,17 +124,13 @@ static bool settings_check(struct call *c, const struct json *settings, struct e
 /* The settings are kept as their own JSON text. */
 static bool settings_of(struct call *c, struct buf *out, struct err *e)
 {
-    static const char *const known[] = {
-        "profile", "renew_expired_days", "quarantine_on_second_key", "channel_binding", "topics", "wait_s", NULL};
     const struct json *settings;
     buf_init(out, SETTINGS_MAX);
     if (!c->in || !json_has(c->in, "settings")) {
         buf_put_str(out, "{}");
         return true;
     }
-    if (!json_get_map(c->in, "settings", &settings, e) || !json_only(settings, known, e))
-        return false;
-    if (!settings_check(c, settings, e))
+    if (!json_get_map(c->in, "settings", &settings, e) || !settings_check(c, settings, e))
         return false;
     struct json_out o = json_out_of(out);
     json_put(&o, NULL, settings);
@@ -133,11 +163,20 @@ static bool set(struct call *c, struct err *e)
     return put_model(c, http_param(c->req, "name"), true, e);
 }
 
-static void put_row(struct call *c, const struct rows *r)
+/* The settings go out as they stand there: a row that somebody edited must not spoil the answer, and is named. */
+static bool put_row(struct call *c, const struct rows *r, struct err *e)
 {
+    AUTO(json_free_auto) struct json *j = NULL;
+    struct slice settings = slice_str(rows_text(r, MODEL_SETTINGS));
+    if (!json_read(settings, SETTINGS_MAX, &j, e)) {
+        err_ctx(e, "model \"%s\": its row in the database was changed", rows_text(r, MODEL_NAME));
+        err_why(e, "its settings are no JSON any more; the server writes nothing else there");
+        return err_try(e, "kith ledger verify, then restore the newest copy of the database");
+    }
     json_out_text(&c->out, "name", rows_text(r, MODEL_NAME));
-    json_out_raw(&c->out, "settings", slice_str(rows_text(r, MODEL_SETTINGS)));
+    json_out_raw(&c->out, "settings", settings);
     json_out_time(&c->out, "created_at", rows_int(r, MODEL_CREATED_AT));
+    return true;
 }
 
 static bool show(struct call *c, struct err *e)
@@ -147,13 +186,23 @@ static bool show(struct call *c, struct err *e)
     err_clear(e);
     if (!row_read(c->db, &table_model, &key, &r, e))
         return e->code ? false : err_set(e, ERR_NOTFOUND, "model \"%s\" is not known", ERR_QUOTE(key.s));
-    put_row(c, &r);
-    return true;
+    return put_row(c, &r, e);
 }
 
 static bool list(struct call *c, struct err *e)
 {
-    return call_list(c, "models", row_select_all(&table_model), NULL, 0, put_row, NULL, e);
+    AUTO(rows_close) struct rows r = {0};
+    if (!db_query(c->db, row_select_all(&table_model), NULL, 0, &r, e))
+        return false;
+    json_out_list(&c->out, "models");
+    while (rows_next(&r, e)) {
+        json_out_map(&c->out, NULL);
+        if (!put_row(c, &r, e))
+            return false;
+        json_out_end(&c->out);
+    }
+    json_out_end(&c->out);
+    return e->code == ERR_NONE;
 }
 
 const struct api_row api_models[] = {
