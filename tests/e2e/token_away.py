@@ -5,10 +5,8 @@ import os
 import sys
 import time
 
-from crash import Load, check, work_still
+from crash import THREADS, Load, check, work_still
 from kithtest import Kith, World, say, wait_for
-
-AWAY_S = 3
 
 
 def main():
@@ -25,7 +23,10 @@ def main():
             n = len(load.answered)
             wait_for(lambda: len(load.answered) > n + 50, "enrolments", 30)
             os.rename(w.path("tokens"), w.path("away"))
-            time.sleep(AWAY_S)
+            wait_for(lambda: k.api("GET", "/readyz").status == 503, "/readyz to say it", 20, 0.1)
+            n, retries = len(load.answered), load.retries
+            wait_for(lambda: load.retries > retries + 50, "devices that are refused", 30)
+            assert len(load.answered) <= n + THREADS, "certificates without a token"
             os.rename(w.path("away"), w.path("tokens"))
             back = time.monotonic()
             n = len(load.answered)
