@@ -8,8 +8,8 @@ import os
 import time
 
 from crashpoints import CrashKith, Plan
+from est import csr_of, new_key, refused
 from kithtest import World, timed, wait_for
-from recovery import csr_of, new_key
 
 HOUR, DAY = 3600, 86400
 JUMPED = 123  # src/model/event_table.h
@@ -100,6 +100,18 @@ def steps_that_add_up_are_a_jump(t):
     t.works()
 
 
+def a_claim_ends_with_its_time(t):
+    """All in small steps, after which the clock is believed."""
+    early, late = (t.k.add_device(f"CL-{name}", expires_s=120) for name in ("early", "late"))
+    ask = lambda device: t.k.enrol(csr_of(new_key()), device["id"], device["claim"])
+    t.plan.set_clock(60)
+    assert ask(early).status == 200
+    t.plan.set_clock(122)
+    refused(ask(late), 401, "claim")
+    t.plan.set_clock(0)
+    assert ask(late).status == 200
+
+
 def a_signer_alone_has_another_clock(t):
     for by in (365 * DAY, -365 * DAY):
         t.plan.set_clock(by, who=(1, 2))
@@ -155,7 +167,8 @@ def main():
         k.start()
         k.add_model("pump")
         t = Clocks(k, plan)
-        for test in (small_steps_are_nothing, steps_that_add_up_are_a_jump, jumps_while_it_runs, a_signer_alone_has_another_clock, starts_with_a_wrong_clock,
+        for test in (small_steps_are_nothing, a_claim_ends_with_its_time, steps_that_add_up_are_a_jump, jumps_while_it_runs,
+                     a_signer_alone_has_another_clock, starts_with_a_wrong_clock,
                      gets_out_of_a_time_that_was_ahead):
             timed(test, t)
         k.must_verify()
