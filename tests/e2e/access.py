@@ -77,9 +77,12 @@ def stranger(k):
     cert = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(7)
             .not_valid_before(now - datetime.timedelta(1)).not_valid_after(now + datetime.timedelta(1))
             .sign(key, hashes.SHA256()))
-    pem = serialization.Encoding.PEM
-    text = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
-    return Party(k, "unknown", k.w.write("stranger.pem", cert.public_bytes(pem).decode()), k.w.write("stranger.key", text))
+    return party_of(k, "stranger", key, cert)
+
+
+def party_of(k, name, key, cert):
+    key_file, pem = k.w.key_files(name, key, cert.public_bytes(serialization.Encoding.DER))
+    return Party(k, "unknown", pem, key_file)
 
 
 def forger(k, pem):
@@ -91,11 +94,7 @@ def forger(k, pem):
          .serial_number(real.serial_number).not_valid_before(real.not_valid_before).not_valid_after(real.not_valid_after))
     for x in real.extensions:
         b = b.add_extension(x.value, x.critical)
-    form = serialization.Encoding.PEM
-    text = key.private_bytes(form, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
-    name = "forger-" + os.path.basename(os.path.dirname(pem))
-    cert = b.sign(key, hashes.SHA256()).public_bytes(form).decode()
-    return Party(k, "unknown", k.w.write(name + ".pem", cert), k.w.write(name + ".key", text))
+    return party_of(k, "forger-" + os.path.basename(os.path.dirname(pem)), key, b.sign(key, hashes.SHA256()))
 
 
 def parties(k):

@@ -118,8 +118,7 @@ def wants_it_of_renewals_too(k, devices):
     key, c = ec.generate_private_key(ec.SECP256R1()), Channel(k, "1.3")
     a = c.enrol(dev, csr(c.binding, key))
     taken(a)
-    text = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    key_file, pem = k.w.write("bound.key", text.decode()), k.w.write("bound.pem", certs_only(a.body))
+    key_file, pem = k.w.key_files("bound", key, certs_only(a.body))
     refused(k.enrol(csr(), verb="simplereenroll", cert=pem, key=key_file))
     attrs = k.https("GET", "/.well-known/est/csrattrs", cert=pem, key=key_file)
     assert b"challengePassword" in run("openssl", "asn1parse", "-inform", "DER", input=base64.b64decode(attrs.body),

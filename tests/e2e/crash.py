@@ -156,11 +156,8 @@ def check(k, load):
 def work_still(k, load):
     """Some devices say hello with what they got."""
     for device in list(load.answered)[-3:]:
-        text = load.keys[device].private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-                                               serialization.NoEncryption()).decode()
-        pem = ssl.DER_cert_to_PEM_cert(load.answered[device])
-        a = k.https("POST", "/device/v1/hello", b"{}", {"Content-Type": "application/json"},
-                    k.w.write("h.pem", pem), k.w.write("h.key", text))
+        key, pem = k.w.key_files("h", load.keys[device], load.answered[device])
+        a = k.https("POST", "/device/v1/hello", b"{}", {"Content-Type": "application/json"}, pem, key)
         assert a.status == 200, a
 
 

@@ -78,11 +78,8 @@ class Device:
         self.set_state("resume", "active")
 
     def hello(self):
-        pem = self.k.w.write(self.id + ".pem", ssl.DER_cert_to_PEM_cert(self.der))
-        text = self.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-                                      serialization.NoEncryption()).decode()
-        a = self.k.https("POST", "/device/v1/hello", b"{}", {"Content-Type": "application/json"}, pem,
-                         self.k.w.write(self.id + ".key", text))
+        key, pem = self.k.w.key_files(self.id, self.key, self.der)
+        a = self.k.https("POST", "/device/v1/hello", b"{}", {"Content-Type": "application/json"}, pem, key)
         assert a.status == 200, f"{self.id}: {a}"
 
 

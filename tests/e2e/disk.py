@@ -7,8 +7,8 @@ import shutil
 import sys
 
 from cryptography import x509
+from est import csr_of, new_key
 from kithtest import BIN, Kith, World, run, say, wait_for
-from recovery import csr_of, new_key
 
 
 def own_namespace():

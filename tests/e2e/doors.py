@@ -25,7 +25,7 @@ class Unit:
         self.k = k
         self.dev, self.key, self.key_file, self.pem = d.enrolled()
         key, pem = maker.idevid(self.dev["serial"])
-        self.idevid = d.files("idevid-" + self.dev["serial"], key, pem)
+        self.idevid = k.w.key_files("idevid-" + self.dev["serial"], key, pem)
         self.waiting = k.must("POST", f"/v1/devices/{self.dev['id']}/token", {})
 
     def doors(self):
@@ -128,7 +128,7 @@ def a_manufacturers_devices_are_found_when_its_ca_has_failed(k, d):
 
     def enrol(maker, serial):
         key, pem = maker.idevid(serial)
-        key_file, cert = d.files("found-" + serial, key, pem)
+        key_file, cert = k.w.key_files("found-" + serial, key, pem)
         assert k.enrol(csr_of(new_key()), cert=cert, key=key_file).status == 200
         return k.must("GET", "/v1/devices/" + serial)["id"], x509.load_pem_x509_certificate(pem.encode())
 
@@ -168,7 +168,7 @@ def one_anchor_too_many_shuts_no_door(k, d, maker):
     refused(k.api("POST", "/v1/anchors", {"name": "one-more", "certificate": more.root}), 429, "limit")
     dev = d.device()
     key, pem = maker.idevid(dev["serial"])
-    key_file, cert = d.files("many-" + dev["serial"], key, pem)
+    key_file, cert = k.w.key_files("many-" + dev["serial"], key, pem)
     assert k.enrol(csr_of(new_key()), cert=cert, key=key_file).status == 200
     for name in names:
         k.must("DELETE", "/v1/anchors/" + name)
@@ -180,7 +180,7 @@ def who_proved_a_right_is_refused_by_name(k, d, maker):
     k.add_model("bound", channel_binding="yes")
     claimed, born, bound, used = d.device(), d.device(), k.add_device("BOUND-1", "bound"), d.enrolled()[0]
     key, pem = maker.idevid(born["serial"])
-    idevid = dict(zip(("key", "cert"), d.files("refused-" + born["serial"], key, pem)))
+    idevid = dict(zip(("key", "cert"), k.w.key_files("refused-" + born["serial"], key, pem)))
     sha1, p521 = csr_of(new_key(), digest=hashes.SHA1()), csr_of(ec.generate_private_key(ec.SECP521R1()))
     named = csr_of(new_key(), [x509.DNSName("example.com")])
     forged = csr_of(new_key())[:-1] + b"\0"
@@ -221,7 +221,7 @@ def manufacturers_that_do_not_count(k, d, maker):
     dev = d.device()
 
     def ask(name, key, pem):
-        key_file, cert = d.files("maker-" + name, key, pem)
+        key_file, cert = k.w.key_files("maker-" + name, key, pem)
         return k.enrol(csr_of(new_key()), cert=cert, key=key_file)
 
     refused(ask("unknown", *Maker("Nobody Inc").idevid(dev["serial"])), 401, "denied")

@@ -7,7 +7,6 @@ import hashlib
 import os
 import socket
 import ssl
-import time
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -47,11 +46,7 @@ class Doors:
         d, key = self.device(**more), new_key()
         a = self.k.enrol(csr_of(key), d["id"], d["claim"])
         assert a.status == 200, a
-        return d, key, *self.files(d["serial"], key, a.certificate)
-
-    def files(self, name, key, certificate):
-        text = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
-        return self.k.w.write(name + ".key", text), self.k.w.write(name + ".pem", certificate)
+        return d, key, *self.k.w.key_files(d["serial"], key, a.certificate)
 
 
 def refused(a, status, code):
@@ -183,7 +178,7 @@ def renews_with_the_current_certificate(k, d):
     assert a.status == 200, a
     again = k.enrol(csr_of(renewed), verb="simplereenroll", cert=pem, key=key_file)
     assert again.certificate == a.certificate, "the repeated request got another certificate"
-    key_file, pem = d.files(dev["serial"] + "b", renewed, a.certificate)
+    key_file, pem = k.w.key_files(dev["serial"] + "b", renewed, a.certificate)
     hello = k.https("POST", "/device/v1/hello", b"{}", {"Content-Type": "application/json"}, pem, key_file)
     assert hello.status == 200, hello
     types = [e["type"] for e in k.history(dev["id"])]
@@ -270,7 +265,7 @@ def enrols_by_the_idevid_of_a_registered_maker(k, d):
     for name, m, serial, kw in (("good", maker, dev["serial"], {}), ("stranger", stranger, other["serial"], {}),
                                 ("unknown", maker, "NOT-THERE", {}), ("expired", maker, other["serial"], {"days": -2})):
         key, pem = m.idevid(serial, **kw)
-        files[name] = d.files("idevid-" + name, key, pem)
+        files[name] = k.w.key_files("idevid-" + name, key, pem)
     ask = lambda name: k.enrol(csr_of(new_key()), cert=files[name][1], key=files[name][0])
     refused(ask("good"), 401, "denied")  # nobody trusts the maker yet
     k.must("POST", "/v1/anchors", {"name": "pumps", "certificate": maker.root, "model": "pump"})
@@ -293,7 +288,7 @@ def enrols_by_the_idevid_of_a_registered_maker(k, d):
     refused(ask("good"), 403, "tombstone")
     last = d.device()
     key, pem = maker.idevid(last["serial"])
-    files["good"] = d.files("idevid-last", key, pem)
+    files["good"] = k.w.key_files("idevid-last", key, pem)
     k.must("DELETE", "/v1/anchors/pumps")
     refused(ask("good"), 401, "denied")
     refused(k.api("POST", "/v1/anchors", {"name": "any", "certificate": maker.root, "register": True}), 400, "usage")

@@ -12,8 +12,8 @@ import time
 
 from cryptography import x509
 from crashpoints import CrashKith, Plan
+from est import csr_of, new_key
 from kithtest import BIN, ROOT, World, run, say
-from recovery import csr_of, new_key
 
 VALID_S, DAY = 4, 86400
 

@@ -160,6 +160,13 @@ class World:
             f.write(text)
         return self.path(name)
 
+    def key_files(self, name, key, certificate):
+        """A key and what certifies it (PEM or DER), for a TLS connection; the paths of both."""
+        from cryptography.hazmat.primitives import serialization
+        text = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        pem = certificate if isinstance(certificate, str) else ssl.DER_cert_to_PEM_cert(certificate)
+        return self.write(name + ".key", text.decode()), self.write(name + ".pem", pem)
+
     def start(self, argv, log, **kw):
         path = self.path(log)
         if path not in self.logs:

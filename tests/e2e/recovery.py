@@ -10,25 +10,13 @@ import time
 import urllib.request
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import serialization
 
 from crashpoints import CrashKith, Plan, points_of_source
+from est import csr_of, new_key
 from kithtest import World, say, timed, wait_for
 
-PEM = serialization.Encoding.PEM
 UNANSWERED, REVOKED, DELIVERED = 83, 84, 87  # src/model/event_table.h
-
-
-def new_key():
-    return ec.generate_private_key(ec.SECP256R1())
-
-
-def csr_of(key):
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")])
-    return x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256()) \
-        .public_bytes(serialization.Encoding.DER)
 
 
 class Test:
@@ -67,8 +55,7 @@ class Test:
         return device, key, serial
 
     def files(self, name, key, pem):
-        text = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
-        return {"key": self.k.w.write(name + ".key", text), "cert": self.k.w.write(name + ".pem", pem)}
+        return dict(zip(("key", "cert"), self.k.w.key_files(name, key, pem)))
 
     def serial(self, pem):
         return "%030x" % x509.load_pem_x509_certificate(pem.encode()).serial_number
@@ -138,7 +125,7 @@ def delivers_a_renewal(t):
 def revokes_a_partys(t):
     """What a gateway or an operator was never given is entered as what it is, and good for nothing; asking again works."""
     for kind, more in (("gateway", {}), ("operator", {"role": "auditor"})):
-        csr = lambda: x509.load_der_x509_csr(csr_of(new_key())).public_bytes(PEM).decode()
+        csr = lambda: x509.load_der_x509_csr(csr_of(new_key())).public_bytes(serialization.Encoding.PEM).decode()
         ask = lambda: t.k.api("POST", f"/v1/{kind}s", {"name": "lost-" + kind, "csr": csr(), **more})
         t.lose(ask)
         listed, = t.k.must("GET", "/v1/certs?subject=lost-" + kind)["certificates"]

@@ -8,8 +8,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from est import csr_of, new_key
 from kithtest import BIN, Kith, World, run, timed, wait_for
-from recovery import csr_of, new_key
 
 DER = serialization.Encoding.DER
 

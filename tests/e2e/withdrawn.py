@@ -24,7 +24,7 @@ def renewed(k, d):
     keys = [new_key() for _ in range(RENEWALS)]
     answers = [k.enrol(csr_of(key), verb="simplereenroll", cert=pem_file, key=key_file) for key in keys]
     assert all(a.status == 200 for a in answers), [a for a in answers if a.status != 200][:3]
-    return device, (key_file, pem_file), d.files("last", keys[-1], answers[-1].certificate)
+    return device, (key_file, pem_file), k.w.key_files("last", keys[-1], answers[-1].certificate)
 
 
 def states(k, device):
