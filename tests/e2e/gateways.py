@@ -112,7 +112,14 @@ def a_device_moves(k, north, south, at_north, at_south, elsewhere):
     wait_for(lambda: south["id"] not in at_south.directory(), "the removal of a device that is suspended")
     k.must("POST", f"/v1/devices/{south['id']}/resume", {"why": "test"})
     wait_for(lambda: south["id"] in at_south.directory(), "its return")
-    time.sleep(0.3)
+    # What comes last and is theirs comes behind all that was not.
+    k.must("POST", f"/v1/devices/{north['id']}/suspend", {"why": "test"})
+    wait_for(lambda: north["id"] not in at_north.directory(), "the last removal at the north")
+    k.must("POST", f"/v1/devices/{north['id']}/resume", {"why": "test"})
+    wait_for(lambda: north["id"] in at_north.directory(), "the last record at the north")
+    west = k.add_device("SN-west", tags={"site": "west"})
+    k.curl_enrol("west", west)
+    wait_for(lambda: west["id"] in elsewhere.directory(), "the record at the third site")
     assert south["id"].encode() not in at_north.raw, "a gateway learned of another site's device"
     for device in (north, south):
         assert device["id"].encode() not in elsewhere.raw, "a gateway of a third site learned of a device"
@@ -200,7 +207,9 @@ def who_falls_silent_is_entered_once():
             wait_for(silent, "the entry of who is silent", 15, 0.5)
             acknowledge(k, "mute", 7)
             wait_for(lambda: len(silent()) > 1, "the entry of who is silent again", 15, 0.5)
-            time.sleep(3)
+            head = lambda: k.must("GET", "/v1/status")["feed"]["seq"]
+            then = head()
+            wait_for(lambda: head() > then + 3, "three more heads", 20, 0.1)
         finally:
             over.set()
             keen.join()

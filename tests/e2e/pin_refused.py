@@ -5,21 +5,32 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 from kithtest import BIN, Kith, World, say, stop, wait_for
 from token_faults import Shim, doctor
 
-PIN = "135790"
+PIN, SIGNERS = "135790", 2
 
 
 def kithd(k, *words):
     return [os.path.join(BIN, "kithd"), "--config", os.path.join(k.dir, "kith.conf"), *words]
 
 
+def starts(k):
+    return k.w.log("kithd.log").count('started child="signer ')
+
+
+def both_are_held_again(k, act):
+    """Each signer was started once by it, and ended."""
+    held = lambda: k.w.log("kithd.log").count("not started again until the PIN file")
+    before, begun = held(), starts(k)
+    act()
+    wait_for(lambda: held() == before + SIGNERS, "both signers to be held", 20, 0.1)
+    assert starts(k) == begun + SIGNERS, k.w.log("kithd.log")
+
+
 def start(k):
     k.daemon = k.w.start(kithd(k), "kithd.log")
-    wait_for(lambda: "not started again until the PIN file" in k.w.log("kithd.log"), "the signer to be held", 20, 0.1)
 
 
 def end(k):
@@ -44,19 +55,17 @@ def main():
         os.unlink(shim.log)
         with open(pin_file, "w", encoding="ascii") as f:
             f.write("999999")
-        start(k)
-        time.sleep(8)
+        both_are_held_again(k, lambda: start(k))
         tried = shim.count("login")
         assert tried == 1, f"the wrong PIN was tried {tried} times:\n" + w.log("shim/log") + w.log("kithd.log")
-        k.daemon.send_signal(signal.SIGHUP)
-        time.sleep(1)
+        both_are_held_again(k, lambda: k.daemon.send_signal(signal.SIGHUP))
         end(k)
         for _ in range(2):
-            start(k)
+            both_are_held_again(k, lambda: start(k))
             end(k)
         p = subprocess.run(kithd(k, "-t"), capture_output=True, text=True, env=w.env, timeout=60)
         assert p.returncode == 4 and "refused before" in p.stderr and pin_file in p.stderr, p
-        start(k)
+        both_are_held_again(k, lambda: start(k))
         found = doctor(k, "token")
         assert not found["ok"] and "refused before" in found["detail"], found
         assert shim.count("login") == 1, "tried again:\n" + w.log("shim/log")
