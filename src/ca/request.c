@@ -131,6 +131,21 @@ bool answer_end(const struct reader *r, struct err *e)
     return reader_end(r) || protocol_error(e);
 }
 
+bool journal_record_read(struct slice record, struct reader *fields, enum journal_kind *kind, int64_t *at,
+                         struct err *e)
+{
+    static const uint8_t items[] = {
+        [JOURNAL_CERT] = 7, [JOURNAL_REVOKE] = 4, [JOURNAL_HOLD] = 3,  [JOURNAL_RELEASE] = 3, [JOURNAL_HEAD] = 5,
+        [JOURNAL_CRL] = 6,  [JOURNAL_COSIGN] = 4, [JOURNAL_SETUP] = 3, [JOURNAL_CLOCK] = 2};
+    struct reader r = reader_of(record);
+    size_t n = cbor_get_array(&r);
+    *kind = (enum journal_kind)cbor_get_uint_max(&r, ARRAY_LEN(items) - 1);
+    *at = cbor_get_int(&r);
+    *fields = r;
+    return (reader_ok(&r) && *kind && n == items[*kind] && cbor_valid(record)) ||
+           err_set(e, ERR_JOURNAL, "a record of %zu bytes that is malformed", record.n);
+}
+
 void claim_derive(struct slice key, struct slice device, struct slice nonce, int64_t expires_at,
                   void (*hmac)(struct slice key, struct slice msg, uint8_t out[SHA256_SIZE]),
                   char out[CLAIM_TEXT_SIZE + 1])

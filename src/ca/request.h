@@ -92,11 +92,16 @@ enum journal_kind {
     JOURNAL_REVOKE,   /* serial, reason */
     JOURNAL_HOLD,     /* serial */
     JOURNAL_RELEASE,  /* serial */
-    JOURNAL_HEAD,     /* seq, SHA-256 of the head's payload */
+    JOURNAL_HEAD,     /* seq, SHA-256 of the head's payload, the shards that grew */
     JOURNAL_CRL,      /* node, shard, number, SHA-256 of the CRL */
     JOURNAL_COSIGN,   /* size, root */
     JOURNAL_SETUP,    /* the first record: digest of the roster, zeros where there is none */
     JOURNAL_CLOCK,    /* an operator said that the clock is right: from here on times may be earlier */
 };
+
+/* Begins a record: *fields stands before what its kind has, which is there whole, with nothing behind it.
+ * Errors: ERR_JOURNAL. */
+MUST_USE bool journal_record_read(struct slice record, struct reader *fields, enum journal_kind *kind, int64_t *at,
+                                  struct err *e);
 
 #endif

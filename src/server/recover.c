@@ -162,11 +162,10 @@ static bool enter(struct tx *tx, struct job *job, struct err *e)
 
 static bool take_record(struct recovery *rec, struct slice record, struct err *e)
 {
-    struct reader r = reader_of(record);
+    struct reader r;
     struct lost l = {.job = {.run = enter}};
-    cbor_get_array(&r);
-    l.kind = (enum journal_kind)cbor_get_uint(&r);
-    l.at = cbor_get_int(&r);
+    if (!journal_record_read(record, &r, &l.kind, &l.at, e))
+        return false;
     if (l.kind == JOURNAL_CERT) {
         l.der = cbor_get_bstr(&r);
         l.authority = (enum authority_kind)cbor_get_uint(&r);

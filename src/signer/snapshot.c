@@ -241,12 +241,11 @@ bool snapshot_replay(void *ctx, struct slice record, const struct journal_mark *
 {
     (void)next;
     struct domain *d = ctx;
-    struct reader r = reader_of(record);
-    cbor_get_array(&r);
-    enum journal_kind kind = (enum journal_kind)cbor_get_uint_max(&r, JOURNAL_CLOCK);
-    int64_t at = cbor_get_int(&r);
-    if (!reader_ok(&r))
-        return err_set(e, ERR_JOURNAL, "a record of no known kind");
+    struct reader r;
+    enum journal_kind kind;
+    int64_t at;
+    if (!journal_record_read(record, &r, &kind, &at, e))
+        return false;
     if ((at > d->last_time && kind != JOURNAL_SETUP) || kind == JOURNAL_CLOCK) /* nothing is signed with a set-up */
         d->last_time = at;
     switch (kind) {

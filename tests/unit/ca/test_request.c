@@ -182,10 +182,37 @@ static void fails_what_waits_when_the_signer_goes_and_connects_again(void **stat
     assert_err(client_new(longer, &env, NULL, NULL, &w.c, &e), e, ERR_USAGE);
 }
 
+/* A record is whole and alone: its items are those of its kind, and nothing stands behind them. */
+static void reads_records_of_a_journal_and_nothing_beside_them(void **state)
+{
+    static const size_t items[] = {[JOURNAL_CERT] = 7, [JOURNAL_CRL] = 6, [JOURNAL_CLOCK] = 2};
+    (void)state;
+    for (uint64_t kind = 0; kind < 12; kind++)
+        for (size_t n = 0; n < 9; n++)
+            for (size_t there = 0; there < 9; there++) {
+                uint8_t bytes[32];
+                struct writer w = WRITER_ARRAY(bytes);
+                struct reader fields;
+                enum journal_kind got;
+                int64_t at;
+                struct err e = {0};
+                if (kind >= ARRAY_LEN(items) || (kind && !items[kind]))
+                    continue;
+                cbor_put_array(&w, n);
+                for (size_t i = 0; i < there; i++)
+                    cbor_put_uint(&w, i ? 9 : kind);
+                bool good = kind && n == items[kind] && there == n;
+                assert_int_equal(journal_record_read(writer_slice(&w), &fields, &got, &at, &e), good);
+                assert_true(good || e.code == ERR_JOURNAL);
+                assert_true(!good || (got == kind && at == 9));
+            }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_requests_back_and_nothing_else),
+        cmocka_unit_test(reads_records_of_a_journal_and_nothing_beside_them),
         cmocka_unit_test(carries_an_error_whole_and_survives_spoilt_ones),
         cmocka_unit_test(fails_what_waits_when_the_signer_goes_and_connects_again),
     };
