@@ -1,7 +1,9 @@
 #include "gate/identity.h"
 
 #include "base/id.h"
+#include "keys/key.h"
 
+#include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
@@ -27,27 +29,20 @@ static bool time_get(const ASN1_TIME *t, int64_t *out)
     return true;
 }
 
-static enum sig_alg alg_of(EVP_PKEY *key)
-{
-    switch (EVP_PKEY_get_base_id(key)) {
-    case EVP_PKEY_EC:
-        return EVP_PKEY_get_bits(key) == 256 ? SIG_ES256 : EVP_PKEY_get_bits(key) == 384 ? SIG_ES384 : SIG_NONE;
-    case EVP_PKEY_ED25519:
-        return SIG_EDDSA;
-    case EVP_PKEY_RSA:
-        return SIG_PS256;
-    default:
-        return SIG_NONE;
-    }
-}
-
-/* Each certificate that follows in the file must have issued the one before. */
-static bool chain_read(BIO *in, X509 *first, struct err *e)
+/* Each certificate that follows in the file must have issued the one before.  OpenSSL stops at what it cannot read and passes
+ * over what is none: each has its four rows of dashes, and there are no others. */
+static bool chain_read(struct slice pem, BIO *in, X509 *first, struct err *e)
 {
     X509 *below = first;
     X509 *above;
+    size_t dashes = 0, certs = 1;
     bool ok = true;
-    while (ok && (above = PEM_read_bio_X509(in, NULL, NULL, NULL))) {
+    for (size_t i = 0; i + 5 <= pem.n; i++)
+        if (memcmp(pem.p + i, "-----", 5) == 0) {
+            dashes++;
+            i += 4;
+        }
+    for (; ok && (above = PEM_read_bio_X509(in, NULL, NULL, NULL)); certs++) {
         ok = X509_check_ca(above) == 1 && X509_check_issued(above, below) == X509_V_OK &&
              X509_verify(below, X509_get0_pubkey(above)) == 1;
         if (below != first)
@@ -56,6 +51,11 @@ static bool chain_read(BIO *in, X509 *first, struct err *e)
     }
     if (below != first)
         X509_free(below);
+    ERR_clear_error();
+    if (ok && dashes != 4 * certs) {
+        err_set(e, ERR_GATE_CERT, "issuer file: after %zu certificates comes what is none, or is damaged", certs);
+        return err_try(e, "issuer.pem as kith gateway add wrote it");
+    }
     return ok || err_set(e, ERR_GATE_CERT, "issuer file: a certificate did not issue the one before it");
 }
 
@@ -70,14 +70,15 @@ bool identity_issuer_read(struct slice pem, struct identity_issuer **out, struct
     }
     i->cert = PEM_read_bio_X509(in, NULL, NULL, NULL);
     bool ok = i->cert && X509_check_ca(i->cert) == 1 && (i->key = X509_get0_pubkey(i->cert)) &&
-              (i->alg = alg_of(i->key)) != SIG_NONE && time_get(X509_get0_notAfter(i->cert), &i->not_after);
+              time_get(X509_get0_notAfter(i->cert), &i->not_after);
     int n = ok ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(i->cert), &i->spki) : 0;
-    if (n <= 0) {
+    i->spki_n = n > 0 ? (size_t)n : 0;
+    i->alg = sig_alg_of_spki(identity_get0_spki(i));
+    if (i->alg == SIG_NONE) {
         identity_issuer_free(i);
         return err_set(e, ERR_GATE_CERT, "issuer file: its first certificate is no CA certificate that is understood");
     }
-    i->spki_n = (size_t)n;
-    if (!chain_read(in, i->cert, e)) {
+    if (!chain_read(pem, in, i->cert, e)) {
         identity_issuer_free(i);
         return false;
     }

@@ -31,6 +31,12 @@ const char *key_type_name(enum key_type t)
     return r ? r->name : "none";
 }
 
+enum sig_alg sig_alg_of_spki(struct slice spki)
+{
+    const struct type_row *r = row_of(key_type_of_spki(spki));
+    return r ? r->alg : SIG_NONE;
+}
+
 enum key_type key_type_from_name(const char *s)
 {
     for (size_t i = 0; i < ARRAY_LEN(types); i++)

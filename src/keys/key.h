@@ -52,5 +52,6 @@ MUST_USE bool sig_from_der(enum sig_alg alg, struct slice der, uint8_t *raw, siz
 const char *key_type_name(enum key_type t); /* "p256", "p384", "ed25519", "rsa2048" ... */
 enum key_type key_type_from_name(const char *s);
 enum key_type key_type_of_spki(struct slice spki); /* KEY_NONE if not one of ours */
+enum sig_alg sig_alg_of_spki(struct slice spki); /* the default of such a key; SIG_NONE, which verifies nothing, too */
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "core/cbor.h"
 #include "keys/crypto.h"
+#include "keys/key.h"
 #include "model/feed.h"
 #include "server/feed_state.h"
 #include "server/feed_streams.h"
@@ -82,7 +83,8 @@ static bool take_head(struct feed_hub *h, struct slice message, struct err *e)
 {
     struct head_job j = {.job = {.run = record_head}};
     crash_point("server.head");
-    return feed_head_read(message, h->app->crypto, h->app->ca.spki, feed_sig_alg(&h->app->ca), &j.head, j.hash, e) &&
+    return feed_head_read(message, h->app->crypto, h->app->ca.spki, sig_alg_of_spki(h->app->ca.spki), &j.head, j.hash,
+                          e) &&
            commit_run(h->app->commit, &j.job, e);
 }
 

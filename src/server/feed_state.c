@@ -8,20 +8,6 @@
 #include "keys/key.h"
 #include "server/feed_hub.h"
 
-enum sig_alg feed_sig_alg(const struct cert *ca)
-{
-    switch (key_type_of_spki(ca->spki)) {
-    case KEY_P256:
-        return SIG_ES256;
-    case KEY_P384:
-        return SIG_ES384;
-    case KEY_ED25519:
-        return SIG_EDDSA;
-    default:
-        return SIG_PS256;
-    }
-}
-
 static void clear_sets(struct feed_state *s)
 {
     for (size_t i = 0; i < s->sets_n; i++)
@@ -61,7 +47,7 @@ bool feed_state_load(struct feed_state *s, struct app *app, struct slice head, s
     struct feed_head h;
     struct feed_row row;
     uint8_t hash[SHA256_SIZE];
-    if (!feed_head_read(head, app->crypto, app->ca.spki, feed_sig_alg(&app->ca), &h, hash, e))
+    if (!feed_head_read(head, app->crypto, app->ca.spki, sig_alg_of_spki(app->ca.spki), &h, hash, e))
         return false;
     clear_sets(s);
     size_t n = cbor_get_array(rows);
@@ -147,7 +133,7 @@ bool feed_state_step(struct feed_state *s, struct app *app, struct slice head, s
     struct feed_row row;
     struct feed_delta_row dr = {0};
     uint8_t hash[SHA256_SIZE];
-    if (!feed_head_read(head, app->crypto, app->ca.spki, feed_sig_alg(&app->ca), &h, hash, e) ||
+    if (!feed_head_read(head, app->crypto, app->ca.spki, sig_alg_of_spki(app->ca.spki), &h, hash, e) ||
         !feed_delta_read(delta, &d, e))
         return false;
     if (h.seq != s->seq + 1 || d.seq != h.seq || memcmp(h.prev, s->hash, SHA256_SIZE) != 0)

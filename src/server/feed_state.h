@@ -26,8 +26,6 @@ struct feed_state {
     struct feed_step steps[FEED_STEPS_KEPT]; /* by seq modulo the size */
 };
 
-enum sig_alg feed_sig_alg(const struct cert *ca);
-
 void feed_state_clear(struct feed_state *s);
 /* From the answer to REQUEST_SETS: the head (read and verified already) and the reader before the rows. */
 MUST_USE bool feed_state_load(struct feed_state *s, struct app *app, struct slice head, struct reader *rows,

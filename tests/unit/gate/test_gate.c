@@ -619,12 +619,52 @@ static void says_how_long_a_verdict_takes(void **state)
     print_message("verdict %.0f ns, still %.0f ns\n", ns, still);
 }
 
+/* What comes after the first certificate is a chain to its end; it does not end where the file is damaged. */
+static void takes_an_issuer_file_whole_or_not_at_all(void **state)
+{
+    struct fix *f = *state;
+    struct buf one = {0}, all = {0};
+    struct err e = {0};
+    buf_init(&one, 1 << 16);
+    buf_init(&all, 1 << 16);
+    assert_ok(file_read(path(f, "ca.pem"), 1 << 16, &one, &e), e);
+    struct slice cert = buf_slice(&one);
+    const struct {
+        struct slice after;
+        size_t n; /* of it */
+        char spoilt;
+        bool good;
+    } table[] = {
+        {cert, cert.n, 0, true},
+        {SLICE_LIT("a note\n"), 7, 0, true},
+        {cert, cert.n, '!', false},
+        {cert, cert.n - 10, 0, false},
+        {cert, cert.n / 2, 0, false},
+        {SLICE_LIT("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"), 57, 0, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        struct identity_issuer *issuer;
+        buf_reset(&all);
+        buf_put(&all, cert);
+        buf_put(&all, slice_of(table[i].after.p, table[i].n));
+        struct slice pem = buf_slice(&all);
+        if (table[i].spoilt)
+            memset((uint8_t *)pem.p + cert.n + 100, table[i].spoilt, 1);
+        assert_int_equal(identity_issuer_read(pem, &issuer, &e), table[i].good);
+        assert_true(table[i].good || e.code == ERR_GATE_CERT);
+        identity_issuer_free(issuer);
+    }
+    buf_clear(&one);
+    buf_clear(&all);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(refuses_everybody_before_the_first_feed),
         T(lets_a_good_certificate_in),
+        T(takes_an_issuer_file_whole_or_not_at_all),
         T(refuses_revoked_and_held_and_takes_released_back),
         T(refuses_foreign_cut_and_expired_certificates),
         T(refuses_everybody_when_the_feed_is_stale),
