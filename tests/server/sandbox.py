@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""What kith-server may do: each act is done inside the real process (probe.c, preloaded), once with the sandbox off, where it
-succeeds, and once with it on.  The argument is the probe.
+"""What kith-server may do: each act is done inside the real process (tests/lib/probe.c, preloaded), once with the sandbox off,
+where it succeeds, and once with it on.  The argument is the probe.
 
 kithd hands no LD_PRELOAD to its children, so the signers and the server are started here as kithd starts them."""
 import ctypes
@@ -72,6 +72,7 @@ class Probed:
             text = self.w.log("answers")
             return text.endswith("\n") and text or self.server.poll() is not None and "ended"
         got = wait_for(answer, f'an answer to "{act}"', 10, 0.002)
+        assert got[0] != "-", f'the probe knows no act "{act}"'
         return None if got == "ended" else int(got)
 
     def works(self, serial):
@@ -138,7 +139,7 @@ def denies(p, rows):
     # What it is for: the probe itself could open this, so the refusals above are the sandbox's.
     assert p.ask("read " + p.path("ca", "root.cer")) == 0
     assert p.ask("write " + p.path("data", "kith.db")) == 0
-    assert p.ask("exec") in DENIED
+    assert p.ask("exec /bin/true") in DENIED
     p.works("AFTER")
     ends_by(p, "ptrace", -signal.SIGSYS)
 
@@ -147,7 +148,7 @@ def gives(p, rows):
     for act in rows:
         code = p.ask(act)
         assert code == 0, f"{act}: {errno.errorcode.get(code, code)} with the sandbox off"
-    ends_by(p, "exec", 0)  # it became true(1)
+    ends_by(p, "exec /bin/true", 0)
     stop_listening(p)
     p.server = p.start_server()
     assert p.ask("ptrace") == 0

@@ -143,7 +143,7 @@ static void child(struct rig *r, enum rig_domain d)
     dup2(r->listener[d], 3);
     if (r->preload) {
         setenv("LD_PRELOAD", r->preload, 1);
-        setenv("KITH_PROBE_OUT", r->probe_out, 1);
+        setenv("KITH_PROBE_DIR", r->dir, 1);
     }
     if (r->fsize) {
         struct rlimit lim;

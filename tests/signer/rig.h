@@ -27,9 +27,8 @@ struct rig {
     int listener[RIG_DOMAINS];
     pid_t pid[RIG_DOMAINS];
     struct client *client[RIG_DOMAINS];
-    const char *preload;   /* LD_PRELOAD of the next start */
-    const char *probe_out; /* where it writes */
-    long fsize;            /* RLIMIT_FSIZE (soft) of the next start, 0: none */
+    const char *preload; /* LD_PRELOAD of the next start; it finds its files in dir */
+    long fsize;          /* RLIMIT_FSIZE (soft) of the next start, 0: none */
     struct buf ca_der;
     struct cert ca;
     /* our ledger */
