@@ -159,10 +159,7 @@ def gets_out_of_a_time_that_was_ahead(t):
 def main():
     with World("clock") as w:
         k = CrashKith(w)
-        with open(w.path("D", "kith.conf")) as f:
-            text = f.read()
-        assert "[feed]" not in text
-        w.write("D/kith.conf", text + "\n[feed]\ninterval = 2s\n")
+        k.configure("feed", interval="2s")
         plan = Plan(k.dir + "/crash.plan", [])
         k.start()
         k.add_model("pump")

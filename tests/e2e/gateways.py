@@ -189,8 +189,7 @@ def acknowledge(k, name, seq):
 def who_falls_silent_is_entered_once():
     with World("gateways-silent") as w:
         k = Kith(w)
-        with open(os.path.join(k.dir, "kith.conf"), "a") as f:
-            f.write("\n[feed]\ninterval = 1s\n")
+        k.configure("feed", interval="1s")
         k.start()
         for name in ("mute", "keen"):
             add_gateway(k, name, None)

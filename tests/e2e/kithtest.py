@@ -248,6 +248,12 @@ class Kith:
         self.url = f"https://localhost:{self.tls_port}"
         self.daemon = None
 
+    def configure(self, section, **rows):
+        """A section that `kith init` does not write, before the start."""
+        with open(os.path.join(self.dir, "kith.conf"), "r+") as f:
+            assert f"[{section}]" not in f.read()
+            f.write(f"\n[{section}]\n" + "".join(f"{name} = {value}\n" for name, value in rows.items()))
+
     def kith(self, *words, ok=True, **kw):
         """The command, as an operator types it."""
         return run(os.path.join(BIN, "kith"), "--dir", self.dir, *words, ok=ok, env=self.w.env, **kw)

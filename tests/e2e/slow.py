@@ -223,10 +223,7 @@ def serves(k, source):
 def main():
     with World("slow") as w:
         k = Kith(w)
-        with open(w.path("D", "kith.conf")) as f:
-            text = f.read()
-        assert "[limits]" not in text
-        w.write("D/kith.conf", text + "\n[limits]\n" + "".join(f"{n} = {v}\n" for n, v in LIMITS.items()))
+        k.configure("limits", **LIMITS)
         k.start()
         k.add_model("pump")
         pid = k.pids()["kith-server"]
