@@ -60,7 +60,8 @@ struct fact {
 struct issue_request {
     struct slice profile;
     struct slice spki;
-    struct slice csr_san; /* GeneralNames that the CSR asked for, or empty: checked against the profile, never copied */
+    struct slice
+        csr_san; /* GeneralNames that the CSR asked for, or empty; copied only where the profile says san-from-request */
     struct authority authority;
     struct fact facts[FACTS_MAX];
     size_t facts_n;

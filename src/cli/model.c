@@ -138,7 +138,7 @@ static bool run_model_show(void *ctx, const void *opts, const struct args_words 
 const struct verb model_verbs[] = {
     {"model add", "NAME [SETTING=VALUE...]",
      "a product type\n"
-     "Settings: profile (ldevid), renew_expired_days, quarantine_on_second_key, channel_binding, topics, wait_s.",
+     "Settings: profile (ldevid), renew_expired_days, quarantine_on_second_key, channel_binding.",
      NO_ROWS, 1, 20, run_model_add},
     {"model ls", NULL, "list product types", NO_ROWS, 0, 0, run_model_ls},
     {"model show", "NAME", "one product type", NO_ROWS, 1, 1, run_model_show},

@@ -102,8 +102,6 @@ static const struct sql tile_select = {"SELECT data FROM tile WHERE node = $1 AN
 static const struct sql tiles_select = {
     "SELECT idx, data FROM tile WHERE node = $1 AND level = $2 AND idx >= $3 AND idx < $4 ORDER BY idx"};
 static const struct sql leaves_select = {"SELECT pos, leaf FROM entry WHERE pos >= $1 AND pos < $2 ORDER BY pos"};
-static const struct sql last_select = {"SELECT pos FROM entry WHERE pos >= $1 AND pos <= $2 ORDER BY pos DESC LIMIT 1"};
-
 static bool missing(struct err *e, const char *what, unsigned level, uint64_t index)
 {
     err_set(e, ERR_LEDGER, "%s %u/%" PRIu64 " is missing or has a wrong size", what, level, index);
@@ -123,20 +121,6 @@ static bool tile_get(struct db *db, uint8_t node, unsigned level, uint64_t index
     if (data.n != TILE_BYTES)
         return missing(e, "tile", level, index);
     memcpy(out, data.p, TILE_BYTES);
-    return true;
-}
-
-bool tree_log_size(struct db *db, uint8_t node, uint64_t *size, struct err *e)
-{
-    struct err own = {0};
-    AUTO(rows_close) struct rows r = {0};
-    struct value range[2];
-    entry_range(node, 0, range);
-    e = e ? e : &own;
-    *size = 0;
-    if (!db_query_row(db, &last_select, range, 2, &r, e))
-        return e->code == 0;
-    *size = entry_seq(rows_int(&r, 0)) + 1;
     return true;
 }
 

@@ -26,8 +26,6 @@ AUTO_FREE_FN(struct tree *, tree_free);
 struct commit_hooks tree_hooks(struct tree *t);
 /* Errors: ledger (a tile or entry is missing), whatever the database says. */
 MUST_USE bool tree_load(struct tree *t, struct db *db, uint64_t size, struct err *e);
-/* The number of a node's entries in the database. */
-MUST_USE bool tree_log_size(struct db *db, uint8_t node, uint64_t *size, struct err *e);
 
 /* The committed state; any thread. */
 uint64_t tree_size(struct tree *t);

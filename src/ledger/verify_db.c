@@ -261,7 +261,7 @@ static bool walk_end(struct walk *k)
 
 static bool log_walk(struct walk *k, bool first_pass)
 {
-    if (!tree_log_size(k->db, k->node, &k->size, k->e))
+    if (!log_size_load(k->db, k->node, &k->size, k->e))
         return false;
     merkle_frontier_init(&k->frontier);
     if (first_pass && !checkpoints_at(k, 0))

@@ -119,7 +119,7 @@ MUST_USE bool feed_set_apply(const struct feed_set *old, const struct feed_delta
 /* Is the set what the head's row says?  Errors: feed-hash. */
 MUST_USE bool feed_set_check(const struct feed_set *s, const struct feed_row *row, const struct crypto *crypto,
                              struct err *e);
-/* The row that describes a set, for who makes heads. */
+/* The row of a head that describes a set. */
 MUST_USE bool feed_set_row(const struct feed_set *s, const struct crypto *crypto, struct feed_row *row, struct err *e);
 /* Can `now` come after `was`?  Revocation is for good: each revoked index stays, the universe does not shrink.
  * Errors: feed-fork. */

@@ -253,7 +253,6 @@ static void reserved(struct job *job, const struct err *e)
 void issuer_submit(struct issuer *i, struct issuance *is)
 {
     is->app = i->app;
-    is->started_ms = env_mono_ms(&i->app->env);
     sha256(slice_of(is->spki, is->spki_n), is->spki_hash);
     is->job = (struct job){.run = run_reserve, .done = reserved, .looks = true};
     commit_submit(i->app->commit, &is->job);

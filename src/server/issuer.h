@@ -40,7 +40,6 @@ struct issuance {
     char anchor[ANCHOR_NAME_MAX + 1]; /* IDevID: whose word it is */
     struct slice idevid_serial;       /* in old_der */
     char storage[16];                 /* where the key is, as its holder says; empty: not said */
-    char hostnames[512];              /* server: space-separated, for the SAN */
 
     /* found while reserving */
     struct reservation reservation;
@@ -50,12 +49,11 @@ struct issuance {
     bool proven;           /* a right that is good was shown: what is refused is refused to the subject */
     bool claim_is_genuine; /* the one that was given out, whether it serves or not */
     char model[MODEL_NAME_MAX + 1], serial[DEVICE_SERIAL_MAX + 1], owner[OWNER_NAME_MAX + 1];
-    bool quarantine; /* the model wants it if the claim comes with a second key */
-    bool repeated;   /* der is what the same request got before */
-    bool delivered;  /* and it was never answered: its hold is taken off */
-    int64_t waiting; /* a certificate that was never answered and may be this request's; 0: none */
-    bool is_base;    /* it was stored as it is: others may lean on it (server/der_store.h) */
-    int64_t started_ms;
+    bool quarantine;   /* the model wants it if the claim comes with a second key */
+    bool repeated;     /* der is what the same request got before */
+    bool delivered;    /* and it was never answered: its hold is taken off */
+    int64_t waiting;   /* a certificate that was never answered and may be this request's; 0: none */
+    bool is_base;      /* it was stored as it is: others may lean on it (server/der_store.h) */
     struct err voided; /* set: signed, but the state had changed; recorded as revoked, never delivered */
 
     /* the answer */

@@ -61,7 +61,6 @@ struct domain {
     struct shards shards;
     uint64_t head_seq;
     uint8_t head_prev[SHA256_SIZE];
-    uint64_t root_crl_number;
     int64_t rate_window; /* minute of the monotonic clock */
     int64_t rate_count;
     struct crl_build *crl;    /* one that is being streamed, or NULL */

@@ -6,8 +6,8 @@
 #include "core/cbor.h"
 #include "x509/cert.h"
 
-#define SNAPSHOT_VERSION 2
-#define SNAPSHOT_FIELDS  10
+#define SNAPSHOT_VERSION 3
+#define SNAPSHOT_FIELDS  9
 #define SNAPSHOT_MAX     (1u << 30)
 
 static void bits_put(struct writer *w, const struct bits *b)
@@ -48,7 +48,6 @@ static void put(struct writer *w, const struct domain *d)
     cover_put(w, &d->cover);
     cbor_put_uint(w, d->head_seq);
     cbor_put_bstr(w, SLICE_ARRAY(d->head_prev));
-    cbor_put_uint(w, d->root_crl_number);
     cbor_put_array(w, d->shards.n);
     for (size_t i = 0; i < d->shards.n; i++) {
         const struct shard *s = &d->shards.v[i];
@@ -122,7 +121,6 @@ static bool get(struct domain *d, struct slice bytes, struct err *e)
         return false;
     d->head_seq = cbor_get_uint(&r);
     struct slice prev = cbor_get_bstr_n(&r, SHA256_SIZE);
-    d->root_crl_number = cbor_get_uint(&r);
     if (!reader_ok(&r) || !get_shards(d, &r))
         return err_set(e, ERR_JOURNAL, "the signer's snapshot is malformed");
     memcpy(d->head_prev, prev.p, SHA256_SIZE);

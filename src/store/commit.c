@@ -81,7 +81,7 @@ static void writer_check(struct commit *c, struct err *e)
 {
     uint64_t size;
     struct err other;
-    if (tx_size_load(c->db, c->cfg.node, &size, &other) && !size_is(c, size, &other))
+    if (log_size_load(c->db, c->cfg.node, &size, &other) && !size_is(c, size, &other))
         *e = other;
 }
 
@@ -91,7 +91,7 @@ static bool reconnect(struct commit *c, struct err *e)
     uint64_t size;
     if (!db_is_lost(c->db) && c->doubt_size == c->size)
         return true;
-    if ((db_is_lost(c->db) && !db_reopen(c->db, e)) || !tx_size_load(c->db, c->cfg.node, &size, e))
+    if ((db_is_lost(c->db) && !db_reopen(c->db, e)) || !log_size_load(c->db, c->cfg.node, &size, e))
         return false;
     if (c->doubt_size == c->size)
         return size_is(c, size, e);
@@ -424,7 +424,7 @@ static bool commit_open(struct commit *c, struct err *e)
     const struct commit_hooks *h = &c->cfg.hooks;
     if (!db_open_raw(c->cfg.where, true, &c->db, e) || !tables_migrate(c->db, e) ||
         !log_name_open(c->db, c->cfg.node, c->cfg.origin, c->cfg.now_ms(c->cfg.ctx), e) ||
-        !tx_size_load(c->db, c->cfg.node, &c->size, e))
+        !log_size_load(c->db, c->cfg.node, &c->size, e))
         return false;
     c->doubt_size = c->size;
     c->tx = (struct tx){.db = c->db, .cfg = &c->cfg};

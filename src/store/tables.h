@@ -111,6 +111,9 @@ static inline void entry_range(uint8_t node, uint64_t from, struct value out[2])
     out[1] = value_int(entry_pos(node, (UINT64_C(1) << ENTRY_NODE_SHIFT) - 1));
 }
 
+/* How many entries of the node the database has. */
+MUST_USE bool log_size_load(struct db *db, uint8_t node, uint64_t *size, struct err *e);
+
 /* The first 8 bytes of a SHA-256 as an integer for an index.  (Two keys that agree in them are taken for one, and refused.) */
 int64_t spki64_of(const uint8_t spki[32]);
 
@@ -118,7 +121,7 @@ extern const struct table *const tables_all[];
 extern const size_t tables_n;
 const struct table *table_by_number(uint8_t number); /* NULL: none */
 
-/* Creates or brings up to date; on a writable connection, in one transaction.  Errors: store-schema-newer. */
+/* Creates or brings up to date; on a writable connection, in one transaction.  Errors: store-schema. */
 MUST_USE bool tables_migrate(struct db *db, struct err *e);
 /* Refuses a database that is not ours, older or newer than this program, or (ERR_STORE_EMPTY) without any table. */
 MUST_USE bool tables_check(struct db *db, struct err *e);

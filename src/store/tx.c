@@ -249,7 +249,7 @@ bool tx_tile_put(struct tx *tx, unsigned level, uint64_t idx, struct slice data,
 
 static const struct sql last_entry = {"SELECT pos FROM entry WHERE pos >= $1 AND pos <= $2 ORDER BY pos DESC LIMIT 1"};
 
-bool tx_size_load(struct db *db, uint8_t node, uint64_t *size, struct err *e)
+bool log_size_load(struct db *db, uint8_t node, uint64_t *size, struct err *e)
 {
     AUTO(rows_close) struct rows r = {0};
     struct value range[2];

@@ -23,7 +23,5 @@ struct tx {
 };
 
 void tx_clear(struct tx *tx);
-/* The log's size as the database has it. */
-MUST_USE bool tx_size_load(struct db *db, uint8_t node, uint64_t *size, struct err *e);
 
 #endif

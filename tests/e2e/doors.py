@@ -253,7 +253,7 @@ def survives_bodies_from_those_who_are_known(k, d):
     gate = (k.w.path("bodies/cert.pem"), k.w.path("bodies/key.pem"))
     bodies = (b"", b"\0", b"{", b"}", b"[]", b"null", b'""', b'{"seq":-1}', b'{"seq":1e999}', b'{"seq":99999999999999999999}',
               b'{"a":1,"a":2}', b"[" * 5000, b'{"why":"' + b"x" * 5000 + b'"}', b'{"why":"\xff\xfe"}', b'{"why":"\\u0000"}',
-              b'{"text":{}}', b'{"settings":[]}', b'{"settings":{"topics":7}}', b'{"tags":{"a":[]}}', b'{"owner":7}',
+              b'{"text":{}}', b'{"settings":[]}', b'{"settings":{"profile":7}}', b'{"tags":{"a":[]}}', b'{"owner":7}',
               b'{"owner":""}', b'{"wait_ms":-1}', b'{"reason":7}', b"A" * (3 << 20), os.urandom(4000))
     known = [("POST", "/device/v1/hello", (pem, key)), ("POST", "/gate/v1/ack", gate)]
     local = [("PUT", "/v1/models/pump"), ("PUT", "/v1/topics"), ("POST", f"/v1/devices/{dev['id']}/owner"),

@@ -471,7 +471,7 @@ def limits_and_settings_are_told(k):
         assert k.api("GET", path + "1").status == 200
     assert k.api("GET", "/v1/certs?after=x").status == 400
     p = k.kith("model", "add", "foo", "bar=1", ok=False)
-    assert p.returncode == 2 and '"bar"' in p.stderr and "renew_expired_days" in p.stderr and "wait_s" in p.stderr, p.stderr
+    assert p.returncode == 2 and '"bar"' in p.stderr and "renew_expired_days" in p.stderr and "channel_binding" in p.stderr, p.stderr
     p = k.kith("model", "add", "foo", "profil=ldevid", ok=False)
     assert p.returncode == 2 and 'try: did you mean "profile"?' in p.stderr, p.stderr
     assert k.kith("model", "show", "foo", ok=False).returncode == 3

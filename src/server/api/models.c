@@ -77,7 +77,7 @@ static bool check_profile(struct call *c, const char *name, struct err *e)
 }
 
 static const char *const known[] = {
-    "profile", "renew_expired_days", "quarantine_on_second_key", "channel_binding", "topics", "wait_s", NULL};
+    "profile", "renew_expired_days", "quarantine_on_second_key", "channel_binding", NULL};
 
 static bool check_name(const char *key, struct err *e)
 {
@@ -102,8 +102,6 @@ static bool settings_check(struct call *c, const struct json *settings, struct e
         char v[64] = "";
         if (!check_name(key, e))
             return false;
-        if (strcmp(key, "topics") == 0)
-            continue;
         if (!setting_as_text(settings, key, v, sizeof v, e))
             return false;
         if (strcmp(key, "profile") == 0) {

@@ -15,7 +15,7 @@ static char dir[] = "/tmp/kith-journal-XXXXXX", path[64];
 
 struct seen {
     int n;
-    char last[32];
+    char last[64];
     struct journal_mark next;
 };
 
@@ -24,6 +24,7 @@ static bool count(void *ctx, struct slice record, const struct journal_mark *nex
     (void)e;
     struct seen *s = ctx;
     s->n++;
+    assert_true(record.n < sizeof s->last);
     memcpy(s->last, record.p, record.n);
     s->last[record.n] = 0;
     s->next = *next;
