@@ -107,6 +107,16 @@ static bool connect_once(struct client *c)
     return true;
 }
 
+/* A PIN that the signer's token refused is not the asker's: to a device it is a signer that is away. */
+static void not_the_askers(struct err *e)
+{
+    if (e->code != ERR_P11_PIN)
+        return;
+    err_set(e, ERR_SIGNER_GONE, "the signer cannot use its token");
+    err_why(e, "the token refused the PIN");
+    err_try(e, "kith doctor, on the platform's host");
+}
+
 static void answered(struct client *c, struct slice frame)
 {
     struct err e = {0};
@@ -125,6 +135,8 @@ static void answered(struct client *c, struct slice frame)
     if (!known)
         return;
     bool ok = answer_get(&r, &n, &e);
+    if (!ok)
+        not_the_askers(&e);
     taken.answer(taken.arg, ok ? &r : NULL, ok ? n : 0, ok ? NULL : &e);
 }
 

@@ -97,7 +97,7 @@ def never_tries_a_changed_pin_again(k, shim):
     wait_for(lambda: readyz(k).status == 503, "/readyz to say it", 20, 0.1)
     device = k.add_device("PIN1")
     for _ in range(20):  # devices go on asking
-        refused(k.enrol(csr_of(new_key()), device["id"], device["claim"]), 401, "p11-pin")
+        refused(k.enrol(csr_of(new_key()), device["id"], device["claim"]), 503, "signer-gone")
         time.sleep(0.2)
     line = token_line(k)
     assert "FAIL token" in line and "PIN" in line, readyz(k).body

@@ -76,8 +76,8 @@ static bool check_profile(struct call *c, const char *name, struct err *e)
     return err_try(e, "profile=ldevid");
 }
 
-static const char *const known[] = {
-    "profile", "renew_expired_days", "quarantine_on_second_key", "channel_binding", NULL};
+static const char *const known[] = {"profile", "renew_expired_days", "quarantine_on_second_key", "channel_binding",
+                                    NULL};
 
 static bool check_name(const char *key, struct err *e)
 {
