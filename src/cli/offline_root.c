@@ -313,7 +313,32 @@ static bool plain_hex(const char *text, char *out, size_t cap)
     return *text == 0 && n > 0;
 }
 
-static bool add_revoked(struct cli *cli, const struct ca_opts *o, struct pki_revoked *all, size_t *n, struct err *e)
+/* What the root signed lies in its directory: offline under issued/, online as the platform's issuing CA. */
+static bool check_signed(struct cli *cli, const struct root *r, struct slice serial, struct err *e)
+{
+    struct cert cert;
+    char hex[2 * CERT_SERIAL_MAX + 1];
+    AUTO(buf_clear) struct buf der = {0};
+    buf_init(&der, CERT_MAX);
+    if (!codec_encode(CODEC_HEX, serial, hex, sizeof hex))
+        return err_set(e, ERR_INTERNAL, "serial number");
+    const char *record = arena_printf(&cli->arena, "%s/issued/%s.cer", r->dir, hex);
+    const char *online = in(cli, r->dir, PATH_ISSUING_CERT);
+    if (!record || !online)
+        return arena_ok(&cli->arena, e);
+    const char *file = file_exists(record) || !file_exists(online) ? record : online;
+    if (file_exists(file) && (!file_read(file, CERT_MAX, &der, e) || !cert_read(buf_slice(&der), &cert, e)))
+        return err_ctx(e, "%s", file);
+    if (der.n && slice_eq(cert.serial, serial))
+        return true;
+    err_set(e, ERR_NOTFOUND, "the root has signed no certificate %s", hex);
+    err_why(e, "there is no %s", record);
+    return err_try(e, "kith ca ls shows the serial number of the issuing CA; if the record was lost, put the "
+                      "certificate there (DER)");
+}
+
+static bool add_revoked(struct cli *cli, const struct ca_opts *o, const struct root *root, struct pki_revoked *all,
+                        size_t *n, struct err *e)
 {
     struct pki_revoked r = {.at = env_now_s(&cli->env)};
     if (!o->revoke)
@@ -330,6 +355,8 @@ static bool add_revoked(struct cli *cli, const struct ca_opts *o, struct pki_rev
     for (size_t i = 0; i < *n; i++)
         if (slice_eq(slice_of(all[i].serial, all[i].serial_n), slice_of(r.serial, r.serial_n)))
             return err_set(e, ERR_CONFLICT, "%s is in the list already", o->revoke);
+    if (!check_signed(cli, root, slice_of(r.serial, r.serial_n), e))
+        return false;
     if (*n == REVOKED_MAX)
         return err_set(e, ERR_LIMIT, "more than %d certificates in the root's list", REVOKED_MAX);
     all[(*n)++] = r;
@@ -350,7 +377,7 @@ static bool make_crl(struct cli *cli, const struct ca_opts *o, struct root *r, s
     if (!file_read(file, ROOT_LIST_MAX, &before, e) || !crl_read(buf_slice(&before), &old, e) ||
         !crl_verify(&crypto_openssl, &old, r->cert.spki, e))
         return err_ctx(e, "%s", file);
-    if (!read_revoked(&old, all, &n, e) || !add_revoked(cli, o, all, &n, e) ||
+    if (!read_revoked(&old, all, &n, e) || !add_revoked(cli, o, r, all, &n, e) ||
         !pki_make_root_crl(r->k.key, &r->cert, all, n, old.number + 1, o->days, &cli->env, &der, e) ||
         !file_write_atomic(file, 0644, buf_slice(&der), e))
         return false;

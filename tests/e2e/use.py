@@ -484,6 +484,8 @@ def a_serial_number_is_shown_and_taken(k):
     assert k.kith_json("ca", "ls")["issuing"]["serial"] == serial.lower()
     root = k.w.path("serials")
     run(os.path.join(BIN, "kith"), "ca", "init-root", "--dir", root, "--name", "Root")
+    os.makedirs(root + "/issued", exist_ok=True)
+    run("cp", k.dir + "/ca/issuing.cer", f"{root}/issued/{serial.lower()}.cer")
     colons = ":".join(serial.upper()[i:i + 2] for i in range(0, len(serial), 2))
     crl = lambda number, ok: run(os.path.join(BIN, "kith"), "ca", "crl", "--root-dir", root, "--revoke", number,
                                  "--out", k.w.path("serials.crl"), ok=ok)
