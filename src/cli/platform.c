@@ -17,6 +17,7 @@
 #include "keys/p11.h"
 #include "keys/p11_uri.h"
 #include "ledger/note.h"
+#include "model/settings_check.h"
 
 #define PART_FILE       SETTINGS_FILE ".part" /* what an init that is not done yet has set its mind on */
 #define MARKS_FILE      "init.keys"           /* key references that it began to make */
@@ -161,7 +162,8 @@ static bool settle_part(struct making *m, struct slice conf, struct err *e)
     AUTO(buf_clear) struct buf old = {0};
     buf_init(&old, CONFIG_MAX);
     if (!m->out->continued)
-        return file_write_new(path(m, PART_FILE), 0600, conf, e);
+        return settings_would_load(path(m, SETTINGS_FILE), conf, m->a, e) &&
+               file_write_new(path(m, PART_FILE), 0600, conf, e);
     if (!file_read(path(m, PART_FILE), CONFIG_MAX, &old, e))
         return false;
     if (slice_eq(buf_slice(&old), conf))

@@ -102,15 +102,11 @@ static const char *absolute_ref(struct arena *a, const char *dir, const char *re
     return ref;
 }
 
-bool settings_read(const char *path, struct arena *a, struct settings *out, struct err *e)
+bool settings_parse(const char *path, struct slice text, struct arena *a, struct settings *out, struct err *e)
 {
     *out = (struct settings){0};
-    AUTO(buf_clear) struct buf text = {0};
-    buf_init(&text, FILE_MAX);
-    if (!file_read(path, FILE_MAX, &text, e))
-        return false;
     struct settings s = {0};
-    if (!config_read(path, buf_slice(&text), settings_rows, settings_rows_n, a, &s, e))
+    if (!config_read(path, text, settings_rows, settings_rows_n, a, &s, e))
         return false;
     s.file = arena_str(a, slice_str(path));
     s.dir = dir_of(a, path);
@@ -124,6 +120,14 @@ bool settings_read(const char *path, struct arena *a, struct settings *out, stru
         return false;
     *out = s;
     return true;
+}
+
+bool settings_read(const char *path, struct arena *a, struct settings *out, struct err *e)
+{
+    *out = (struct settings){0};
+    AUTO(buf_clear) struct buf text = {0};
+    buf_init(&text, FILE_MAX);
+    return file_read(path, FILE_MAX, &text, e) && settings_parse(path, buf_slice(&text), a, out, e);
 }
 
 bool settings_hsm_peer(const struct settings *s, struct hsm_peer *out, struct err *e)

@@ -49,6 +49,7 @@ extern const struct opt settings_rows[];
 extern const size_t settings_rows_n;
 
 /* Errors: config (file, line, column), not-found. */
+MUST_USE bool settings_parse(const char *path, struct slice text, struct arena *a, struct settings *out, struct err *e);
 MUST_USE bool settings_read(const char *path, struct arena *a, struct settings *out, struct err *e);
 
 /* What hsm_network names.  The address is not looked at: the kernel can limit the port, not the host. */

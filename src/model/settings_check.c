@@ -253,13 +253,22 @@ bool settings_are_private(const struct settings *s, struct arena *a, struct err 
     return is_none(settings_check_private(s, a, keep_first, &first), &first, e) && arena_ok(a, e);
 }
 
-bool settings_load(const char *path, struct arena *a, struct settings *out, struct err *e)
+static bool are_right(const struct settings *s, struct arena *a, struct err *e)
 {
     struct err first = {0};
-    if (!settings_read(path, a, out, e))
-        return false;
-    if (is_none(settings_check(out, a, keep_first, &first), &first, e) && arena_ok(a, e))
+    return is_none(settings_check(s, a, keep_first, &first), &first, e) && arena_ok(a, e);
+}
+
+bool settings_load(const char *path, struct arena *a, struct settings *out, struct err *e)
+{
+    if (settings_read(path, a, out, e) && are_right(out, a, e))
         return true;
     *out = (struct settings){0};
     return false;
+}
+
+bool settings_would_load(const char *path, struct slice text, struct arena *a, struct err *e)
+{
+    struct settings s;
+    return settings_parse(path, text, a, &s, e) && are_right(&s, a, e);
 }

@@ -15,6 +15,8 @@ size_t settings_check_private(const struct settings *s, struct arena *a, setting
 
 /* settings_read() and settings_check(): how each process of a platform gets them.  Errors: the first problem. */
 MUST_USE bool settings_load(const char *path, struct arena *a, struct settings *out, struct err *e);
+/* The same of what is to be written there. */
+MUST_USE bool settings_would_load(const char *path, struct slice text, struct arena *a, struct err *e);
 /* The first problem of settings_check_private(). */
 MUST_USE bool settings_are_private(const struct settings *s, struct arena *a, struct err *e);
 /* Puts "kith.conf:LINE" before what *e says.  Always false. */

@@ -61,6 +61,26 @@ static void the_roster_is_one_that_a_signer_reads(void **state)
     roster_clear(&r);
 }
 
+/* What kithd would refuse is refused before anything is made, so that init can be asked again. */
+static void makes_nothing_that_kithd_would_refuse(void **state)
+{
+    (void)state;
+    static const char *const odd[][3] = {
+        {"--listen", "foo", "listen"},
+        {"--plain-listen", "1:2:3", "plain_listen"},
+        {"--database", "mysql://x", "database"},
+        {"--url", "ftp://kith.test", "url"},
+        {"--url", "https://kith.test:99999", "url"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+        assert_says(2, odd[i][2], "init", "--dir", at("d"), odd[i][0], odd[i][1]);
+        assert_false(shell("ls -A d | grep -q ."));
+    }
+    assert_says(2, "plain_listen", "init", "--dir", at("d"), "--listen", "127.0.0.1:9001", "--plain-listen",
+                "127.0.0.1:9001");
+    assert_run(0, "init", "--dir", at("d"));
+}
+
 /* Every file but the first may be missing or there when init is killed: the next one goes on and keeps what was made. */
 static void a_killed_init_goes_on(void **state)
 {
@@ -209,6 +229,7 @@ int main(void)
         T(secrets_are_outside_and_closed),
         T(what_is_there_is_never_touched),
         T(the_roster_is_one_that_a_signer_reads),
+        T(makes_nothing_that_kithd_would_refuse),
         T(a_killed_init_goes_on),
         T(refuses_options_that_do_not_fit),
         T(the_offline_root_signs_and_takes_back),
