@@ -131,6 +131,28 @@ static bool find_place(const struct app *app, int local, struct anteroom_place *
 }
 
 /* A start is quick or it is held up, and then who asks is told by what. */
+/* kithd listens for the signers, so a connection says nothing: one that does not come up never answers. */
+enum asking { ASK_NOT, ASK_ASKED, ASK_ANSWERED };
+static _Atomic enum asking asking;
+
+static void on_status(void *arg, struct reader *fields, size_t n, const struct err *e)
+{
+    (void)arg;
+    (void)fields;
+    (void)n;
+    asking = e ? ASK_NOT : ASK_ANSWERED;
+}
+
+static void ask_signer(struct app *app)
+{
+    struct err ignored;
+    if (asking != ASK_NOT || !client_is_connected(app->issuing) || !client_is_connected(app->urgent))
+        return;
+    asking = ASK_ASKED;
+    if (!client_send(app->issuing, REQUEST_STATUS, (struct slice){0}, 0, on_status, NULL, &ignored))
+        asking = ASK_NOT;
+}
+
 static bool wait_signer(struct app *app, int local, struct err *e)
 {
     int64_t now, begin = env_mono_ms(&app->env);
@@ -140,7 +162,8 @@ static bool wait_signer(struct app *app, int local, struct err *e)
     err_set(&why, ERR_SIGNER_GONE, "the issuing signer does not come up");
     err_try(&why, "look at the log of kithd, or ask kithd -t: token, PIN file, passphrase file, journal");
     while (!stop && (now = env_mono_ms(&app->env)) < begin + SIGNER_WAIT_MS) {
-        if (client_is_connected(app->issuing) && client_is_connected(app->urgent))
+        ask_signer(app);
+        if (asking == ASK_ANSWERED)
             return true;
         if (!room && now > begin + ANTEROOM_AFTER_MS &&
             (!find_place(app, local, &at, e) || !anteroom_open(&at, "signer-issuing", &why, &room, e)))

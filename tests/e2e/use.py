@@ -356,6 +356,15 @@ def a_damaged_journal_signs_nothing(k):
     assert t.returncode != 0 and "error[journal]" in t.stderr and "last copy" in t.stderr, t.stderr
     daemon = k.w.start([os.path.join(BIN, "kithd"), "--config", os.path.join(k.dir, "kith.conf")], "damaged.log")
     wait_for(lambda: "code=journal" in k.w.log("damaged.log"), "the refusal", 20)
+
+    def says_why():
+        try:
+            a = k.api("GET", "/readyz")
+        except OSError:
+            return False
+        return a.status == 503 and b"FAIL signer-issuing" in a.body
+
+    wait_for(says_why, "/readyz to name the signer", 20, 0.1)
     stop(daemon)
     flip()
     k.start()
