@@ -35,7 +35,7 @@ void est_cancel(void)
 
 static bool open_client(struct est *est, const struct credential *by, struct http_client **out, struct err *e)
 {
-    struct http_client_opts o = {.user_agent = AGENT, .tls = {.root_sha256 = est->root_sha256}};
+    struct http_client_opts o = {.user_agent = AGENT, .tls = {.root_sha256 = est->root_sha256, .platform = true}};
     if (by) {
         o.tls.key = by->evp;
         o.tls.chain = by->chain;

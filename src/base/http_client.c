@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <openssl/x509_vfy.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -292,6 +293,24 @@ static bool unreachable(const struct run *run, const char *cause, struct err *e)
     return err_try(e, "is the server running, and are host, port and network right?");
 }
 
+static bool not_trusted(const char *url, const char *cause, struct err *e)
+{
+    if (strstr(cause, X509_verify_cert_error_string(X509_V_ERR_APPLICATION_VERIFICATION))) {
+        err_set(e, ERR_TLS_TRUST, "%s: the server's certificate is not that of a platform's server",
+                ERR_QUOTE(slice_str(url)));
+        err_why(e, "it lacks the extended key usage id-kp-cmcRA (RFC 6402 section 2.10, RFC 7030 section 3.6.1); a "
+                   "gateway may "
+                   "have the same host name");
+        return err_try(e, "look who listens there; at the platform, profiles/server.profile has to give cmcRA");
+    }
+    err_set(e, ERR_TLS_TRUST, "%s: %s", ERR_QUOTE(slice_str(url)), cause);
+    if (strstr(cause, "not yet valid") || strstr(cause, "expired")) {
+        err_why(e, "by this machine's clock the server's certificate is not valid now");
+        return err_try(e, "compare `date -u` here with the right time; else look at the server's clock");
+    }
+    return err_try(e, "compare the root's fingerprint with what `kith ca ls` says at the server");
+}
+
 static bool call_failed(struct run *run, CURLcode code, struct err *e)
 {
     struct http_client *c = run->c;
@@ -315,12 +334,7 @@ static bool call_failed(struct run *run, CURLcode code, struct err *e)
     case CURLE_UNSUPPORTED_PROTOCOL:
         return err_set(e, ERR_USAGE, "%s is not an http or https URL", ERR_QUOTE(slice_str(url)));
     case CURLE_PEER_FAILED_VERIFICATION:
-        err_set(e, ERR_TLS_TRUST, "%s: %s", ERR_QUOTE(slice_str(url)), cause);
-        if (strstr(cause, "not yet valid") || strstr(cause, "expired")) {
-            err_why(e, "by this machine's clock the server's certificate is not valid now");
-            return err_try(e, "compare `date -u` here with the right time; else look at the server's clock");
-        }
-        return err_try(e, "compare the root's fingerprint with what `kith ca ls` says at the server");
+        return not_trusted(url, cause, e);
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CIPHER:

@@ -3,7 +3,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -206,9 +206,8 @@ bool tls_binding(SSL *ssl, char out[TLS_BINDING_TEXT], struct err *e)
 }
 
 /* Looks for the root of the known fingerprint among what the server sent and trusts that one only. */
-static int verify_by_fingerprint(X509_STORE_CTX *ctx, void *arg)
+static bool verify_by_fingerprint(X509_STORE_CTX *ctx, const struct tls_client *want)
 {
-    const struct tls_client *want = arg;
     STACK_OF(X509) *sent = X509_STORE_CTX_get0_untrusted(ctx);
     STACK_OF(X509) *roots = sk_X509_new_null();
     for (int i = 0; roots && i < sk_X509_num(sent); i++) {
@@ -219,7 +218,7 @@ static int verify_by_fingerprint(X509_STORE_CTX *ctx, void *arg)
             X509_self_signed(x, 1) == 1)
             sk_X509_push(roots, x);
     }
-    int ok = 0;
+    bool ok = false;
     if (roots && sk_X509_num(roots) > 0) {
         X509_STORE_CTX_set0_trusted_stack(ctx, roots);
         ok = X509_verify_cert(ctx) == 1;
@@ -229,6 +228,27 @@ static int verify_by_fingerprint(X509_STORE_CTX *ctx, void *arg)
     }
     sk_X509_free(roots);
     return ok;
+}
+
+/* RFC 6402 section 2.10; RFC 7030 section 3.6.1.  "Any usage" is not this one. */
+static bool is_platform(X509 *x)
+{
+    EXTENDED_KEY_USAGE *usages = X509_get_ext_d2i(x, NID_ext_key_usage, NULL, NULL);
+    bool found = false;
+    for (int i = 0; usages && i < sk_ASN1_OBJECT_num(usages); i++)
+        found |= OBJ_obj2nid(sk_ASN1_OBJECT_value(usages, i)) == NID_cmcRA;
+    EXTENDED_KEY_USAGE_free(usages);
+    return found;
+}
+
+static int verify_server(X509_STORE_CTX *ctx, void *arg)
+{
+    const struct tls_client *want = arg;
+    bool ok = want->root_sha256 ? verify_by_fingerprint(ctx, want) : X509_verify_cert(ctx) == 1;
+    if (!ok || !want->platform || is_platform(X509_STORE_CTX_get0_cert(ctx)))
+        return ok;
+    X509_STORE_CTX_set_error(ctx, X509_V_ERR_APPLICATION_VERIFICATION); /* no other check here ends so */
+    return 0;
 }
 
 static bool trust_root(SSL_CTX *ctx, struct slice der, struct err *e)
@@ -252,14 +272,14 @@ bool tls_client_apply(SSL_CTX *ctx, const struct tls_client *want, struct err *e
         return tls_failed(e, ERR_TLS, "a TLS context cannot be set up");
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    if (want->root_sha256 || want->platform)
+        SSL_CTX_set_cert_verify_callback(ctx, verify_server, (void *)(uintptr_t)want);
     if (want->root.n) {
         if (!trust_root(ctx, want->root, e))
             return false;
-    } else if (want->root_sha256) {
-        SSL_CTX_set_cert_verify_callback(ctx, verify_by_fingerprint, (void *)(uintptr_t)want);
-    } else if (!want->system_roots) {
+    } else if (!want->root_sha256 && !want->system_roots) {
         return err_set(e, ERR_USAGE, "no root certificate to trust was given");
-    } else if (SSL_CTX_set_default_verify_paths(ctx) != 1) {
+    } else if (want->system_roots && SSL_CTX_set_default_verify_paths(ctx) != 1) {
         return tls_failed(e, ERR_TLS, "the host's root certificates cannot be read");
     }
     return !want->key || use_chain(ctx, want->key, want->chain, want->chain_n, e);

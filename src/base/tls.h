@@ -44,6 +44,7 @@ struct tls_client {
     struct slice root;          /* DER of the one root that servers must lead to, or empty */
     const uint8_t *root_sha256; /* instead: SHA-256 of the DER of a root that the server sends along; 32 bytes */
     bool system_roots;          /* instead: what this host trusts (connectors to other people's servers) */
+    bool platform;              /* the server's certificate must have the usage id-kp-cmcRA: no gateway's does */
     EVP_PKEY *key;              /* NULL: no client certificate */
     const struct slice *chain;  /* of the key: chain[0] is its certificate */
     size_t chain_n;

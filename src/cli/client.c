@@ -127,7 +127,7 @@ static bool open_tls(struct cli *cli, struct err *e)
     if (!read_identity(cli, id, e))
         return false;
     struct http_client_opts o = {
-        .tls = {.root = id->root, .key = id->key, .chain = id->chain, .chain_n = id->n},
+        .tls = {.root = id->root, .platform = true, .key = id->key, .chain = id->chain, .chain_n = id->n},
         .user_agent = "kith/" CLI_VERSION,
     };
     return http_client_new(&o, &cli->client, e);

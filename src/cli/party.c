@@ -75,6 +75,20 @@ static bool open_or_make_key(struct cli *cli, const char *dir, enum key_type typ
                                                     : key_generate(&env, ref, type, out, e);
 }
 
+static size_t address_of(const char *host, uint8_t out[16])
+{
+    return inet_pton(AF_INET, host, out) == 1 ? 4 : inet_pton(AF_INET6, host, out) == 1 ? 16 : 0;
+}
+
+static bool check_hosts(const struct opt_list *hosts, struct err *e)
+{
+    uint8_t address[16];
+    for (size_t i = 0; i < hosts->n; i++)
+        if (!address_of(hosts->v[i], address) && !san_host_check(slice_str(hosts->v[i]), e))
+            return false;
+    return true;
+}
+
 static bool put_csr(struct cli *cli, const char *name, const struct party_opts *o, struct key *k, struct buf *pem,
                     struct err *e)
 {
@@ -90,7 +104,7 @@ static bool put_csr(struct cli *cli, const char *name, const struct party_opts *
         return false;
     for (size_t i = 0; i < o->hostnames.n; i++) {
         const char *h = o->hostnames.v[i];
-        size_t n = inet_pton(AF_INET, h, addresses[i]) == 1 ? 4 : inet_pton(AF_INET6, h, addresses[i]) == 1 ? 16 : 0;
+        size_t n = address_of(h, addresses[i]);
         san[i] = n ? (struct san){.type = SAN_IP, .value = slice_of(addresses[i], n)}
                    : (struct san){.type = SAN_DNS, .value = slice_str(h)};
     }
@@ -125,7 +139,8 @@ static bool certify(struct cli *cli, const char *path, const char *name, const s
     const char *cert, *chain;
     buf_init(&body, 65536);
     buf_init(&pem, 65536);
-    if (!party_name_check("the name", slice_str(name), 63, e)) /* before it names a directory */
+    if (!party_name_check("the name", slice_str(name), 63, e) || /* before it names a directory */
+        !check_hosts(&o->hostnames, e))
         return false;
     if (file_exists(in_dir(cli, dir, "cert.pem"))) {
         err_set(e, ERR_CONFLICT, "%s has a certificate already", dir);

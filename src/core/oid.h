@@ -57,6 +57,7 @@
 #define OID_EKU_EMAIL         OID_SLICE("\x2b\x06\x01\x05\x05\x07\x03\x04") /* 1.3.6.1.5.5.7.3.4 */
 #define OID_EKU_TIME_STAMPING OID_SLICE("\x2b\x06\x01\x05\x05\x07\x03\x08") /* 1.3.6.1.5.5.7.3.8 */
 #define OID_EKU_OCSP_SIGNING  OID_SLICE("\x2b\x06\x01\x05\x05\x07\x03\x09") /* 1.3.6.1.5.5.7.3.9 */
+#define OID_EKU_CMC_RA        OID_SLICE("\x2b\x06\x01\x05\x05\x07\x03\x1c") /* 1.3.6.1.5.5.7.3.28 */
 
 /* Other names in subjectAltName */
 #define OID_HARDWARE_MODULE_NAME OID_SLICE("\x2b\x06\x01\x05\x05\x07\x08\x04") /* 1.3.6.1.5.5.7.8.4 */

@@ -14,7 +14,7 @@
 static bool client_new(const struct credential *c, struct http_client **out, struct err *e)
 {
     const struct http_client_opts opts = {
-        .tls = {.root = c->root, .key = c->key, .chain = c->chain, .chain_n = c->chain_n},
+        .tls = {.root = c->root, .platform = true, .key = c->key, .chain = c->chain, .chain_n = c->chain_n},
         .user_agent = "kith-gate",
     };
     return http_client_new(&opts, out, e);

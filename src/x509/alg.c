@@ -103,10 +103,12 @@ static const struct eku_row {
     {EKU_TIME_STAMPING, OID_EKU_TIME_STAMPING},
     {EKU_OCSP_SIGNING, OID_EKU_OCSP_SIGNING},
     {EKU_ANY, OID_EKU_ANY},
+    {EKU_CMC_RA, OID_EKU_CMC_RA},
 };
 
-const char *const eku_names[] = {"serverAuth",   "clientAuth",  "codeSigning",         "emailProtection",
-                                 "timeStamping", "OCSPSigning", "anyExtendedKeyUsage", NULL};
+const char *const eku_names[] = {"serverAuth",          "clientAuth",   "codeSigning",
+                                 "emailProtection",     "timeStamping", "OCSPSigning",
+                                 "anyExtendedKeyUsage", "cmcRA",        NULL};
 const char *const ku_names[] = {
     "digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment", "keyAgreement",
     "keyCertSign",      "cRLSign",        "encipherOnly",    "decipherOnly",     NULL};

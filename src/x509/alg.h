@@ -31,7 +31,8 @@ const char *alg_name(enum sig_alg alg); /* "ecdsa-sha256" ... */
 #define EKU_TIME_STAMPING 0x10u
 #define EKU_OCSP_SIGNING  0x20u
 #define EKU_ANY           0x40u
-#define EKU_OTHER         0x80u /* one that has no bit here; never written */
+#define EKU_CMC_RA        0x80u  /* RFC 6402 section 2.10: a registrar, here the platform's own server */
+#define EKU_OTHER         0x100u /* one that has no bit here; never written */
 
 uint32_t eku_from_oid(struct slice oid);
 /* Writes ExtKeyUsageSyntax; reads it (the whole SEQUENCE) with failure in the reader. */

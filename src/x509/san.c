@@ -131,6 +131,38 @@ bool san_eq(const struct san *a, const struct san *b)
     return true;
 }
 
+static bool is_host(struct slice name)
+{
+    size_t label = 0;
+    bool digits = true;
+    for (size_t i = 0; i <= name.n; i++) {
+        uint8_t c = i < name.n ? name.p[i] : '.', low = c | 0x20;
+        bool digit = c >= '0' && c <= '9';
+        if (c == '.') {
+            if (label == 0 || label > 63 || name.p[i - 1] == '-')
+                return false;
+            label = 0;
+            if (i < name.n)
+                digits = true;
+            continue;
+        }
+        if (!digit && !(low >= 'a' && low <= 'z') && (c != '-' || label == 0))
+            return false;
+        digits &= digit;
+        label++;
+    }
+    return name.n <= 253 && !digits; /* the last label of an address is digits, no domain's is */
+}
+
+bool san_host_check(struct slice name, struct err *e)
+{
+    if (is_host(name))
+        return true;
+    err_set(e, ERR_SAN, "\"%s\" is neither a host name nor an IP address", ERR_QUOTE(name));
+    err_why(e, "RFC 5280 section 4.2.1.6, RFC 1123 section 2.1: labels of letters, digits and inner '-'; no wildcard");
+    return err_try(e, "each name or address that clients connect to, divided by commas");
+}
+
 bool san_holds(struct slice general_names, const struct san *s)
 {
     struct reader r = reader_of(general_names), in = der_enter(&r, DER_SEQUENCE);

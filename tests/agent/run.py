@@ -31,6 +31,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 AGENT = os.path.abspath(sys.argv[1])
 DEVICE = "dev_01jdabcdefghjkmnpqrstvwxyz"
 CLAIM = "abcdefghijklmnopqrstuvwxyz234567"
+CMC_RA = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.28")  # the platform's own server
+GATEWAY = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH)
 PEM, DER = serialization.Encoding.PEM, serialization.Encoding.DER
 
 
@@ -73,6 +75,7 @@ class Platform:
         self.closes = 0  # how many answers of csrattrs are the last on their connection
         self.posts = 0
         self.asked, self.hellos, self.by = [], 0, []
+        self.heard = 0  # how many requests came with a secret
         self.claims = {DEVICE: CLAIM}
         self.issued = {}
 
@@ -136,6 +139,7 @@ class Est(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         peer = self.peer()
+        PLATFORM.heard += "Authorization" in self.headers
         if PLATFORM.tombstone:
             return self.problem(403, "tombstone", "device %s is retired" % DEVICE)
         if self.path == "/device/v1/hello":
@@ -177,12 +181,11 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         pass
 
 
-def serve(work, backdate=86400, seconds=None, version=None, usage=None, by=PLATFORM):
+def serve(work, backdate=86400, seconds=None, version=None, usages=(ExtendedKeyUsageOID.SERVER_AUTH, CMC_RA), by=PLATFORM):
     key = ec.generate_private_key(ec.SECP256R1())
     b = builder(name("localhost"), key.public_key(), by.issuing.subject, backdate=backdate, seconds=seconds)
     b = b.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
-    if usage:
-        b = b.add_extension(x509.ExtendedKeyUsage([usage]), False)
+    b = b.add_extension(x509.ExtendedKeyUsage(usages), False)
     cert = b.sign(by.issuing_key, hashes.SHA256())
     chain = os.path.join(work, "server.pem")
     with open(chain, "wb") as f:
@@ -570,12 +573,23 @@ def wipes_its_keys_when_the_device_is_retired(url, state):
     assert "error[agent-retired]" in agent("enroll", "--dir", state, stdin=token(url), want=6).stderr
 
 
+def a_gateway_of_the_same_name_gets_no_claim(url, state):
+    server, other = serve(mkstate(state + "-gateway"), usages=GATEWAY)
+    p = agent("enroll", "--dir", state, stdin=token(other), want=6)
+    assert "error[tls-trust]" in p.stderr and "id-kp-cmcRA" in p.stderr, p.stderr
+    assert (PLATFORM.heard, PLATFORM.asked) == (0, []), PLATFORM.heard
+    server.shutdown()
+    agent("enroll", "--dir", state + "b", stdin=token(url))  # the same from the platform itself
+    assert PLATFORM.heard == 1
+    pair(state + "b")
+
+
 def a_forged_answer_wipes_nothing(url, state):
-    """Whoever stands in the platform's place: with a CA of the same names, with a device's certificate, without TLS."""
+    """Whoever stands in the platform's place: with a CA of the same names, with a device's or a gateway's certificate, without TLS."""
     agent("enroll", "--dir", state, stdin=token(url))
     was = pair(state)
     PLATFORM.tombstone = True
-    forged = [dict(by=Platform()), dict(usage=ExtendedKeyUsageOID.CLIENT_AUTH)]
+    forged = [dict(by=Platform()), dict(usages=[ExtendedKeyUsageOID.CLIENT_AUTH]), dict(usages=GATEWAY)]
     for i, fault in enumerate(forged):
         server, other = serve(mkstate("%s-forged%d" % (state, i)), **fault)
         conf(state, "platform", "url = " + other)

@@ -116,9 +116,9 @@ int main(int argc, char **argv)
     EVP_PKEY *key;
     kit_init(&kit, time(NULL), time(NULL) + 90 * 86400);
     put_credential("ca", kit.cert, NULL);
-    X509 *x = kit_peer(&kit, "broker", &key);
+    X509 *x = kit_peer(&kit, "broker", "serverAuth,cmcRA", &key); /* of the feed's server too */
     put_credential("server", x, key);
-    x = kit_peer(&kit, "gateway-1", &key);
+    x = kit_peer(&kit, "gateway-1", "clientAuth,serverAuth", &key);
     put_credential("gateway", x, key);
     write_config(argv[2], atoi(argv[3]));
     buf_init(&records, 1 << 20);

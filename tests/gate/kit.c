@@ -106,7 +106,7 @@ X509 *kit_device(struct kit *k, const char *id, EVP_PKEY **key, uint32_t *index)
     return kit_device_as(k, id, "critical,digitalSignature", "clientAuth", false, key);
 }
 
-X509 *kit_peer(struct kit *k, const char *cn, EVP_PKEY **key)
+X509 *kit_peer(struct kit *k, const char *cn, const char *usages, EVP_PKEY **key)
 {
     static uint8_t serial[2] = {2, 0};
     serial[1]++;
@@ -114,7 +114,7 @@ X509 *kit_peer(struct kit *k, const char *cn, EVP_PKEY **key)
     X509 *x = cert_new(cn, *key, serial, sizeof serial, k->now_at - 60, k->not_after);
     X509_set_issuer_name(x, X509_get_subject_name(k->cert));
     add_ext(x, k->cert, NID_key_usage, "critical,digitalSignature");
-    add_ext(x, k->cert, NID_ext_key_usage, "clientAuth,serverAuth");
+    add_ext(x, k->cert, NID_ext_key_usage, usages);
     add_ext(x, k->cert, NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1");
     add_ext(x, k->cert, NID_authority_key_identifier, "keyid");
     NEED(X509_sign(x, k->key, EVP_sha256()));

@@ -39,7 +39,7 @@ X509 *kit_device(struct kit *k, const char *id, EVP_PKEY **key, uint32_t *index)
 /* The same with other usages, or as a CA. */
 X509 *kit_device_as(struct kit *k, const char *id, const char *usage, const char *ext_usage, bool ca, EVP_PKEY **key);
 /* For a TLS server on 127.0.0.1 and localhost, or a TLS client that is no device. */
-X509 *kit_peer(struct kit *k, const char *cn, EVP_PKEY **key);
+X509 *kit_peer(struct kit *k, const char *cn, const char *usages, EVP_PKEY **key);
 void kit_der(X509 *x, uint8_t **der, size_t *n); /* OPENSSL_free it */
 
 struct kit_change {

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-void identity_make(struct identity *id, const char *name, const struct identity *issuer, bool ca)
+static void make(struct identity *id, const char *name, const struct identity *issuer, bool ca, const char *usages)
 {
     *id = (struct identity){.key = EVP_EC_gen("P-256")};
     X509 *x = X509_new();
@@ -30,8 +30,9 @@ void identity_make(struct identity *id, const char *name, const struct identity 
     X509V3_set_ctx(&ctx, up ? up : x, x, NULL, NULL, 0);
     const char *ext[][2] = {{"basicConstraints", ca ? "critical,CA:TRUE" : "critical,CA:FALSE"},
                             {"subjectAltName", san},
-                            {"subjectKeyIdentifier", "hash"}};
-    for (size_t i = 0; i < ARRAY_LEN(ext); i++) {
+                            {"subjectKeyIdentifier", "hash"},
+                            {"extendedKeyUsage", usages}};
+    for (size_t i = 0; i < ARRAY_LEN(ext) && ext[i][1]; i++) {
         X509_EXTENSION *one = X509V3_EXT_conf(NULL, &ctx, ext[i][0], ext[i][1]);
         assert_non_null(one);
         X509_add_ext(x, one, -1);
@@ -44,6 +45,16 @@ void identity_make(struct identity *id, const char *name, const struct identity 
     id->cert = slice_of(id->der, (size_t)i2d_X509(x, &out));
     X509_free(up);
     X509_free(x);
+}
+
+void identity_make(struct identity *id, const char *name, const struct identity *issuer, bool ca)
+{
+    make(id, name, issuer, ca, NULL);
+}
+
+void identity_make_server(struct identity *id, const char *name, const struct identity *issuer, const char *usages)
+{
+    make(id, name, issuer, false, usages);
 }
 
 void identity_clear(struct identity *id)

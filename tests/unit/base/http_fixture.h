@@ -18,6 +18,8 @@ struct identity {
 };
 /* Self-signed if issuer is NULL.  A name that looks like an address becomes one in the SAN. */
 void identity_make(struct identity *id, const char *name, const struct identity *issuer, bool ca);
+/* A server's: `usages` as OpenSSL writes extendedKeyUsage. */
+void identity_make_server(struct identity *id, const char *name, const struct identity *issuer, const char *usages);
 void identity_clear(struct identity *id);
 
 struct fixture {

@@ -270,6 +270,52 @@ static void refuses_a_server_that_is_not_trusted(void **state)
     identity_clear(&other);
 }
 
+/* Host name and root are right each time: only the usage tells a platform's server from a gateway. */
+static void tells_a_platform_from_a_gateway_by_its_usage(void **state)
+{
+    static const struct {
+        const char *usages;
+        bool good;
+    } rows[] = {{"serverAuth,1.3.6.1.5.5.7.3.28", true},
+                {"clientAuth,serverAuth", false},
+                {"serverAuth,anyExtendedKeyUsage", false},
+                {"clientAuth,1.3.6.1.5.5.7.3.28", false}, /* no server at all */
+                {NULL, false}};
+    uint8_t digest[32];
+    (void)state;
+    assert_int_equal(EVP_Digest(fx.root.cert.p, fx.root.cert.n, digest, NULL, EVP_sha256(), NULL), 1);
+    for (size_t i = 0; i < ARRAY_LEN(rows) * 2; i++) {
+        struct err e = {0};
+        struct http_reply r;
+        struct http_client *c;
+        struct identity own;
+        bool by_digest = i & 1, good = rows[i / 2].good;
+        identity_make_server(&own, "127.0.0.1", &fx.root, rows[i / 2].usages);
+        struct slice chain[] = {own.cert, fx.root.cert};
+        assert_ok(tls_server_replace(fx.tls, own.key, chain, 2, &e), e);
+        struct http_client_opts o = {.tls = {.platform = true}};
+        if (by_digest)
+            o.tls.root_sha256 = digest;
+        else
+            o.tls.root = fx.root.cert;
+        assert_ok(http_client_new(&o, &c, &e), e);
+        if (good) {
+            assert_ok(http_client_call(c, &(struct http_call){.url = url(true, "/hello")}, &r, &e), e);
+            http_reply_clear(&r);
+        } else {
+            assert_err(http_client_call(c, &(struct http_call){.url = url(true, "/hello")}, &r, &e), e, ERR_TLS_TRUST);
+            assert_true(e.hint[0]);
+        }
+        if (rows[i / 2].usages && strstr(rows[i / 2].usages, "clientAuth,serverAuth"))
+            assert_non_null(strstr(e.why, "id-kp-cmcRA"));
+        http_client_free(c);
+        identity_clear(&own);
+    }
+    struct slice chain[] = {fx.leaf.cert, fx.root.cert};
+    struct err e = {0};
+    assert_ok(tls_server_replace(fx.tls, fx.leaf.key, chain, 2, &e), e);
+}
+
 static void says_what_to_look_at_when_nobody_is_there(void **state)
 {
     (void)state;
@@ -645,6 +691,7 @@ int main(void)
         cmocka_unit_test(a_stream_that_is_cut_is_no_answer),
         cmocka_unit_test(drops_a_stream_that_nobody_reads),
         cmocka_unit_test(refuses_a_server_that_is_not_trusted),
+        cmocka_unit_test(tells_a_platform_from_a_gateway_by_its_usage),
         cmocka_unit_test(says_what_to_look_at_when_nobody_is_there),
         cmocka_unit_test(answers_pipelined_requests_in_order),
         cmocka_unit_test(a_slow_tls_client_gets_every_answer_whole),

@@ -177,6 +177,37 @@ static bool apply(const struct profile *p, const struct profile_facts *f, struct
     return profile_apply(p, f, key, &issuer, NOW, t, &work, e);
 }
 
+static void takes_host_names_and_no_others(void **state)
+{
+    static const char *const bad[] = {"*", "bad_host!", "example..com", "-x"};
+    static const char *const takers[] = {"gateway", "server"};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(takers) * ARRAY_LEN(bad); i++) {
+        struct profile p = load(takers[i % 2]);
+        uint8_t der[128];
+        struct writer w = WRITER_ARRAY(der);
+        struct cert_template t;
+        struct profile_facts f = facts;
+        struct err e;
+        san_put_all(&w, &(struct san){.type = SAN_DNS, .value = slice_str(bad[i / 2])}, 1);
+        f.csr_san = writer_slice(&w);
+        assert_err(apply(&p, &f, spki, &t, &e), e, ERR_SAN);
+    }
+}
+
+/* No other certificate can stand where the platform's server does. */
+static void only_the_server_has_the_platforms_usage(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(shipped); i++) {
+        struct profile p = load(shipped[i]);
+        bool server = strcmp(shipped[i], "server") == 0;
+        assert_true(!!(p.eku & EKU_CMC_RA) == server && !(p.eku & EKU_ANY));
+        if (server)
+            assert_int_equal(p.by, PROFILE_BY_SERVER);
+    }
+}
+
 static void refuses_what_is_outside(void **state)
 {
     (void)state;
@@ -292,6 +323,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_shipped_profile_makes_what_its_golden_dump_says),
+        cmocka_unit_test(takes_host_names_and_no_others),
+        cmocka_unit_test(only_the_server_has_the_platforms_usage),
         cmocka_unit_test(the_digest_is_that_of_the_file),
         cmocka_unit_test(refuses_files_with_the_place_and_the_nearest_word),
         cmocka_unit_test(refuses_what_is_outside),

@@ -17,7 +17,7 @@ static const struct row {
     {"ldevid", "sslclient", EKU_CLIENT_AUTH, false},
     {"idevid", "any", 0, false},
     {"gateway", "sslserver", EKU_SERVER_AUTH | EKU_CLIENT_AUTH, true},
-    {"server", "sslserver", EKU_SERVER_AUTH, true},
+    {"server", "sslserver", EKU_SERVER_AUTH | EKU_CMC_RA, true},
     {"operator", "sslclient", EKU_CLIENT_AUTH, false},
     {"application", "sslclient", EKU_CLIENT_AUTH, false},
     {"code-signing", "any", EKU_CODE_SIGNING, false},

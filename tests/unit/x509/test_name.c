@@ -127,6 +127,49 @@ static void refuses_alternative_names_that_mislead(void **state)
     }
 }
 
+static void knows_a_host_name(void **state)
+{
+#define LABEL60 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    static const struct {
+        const char *name;
+        bool good;
+    } rows[] = {
+        {"localhost", true},
+        {"a.example", true},
+        {"x--1.Example", true},
+        {"3com.example", true},
+        {"1.2.3.x", true},
+        {LABEL60 "aaa.x", true},
+        {LABEL60 "aaaa.x", false},
+        {"", false},
+        {"a b,*", false},
+        {"a b", false},
+        {"*", false},
+        {"*.example", false},
+        {"bad_host!", false},
+        {"a_b.example", false},
+        {"example..com", false},
+        {"-x", false},
+        {"x-", false},
+        {"a-.b", false},
+        {".a", false},
+        {"a.", false},
+        {"10.0.0.300", false},
+        {"7", false},
+        {"a/b", false},
+        {"a\nb", false},
+        {"\xc3\xa4.example", false},
+        {LABEL60 "." LABEL60 "." LABEL60 "." LABEL60 ".aaaaaaaaaa", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct err e = {0};
+        if (san_host_check(slice_str(rows[i].name), &e) != rows[i].good)
+            fail_msg("\"%s\"", rows[i].name);
+        assert_true(rows[i].good || (e.code == ERR_SAN && e.why[0] && e.hint[0]));
+    }
+}
+
 static void dns_names_compare_without_case(void **state)
 {
     (void)state;
@@ -161,10 +204,15 @@ static void object_identifiers_in_dots(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(writes_names_and_reads_them_back),   cmocka_unit_test(refuses_names_that_mean_nothing),
-        cmocka_unit_test(finds_the_most_specific_attribute),  cmocka_unit_test(openssl_reads_the_same_name),
-        cmocka_unit_test(reads_and_writes_alternative_names), cmocka_unit_test(refuses_alternative_names_that_mislead),
-        cmocka_unit_test(dns_names_compare_without_case),     cmocka_unit_test(object_identifiers_in_dots),
+        cmocka_unit_test(writes_names_and_reads_them_back),
+        cmocka_unit_test(refuses_names_that_mean_nothing),
+        cmocka_unit_test(finds_the_most_specific_attribute),
+        cmocka_unit_test(openssl_reads_the_same_name),
+        cmocka_unit_test(reads_and_writes_alternative_names),
+        cmocka_unit_test(refuses_alternative_names_that_mislead),
+        cmocka_unit_test(knows_a_host_name),
+        cmocka_unit_test(dns_names_compare_without_case),
+        cmocka_unit_test(object_identifiers_in_dots),
     };
     return cmocka_run_group_tests(tests, peer_open, peer_close);
 }
