@@ -1,6 +1,7 @@
 #include "ca/root_list.h"
 
 #include "base/file.h"
+#include "x509/chain.h"
 
 bool root_list_read(const struct crypto *crypto, struct slice der, const struct cert *root, const struct cert *issuing,
                     struct root_list *out, struct err *e)
@@ -45,4 +46,21 @@ bool root_list_check(const struct crypto *crypto, const char *file, const struct
             (unsigned long long)out->number);
     return err_try(e, "kith ca sign-request with ca/issuing.csr where the root is, kith ca install FILE, and a restart "
                       "of kithd; if its key is known to others, a new platform");
+}
+
+bool root_check_issuing(const struct crypto *crypto, const struct cert *root, const struct cert *issuing, struct err *e)
+{
+    struct chain path;
+    const struct chain_rules rules = {.at = issuing->not_before, .key_usage = KU_KEY_CERT_SIGN | KU_CRL_SIGN};
+    const char *file = "ca/root.cer";
+    bool ok = cert_verify(crypto, root, root->spki, e);
+    if (ok) {
+        file = "ca/issuing.cer";
+        ok = chain_verify(crypto, issuing, NULL, 0, root, 1, &rules, &path, e);
+    }
+    if (ok)
+        return true;
+    err_ctx(e, "%s is not what the root signed", file);
+    err_why(e, "every TLS client checks that signature and would refuse this platform");
+    return err_try(e, "restore %s from its copy", file);
 }

@@ -23,4 +23,9 @@ MUST_USE bool root_list_read(const struct crypto *crypto, struct slice der, cons
 MUST_USE bool root_list_check(const struct crypto *crypto, const char *file, const struct cert *root,
                               const struct cert *issuing, struct root_list *out, struct err *e);
 
+/* Whether both certificates are whole and the root signed the issuing one: a bit that flipped in a signature is seen by every
+ * TLS client.  Dates are judged elsewhere: a CA that is over still has lists to serve.  Errors: signature, chain-*. */
+MUST_USE bool root_check_issuing(const struct crypto *crypto, const struct cert *root, const struct cert *issuing,
+                                 struct err *e);
+
 #endif

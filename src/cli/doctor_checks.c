@@ -309,7 +309,17 @@ static void judge_cert(struct doctor *d, const char *name, int64_t least_days, s
 
 static void check_issuing(struct doctor *d, struct doctor_finding *f)
 {
+    struct cert root, issuing;
+    struct err e;
+    AUTO(buf_clear) struct buf der = {0}, issuing_der = {0};
+    buf_init(&der, CERT_MAX);
+    buf_init(&issuing_der, CERT_MAX);
     judge_cert(d, PATH_ISSUING_CERT, ISSUING_DAYS, f);
+    if (f->failed || !read_cert(d, PATH_ROOT_CERT, &der, &root, f, "kith ca install FILE") ||
+        !read_cert(d, PATH_ISSUING_CERT, &issuing_der, &issuing, f, "kith ca install FILE"))
+        return;
+    if (!root_check_issuing(&crypto_openssl, &root, &issuing, &e))
+        bad_err(f, &e, NULL);
 }
 
 static void check_root(struct doctor *d, struct doctor_finding *f)

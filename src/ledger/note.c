@@ -95,6 +95,20 @@ bool note_key_read(const struct crypto *c, struct slice vkey, struct note_key *o
     return true;
 }
 
+bool note_keys_read(const struct crypto *c, struct slice text, struct note_key keys[NOTE_KEYS], struct err *e)
+{
+    struct slice rest = text;
+    memset(keys, 0, NOTE_KEYS * sizeof *keys);
+    for (size_t i = 0; i < NOTE_KEYS; i++) {
+        const uint8_t *end = rest.n ? memchr(rest.p, '\n', rest.n) : NULL;
+        struct slice line = slice_of(rest.p, end ? (size_t)(end - rest.p) : rest.n);
+        if (!note_key_read(c, line, &keys[i], e))
+            return false;
+        rest = end ? slice_of(end + 1, rest.n - line.n - 1) : (struct slice){0};
+    }
+    return true;
+}
+
 void note_key_write(const struct note_key *k, char out[NOTE_VKEY_MAX])
 {
     uint8_t key[33] = {k->type};

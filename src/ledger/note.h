@@ -30,6 +30,9 @@ MUST_USE bool note_key_make(const struct crypto *c, const char *name, enum note_
                             struct note_key *out, struct err *e);
 /* vkey: `name+hex(id)+base64(type || key)`.  Errors: note. */
 MUST_USE bool note_key_read(const struct crypto *c, struct slice vkey, struct note_key *out, struct err *e);
+/* The platform's own file of verifier keys, as kith init wrote it: the log's, then its cosigner's, one a line.  Errors: note. */
+enum { NOTE_KEY_LOG, NOTE_KEY_COSIGNER, NOTE_KEYS };
+MUST_USE bool note_keys_read(const struct crypto *c, struct slice text, struct note_key keys[NOTE_KEYS], struct err *e);
 /* NUL-terminated into out[NOTE_VKEY_MAX]. */
 void note_key_write(const struct note_key *k, char out[NOTE_VKEY_MAX]);
 

@@ -69,13 +69,7 @@ bool app_vkeys(struct app *app, struct note_key *keys, struct err *e)
     buf_init(&text, 4096);
     const char *path = settings_path(&app->settings, &a, PATH_VKEYS);
     bool ok = path && file_read(path, 4096, &text, e);
-    struct slice rest = buf_slice(&text);
-    for (size_t i = 0; ok && i < 2; i++) {
-        const uint8_t *end = rest.n ? memchr(rest.p, '\n', rest.n) : NULL;
-        struct slice line = slice_of(rest.p, end ? (size_t)(end - rest.p) : rest.n);
-        ok = note_key_read(app->crypto, line, &keys[i], e);
-        rest = end ? slice_of(end + 1, rest.n - line.n - 1) : (struct slice){0};
-    }
+    ok = ok && note_keys_read(app->crypto, buf_slice(&text), keys, e);
     if (!ok)
         err_ctx(e, PATH_VKEYS);
     arena_clear(&a);

@@ -45,7 +45,14 @@ static bool check_root(struct app *app, struct err *e)
 
 static bool check_issuing(struct app *app, struct err *e)
 {
-    return check_cert(app, PATH_ISSUING_CERT, e);
+    AUTO(buf_clear) struct buf root_der = {0}, der = {0};
+    struct cert root, issuing;
+    struct err ignored;
+    if (!check_cert(app, PATH_ISSUING_CERT, e))
+        return false;
+    return !read_cert(app, PATH_ROOT_CERT, &root_der, &root, &ignored) ||
+           !read_cert(app, PATH_ISSUING_CERT, &der, &issuing, &ignored) ||
+           root_check_issuing(app->crypto, &root, &issuing, e);
 }
 
 static bool check_vkeys(struct app *app, struct err *e)

@@ -11,6 +11,7 @@
 #include "base/problem.h"
 #include "base/sandbox.h"
 #include "base/tls.h"
+#include "ca/root_list.h"
 #include "keys/crypto.h"
 #include "keys/secret.h"
 #include "model/settings_check.h"
@@ -264,7 +265,8 @@ static bool start(struct app *app, int local, struct err *e)
 {
     size_t found;
     if (!read_cert(app, PATH_ROOT_CERT, &app->root_der, &app->root, e) ||
-        !read_cert(app, PATH_ISSUING_CERT, &app->ca_der, &app->ca, e) || !open_clients(app, e) ||
+        !read_cert(app, PATH_ISSUING_CERT, &app->ca_der, &app->ca, e) ||
+        !root_check_issuing(app->crypto, &app->root, &app->ca, e) || !open_clients(app, e) ||
         !wait_signer(app, local, e) || !open_log(app, e) || !adopt_tail(app, e) || !recover_journal(app, &found, e) ||
         !birth_record(app, e) || !birth_record_ca(app, e) || !record_started(app, e))
         return false;

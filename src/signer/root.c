@@ -15,7 +15,11 @@ bool domain_read_root(struct domain *d, struct err *e)
     if (!arena_ok(&d->arena, e) || !file_read(path, CERT_MAX, &b, e))
         return false;
     struct slice der = arena_dup(&d->arena, buf_slice(&b));
-    return arena_ok(&d->arena, e) && (cert_read(der, &d->root, e) || err_ctx(e, "%s", path));
+    if (!arena_ok(&d->arena, e))
+        return false;
+    if (!cert_read(der, &d->root, e))
+        return err_ctx(e, "%s", path);
+    return root_check_issuing(d->crypto, &d->root, &d->ca, e);
 }
 
 bool domain_check_root(struct domain *d, struct err *e)

@@ -371,10 +371,20 @@ def a_damaged_journal_signs_nothing(k):
 
 
 # what is broken, in a shell in the platform's directory; exit code of kithd -t; what it says
+FLIP = "python3 -c 'f = open(\"ca/%s.cer\", \"rb+\"); b = bytearray(f.read()); b[-1] ^= 1; f.seek(0); f.write(b)'"
+WRONG_KEYS = [
+    ("sed -i 's#^ledger_key = .*#ledger_key = file:keys/cosign.key#' kith.conf", 6, "error[key-mismatch]: signer ledger: [ca] ledger_key"),
+    ("sed -i 's#^cosign_key = .*#cosign_key = file:keys/ledger.key#' kith.conf", 6, "error[key-mismatch]: signer issuing: [ca] cosign_key"),
+    ("rm ledger.vkeys", None, "No such file or directory"),
+    (FLIP % "issuing", None, "signer issuing: ca/issuing.cer is not what the root signed"),
+    (FLIP % "root", None, "signer issuing: ca/root.cer is not what the root signed"),
+]
+
 BROKEN = [
     ("head -c 24 /dev/zero | tr '\\0' x > ../D-secrets/passphrase", 4, "error[key-passphrase]: signer issuing"),
     ("echo garbage > keys/ledger.key", 6, "error[key-file]: signer ledger"),
     ("cp keys/cosign.key keys/issuing.key", 6, "is not the certificate of the issuing key"),
+    *WRONG_KEYS,
     ("rm signers/ledger/state; printf X | dd of=signers/ledger/journal bs=1 seek=30 conv=notrunc status=none", 1, "error[journal]: signer ledger"),
     ("rm signers/issuing/journal", 1, "error[journal-lost]: signer issuing"),
     ("rm signers/ledger/state; : > signers/ledger/journal", 1, "error[journal-lost]: signer ledger"),
@@ -396,6 +406,24 @@ BROKEN = [
     ("sed -i 's/^listen = .*/listen = 192.0.2.1:1/' kith.conf", 1, "[server] listen: 192.0.2.1:1"),
     ("sed -i 's/^plain_listen = .*/plain_listen = 127.0.0.1:%(taken)d/' kith.conf", 5, "[server] plain_listen"),
 ]
+
+
+def a_start_with_wrong_keys_signs_nothing(k):
+    """What was signed by another key than auditors hold can never be taken back: the signers do not start at all."""
+    k.stop()
+    for i, (command, _, wanted) in enumerate(WRONG_KEYS):
+        kept, log = k.w.path("right"), f"wrong-{i}.log"
+        run("cp", "-a", k.dir, kept)
+        run("sh", "-c", command, cwd=k.dir)
+        daemon = k.w.start([os.path.join(BIN, "kithd"), "--config", os.path.join(k.dir, "kith.conf")], log)
+        domain = "issuing" if "signer issuing" in wanted else "ledger"
+        refused = rf"signer stopped domain={domain} .*" + re.escape(wanted.split(": ")[-1])
+        wait_for(lambda: re.search(refused, k.w.log(log)), command, 20)
+        stop(daemon)
+        assert f"ready domain={domain}" not in k.w.log(log), k.w.log(log)
+        shutil.rmtree(k.dir)
+        os.rename(kept, k.dir)
+    k.start()
 
 
 def a_rehearsal_names_what_a_start_would_meet(k):
@@ -627,7 +655,7 @@ def main():
         k.start()
         for check in (three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, no_word_is_swallowed, it_may_be_said_twice, files_that_are_no_such, a_hint_leads_on,
                       a_certificate_is_shown_as_pem, a_gateway_is_its_brokers, tags_and_the_statement, slips_are_told, every_command_answers_in_json,
-                      a_lost_database_is_not_begun_anew, a_damaged_journal_signs_nothing, an_older_database_is_refused, a_rehearsal_names_what_a_start_would_meet,
+                      a_lost_database_is_not_begun_anew, a_damaged_journal_signs_nothing, a_start_with_wrong_keys_signs_nothing, an_older_database_is_refused, a_rehearsal_names_what_a_start_would_meet,
                       limits_and_settings_are_told, a_serial_number_is_shown_and_taken, a_profile_and_a_gateways_state_are_known,
                       doctor_takes_the_servers_names, an_edited_model_is_named, a_rehearsal_warns_where_it_would_start, open_files_are_refused_at_the_start, a_rehearsal_answers_in_json,
                       what_is_taken_out_of_the_database_is_named):
