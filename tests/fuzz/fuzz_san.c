@@ -45,6 +45,7 @@ static void as_text(struct slice text)
     struct writer s = WRITER_ARRAY(store), w = WRITER_ARRAY(der);
     struct san name;
     struct err e = {0};
+    HOLDS(san_host_check(text, &e) || e.code != ERR_NONE);
     if (!san_from_text(text, &s, &name, &e)) {
         HOLDS(e.code == ERR_SAN && name.type == SAN_NONE);
         return;
