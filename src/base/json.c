@@ -204,9 +204,12 @@ bool json_only(const struct json *j, const char *const *names, struct err *e)
         const char *key = json_key(j, i);
         if (is_in(key, names))
             continue;
-        err_set(e, ERR_JSON, "\"%s\" is not a member that is known here", ERR_QUOTE(slice_str(key)));
+        err_set(e, ERR_USAGE, "\"%s\" is not a member that is known here", ERR_QUOTE(slice_str(key)));
+        err_why(e, "what is not understood would be left out without a word");
         const char *near = nearest_in(slice_str(key), names);
-        return near ? err_try(e, "did you mean \"%s\"?", near) : false;
+        return near       ? err_try(e, "did you mean \"%s\"?", near)
+               : names[0] ? err_try(e, "without it; \"%s\" is one that is known", names[0])
+                          : err_try(e, "without a body");
     }
     return true;
 }

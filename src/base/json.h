@@ -26,7 +26,7 @@ MUST_USE bool json_get_bool(const struct json *j, const char *name, bool *out, s
 MUST_USE bool json_get_map(const struct json *j, const char *name, const struct json **out, struct err *e);
 MUST_USE bool json_get_list(const struct json *j, const char *name, const struct json **out, struct err *e);
 bool json_has(const struct json *j, const char *name); /* null counts as absent */
-/* Refuses members that are not in the NULL-terminated list, with the nearest word. */
+/* Refuses members that are not in the NULL-terminated list, with the nearest word.  Errors: usage; json (no map). */
 MUST_USE bool json_only(const struct json *j, const char *const *names, struct err *e);
 
 size_t json_count(const struct json *list);

@@ -142,6 +142,47 @@ def every_party_at_every_route(k, cast):
     say(f"{n} requests")
 
 
+def no_route_takes_what_it_does_not_know(k, admin):
+    """A slip in a name is no request without it: 400, with the nearest word, and nothing is changed."""
+    dev = k.add_device("STRICT-1")
+    cert = k.must("GET", "/v1/certs?limit=1")["certificates"][0]
+    k.must("PUT", "/v1/models/pump", {"settings": {"renew_expired_days": 9}})
+    lists = ("/v1/models", "/v1/devices?limit=1000", "/v1/topics", "/v1/gateways", "/v1/operators", "/v1/anchors")
+    shown = [k.must("GET", p) for p in lists]
+    here = {"/v1/models/nobody": "/v1/models/pump", "/v1/certs/nobody/revoke": f"/v1/certs/{cert['id']}/revoke"}
+    n = 0
+    for method, path, _ in routes():
+        if not path.startswith("/v1/"):
+            continue
+        path = here.get(path, path.replace("/v1/devices/nobody", "/v1/devices/" + dev["id"]))
+        a = k.api(method, path + "?limmit=1")
+        assert a.status == 400 and a.code == "usage" and '"limmit"' in a.json["detail"] and a.json["try"], (method, path, a)
+        n += 1
+        if path == "/v1/devices/batch":
+            continue  # lines
+        for body, code in (({"frobnicate": 1}, "usage"), ([], "json"), ([1], "json")):
+            a = k.api(method, path, body)
+            assert a.status == 400 and a.code == code and (code != "usage" or '"frobnicate"' in a.json["detail"]), (method, path, body, a)
+            n += 1
+    for path, body, near in ((f"/v1/devices/{dev['id']}/revoke", {"reson": "keyCompromise"}, "reason"),
+                             (f"/v1/certs/{cert['id']}/revoke", {"reasn": "keyCompromise"}, "reason"),
+                             ("/v1/models", {"name": "valves", "setings": {}}, "settings")):
+        a = k.api("POST", path, body)
+        assert a.status == 400 and a.code == "usage" and a.json["try"] == f'did you mean "{near}"?', (path, a)
+    for body in ({"setings": {"renew_expired_days": 3}}, {}, {"settings": None}, None):
+        a = k.api("PUT", "/v1/models/pump", body)
+        assert a.status == 400 and a.code == "usage", (body, a)
+    a = k.api("GET", "/v1/devices?limit=1&limit=2")
+    assert a.status == 400 and a.code == "usage" and "twice" in a.json["detail"], a
+    refused = admin.ask("POST", f"/v1/devices/{dev['id']}/revoke", {"reason": "keyCompromise"}, "application/x-www-form-urlencoded")
+    assert refused[0] == 400 and json.loads(refused[1])["code"] == "usage", refused
+    a = k.api("POST", "/v1/devices/batch", b'{"model":"pump","serial":"S-1","frobnicate":1}\n')
+    assert a.json["added"] == 0 and a.json["failed"][0]["code"] == "usage", a
+    assert shown == [k.must("GET", p) for p in lists]
+    assert "revoked_at" not in k.must("GET", f"/v1/certs/{cert['id']}")
+    say(f"{n} requests")
+
+
 def the_local_socket_is_for_root_and_its_own_user(k):
     assert k.api("GET", "/v1/status").status == 200
     if os.getuid() != 0:
@@ -325,6 +366,8 @@ def main():
         cast = parties(k)
         every_party_at_every_route(k, cast)
         say("ok every_party_at_every_route")
+        no_route_takes_what_it_does_not_know(k, cast["admin"])
+        say("ok no_route_takes_what_it_does_not_know")
         the_local_socket_is_for_root_and_its_own_user(k)
         say("ok the_local_socket_is_for_root_and_its_own_user")
         a_name_that_is_taken_gets_no_second_certificate(k, cast)

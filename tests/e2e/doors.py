@@ -153,6 +153,7 @@ def a_manufacturers_devices_are_found_when_its_ca_has_failed(k, d):
     refused(k.api("GET", "/v1/devices?anchor=" + "b" * 64), 400, "usage")  # a filter that is not understood is no filter that is not there
     refused(k.api("GET", "/v1/devices?serial=" + "b" * 65), 400, "usage")
     # By another manufacturer's word, too: it is found by both.
+    refused(k.api("POST", "/v1/anchors", {"name": "bad", "certificate": bad.root, "model": "nope"}), 404, "not-found")
     k.must("POST", "/v1/anchors", {"name": "bad", "certificate": bad.root, "model": "pump"})
     assert enrol(bad, dev["serial"])[0] == mine
     assert mine in ls("--anchor", "bad") and ls("--anchor", "good", "--state", "active") == {mine}

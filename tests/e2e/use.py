@@ -95,6 +95,8 @@ SLIPS = [
     ("model set nix a=1", 3, "nix"),
     ("cert revoke 123456", 3, "not known"),
     ("device add --model pump --serial SN-9 --expires 1h", 2, "there is none"),
+    ("anchor add own {D}/ca/root.cer", 6, "is the root of this platform"),
+    ("anchor add own {D}/ca/issuing.cer", 6, "is the issuing CA of this platform"),
     ("device add --model pump --serial SN-9 --tags a=b,a=c", 2, "comes twice"),
 ]
 
@@ -102,6 +104,7 @@ SLIPS = [
 def slips_are_told(k):
     import shlex
     for line, code, wanted in SLIPS:
+        line = line.replace("{D}", k.dir)
         p = k.kith(*shlex.split(line), ok=False)
         assert p.returncode == code and wanted in p.stderr, f"{line}: exit {p.returncode}\n{p.stderr}"
         assert p.stderr.startswith("error["), p.stderr
@@ -123,9 +126,9 @@ JSON_LINES = [
     "operator request bea --key pkcs11:token=card;object=bea --module {module} --pin-file {W}/pin",
     "gateway add gate --hostnames localhost --user root --out {W}/gate", "gateway config --gate {W}/gate",
     "gateway config --gate {W}/gate --user root --out {W}/mosquitto.conf", "gateway config --check {W}/mosquitto.conf",
-    "gateway ls", "gateway rm gate", "anchor add maker {D}/ca/root.cer --model pump", "anchor ls", "anchor rm maker",
+    "gateway ls", "gateway rm gate",
     "ca ls", "ca export root", "ca export issuing --out {W}/issuing.pem",
-    "ca init-root --dir {W}/R --name Root", "init --dir {W}/D2 --offline-root",
+    "ca init-root --dir {W}/R --name Root", "anchor add maker {W}/R/root.cer --model pump", "anchor ls", "anchor rm maker", "init --dir {W}/D2 --offline-root",
     "ca sign-request {W}/D2/ca/issuing.csr --root-dir {W}/R", "ca sign-request {W}/D2/ca/issuing.csr --root-dir {W}/R --out {W}/s.pem",
     "ca install {W}/s.pem --dir {W}/D2", "ca crl --root-dir {W}/R --out {W}/root.crl",
     "ledger checkpoint", "ledger adopt", "ledger ls --limit 3", "ledger ls --type device.* --who local:0", "ledger show 1", "ledger prove 1", "ledger verify", "ledger export {W}/json.export",
@@ -511,6 +514,11 @@ def limits_and_settings_are_told(k):
     assert p.returncode == 2 and '"bar"' in p.stderr and "renew_expired_days" in p.stderr and "channel_binding" in p.stderr, p.stderr
     p = k.kith("model", "add", "foo", "profil=ldevid", ok=False)
     assert p.returncode == 2 and 'try: did you mean "profile"?' in p.stderr, p.stderr
+    for name in os.listdir(os.path.join(k.dir, "profiles")):
+        name, ending = os.path.splitext(name)
+        if ending == ".profile" and name != "ldevid":
+            p = k.kith("model", "add", "foo", "profile=" + name, ok=False)
+            assert p.returncode == 2 and "is not for devices" in p.stderr and "try: profile=ldevid" in p.stderr, (name, p.stderr)
     assert k.kith("model", "show", "foo", ok=False).returncode == 3
 
 

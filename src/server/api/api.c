@@ -5,11 +5,12 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/nearest.h"
 #include "base/queue.h"
 #include "server/records.h"
 #include "server/refusals.h"
 
-#define FLAGS (API_LINES | API_WAITS)
+#define FLAGS (API_LINES | API_WAITS | API_QUERY)
 
 struct work {
     struct call call;
@@ -25,12 +26,61 @@ struct lane {
 static _Atomic bool stopping;
 static struct lane prompt = {.threads_n = 2, .queue_max = 1024}, patient = {.threads_n = 8, .queue_max = 256};
 
-static bool read_body(struct call *c, struct err *e)
+static const char *const nothing[] = {NULL};
+
+static const char *const *takes(const struct work *w, bool query)
 {
+    bool is_get = strcmp(w->row->method, "GET") == 0;
+    return w->row->takes && is_get == query ? w->row->takes : nothing;
+}
+
+/* What is not understood is refused: left out without a word, a slip in "settings" would empty a model. */
+static bool read_body(struct work *w, struct err *e)
+{
+    struct call *c = &w->call;
     struct slice body = http_body(c->req);
-    if (body.n == 0 || !http_is_type(c->req, "application/json"))
+    if (body.n == 0)
         return true;
-    return json_read(body, API_BODY_MAX, &c->in, e);
+    if (!http_is_type(c->req, "application/json")) {
+        err_set(e, ERR_USAGE, "the body is not called application/json");
+        err_why(e, "this route reads no other kind, and would act as if there were no body");
+        return err_try(e, "Content-Type: application/json");
+    }
+    return json_read(body, API_BODY_MAX, &c->in, e) && json_only(c->in, takes(w, false), e);
+}
+
+struct params {
+    const char *const *known;
+    unsigned given;
+};
+
+static bool check_param(void *ctx, const char *name, const char *value, struct err *e)
+{
+    struct params *p = ctx;
+    (void)value;
+    for (size_t i = 0; p->known[i]; i++) {
+        if (strcmp(p->known[i], name) != 0)
+            continue;
+        if (!(p->given >> i & 1)) {
+            p->given |= 1u << i;
+            return true;
+        }
+        err_set(e, ERR_USAGE, "%s comes twice", name);
+        err_why(e, "it is not known which of the two is meant");
+        return err_try(e, "%s once", name);
+    }
+    const char *near = nearest_in(slice_str(name), p->known);
+    err_set(e, ERR_USAGE, "there is no parameter \"%s\"", ERR_QUOTE(slice_str(name)));
+    err_why(e, "a filter that is not understood would show what nobody asked for");
+    return near          ? err_try(e, "did you mean \"%s\"?", near)
+           : p->known[0] ? err_try(e, "without it; \"%s\" is one that is known", p->known[0])
+                         : err_try(e, "without a query");
+}
+
+static bool check_query(struct work *w, struct err *e)
+{
+    struct params p = {.known = takes(w, true)};
+    return (w->row->auth & API_QUERY) || http_query_each(w->call.req, check_param, &p, e);
 }
 
 static bool handle(struct work *w, struct err *e)
@@ -43,7 +93,7 @@ static bool handle(struct work *w, struct err *e)
         c->then = NULL;
         return then(c, e);
     }
-    if (!(w->row->auth & API_LINES) && !read_body(c, e))
+    if (!check_query(w, e) || (!(w->row->auth & API_LINES) && !read_body(w, e)))
         return false;
     json_out_map(&c->out, NULL);
     json_out_int(&c->out, "v", 1);

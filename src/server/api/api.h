@@ -36,9 +36,13 @@ struct api_row {
     const char *method, *path;
     call_handler *handler;
     unsigned auth; /* and flags of the row */
+    /* All that the request may have, NULL for nothing: parameters of the query for GET, members of the body for others. */
+    const char *const *takes;
 };
-#define API_LINES 0x1000 /* the body is not one JSON text: the handler reads it */
-#define API_WAITS 0x2000 /* the handler waits for others, or goes on for long */
+#define TAKES(...) ((const char *const[]){__VA_ARGS__, NULL})
+#define API_LINES  0x1000 /* the body is not one JSON text: the handler reads it */
+#define API_WAITS  0x2000 /* the handler waits for others, or goes on for long */
+#define API_QUERY  0x4000 /* the handler looks at every parameter of the query */
 
 /* Threads for the handlers. */
 MUST_USE bool api_start(struct err *e);

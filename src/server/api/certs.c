@@ -164,9 +164,9 @@ static bool show_ca(struct call *c, struct err *e)
 }
 
 const struct api_row api_certs[] = {
-    {"GET", "/v1/certs", list, ACCESS_READ | ACCESS_OWNER},
-    {"GET", "/v1/certs/{id}", show, ACCESS_READ | ACCESS_OWNER},
-    {"POST", "/v1/certs/{id}/revoke", revoke, ACCESS_ACT},
-    {"GET", "/v1/ca", show_ca, ACCESS_READ | ACCESS_OWNER},
+    {"GET", "/v1/certs", list, ACCESS_READ | ACCESS_OWNER, TAKES("subject", "limit", "after")},
+    {"GET", "/v1/certs/{id}", show, ACCESS_READ | ACCESS_OWNER, NULL},
+    {"POST", "/v1/certs/{id}/revoke", revoke, ACCESS_ACT, TAKES("reason", "wait_ms")},
+    {"GET", "/v1/ca", show_ca, ACCESS_READ | ACCESS_OWNER, NULL},
 };
 const size_t api_certs_n = ARRAY_LEN(api_certs);

@@ -44,15 +44,16 @@ static bool read_tags(const struct json *in, struct arena *a, struct slice *out,
     return true;
 }
 
+static const char *const device_members[] = {"model", "serial", "owner", "tags", "token", "expires_s", "v", NULL};
+
 static bool read_device(struct app *app, const struct json *in, struct arena *a, struct device_new *d, struct err *e)
 {
-    static const char *const known[] = {"model", "serial", "owner", "tags", "token", "expires_s", "v", NULL};
     int64_t expires_s = CLAIM_S;
     bool token = false;
     *d = (struct device_new){0};
-    if (!in || !json_is_map(in))
+    if (!in)
         return err_set(e, ERR_USAGE, "a JSON map with model and serial is needed");
-    if (!json_only(in, known, e) || !json_get_text(in, "model", MODEL_NAME_MAX, &d->model, e) ||
+    if (!json_get_text(in, "model", MODEL_NAME_MAX, &d->model, e) ||
         !json_get_text(in, "serial", DEVICE_SERIAL_MAX, &d->serial, e) ||
         (json_has(in, "owner") && !json_get_text(in, "owner", OWNER_NAME_MAX, &d->owner, e)) ||
         (json_has(in, "token") && !json_get_bool(in, "token", &token, e)) ||
@@ -128,7 +129,7 @@ static bool read_batch(struct call *c, struct batch *b, struct err *e)
         if (b->n == BATCH_MAX)
             return err_set(e, ERR_LIMIT, "more than %d lines at once", BATCH_MAX);
         struct err *each = &b->each[b->n];
-        if (json_read(line, API_BODY_MAX, &b->lines[b->n], each))
+        if (json_read(line, API_BODY_MAX, &b->lines[b->n], each) && json_only(b->lines[b->n], device_members, each))
             (void)!read_device(c->app, b->lines[b->n], &b->arena, &b->d[b->n], each);
         b->n++;
     }
@@ -409,16 +410,18 @@ static bool set_tags(struct call *c, struct err *e)
     return ok;
 }
 
+static const char *const list_params[] = {"model", "after", "serial", "state", "owner", "anchor", "limit", NULL};
+
 const struct api_row api_devices[] = {
-    {"POST", "/v1/devices", add, ACCESS_ADD},
-    {"POST", "/v1/devices/batch", add_batch, ACCESS_ADD | API_LINES | API_WAITS},
-    {"GET", "/v1/devices", list, ACCESS_READ | ACCESS_OWNER},
-    {"GET", "/v1/devices/{id}", show, ACCESS_READ | ACCESS_OWNER},
-    {"GET", "/v1/devices/{id}/history", history_show, ACCESS_READ | ACCESS_OWNER},
-    {"GET", "/v1/devices/{id}/statement", statement_show, ACCESS_READ | ACCESS_OWNER},
-    {"POST", "/v1/devices/{id}/token", new_claim, ACCESS_ACT},
-    {"POST", "/v1/devices/{id}/owner", set_owner, ACCESS_ACT | ACCESS_OWNER},
-    {"POST", "/v1/devices/{id}/tags", set_tags, ACCESS_ACT},
-    {"POST", "/v1/devices/{id}/{act}", act, ACCESS_ACT},
+    {"POST", "/v1/devices", add, ACCESS_ADD, device_members},
+    {"POST", "/v1/devices/batch", add_batch, ACCESS_ADD | API_LINES | API_WAITS, NULL},
+    {"GET", "/v1/devices", list, ACCESS_READ | ACCESS_OWNER, list_params},
+    {"GET", "/v1/devices/{id}", show, ACCESS_READ | ACCESS_OWNER, NULL},
+    {"GET", "/v1/devices/{id}/history", history_show, ACCESS_READ | ACCESS_OWNER, NULL},
+    {"GET", "/v1/devices/{id}/statement", statement_show, ACCESS_READ | ACCESS_OWNER, NULL},
+    {"POST", "/v1/devices/{id}/token", new_claim, ACCESS_ACT, TAKES("expires_s")},
+    {"POST", "/v1/devices/{id}/owner", set_owner, ACCESS_ACT | ACCESS_OWNER, TAKES("owner", "from", "why")},
+    {"POST", "/v1/devices/{id}/tags", set_tags, ACCESS_ACT, TAKES("tags")},
+    {"POST", "/v1/devices/{id}/{act}", act, ACCESS_ACT, TAKES("why", "reason", "wait_ms")},
 };
 const size_t api_devices_n = ARRAY_LEN(api_devices);

@@ -174,7 +174,7 @@ static bool show(struct call *c, struct err *e)
 }
 
 const struct api_row api_entries[] = {
-    {"GET", "/v1/ledger/entries", list, ACCESS_READ},
-    {"GET", "/v1/ledger/entries/{entry}", show, ACCESS_READ},
+    {"GET", "/v1/ledger/entries", list, ACCESS_READ | API_QUERY, NULL},
+    {"GET", "/v1/ledger/entries/{entry}", show, ACCESS_READ, NULL},
 };
 const size_t api_entries_n = ARRAY_LEN(api_entries);

@@ -120,9 +120,9 @@ static bool adopt(struct call *c, struct err *e)
 }
 
 const struct api_row api_ledger[] = {
-    {"POST", "/v1/ledger/adopt", adopt, ACCESS_GRANT},
-    {"POST", "/v1/ledger/checkpoint", checkpoint, ACCESS_READ | API_WAITS},
-    {"GET", "/v1/ledger/prove", prove, ACCESS_READ | API_WAITS},
-    {"GET", "/v1/ledger/export", export_log, ACCESS_READ | API_WAITS},
+    {"POST", "/v1/ledger/adopt", adopt, ACCESS_GRANT, NULL},
+    {"POST", "/v1/ledger/checkpoint", checkpoint, ACCESS_READ | API_WAITS, NULL},
+    {"GET", "/v1/ledger/prove", prove, ACCESS_READ | API_WAITS, TAKES("entry")},
+    {"GET", "/v1/ledger/export", export_log, ACCESS_READ | API_WAITS, NULL},
 };
 const size_t api_ledger_n = ARRAY_LEN(api_ledger);

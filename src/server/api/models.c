@@ -4,6 +4,8 @@
 
 #include "base/file.h"
 #include "base/nearest.h"
+#include "ca/profile.h"
+#include "keys/crypto.h"
 #include "server/api/api.h"
 #include "server/records.h"
 #include "store/row.h"
@@ -61,18 +63,37 @@ static bool is_switch(const char *key)
     return strcmp(key, "quarantine_on_second_key") == 0 || strcmp(key, "channel_binding") == 0;
 }
 
+static bool no_profile(const char *name, struct err *e)
+{
+    err_set(e, ERR_USAGE, "profile \"%s\" is not one of this platform's", ERR_QUOTE(slice_str(name)));
+    err_why(e, "those that the signer was set up with lie in " PATH_PROFILES);
+    return err_try(e, "profile=ldevid");
+}
+
+/* A device comes with a claim or an IDevID: by a profile that is for neither it could never enrol. */
 static bool check_profile(struct call *c, const char *name, struct err *e)
 {
     struct arena a;
+    AUTO(buf_clear) struct buf text = {0};
+    struct profile p = {0};
+    if (!party_name_check("profile", slice_str(name), 31, e))
+        return no_profile(name, e);
     arena_init(&a, 8192);
+    buf_init(&text, PROFILE_FILE_MAX);
     const char *dir = settings_path(&c->app->settings, &a, PATH_PROFILES);
-    bool known = party_name_check("profile", slice_str(name), 31, e) &&
-                 file_exists(arena_printf(&a, "%s/%s.profile", dir, name));
+    const char *path = arena_printf(&a, "%s/%s.profile", dir, name);
+    bool there = file_exists(path);
+    bool read =
+        there && file_read(path, PROFILE_FILE_MAX, &text, e) && profile_parse(c->app->crypto, buf_slice(&text), &p, e);
     arena_clear(&a);
-    if (known)
+    if (!there)
+        return no_profile(name, e);
+    if (!read)
+        return err_ctx(e, PATH_PROFILES "/%s.profile", name);
+    if (p.by & (PROFILE_BY_CLAIM | PROFILE_BY_IDEVID))
         return true;
-    err_set(e, ERR_USAGE, "profile \"%s\" is not one of this platform's", ERR_QUOTE(slice_str(name)));
-    err_why(e, "those that the signer was set up with lie in " PATH_PROFILES);
+    err_set(e, ERR_USAGE, "profile \"%s\" is not for devices", name);
+    err_why(e, "a device enrols by a claim or an IDevID; its \"for =\" in " PATH_PROFILES " names neither");
     return err_try(e, "profile=ldevid");
 }
 
@@ -158,7 +179,11 @@ static bool add(struct call *c, struct err *e)
 
 static bool set(struct call *c, struct err *e)
 {
-    return put_model(c, http_param(c->req, "name"), true, e);
+    if (c->in && json_has(c->in, "settings"))
+        return put_model(c, http_param(c->req, "name"), true, e);
+    err_set(e, ERR_USAGE, "\"settings\" is missing");
+    err_why(e, "they are replaced as a whole, and nothing would be left of them");
+    return err_try(e, "{\"settings\":{...}} with all that the model is to have; {} for the defaults");
 }
 
 /* The settings go out as they stand there: a row that somebody edited must not spoil the answer, and is named. */
@@ -204,9 +229,9 @@ static bool list(struct call *c, struct err *e)
 }
 
 const struct api_row api_models[] = {
-    {"GET", "/v1/models", list, ACCESS_READ},
-    {"POST", "/v1/models", add, ACCESS_SET},
-    {"GET", "/v1/models/{name}", show, ACCESS_READ},
-    {"PUT", "/v1/models/{name}", set, ACCESS_SET},
+    {"GET", "/v1/models", list, ACCESS_READ, NULL},
+    {"POST", "/v1/models", add, ACCESS_SET, TAKES("name", "settings")},
+    {"GET", "/v1/models/{name}", show, ACCESS_READ, NULL},
+    {"PUT", "/v1/models/{name}", set, ACCESS_SET, TAKES("settings")},
 };
 const size_t api_models_n = ARRAY_LEN(api_models);

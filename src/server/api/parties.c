@@ -281,6 +281,32 @@ static bool check_room(struct call *c, size_t der_n, struct err *e)
     return err_try(e, "kith anchor rm NAME, for one that is needed no more");
 }
 
+/* A model that is not there would refuse every device later. */
+static bool check_model(struct call *c, const char *model, struct err *e)
+{
+    const struct value key = value_text(model);
+    AUTO(rows_close) struct rows r = {0};
+    err_clear(e);
+    if (!model[0] || row_read(c->db, &table_model, &key, &r, e))
+        return true;
+    if (e->code)
+        return false;
+    err_set(e, ERR_NOTFOUND, "model \"%s\" is not known", ERR_QUOTE(key.s));
+    err_why(e, "every device of this manufacturer would be refused by it");
+    return err_try(e, "kith model ls, or kith model add NAME first");
+}
+
+/* Whoever holds a certificate of this platform would otherwise count as a device with a manufacturer's. */
+static bool check_foreign(struct call *c, const struct cert *cert, struct err *e)
+{
+    bool root = slice_eq(cert->spki, c->app->root.spki);
+    if (!root && !slice_eq(cert->spki, c->app->ca.spki))
+        return true;
+    err_set(e, ERR_POLICY, "the certificate is the %s of this platform", root ? "root" : "issuing CA");
+    err_why(e, "an anchor is a manufacturer's CA; what this platform issued is no word of a manufacturer");
+    return err_try(e, "the root certificate that the manufacturer gave you");
+}
+
 static bool anchor_add(struct call *c, struct err *e)
 {
     const char *name, *pem, *model;
@@ -299,6 +325,8 @@ static bool anchor_add(struct call *c, struct err *e)
         return false;
     if (!cert.is_ca)
         return err_set(e, ERR_POLICY, "the certificate is no CA's");
+    if (!check_foreign(c, &cert, e) || !check_model(c, model, e))
+        return false;
     if (json_has(c->in, "register") && !json_get_bool(c->in, "register", &registers, e))
         return false;
     if (registers && !model[0])
@@ -342,14 +370,14 @@ static bool anchor_remove(struct call *c, struct err *e)
 }
 
 const struct api_row api_parties[] = {
-    {"GET", "/v1/gateways", gateway_list, ACCESS_READ},
-    {"POST", "/v1/gateways", gateway_add, ACCESS_SET},
-    {"DELETE", "/v1/gateways/{name}", gateway_remove, ACCESS_SET},
-    {"GET", "/v1/operators", operator_list, ACCESS_READ},
-    {"POST", "/v1/operators", operator_add, ACCESS_GRANT},
-    {"DELETE", "/v1/operators/{name}", operator_remove, ACCESS_GRANT},
-    {"GET", "/v1/anchors", anchor_list, ACCESS_READ},
-    {"POST", "/v1/anchors", anchor_add, ACCESS_SET},
-    {"DELETE", "/v1/anchors/{name}", anchor_remove, ACCESS_SET},
+    {"GET", "/v1/gateways", gateway_list, ACCESS_READ, NULL},
+    {"POST", "/v1/gateways", gateway_add, ACCESS_SET, TAKES("name", "site", "csr")},
+    {"DELETE", "/v1/gateways/{name}", gateway_remove, ACCESS_SET, NULL},
+    {"GET", "/v1/operators", operator_list, ACCESS_READ, NULL},
+    {"POST", "/v1/operators", operator_add, ACCESS_GRANT, TAKES("name", "role", "csr")},
+    {"DELETE", "/v1/operators/{name}", operator_remove, ACCESS_GRANT, NULL},
+    {"GET", "/v1/anchors", anchor_list, ACCESS_READ, NULL},
+    {"POST", "/v1/anchors", anchor_add, ACCESS_SET, TAKES("name", "certificate", "model", "register")},
+    {"DELETE", "/v1/anchors/{name}", anchor_remove, ACCESS_SET, NULL},
 };
 const size_t api_parties_n = ARRAY_LEN(api_parties);

@@ -107,7 +107,7 @@ static bool doctor(struct call *c, struct err *e)
 }
 
 const struct api_row api_status[] = {
-    {"GET", "/v1/status", status, ACCESS_READ},
-    {"GET", "/v1/doctor", doctor, ACCESS_READ},
+    {"GET", "/v1/status", status, ACCESS_READ, NULL},
+    {"GET", "/v1/doctor", doctor, ACCESS_READ, NULL},
 };
 const size_t api_status_n = ARRAY_LEN(api_status);

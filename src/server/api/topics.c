@@ -58,7 +58,7 @@ static bool set(struct call *c, struct err *e)
 }
 
 const struct api_row api_topics[] = {
-    {"GET", "/v1/topics", show, ACCESS_READ},
-    {"PUT", "/v1/topics", set, ACCESS_SET},
+    {"GET", "/v1/topics", show, ACCESS_READ, NULL},
+    {"PUT", "/v1/topics", set, ACCESS_SET, TAKES("text")},
 };
 const size_t api_topics_n = ARRAY_LEN(api_topics);

@@ -54,8 +54,9 @@ static void reads_members_by_type_and_range(void **state)
     assert_true(json_has(j, "n"));
     assert_false(json_has(j, "no"));
     static const char *const known[] = {"name", "n", "on", "map", "list", NULL};
-    assert_err(json_only(j, known, &e), e, ERR_JSON);
+    assert_err(json_only(j, known, &e), e, ERR_USAGE);
     assert_string_equal(e.hint, "did you mean \"n\"?");
+    assert_err(json_only(list, known, &e), e, ERR_JSON);
 }
 
 static void refuses_what_is_not_strict_json(void **state)
