@@ -159,8 +159,7 @@ static int by_serial(const void *a, const void *b)
     return c ? c : (x->i > y->i) - (x->i < y->i);
 }
 
-/* Of several marks on one certificate the last counts, or the revocation: a request says holds and releases in two lists,
- * without their order.  Returns how many are left. */
+/* Of several marks on one certificate one is enough, the revocation if there is one.  Returns how many are left. */
 static size_t settle(struct feed_mark *m, size_t *taken)
 {
     size_t kept = 0, n = *taken;
@@ -350,9 +349,10 @@ static void *hub_thread(void *arg)
         }
         struct feed_mark *m;
         size_t taken = wait_marks(h, &m), n = settle(m, &taken);
-        bool due = n || h->head_wanted;
-        if (due && !h->stop && !publish(h, m, n, &e) &&
-            (h->behind || err_class_of(e.code) == ERR_CLASS_UNAVAILABLE || n == 0 || !publish_each(h, m, n, &e))) {
+        bool due = n || h->head_wanted, known = feed_state_holds(db, m, n, &e);
+        if (due && !h->stop && !(known && publish(h, m, n, &e)) &&
+            (!known || h->behind || err_class_of(e.code) == ERR_CLASS_UNAVAILABLE || n == 0 ||
+             !publish_each(h, m, n, &e))) {
             /* The signer may have gone on without us: take its sets anew before the marks are tried again. */
             LOG(&h->app->env, WARN, "feed", "no head", log_err(&e));
             h->stale = true;

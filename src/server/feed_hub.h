@@ -9,6 +9,7 @@
 #include "model/serial.h"
 #include "server/app.h"
 
+/* Whether it is a hold or a release is looked up when the signer is told. */
 enum mark_kind { MARK_REVOKE, MARK_HOLD, MARK_RELEASE };
 struct feed_mark {
     enum mark_kind kind;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/codec.h"
+#include "base/crash_point.h"
 #include "core/cbor.h"
 #include "core/revset.h"
 #include "keys/key.h"
@@ -214,8 +215,7 @@ static bool in_set(struct slice set, uint32_t index)
     return set.n && revset_open(set, &r, &e) && index < r.universe && revset_has(&r, index);
 }
 
-static const struct sql sql_released = {
-    "SELECT serial_tail FROM certificate WHERE id = $1 AND hold = 0 AND revoked_at IS NULL"};
+static const struct sql sql_hold = {"SELECT serial_tail, hold FROM certificate WHERE id = $1 AND revoked_at IS NULL"};
 
 /* The signer holds it and the database does not: the word was lost on its way. */
 static bool find_released(const struct feed_set *set, struct db *db, struct feed_hub *h, struct err *e)
@@ -233,14 +233,33 @@ static bool find_released(const struct feed_set *set, struct db *db, struct feed
         AUTO(rows_close) struct rows r = {0};
         struct feed_mark m = {.kind = MARK_RELEASE};
         err_clear(e);
-        if (!db_query_row(db, &sql_released, args, 1, &r, e)) {
+        if (!db_query_row(db, &sql_hold, args, 1, &r, e)) {
             if (e->code)
                 return false;
             continue;
         }
-        if (!serial_of_row(args[0].i, rows_blob(&r, 0), m.serial))
+        if (rows_int(&r, 1) || !serial_of_row(args[0].i, rows_blob(&r, 0), m.serial))
             continue;
         feed_hub_mark(h, &m, 1);
+    }
+    return true;
+}
+
+bool feed_state_holds(struct db *db, struct feed_mark *m, size_t n, struct err *e)
+{
+    struct serial s;
+    for (size_t i = 0; i < n; i++) {
+        AUTO(rows_close) struct rows r = {0};
+        if (m[i].kind == MARK_REVOKE)
+            continue;
+        if (!serial_get(SLICE_ARRAY(m[i].serial), ISSUER_ISSUING, &s, e))
+            return false;
+        const struct value args[] = {value_int(serial_cert_id(&s))};
+        err_clear(e);
+        if (db_query_row(db, &sql_hold, args, 1, &r, e))
+            m[i].kind = rows_int(&r, 1) ? MARK_HOLD : MARK_RELEASE;
+        else if (e->code)
+            return false;
     }
     return true;
 }
@@ -260,6 +279,7 @@ bool feed_state_missing(const struct feed_state *s, struct db *db, int64_t now, 
         if (at.issuer != ISSUER_ISSUING || !serial_of_row(rows_int(&r, 0), rows_blob(&r, 1), m.serial) ||
             (set && in_set(revoked ? set->revoked : set->held, at.index)))
             continue;
+        crash_point("server.missing");
         feed_hub_mark(h, &m, 1);
     }
     rows_close(&r);

@@ -39,7 +39,11 @@ void feed_state_send(const struct feed_state *s, const char *since, const char *
                      void (*send)(void *ctx, const struct feed_frame *f), void *ctx);
 /* Marks what the database has revoked or held and the sets lack, or the other way round for holds. */
 struct feed_hub;
+struct feed_mark;
 MUST_USE bool feed_state_missing(const struct feed_state *s, struct db *db, int64_t now, struct feed_hub *h,
                                  struct err *e);
+/* Makes holds and releases of what the database says now.  Threads mark after their commits and may overtake each other, or
+ * feed_state_missing(); whoever committed last marks after that, so the last word is told in the end. */
+MUST_USE bool feed_state_holds(struct db *db, struct feed_mark *m, size_t n, struct err *e);
 
 #endif

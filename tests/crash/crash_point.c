@@ -20,7 +20,7 @@
 struct slot {
     char name[48]; /* empty: the end */
     atomic_uint reached, armed /* die when it was counted down to 0 */, died;
-    uint32_t unused;
+    atomic_uint stall_ms; /* how long it takes to get past it */
 };
 
 static struct plan {
@@ -56,7 +56,9 @@ static void __attribute__((constructor)) open_plan(int argc, char **argv)
 static bool count(struct slot *s)
 {
     unsigned left = atomic_load(&s->armed);
+    const unsigned ms = atomic_load(&s->stall_ms);
     atomic_fetch_add(&s->reached, 1);
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000}, NULL);
     while (left && !atomic_compare_exchange_weak(&s->armed, &left, left - 1))
         ;
     if (left == 1)

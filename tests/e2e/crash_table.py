@@ -33,6 +33,7 @@ DEVICES = 3  # that enrol in a round
 AWAY = (OSError, ssl.SSLError, http.client.HTTPException)
 # Reached only after something else fell: then that falls first.
 AFTER = {name: "server.answered" for name in ("server.recovering", "server.recovered", "server.delivering", "server.delivered")}
+AFTER["server.missing"] = "server.state"
 
 
 def until_done(what, name, seconds=30):
@@ -217,4 +218,5 @@ def main():
             f"delivered, {withdrawn} do not count; {sum(d.asked for d in done)} requests of {len(done)} devices")
 
 
-main()
+if __name__ == "__main__":
+    main()

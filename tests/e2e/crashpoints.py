@@ -36,6 +36,10 @@ class Plan:
     def arm(self, name, count):
         struct.pack_into("=I", self.map, self.names.index(name) * self.SLOT.size + 52, count)
 
+    def stall(self, name, ms):
+        """Who gets there stays that long."""
+        struct.pack_into("=I", self.map, self.names.index(name) * self.SLOT.size + 60, ms)
+
     def set_clock(self, seconds, who=(0, 1, 2)):
         """How far the clocks of the server and the signers issuing and ledger are off."""
         for i in who:

@@ -1,0 +1,46 @@
+#!/usr/bin/python3
+"""A device is resumed just when the server, started anew, has read that it is suspended and not yet said so: the last
+word counts, for the signer, its list and the gateways, whoever says it later."""
+from cryptography import x509
+
+from crash_table import AWAY, Device, get_crl, shards, until_done
+from crashpoints import CrashKith, Plan, points_of_source
+from kithtest import World, say, wait_for
+
+POINT = "server.missing"
+
+
+def list_of(k):
+    name, = shards(k)
+    body = get_crl(k, name.decode())
+    return body and {r.serial_number for r in x509.load_der_x509_crl(body)}
+
+
+def main():
+    with World("overtaken") as w:
+        k = CrashKith(w)
+        plan = Plan(k.dir + "/crash.plan", points_of_source())
+        k.start()
+        k.add_model("pump")
+        d = Device(k, k.must("POST", "/v1/devices", {"model": "pump", "serial": "OT-1", "token": True}))
+        d.enrol()
+        number = x509.load_der_x509_certificate(d.der).serial_number
+        plan.stall(POINT, 1500)
+        plan.arm("server.state", 1)
+        try:
+            k.api("POST", f"/v1/devices/{d.id}/suspend", {})
+        except AWAY:
+            pass
+        wait_for(lambda: plan.state(POINT)[0], "the server to see what the signer lacks")
+        until_done(lambda: k.must("POST", f"/v1/devices/{d.id}/resume", {}), "the device to be resumed")
+        plan.stall(POINT, 0)
+        wait_for(lambda: k.must("GET", "/v1/status")["feed"]["pending"] == 0, "the signer to be told")
+        assert wait_for(lambda: list_of(k) is not None, "a list that both agree on", 20)
+        assert number not in list_of(k), "resumed, and still on the list"
+        k.must("POST", f"/v1/devices/{d.id}/suspend", {})
+        assert wait_for(lambda: number in list_of(k), "the list to have it again", 20)
+        k.stop()
+        say("ok")
+
+
+main()
