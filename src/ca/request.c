@@ -56,6 +56,48 @@ void issue_request_get(struct reader *r, struct issue_request *out)
     out->facts_n = reader_ok(r) ? n : 0;
 }
 
+void signer_status_put(struct writer *w, const struct signer_status *s)
+{
+    cbor_put_tstr(w, s->domain);
+    cbor_put_uint(w, s->leaves);
+    cbor_put_uint(w, s->uncovered);
+    cbor_put_uint(w, s->journal_at);
+    cbor_put_bstr(w, s->vouch_spki);
+    cbor_put_uint(w, s->head_seq);
+    cbor_put_uint(w, s->issued);
+    cbor_put_uint(w, s->refused);
+    cbor_put_int(w, s->signed_at);
+    cbor_put_tstr(w, s->token);
+    cbor_put_tstr(w, s->fault);
+    cbor_put_int(w, s->clock_off_s);
+    cbor_put_tstr(w, s->damage);
+    cbor_put_uint(w, s->vouched_size);
+    cbor_put_uint(w, s->forked);
+    cbor_put_bstr(w, s->vouched_root);
+}
+
+void signer_status_get(struct reader *r, struct signer_status *out)
+{
+    struct signer_status s = {0};
+    s.domain = cbor_get_tstr(r);
+    s.leaves = cbor_get_uint(r);
+    s.uncovered = cbor_get_uint(r);
+    s.journal_at = cbor_get_uint(r);
+    s.vouch_spki = cbor_get_bstr(r);
+    s.head_seq = cbor_get_uint(r);
+    s.issued = cbor_get_uint(r);
+    s.refused = cbor_get_uint(r);
+    s.signed_at = cbor_get_int(r);
+    s.token = cbor_get_tstr(r);
+    s.fault = cbor_get_tstr(r);
+    s.clock_off_s = cbor_get_int(r);
+    s.damage = cbor_get_tstr(r);
+    s.vouched_size = cbor_get_uint(r);
+    s.forked = cbor_get_uint_max(r, 1) != 0;
+    s.vouched_root = cbor_get_bstr_n(r, SHA256_SIZE);
+    *out = reader_ok(r) ? s : (struct signer_status){0};
+}
+
 void request_put(struct writer *w, uint64_t id, enum request_type type, size_t n)
 {
     cbor_put_array(w, 2 + n);

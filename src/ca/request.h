@@ -16,7 +16,7 @@
 #define REQUEST_SMALL_MAX 8192 /* what the server's ISSUE requests keep to */
 
 enum request_type {
-    REQUEST_STATUS = 1, /* [] -> status */
+    REQUEST_STATUS = 1, /* [] -> signer_status */
     REQUEST_ISSUE,      /* issue_request -> [certificate bstr] */
     REQUEST_REVOKE,     /* [[[serial bstr, reason]...]] -> [head, delta] */
     REQUEST_HOLD,       /* [[serial...], [released serial...]] -> [head, delta] */
@@ -69,6 +69,27 @@ struct issue_request {
 
 void issue_request_put(struct writer *w, const struct issue_request *r);
 void issue_request_get(struct reader *r, struct issue_request *out);
+
+/* What a signer says of itself. */
+struct signer_status {
+    struct slice domain;
+    uint64_t leaves;    /* of the ledger, that it has seen */
+    uint64_t uncovered; /* how much of what it signed no leaf names */
+    uint64_t journal_at;
+    struct slice vouch_spki; /* the key for checkpoints */
+    uint64_t head_seq, issued, refused;
+    int64_t signed_at;         /* the last signature */
+    struct slice token, fault; /* the state of its token, and what went wrong with it last */
+    int64_t clock_off_s;
+    struct slice damage;       /* found in its journal */
+    uint64_t vouched_size;     /* of the tree under the last checkpoint */
+    bool forked;               /* the leaves that it got are of another tree */
+    struct slice vouched_root; /* SHA256_SIZE */
+};
+#define SIGNER_STATUS_FIELDS 16
+
+void signer_status_put(struct writer *w, const struct signer_status *s);
+void signer_status_get(struct reader *r, struct signer_status *out);
 
 /* [id, type and then `n` fields that the caller puts. */
 void request_put(struct writer *w, uint64_t id, enum request_type type, size_t n);

@@ -11,6 +11,7 @@
 #include "ledger/note.h"
 #include "server/issuer.h"
 #include "server/recover.h"
+#include "server/signers.h"
 #include "store/row.h"
 
 #define INTERVAL_MS    800 /* so that what is answered is covered within a second */
@@ -38,18 +39,6 @@ static bool call(struct client *c, enum request_type type, const struct buf *fie
     size_t got;
     buf_init(out, REQUEST_FRAME_MAX);
     return client_call(c, type, fields ? buf_slice(fields) : (struct slice){0}, n, out, &got, e);
-}
-
-/* How many leaves a signer has. */
-static bool signer_size(struct client *c, uint64_t *size, struct err *e)
-{
-    AUTO(buf_clear) struct buf out = {0};
-    if (!call(c, REQUEST_STATUS, NULL, 0, &out, e))
-        return false;
-    struct reader r = reader_of(buf_slice(&out));
-    cbor_get_tstr(&r);
-    *size = cbor_get_uint(&r);
-    return reader_ok(&r) || err_set(e, ERR_SIGNER_PROTOCOL, "a status that is malformed");
 }
 
 static const struct sql sql_leaves = {"SELECT leaf FROM entry WHERE pos >= $1 AND pos < $2 ORDER BY pos"};
@@ -89,10 +78,10 @@ static bool put_leaves(struct notary *n, uint64_t from, uint64_t to, struct buf 
 /* Brings a signer up to `to` leaves. */
 static bool stream_leaves(struct notary *n, struct client *c, uint64_t to, struct err *e)
 {
-    uint64_t from;
-    if (!signer_size(c, &from, e))
+    struct signer_state signer;
+    if (!signer_ask(c, &signer, e))
         return false;
-    while (from < to) {
+    for (uint64_t from = signer.leaves; from < to;) {
         AUTO(buf_clear) struct buf fields = {0};
         AUTO(buf_clear) struct buf out = {0};
         buf_init(&fields, REQUEST_FRAME_MAX);

@@ -23,41 +23,38 @@ static void copy_text(char *dst, size_t cap, struct slice s)
     snprintf(dst, cap, "%.*s", (int)s.n, (const char *)s.p);
 }
 
-static bool ask(struct client *c, struct signer_state *out, struct err *e)
+bool signer_ask(struct client *c, struct signer_state *out, struct err *e)
 {
     AUTO(buf_clear) struct buf b = {0};
+    struct signer_status s;
     size_t n;
     buf_init(&b, 8192);
     *out = (struct signer_state){0};
     if (!client_call(c, REQUEST_STATUS, (struct slice){0}, 0, &b, &n, e))
         return false;
     struct reader r = reader_of(buf_slice(&b));
-    cbor_get_tstr(&r); /* domain */
-    cbor_get_uint(&r); /* leaves */
-    out->uncovered = cbor_get_uint(&r);
-    cbor_get_uint(&r); /* journal */
-    cbor_get_bstr(&r); /* its key */
-    cbor_get_uint(&r); /* head */
-    out->issued = cbor_get_uint(&r);
-    out->refused = cbor_get_uint(&r);
-    cbor_get_int(&r); /* its time */
-    copy_text(out->token, sizeof out->token, cbor_get_tstr(&r));
-    copy_text(out->fault, sizeof out->fault, cbor_get_tstr(&r));
-    out->clock_off_s = cbor_get_int(&r);
-    copy_text(out->damage, sizeof out->damage, cbor_get_tstr(&r));
-    out->vouched_size = cbor_get_uint(&r);
-    out->forked = cbor_get_uint(&r) != 0;
-    struct slice root = cbor_get_bstr_n(&r, SHA256_SIZE);
-    if (reader_ok(&r))
-        memcpy(out->vouched_root.b, root.p, SHA256_SIZE);
-    out->answers = true;
-    return answer_end(&r, e);
+    signer_status_get(&r, &s);
+    if (!answer_end(&r, e))
+        return false;
+    *out = (struct signer_state){.answers = true,
+                                 .leaves = s.leaves,
+                                 .uncovered = s.uncovered,
+                                 .issued = s.issued,
+                                 .refused = s.refused,
+                                 .clock_off_s = s.clock_off_s,
+                                 .vouched_size = s.vouched_size,
+                                 .forked = s.forked};
+    copy_text(out->token, sizeof out->token, s.token);
+    copy_text(out->fault, sizeof out->fault, s.fault);
+    copy_text(out->damage, sizeof out->damage, s.damage);
+    memcpy(out->vouched_root.b, s.vouched_root.p, SHA256_SIZE);
+    return true;
 }
 
 bool signers_vouched(struct app *app, uint64_t *size, struct merkle_hash *root, struct err *e)
 {
     struct signer_state s;
-    if (!ask(app->issuing, &s, e))
+    if (!signer_ask(app->issuing, &s, e))
         return false;
     *size = s.vouched_size;
     *root = s.vouched_root;
@@ -82,7 +79,7 @@ void signers_poll(struct app *app)
         char why[200];
         bool down, answers;
         int64_t asked_ms = env_mono_ms(&app->env);
-        answers = ask(clients[i], &s, &e);
+        answers = signer_ask(clients[i], &s, &e);
         s.asked_ms = asked_ms;
         down = strcmp(s.token, "down") == 0;
         snprintf(why, sizeof why, "%.199s", down ? s.fault : e.what);
@@ -131,7 +128,7 @@ bool signers_check_behind(struct app *app, struct err *e)
         struct signer_state s;
         if (i != SIGNER_ISSUING && !client_is_connected(clients[i]))
             continue; /* both vouch for all; the issuing signer is here */
-        if (!ask(clients[i], &s, e))
+        if (!signer_ask(clients[i], &s, e))
             return false;
         if (s.vouched_size <= tree_size(app->tree))
             continue;

@@ -6,6 +6,7 @@
 
 struct signer_state {
     bool answers;
+    uint64_t leaves; /* of the ledger, that it has seen */
     uint64_t issued, refused, uncovered;
     char token[16]; /* "none", "healthy", "degraded", "down" */
     char fault[96];
@@ -18,6 +19,9 @@ struct signer_state {
     int64_t token_since; /* the token has been so since */
 };
 enum { SIGNER_ISSUING, SIGNER_LEDGER, SIGNERS };
+
+/* Asks one now. */
+MUST_USE bool signer_ask(struct client *c, struct signer_state *out, struct err *e);
 
 /* Asks both; from the main thread. */
 void signers_poll(struct app *app);

@@ -13,24 +13,27 @@ bool signer_status(struct domain *d, uint64_t id, struct reader *r, size_t n, st
         p11_health(d->token, &token);
     if (n != 0 || !reader_end(r))
         return err_set(e, ERR_SIGNER_PROTOCOL, "a request for the status that is malformed");
-    answer_put(&a, id, 16);
-    cbor_put_text(&a, d->name);
-    cbor_put_uint(&a, d->cover.tree.size);
-    cbor_put_uint(&a, d->cover.open_n);
-    cbor_put_uint(&a, journal_end(d->journal).at);
-    cbor_put_bstr(&a, key_get0_spki(d->vouch_key));
-    cbor_put_uint(&a, d->head_seq);
-    cbor_put_uint(&a, d->issued);
-    cbor_put_uint(&a, d->refused);
-    cbor_put_int(&a, d->last_time);
-    cbor_put_text(&a, d->token ? p11_state_name(token.state) : "none");
-    cbor_put_text(&a, token.last_fault);
     domain_clock(d);
-    cbor_put_int(&a, d->clock_off_s);
-    cbor_put_text(&a, d->damage.what);
-    cbor_put_uint(&a, d->cover.vouched_size);
-    cbor_put_uint(&a, d->cover.forked);
-    cbor_put_bstr(&a, slice_of(d->cover.vouched_root.b, SHA256_SIZE));
+    const struct signer_status status = {
+        .domain = slice_str(d->name),
+        .leaves = d->cover.tree.size,
+        .uncovered = d->cover.open_n,
+        .journal_at = journal_end(d->journal).at,
+        .vouch_spki = key_get0_spki(d->vouch_key),
+        .head_seq = d->head_seq,
+        .issued = d->issued,
+        .refused = d->refused,
+        .signed_at = d->last_time,
+        .token = slice_str(d->token ? p11_state_name(token.state) : "none"),
+        .fault = slice_str(token.last_fault),
+        .clock_off_s = d->clock_off_s,
+        .damage = slice_str(d->damage.what),
+        .vouched_size = d->cover.vouched_size,
+        .forked = d->cover.forked,
+        .vouched_root = slice_of(d->cover.vouched_root.b, SHA256_SIZE),
+    };
+    answer_put(&a, id, SIGNER_STATUS_FIELDS);
+    signer_status_put(&a, &status);
     buf_put(out, writer_slice(&a));
     return writer_ok(&a) || err_set(e, ERR_INTERNAL, "status");
 }

@@ -43,7 +43,19 @@ static void as_request(struct slice s, uint8_t *buf)
         issue(r, id, fields, s, buf);
 }
 
-static void as_answer(struct slice s)
+static void as_status(struct slice s, uint8_t *buf)
+{
+    struct reader r = reader_of(s);
+    struct signer_status status;
+    signer_status_get(&r, &status);
+    if (!reader_end(&r))
+        return;
+    struct writer w = writer_of(buf, s.n);
+    signer_status_put(&w, &status);
+    HOLDS(writer_ok(&w) && slice_eq(writer_slice(&w), s));
+}
+
+static void as_answer(struct slice s, uint8_t *body)
 {
     struct reader r = reader_of(s), again;
     uint8_t buf[1024];
@@ -53,6 +65,7 @@ static void as_answer(struct slice s)
         struct writer w = WRITER_ARRAY(buf);
         answer_put(&w, 7, fields);
         HOLDS(writer_ok(&w));
+        as_status(slice_of(r.p, reader_left(&r)), body);
         while (reader_ok(&r) && reader_left(&r))
             cbor_skip(&r);
         HOLDS(answer_end(&r, &e) == reader_end(&r));
@@ -72,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     uint8_t *buf = malloc(n + 1);
     HOLDS(buf != NULL);
     as_request(slice_of(data, n), buf);
-    as_answer(slice_of(data, n));
+    as_answer(slice_of(data, n), buf);
     free(buf);
     return 0;
 }

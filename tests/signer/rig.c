@@ -192,8 +192,10 @@ void rig_start(struct rig *r, enum rig_domain d)
         if (!client_is_connected(r->client[d]) || !rig_call(r, d, REQUEST_STATUS, (struct slice){0}, 0, &out, &e))
             continue;
         struct reader rd = reader_of(buf_slice(&out));
-        cbor_get_tstr(&rd);
-        r->streamed[d] = cbor_get_uint(&rd);
+        struct signer_status status;
+        signer_status_get(&rd, &status);
+        assert_true(reader_end(&rd));
+        r->streamed[d] = status.leaves;
         return;
     }
     fail_msg("the %s signer does not answer", names[d]);

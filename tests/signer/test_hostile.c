@@ -497,11 +497,10 @@ static int64_t last_signed_at(void)
     buf_init(&out, 65536);
     assert_ok(rig_call(&rig, RIG_ISSUING, REQUEST_STATUS, (struct slice){0}, 0, &out, &e), e);
     struct reader r = reader_of(buf_slice(&out));
-    for (int i = 0; i < 8; i++)
-        cbor_skip(&r);
-    int64_t at = cbor_get_int(&r);
-    assert_true(reader_ok(&r));
-    return at;
+    struct signer_status status;
+    signer_status_get(&r, &status);
+    assert_true(reader_end(&r));
+    return status.signed_at;
 }
 
 /* What a clock that was set back is found by, also after a kill that left no snapshot. */

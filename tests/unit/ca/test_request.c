@@ -59,6 +59,57 @@ static void reads_requests_back_and_nothing_else(void **state)
     assert_true(taken > 1);
 }
 
+static void read_status(struct slice v, void *ctx)
+{
+    (void)ctx;
+    struct signer_status s;
+    uint8_t again[512];
+    struct reader r = reader_of(v);
+    struct writer w = WRITER_ARRAY(again);
+    signer_status_get(&r, &s);
+    if (!reader_end(&r))
+        return;
+    signer_status_put(&w, &s);
+    assert_slice(writer_slice(&w), v);
+    taken++;
+}
+
+static void reads_a_signers_status_back_and_nothing_else(void **state)
+{
+    (void)state;
+    static const uint8_t root[SHA256_SIZE] = {1, 2, 3};
+    const struct signer_status s = {.domain = SLICE_LIT("issuing"),
+                                    .leaves = 7,
+                                    .uncovered = 1,
+                                    .journal_at = 70000,
+                                    .vouch_spki = SLICE_LIT("key"),
+                                    .head_seq = 3,
+                                    .issued = 1u << 20,
+                                    .refused = 2,
+                                    .signed_at = 1795392000,
+                                    .token = SLICE_LIT("healthy"),
+                                    .clock_off_s = -5,
+                                    .vouched_size = 6,
+                                    .forked = true,
+                                    .vouched_root = SLICE_ARRAY(root)};
+    struct signer_status got;
+    uint8_t bytes[512];
+    struct writer w = WRITER_ARRAY(bytes);
+    signer_status_put(&w, &s);
+    struct reader r = reader_of(writer_slice(&w));
+    size_t fields = 0;
+    for (; reader_ok(&r) && reader_left(&r); fields++)
+        cbor_skip(&r);
+    assert_int_equal(fields, SIGNER_STATUS_FIELDS);
+    r = reader_of(writer_slice(&w));
+    signer_status_get(&r, &got);
+    assert_true(reader_end(&r) && got.forked && got.clock_off_s == -5 && got.signed_at == 1795392000);
+    assert_slice(got.vouched_root, s.vouched_root);
+    taken = 0;
+    mutate_each(writer_slice(&w), read_status, NULL);
+    assert_true(taken > 1);
+}
+
 static void read_answer(struct slice v, void *ctx)
 {
     (void)ctx;
@@ -212,6 +263,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_requests_back_and_nothing_else),
+        cmocka_unit_test(reads_a_signers_status_back_and_nothing_else),
         cmocka_unit_test(reads_records_of_a_journal_and_nothing_beside_them),
         cmocka_unit_test(carries_an_error_whole_and_survives_spoilt_ones),
         cmocka_unit_test(fails_what_waits_when_the_signer_goes_and_connects_again),
