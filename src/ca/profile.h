@@ -85,7 +85,8 @@ struct profile_issuer {
     struct slice key_id;
     enum sig_alg sig_alg;
     int64_t not_after;
-    struct slice crl_url; /* %{shard} in it becomes the expiry shard, four hex digits; empty: none */
+    const char *plain_url; /* where lists are fetched; NULL: none is named */
+    uint8_t node;          /* whose list it is */
     struct slice aia_ocsp, aia_issuers;
 };
 

@@ -1,6 +1,7 @@
 #include "ca/profile.h"
 #include "ca/profile_text.h"
 #include "core/der.h"
+#include "model/crl_place.h"
 #include "model/serial.h"
 #include "x509/name.h"
 
@@ -150,21 +151,10 @@ static bool set_validity(struct apply *a, const struct profile_issuer *issuer, i
     return true;
 }
 
-/* "%{shard}" becomes the shard of notAfter in four hex digits. */
-static bool set_crl_url(struct apply *a, struct slice url, struct err *e)
+static bool set_crl_url(struct apply *a, const struct profile_issuer *issuer, struct err *e)
 {
-    static const char mark[] = "%{shard}", hex[] = "0123456789abcdef";
-    size_t start = a->w.n, mark_n = sizeof mark - 1;
-    uint16_t shard = shard_of(a->t->not_after);
-    for (size_t i = 0; i < url.n;) {
-        if (url.n - i < mark_n || memcmp(url.p + i, mark, mark_n) != 0) {
-            writer_u8(&a->w, url.p[i++]);
-            continue;
-        }
-        for (int shift = 12; shift >= 0; shift -= 4)
-            writer_u8(&a->w, (uint8_t)hex[shard >> shift & 15]);
-        i += mark_n;
-    }
+    size_t start = a->w.n;
+    crl_url_put(&a->w, issuer->plain_url, issuer->node, shard_of(a->t->not_after));
     a->t->crl_url = since(a, start);
     return writer_ok(&a->w) || err_set(e, ERR_PROFILE_FACT, "the URL of the CRL is too long");
 }
@@ -198,7 +188,7 @@ static bool set_rest(struct apply *a, const struct profile_issuer *issuer, struc
         t->aia_ocsp = issuer->aia_ocsp;
         t->aia_issuers = issuer->aia_issuers;
     }
-    return !p->crl_url || !issuer->crl_url.n || set_crl_url(a, issuer->crl_url, e);
+    return !p->crl_url || !issuer->plain_url || set_crl_url(a, issuer, e);
 }
 
 bool profile_apply(const struct profile *p, const struct profile_facts *f, struct slice spki,

@@ -5,6 +5,7 @@
 
 #include "base/codec.h"
 #include "keys/crypto.h"
+#include "model/crl_place.h"
 #include "model/serial.h"
 #include "x509/crl.h"
 #include "x509/name.h"
@@ -87,7 +88,7 @@ bool pki_make_issuing(struct key *root, const struct cert *root_cert, struct sli
 {
     char crl[URL_MAX] = "", issuers[URL_MAX] = "";
     if (plain_url && *plain_url) {
-        snprintf(crl, sizeof crl, "%s/crl/root.crl", plain_url);
+        snprintf(crl, sizeof crl, "%s" CRL_PATH CRL_ROOT_NAME, plain_url);
         snprintf(issuers, sizeof issuers, "%s/ca/root.cer", plain_url);
     }
     int64_t now = env_now_s(env), end = now + years * YEAR_S;

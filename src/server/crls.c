@@ -11,6 +11,7 @@
 #include "base/queue.h"
 #include "core/cbor.h"
 #include "keys/crypto.h"
+#include "model/crl_place.h"
 #include "model/serial.h"
 #include "server/issuer.h"
 #include "x509/crl.h"
@@ -72,16 +73,17 @@ static void range(uint8_t node, uint16_t shard, struct value args[2])
     args[1] = value_int(id + (1ll << 32));
 }
 
-static bool send_part(struct app *app, uint8_t node, uint16_t shard, const char *url, bool more, size_t n,
-                      struct buf *items, struct buf *out, struct err *e)
+static bool send_part(struct app *app, uint8_t node, uint16_t shard, bool more, size_t n, struct buf *items,
+                      struct buf *out, struct err *e)
 {
     AUTO(buf_clear) struct buf fields = {0};
-    uint8_t head[512];
+    uint8_t head[512], url[CRL_URL_MAX];
     size_t got;
-    struct writer w = WRITER_ARRAY(head);
+    struct writer w = WRITER_ARRAY(head), u = WRITER_ARRAY(url);
+    crl_url_put(&u, app->settings.plain_url, node, shard);
     cbor_put_uint(&w, node);
     cbor_put_uint(&w, shard);
-    cbor_put_tstr(&w, slice_str(url));
+    cbor_put_tstr(&w, writer_slice(&u));
     cbor_put_bool(&w, more);
     cbor_put_array(&w, n);
     buf_init(&fields, REQUEST_FRAME_MAX);
@@ -111,12 +113,10 @@ static bool put_entry(struct buf *items, const struct rows *r, struct err *e)
 static bool stream_crl(struct app *app, struct db *db, uint8_t node, uint16_t shard, struct buf *out, int64_t *entries,
                        struct err *e)
 {
-    char url[256];
     size_t n = 0;
     struct value args[2];
     AUTO(buf_clear) struct buf items = {0};
     AUTO(rows_close) struct rows r = {0};
-    snprintf(url, sizeof url, "%s/crl/issuing-%02x-%04x.crl", app->settings.plain_url, node, shard);
     buf_init(&items, 8u << 20);
     range(node, shard, args);
     *entries = 0;
@@ -127,12 +127,12 @@ static bool stream_crl(struct app *app, struct db *db, uint8_t node, uint16_t sh
             return false;
         ++*entries;
         if (++n == ENTRIES_A_PART) {
-            if (!send_part(app, node, shard, url, true, n, &items, out, e))
+            if (!send_part(app, node, shard, true, n, &items, out, e))
                 return false;
             n = 0;
         }
     }
-    return !e->code && send_part(app, node, shard, url, false, n, &items, out, e);
+    return !e->code && send_part(app, node, shard, false, n, &items, out, e);
 }
 
 struct crl_job {
@@ -270,17 +270,6 @@ static void serve_root(struct app *app, struct http_request *req)
     arena_clear(&a);
 }
 
-static bool parse_name(struct app *app, const char *name, uint8_t *node, uint16_t *shard)
-{
-    unsigned n, s;
-    int end = 0;
-    if (sscanf(name, "issuing-%2x-%4x.crl%n", &n, &s, &end) != 2 || end == 0 || name[end])
-        return false;
-    *node = (uint8_t)n;
-    *shard = (uint16_t)s;
-    return is_shard(app, *node, *shard);
-}
-
 /* The list as it has to be now; borrowed until the next call. */
 static bool get_crl(struct app *app, const char *name, struct slice *out, struct err *e)
 {
@@ -288,7 +277,7 @@ static bool get_crl(struct app *app, const char *name, struct slice *out, struct
     uint16_t shard;
     struct state now;
     struct db *db = app_db(app);
-    if (!parse_name(app, name, &node, &shard))
+    if (!crl_name_get(name, &node, &shard) || !is_shard(app, node, shard))
         return err_set(e, ERR_NOTFOUND, "no CRL of that name");
     struct cached *c = find(node, shard);
     if (!read_state(db, c, &now, e))
@@ -306,7 +295,7 @@ static void answer(const struct wanted *w)
 {
     struct err e = {0};
     struct slice der;
-    if (strcmp(w->name, "root.crl") == 0)
+    if (strcmp(w->name, CRL_ROOT_NAME) == 0)
         serve_root(w->app, w->req);
     else if (get_crl(w->app, w->name, &der, &e))
         http_answer(w->req, 200, "application/pkix-crl", der, NULL, 0);

@@ -5,11 +5,10 @@
 
 #include "core/cbor.h"
 #include "keys/crypto.h"
+#include "model/crl_place.h"
 #include "model/device.h"
 #include "signer/domain.h"
 #include "x509/crl.h"
-
-#define URL_MAX 256
 
 /* Entries are kept as they go into the list: index, time, reason; the serial follows from the index. */
 struct item {
@@ -22,7 +21,7 @@ struct crl_build {
     const struct domain *d;
     uint8_t node;
     uint16_t number;
-    char url[URL_MAX + 1];
+    char url[CRL_URL_MAX + 1];
     struct item *v;
     size_t n, cap, next;
     uint8_t serial[SERIAL_SIZE];
@@ -150,12 +149,13 @@ static bool sign_list(struct domain *d, uint64_t id, struct crl_build *b, struct
 /* A list says by its URL what it is complete for: under another's it would clear what that one has. */
 static bool check_place(const struct domain *d, uint8_t node, uint16_t number, struct slice url, struct err *e)
 {
-    char own[URL_MAX + 1];
-    snprintf(own, sizeof own, "%s/crl/issuing-%02x-%04x.crl", d->settings->plain_url, node, number);
+    uint8_t own[CRL_URL_MAX];
+    struct writer w = WRITER_ARRAY(own);
+    crl_url_put(&w, d->settings->plain_url, node, number);
     if (!shards_find(&d->shards, node, number) && (node != d->settings->node || shard_end(number) < d->last_time ||
                                                    (number != SHARD_NEVER && number > shard_of(d->ca.not_after))))
         return err_set(e, ERR_POLICY, "node %u has no shard %04x", node, number);
-    if (slice_eq(slice_str(own), url))
+    if (slice_eq(writer_slice(&w), url))
         return true;
     err_set(e, ERR_POLICY, "\"%s\" is not where the list of shard %04x is", ERR_QUOTE(url), number);
     return err_why(e, "RFC 5280 section 5.2.5: it would be a list of another scope");
@@ -185,7 +185,7 @@ static bool take_part(struct domain *d, struct reader *r, size_t n, bool *more, 
     *more = cbor_get_bool(r);
     size_t count = cbor_get_array(r);
     domain_now(d);
-    if (n != 5 || !reader_ok(r) || url.n > URL_MAX)
+    if (n != 5 || !reader_ok(r) || url.n > CRL_URL_MAX)
         return err_set(e, ERR_SIGNER_PROTOCOL, "a part of a CRL that is malformed");
     if (!begin(d, node, number, url, e))
         return false;

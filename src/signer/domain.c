@@ -62,8 +62,8 @@ static bool read_issuer(struct domain *d, struct err *e)
         .key_id = d->ca.ski,
         .sig_alg = key_sig_alg(d->ca_key),
         .not_after = d->ca.not_after,
-        .crl_url =
-            slice_str(arena_printf(&d->arena, "%s/crl/issuing-%02x-%%{shard}.crl", s->plain_url, (unsigned)s->node)),
+        .plain_url = s->plain_url,
+        .node = (uint8_t)s->node,
         .aia_issuers = slice_str(arena_printf(&d->arena, "%s/ca/issuing.cer", s->plain_url)),
     };
     return arena_ok(&d->arena, e);

@@ -46,7 +46,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
                                           .key_id = SLICE_LIT("01234567890123456789"),
                                           .sig_alg = SIG_EDDSA,
                                           .not_after = NOW + INT64_C(1000000000),
-                                          .crl_url = SLICE_LIT("http://k/%{shard}.crl")};
+                                          .plain_url = "http://k",
+                                          .node = 1};
     struct profile p;
     struct cert_template t;
     struct err e = {0};

@@ -46,7 +46,8 @@ static int prepare(void **state)
                                      .key_id = SLICE_LIT("0123456789abcdefghij"),
                                      .sig_alg = SIG_ES256,
                                      .not_after = NOW + INT64_C(3650) * 86400,
-                                     .crl_url = SLICE_LIT("http://kith.example/crl/issuing-01-%{shard}.crl"),
+                                     .plain_url = "http://kith.example",
+                                     .node = 1,
                                      .aia_issuers = SLICE_LIT("http://kith.example/ca/root.cer")};
     facts = (struct profile_facts){.id = SLICE_LIT(ID),
                                    .model = SLICE_LIT("Meter 3"),

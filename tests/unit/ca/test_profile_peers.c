@@ -87,7 +87,8 @@ static void issue(const struct row *row, const struct key *key, uint8_t *der, st
                                           .key_id = ca.ski,
                                           .sig_alg = key_sig_alg(ca_key),
                                           .not_after = ca.not_after,
-                                          .crl_url = SLICE_LIT("http://kith.example/crl/issuing-01-%{shard}.crl"),
+                                          .plain_url = "http://kith.example",
+                                          .node = 1,
                                           .aia_issuers = SLICE_LIT("http://kith.example/ca/issuing.cer")};
     struct profile_facts facts = {.id = SLICE_LIT("dev_01jd3z7x9k2m4n6p8q0r2s4t6v"),
                                   .model = SLICE_LIT("Meter 3"),

@@ -1,4 +1,5 @@
 #include "../test.h"
+#include "model/crl_place.h"
 #include "model/serial.h"
 
 static void comes_back_from_its_bytes_and_from_its_id(void **state)
@@ -48,12 +49,39 @@ static void keeps_what_expires_together_in_one_shard(void **state)
     assert_true(shard_end(SHARD_NEVER) == TIME_NEVER);
 }
 
+static void names_the_list_of_a_shard_in_one_form(void **state)
+{
+    (void)state;
+    static const char *const others[] = {"",
+                                         "root.crl",
+                                         "issuing-",
+                                         "issuing-01-",
+                                         "issuing-1-02e9.crl",
+                                         "issuing-01-02E9.crl",
+                                         "issuing-01-02e9.crl ",
+                                         "issuing-01-02e9",
+                                         "issuing- 1-02e9.crl",
+                                         "issuing-101-02e9.crl",
+                                         "issuing-01-+2e9.crl",
+                                         "Issuing-01-02e9.crl"};
+    uint8_t url[CRL_URL_MAX], node;
+    uint16_t shard;
+    struct writer w = WRITER_ARRAY(url);
+    crl_url_put(&w, "http://kith.example", 0x7f, 0x02e9);
+    assert_slice(writer_slice(&w), SLICE_LIT("http://kith.example/crl/issuing-7f-02e9.crl"));
+    assert_true(crl_name_get("issuing-7f-02e9.crl", &node, &shard) && node == 0x7f && shard == 0x02e9);
+    assert_true(crl_name_get("issuing-01-ffff.crl", &node, &shard) && node == 1 && shard == SHARD_NEVER);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        assert_false(crl_name_get(others[i], &node, &shard));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(comes_back_from_its_bytes_and_from_its_id),
         cmocka_unit_test(refuses_what_no_node_of_ours_gives_out),
         cmocka_unit_test(keeps_what_expires_together_in_one_shard),
+        cmocka_unit_test(names_the_list_of_a_shard_in_one_form),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
