@@ -1,236 +1,33 @@
 #!/usr/bin/python3
-"""kith-agent against a small EST server with faults at will, made of Python's own ssl and cryptography.
+"""kith-agent against a small EST server with faults at will (est_server.py).
 
-    run.py KITH_AGENT
+    run.py [TEST...]
 
-The server listens on loopback only; every process is ended by its id."""
-import base64
+Every process is ended by its id."""
 import datetime
 import fcntl
-import hashlib
-import http.server
 import json
 import os
 import re
 import shutil
 import signal
-import socketserver
 import ssl
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import pkcs7
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
-AGENT = os.path.abspath(sys.argv[1])
-DEVICE = "dev_01jdabcdefghjkmnpqrstvwxyz"
-CLAIM = "abcdefghijklmnopqrstuvwxyz234567"
-CMC_RA = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.28")  # the platform's own server
-GATEWAY = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH)
-PEM, DER = serialization.Encoding.PEM, serialization.Encoding.DER
-
-
-def now():
-    return datetime.datetime.utcnow()
-
-
-def name(cn):
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, cn)])
-
-
-def builder(subject, key, issuer, days=30, backdate=86400, seconds=None):
-    life = datetime.timedelta(seconds=seconds) if seconds is not None else datetime.timedelta(days=days)
-    return (x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key)
-            .serial_number(x509.random_serial_number()).not_valid_before(now() - datetime.timedelta(seconds=backdate))
-            .not_valid_after(now() + life))
-
-
-def ca(cn, issuer_cert=None, issuer_key=None):
-    key = ec.generate_private_key(ec.SECP256R1())
-    b = builder(name(cn), key.public_key(), issuer_cert.subject if issuer_cert else name(cn))
-    b = b.add_extension(x509.BasicConstraints(True, None), True).add_extension(
-        x509.KeyUsage(False, False, False, False, False, True, True, False, False), True)
-    return b.sign(issuer_key or key, hashes.SHA256()), key
-
-
-class Platform:
-    """What the server knows and does; tests set the fields."""
-
-    def __init__(self):
-        self.root, self.root_key = ca("Test Root")
-        self.issuing, self.issuing_key = ca("Test Issuing", self.root, self.root_key)
-        self.life_s = 3600
-        self.reset()
-
-    def reset(self):
-        self.pending = self.unavailable = 0  # how many enrolments get 202, or 503
-        self.other_key = self.other_ca = self.tombstone = self.hello_denied = False
-        self.binding = None  # "asked": csrattrs says so; "unsaid": only the refusal does
-        self.closes = 0  # how many answers of csrattrs are the last on their connection
-        self.posts = 0
-        self.asked, self.hellos, self.by = [], 0, []
-        self.heard = 0  # how many requests came with a secret
-        self.claims = {DEVICE: CLAIM}
-        self.issued = {}
-
-    def issue(self, csr, expired=False):
-        spki = csr.public_key().public_bytes(DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-        self.asked.append(hashlib.sha256(spki).hexdigest())
-        if self.asked[-1] in self.issued and not expired:
-            return self.issued[self.asked[-1]]
-        key = ec.generate_private_key(ec.SECP256R1()).public_key() if self.other_key else csr.public_key()
-        issuer, issuer_key = ca("Other CA") if self.other_ca else (self.issuing, self.issuing_key)
-        b = builder(csr.subject, key, issuer.subject, seconds=self.life_s)
-        b = b.add_extension(x509.KeyUsage(True, False, False, False, False, False, False, False, False), True)
-        b = b.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False)
-        cert = b.sign(issuer_key, hashes.SHA256())
-        if not self.other_key and not self.other_ca:
-            self.issued[self.asked[-1]] = cert
-        return cert
-
-
-PLATFORM = Platform()
-
-
-class Est(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *args):
-        pass
-
-    def answer(self, status, kind="text/plain", body=b"", **headers):
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        for k, v in headers.items():
-            self.send_header(k.replace("_", "-"), v)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def problem(self, status, code, detail, **headers):
-        self.answer(status, "application/problem+json",
-                    json.dumps({"code": code, "detail": detail, "status": status}).encode(), **headers)
-
-    def certs(self, certs):
-        body = base64.b64encode(pkcs7.serialize_certificates(certs, DER))
-        self.answer(200, "application/pkcs7-mime; smime-type=certs-only", body)
-
-    def do_GET(self):
-        if self.path == "/.well-known/est/cacerts":
-            return self.certs([PLATFORM.issuing, PLATFORM.root])
-        if self.path == "/.well-known/est/csrattrs":
-            if PLATFORM.closes:
-                PLATFORM.closes -= 1
-                self.close_connection = True
-            if PLATFORM.binding == "asked":  # among others: an attribute with values, and a bare name
-                return self.answer(200, "application/csrattrs", b"MDIGCSqGSIb3DQEJBzASBgcqhkjOPQIBMQcGBSuBBAAiBgcrBgEBAQEWBggqhkjOPQQDAw==")
-        self.answer(404)
-
-    def peer(self):
-        der = self.connection.getpeercert(True) if isinstance(self.connection, ssl.SSLSocket) else None
-        return x509.load_der_x509_certificate(der) if der else None
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        peer = self.peer()
-        PLATFORM.heard += "Authorization" in self.headers
-        if PLATFORM.tombstone:
-            return self.problem(403, "tombstone", "device %s is retired" % DEVICE)
-        if self.path == "/device/v1/hello":
-            PLATFORM.hellos += 1
-            if not peer or PLATFORM.hello_denied:
-                return self.problem(401, "denied", "not known")
-            told = {"v": 1, "server_time": now().strftime("%Y-%m-%dT%H:%M:%SZ")}
-            return self.answer(200, "application/json", json.dumps(told).encode())
-        if self.path.endswith("/simpleenroll"):
-            want = "Basic " + base64.b64encode(("%s:%s" % (DEVICE, PLATFORM.claims.get(DEVICE))).encode()).decode()
-            if self.headers.get("Authorization") != want:
-                return self.problem(401, "claim", "no such claim", WWW_Authenticate='Basic realm="t"')
-        elif not self.path.endswith("/simplereenroll") or not peer:
-            return self.problem(401, "denied", "nothing shows who asks")
-        assert b"\n" not in body and self.headers["Content-Type"] == "application/pkcs10"
-        csr = x509.load_der_x509_csr(base64.b64decode(body, validate=True))
-        assert csr.is_signature_valid
-        PLATFORM.posts += 1
-        said = [a.value for a in csr.attributes if a.oid == x509.oid.AttributeOID.CHALLENGE_PASSWORD]
-        if PLATFORM.binding:
-            if said != [base64.b64encode(self.connection.get_channel_binding("tls-unique"))]:
-                return self.problem(401, "channel-binding", "not of this connection")
-        else:
-            assert said == [], said
-        PLATFORM.by.append(self.path.rsplit("/", 1)[1])
-        if PLATFORM.unavailable:
-            PLATFORM.unavailable -= 1
-            return self.problem(503, "unavailable", "later", Retry_After="1")
-        if PLATFORM.pending:
-            PLATFORM.pending -= 1
-            return self.answer(202, Retry_After="1")
-        self.certs([PLATFORM.issue(csr)])
-
-
-class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request, client_address):
-        pass
-
-
-def serve(work, backdate=86400, seconds=None, version=None, usages=(ExtendedKeyUsageOID.SERVER_AUTH, CMC_RA), by=PLATFORM):
-    key = ec.generate_private_key(ec.SECP256R1())
-    b = builder(name("localhost"), key.public_key(), by.issuing.subject, backdate=backdate, seconds=seconds)
-    b = b.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
-    b = b.add_extension(x509.ExtendedKeyUsage(usages), False)
-    cert = b.sign(by.issuing_key, hashes.SHA256())
-    chain = os.path.join(work, "server.pem")
-    with open(chain, "wb") as f:
-        f.write(key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-        for c in (cert, by.issuing, by.root):
-            f.write(c.public_bytes(PEM))
-    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ctx.load_cert_chain(chain)
-    if version:
-        ctx.maximum_version = version
-    roots = os.path.join(work, "roots.pem")
-    with open(roots, "wb") as f:
-        f.write(PLATFORM.root.public_bytes(PEM))
-    ctx.load_verify_locations(roots)
-    ctx.verify_mode = ssl.CERT_OPTIONAL
-    server = Server(("127.0.0.1", 0), Est)
-    server.socket = ctx.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server, "https://localhost:%d" % server.server_address[1]
-
-
-def cbor_text(s):
-    head = bytes([0x60 + len(s)]) if len(s) < 24 else bytes([0x78, len(s)])
-    return head + s.encode()
-
-
-def token(url, root=None, claim=CLAIM, device=DEVICE):
-    root = root or PLATFORM.root.fingerprint(hashes.SHA256())
-    body = b"\x85\x01" + cbor_text(url) + b"\x58\x20" + root + cbor_text(device) + cbor_text(claim)
-    return "kith1_" + base64.urlsafe_b64encode(body).rstrip(b"=").decode() + "\n"
-
-
-def agent(*args, stdin="", want=0):
-    p = subprocess.run([AGENT] + list(args), input=stdin, capture_output=True, text=True, timeout=60)
-    assert p.returncode == want, "%s: exit %d, not %d\n%s%s" % (args, p.returncode, want, p.stdout, p.stderr)
-    assert CLAIM not in p.stderr + p.stdout, "the claim was printed"
-    return p
+from est_server import (AGENT, DER, DEVICE, GATEWAY, PLATFORM, Est, Platform, Server, agent, now, serve, status,
+                        test_each, token)
+from kithtest import World
 
 
 def public(x):
     return x.public_key().public_bytes(DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-
-
-def status(state):
-    return json.loads(agent("status", "--dir", state, "--json").stdout)
 
 
 def pair(state):
@@ -260,7 +57,6 @@ def conf(state, section, line):
     kept.insert(kept.index("[%s]" % section) + 1, line)
     with open(path, "w") as f:
         f.write("\n".join(kept))
-
 
 def enrols_with_a_token_on_standard_input(url, state):
     p = agent("enroll", "--dir", state, stdin=token(url))
@@ -335,7 +131,8 @@ def says_what_is_wrong(url, state):
     assert "error[unavailable]" in agent("enroll", "--dir", state, "--wait", "0",
                                          stdin=token("https://localhost:1"), want=7).stderr
     assert "error[not-found]" in agent("status", "--dir", state + "x", want=3).stderr
-    assert "error[agent-not-enrolled]" in agent("run", "--dir", mkstate(state + "y"), want=3).stderr
+    os.mkdir(state + "y", 0o700)
+    assert "error[agent-not-enrolled]" in agent("run", "--dir", state + "y", want=3).stderr
     agent("enrol", want=2)
     agent(want=2)
     agent("--help")
@@ -459,8 +256,7 @@ def a_clock_far_off_is_told(url, state):
     """To a device whose clock is years behind, or ahead, the server's certificate is not valid."""
     year = 365 * 86400
     for backdate, seconds in ((-year, 2 * year), (2 * year, -year)):
-        work = mkstate(state + ("-behind" if backdate < 0 else "-ahead"))
-        server, other = serve(work, backdate, seconds)
+        server, other = serve(backdate, seconds)
         p = agent("enroll", "--wait", "0", "--dir", state, stdin=token(other), want=6)
         server.shutdown()
         assert "error[tls-trust]" in p.stderr and "why: by this machine's clock" in p.stderr and "try: " in p.stderr, p
@@ -469,7 +265,7 @@ def a_clock_far_off_is_told(url, state):
 
 def binds_its_request_to_the_connection(url, state):
     """tls-unique on TLS 1.2, as python3's ssl sees it; tls-exporter is held against the real platform (platform.py)."""
-    server, old = serve(mkstate(state + "-server"), version=ssl.TLSVersion.TLSv1_2)
+    server, old = serve(version=ssl.TLSVersion.TLSv1_2)
     for i, (wish, closes) in enumerate((("asked", 0), ("unsaid", 0), ("asked", 2))):
         PLATFORM.reset()
         PLATFORM.binding, PLATFORM.closes = wish, closes
@@ -488,11 +284,6 @@ def binds_its_request_to_the_connection(url, state):
     PLATFORM.closes = 0
     agent("enroll", "--dir", state, stdin="")  # the claim is still there
     server.shutdown()
-
-
-def mkstate(path):
-    os.mkdir(path, 0o700)
-    return path
 
 
 def a_token_for_another_device_does_not_replace_it(url, state):
@@ -574,7 +365,7 @@ def wipes_its_keys_when_the_device_is_retired(url, state):
 
 
 def a_gateway_of_the_same_name_gets_no_claim(url, state):
-    server, other = serve(mkstate(state + "-gateway"), usages=GATEWAY)
+    server, other = serve(usages=GATEWAY)
     p = agent("enroll", "--dir", state, stdin=token(other), want=6)
     assert "error[tls-trust]" in p.stderr and "id-kp-cmcRA" in p.stderr, p.stderr
     assert (PLATFORM.heard, PLATFORM.asked) == (0, []), PLATFORM.heard
@@ -590,8 +381,8 @@ def a_forged_answer_wipes_nothing(url, state):
     was = pair(state)
     PLATFORM.tombstone = True
     forged = [dict(by=Platform()), dict(usages=[ExtendedKeyUsageOID.CLIENT_AUTH]), dict(usages=GATEWAY)]
-    for i, fault in enumerate(forged):
-        server, other = serve(mkstate("%s-forged%d" % (state, i)), **fault)
+    for fault in forged:
+        server, other = serve(**fault)
         conf(state, "platform", "url = " + other)
         for verb in (["run", "--once"], ["run", "--once", "--renew"]):
             p = agent(*verb, "--dir", state, want=6)
@@ -610,27 +401,14 @@ def a_forged_answer_wipes_nothing(url, state):
     assert "keys are wiped" in p.stderr and os.listdir(state + "/credentials") == [], p.stderr
 
 
+TESTS = [v for v in list(globals().values()) if getattr(getattr(v, "__code__", None), "co_varnames", ())[:2] == ("url", "state")]
+
+
 def main():
-    work = tempfile.mkdtemp(prefix="kith-agent-")
-    server, url = serve(work)
-    failed = 0
-    tests = [v for k, v in list(globals().items())
-             if callable(v) and getattr(v, "__code__", None) and v.__code__.co_varnames[:2] == ("url", "state")]
-    only = sys.argv[2:]
-    for i, test in enumerate(tests):
-        if only and test.__name__ not in only:
-            continue
-        PLATFORM.reset()
-        PLATFORM.life_s = 3600
-        try:
-            test(url, os.path.join(work, "state%d" % i))
-            print("ok   %s" % test.__name__, flush=True)
-        except Exception as e:
-            failed += 1
-            print("FAIL %s: %s %s" % (test.__name__, type(e).__name__, e), flush=True)
+    server, url = serve()
+    with World("agent") as w:
+        test_each(w, [t for t in TESTS if not sys.argv[1:] or t.__name__ in sys.argv[1:]], url)
     server.shutdown()
-    shutil.rmtree(work, ignore_errors=True)
-    sys.exit(1 if failed else 0)
 
 
 if __name__ == "__main__":

@@ -137,9 +137,11 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
     return remove(path);
 }
 
-static void empty(void)
+/* A device that has nothing, and a platform that never heard of it. */
+static void begin_anew(void)
 {
     nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    *ca.book = (struct ca_book){.kill_at = -1};
 }
 
 static void check_end(enum flow flow)
@@ -188,8 +190,7 @@ static const struct {
 
 static void run_case(enum flow flow, enum agent_step step, const char *name)
 {
-    empty();
-    *ca.book = (struct ca_book){.kill_at = -1};
+    begin_anew();
     if (flow != ENROL)
         assert_int_equal(start(ENROL, true, -1), 0);
     memset(ca.book->reached, 0, sizeof ca.book->reached);
@@ -230,8 +231,7 @@ static void carries_on_after_two_kills(void **state)
     const enum agent_step *steps = flows[1].steps;
     for (size_t i = 0; i < flows[1].n; i++)
         for (size_t j = 0; j < flows[1].n; j++) {
-            empty();
-            *ca.book = (struct ca_book){.kill_at = -1};
+            begin_anew();
             assert_int_equal(start(ENROL, true, -1), 0);
             start(RENEW, true, (int)steps[i]);
             assert_true(has_working_credential());
@@ -261,15 +261,22 @@ static int end_all(void **state)
     return nftw(work, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
+/* In this process. */
+static struct token begin_here(struct bench *b)
+{
+    struct err e = {0};
+    begin_anew();
+    assert_ok(set_up(b, &e), e);
+    return ca_token(&ca);
+}
+
 static void keeps_asking_with_one_key_while_undecided(void **state)
 {
     (void)state;
     struct bench b;
     struct err e = {0};
-    struct token t = ca_token(&ca);
-    empty();
-    *ca.book = (struct ca_book){.kill_at = -1, .pending = true};
-    assert_ok(set_up(&b, &e), e);
+    struct token t = begin_here(&b);
+    ca.book->pending = true;
     assert_ok(agent_take_token(&b.agent, &t, &e), e);
     assert_err(agent_obtain(&b.agent, &e), e, ERR_AGENT_PENDING);
     assert_int_equal(b.agent.retry_after_s, 7);
@@ -289,10 +296,7 @@ static void refuses_a_token_for_another_device(void **state)
     (void)state;
     struct bench b;
     struct err e = {0};
-    struct token t = ca_token(&ca);
-    empty();
-    *ca.book = (struct ca_book){.kill_at = -1};
-    assert_ok(set_up(&b, &e), e);
+    struct token t = begin_here(&b);
     assert_err(agent_obtain(&b.agent, &e), e, ERR_AGENT_NOT_ENROLLED);
     memcpy(t.device + 4, "0", 1);
     t.device[29] = '0';
@@ -315,11 +319,8 @@ static void refuses_a_platform_whose_root_is_not_the_tokens(void **state)
     (void)state;
     struct bench b;
     struct err e = {0};
-    struct token t = ca_token(&ca);
+    struct token t = begin_here(&b);
     char path[STATE_PATH_MAX];
-    empty();
-    *ca.book = (struct ca_book){.kill_at = -1};
-    assert_ok(set_up(&b, &e), e);
     t.root_sha256[SHA256_SIZE - 1] ^= 1;
     assert_ok(agent_take_token(&b.agent, &t, &e), e);
     assert_err(agent_obtain(&b.agent, &e), e, ERR_AGENT_ROOT);
