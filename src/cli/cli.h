@@ -41,10 +41,10 @@ struct cli {
 /* The verbs of each file. */
 extern const struct verb init_verbs[], ca_verbs[], status_verbs[], model_verbs[], device_verbs[], device_act_verbs[],
     cert_verbs[], operator_verbs[], gateway_verbs[], anchor_verbs[], ledger_list_verbs[], ledger_verbs[],
-    doctor_verbs[], inspect_verbs[], help_verbs[];
+    doctor_verbs[], inspect_verbs[], help_verbs[], alarm_verbs[];
 extern const size_t init_verbs_n, ca_verbs_n, status_verbs_n, model_verbs_n, device_verbs_n, device_act_verbs_n,
     cert_verbs_n, operator_verbs_n, gateway_verbs_n, anchor_verbs_n, ledger_list_verbs_n, ledger_verbs_n,
-    doctor_verbs_n, inspect_verbs_n, help_verbs_n;
+    doctor_verbs_n, inspect_verbs_n, help_verbs_n, alarm_verbs_n;
 
 /* Of RFC 5280, as --reason takes them. */
 extern const char *const cli_reason_words[];

@@ -23,14 +23,17 @@ static void put(struct cli *cli, struct report *r, const char *name, const struc
         json_out_bool(&r->o, "ok", !f->failed);
         if (f->skipped)
             json_out_bool(&r->o, "skipped", true);
+        if (f->warns)
+            json_out_bool(&r->o, "warning", true);
         json_out_text(&r->o, "detail", f->detail);
-        if (f->failed && f->hint[0])
+        if (f->hint[0])
             json_out_text(&r->o, "try", f->hint);
         json_out_end(&r->o);
         return;
     }
-    buf_printf(&r->text, "%-5s %-16s %s\n", f->failed ? "FAIL" : f->skipped ? "-" : "ok", name, f->detail);
-    if (f->failed && f->hint[0])
+    const char *mark = f->failed ? "FAIL" : f->warns ? "warn" : f->skipped ? "-" : "ok";
+    buf_printf(&r->text, "%-5s %-16s %s\n", mark, name, f->detail);
+    if (f->hint[0])
         buf_printf(&r->text, "      try: %s\n", f->hint);
 }
 
@@ -76,6 +79,8 @@ static void put_server(struct cli *cli, const struct args_words *words, const st
         if (!wanted(words, name) || !json_get_bool(c, "ok", &ok, &e))
             continue;
         f.failed = !ok;
+        if (json_has(c, "warning") && !json_get_bool(c, "warning", &f.warns, &e))
+            continue;
         if (json_has(c, "detail") && json_get_text(c, "detail", sizeof f.detail - 1, &text, &e))
             doctor_fine(&f, "%s", text);
         if (json_has(c, "try") && json_get_text(c, "try", sizeof f.hint - 1, &text, &e))

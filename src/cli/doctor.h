@@ -5,7 +5,7 @@
 #include "cli/cli.h"
 
 struct doctor_finding {
-    bool failed, skipped;
+    bool failed, skipped, warns; /* warns: in order, and yet somebody should look */
     char detail[ERR_WHAT_MAX], hint[ERR_TRY_MAX];
 };
 

@@ -1,4 +1,4 @@
-/* kith model, kith cert, kith status. */
+/* kith model, kith cert. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -214,37 +214,3 @@ const struct verb cert_verbs[] = {
      sizeof(struct cert_opts), 1, 1, run_cert_revoke},
 };
 const size_t cert_verbs_n = ARRAY_LEN(cert_verbs);
-
-/* ---- status ---- */
-
-static const struct show_column status_columns[] = {
-    {"platform", "name"},
-    {"version", "version"},
-    {"ready", "ready"},
-    {"url", "url"},
-    {"plain url", "plain_url"},
-    {"node", "node"},
-    {"devices", "devices"},
-    {"certificates", "certificates"},
-    {"ledger", "origin"},
-    {"entries", "ledger.size"},
-    {"checkpoint of", "ledger.checkpoint_size"},
-    {"checkpoint at", "ledger.checkpoint_at"},
-    {"feed head", "feed.seq"},
-    {"gateways", "feed.gateways"},
-    {"listening", "feed.listening"},
-    {"signers", "signers"},
-    {"alarms", "alarms"},
-};
-
-static bool run_status(void *ctx, const void *opts, const struct args_words *words, struct err *e)
-{
-    (void)opts;
-    (void)words;
-    return show_get(ctx, "/v1/status", NULL, status_columns, ARRAY_LEN(status_columns), e);
-}
-
-const struct verb status_verbs[] = {
-    {"status", NULL, "what the platform is and does", NO_ROWS, 0, 0, run_status},
-};
-const size_t status_verbs_n = ARRAY_LEN(status_verbs);

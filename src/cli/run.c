@@ -35,13 +35,21 @@ bool cli_verbs(struct arena *a, const struct verb **out, size_t *n, struct err *
         const struct verb *v;
         size_t n;
     } groups[] = {
-        {init_verbs, init_verbs_n},       {status_verbs, status_verbs_n},
-        {doctor_verbs, doctor_verbs_n},   {model_verbs, model_verbs_n},
-        {device_verbs, device_verbs_n},   {device_act_verbs, device_act_verbs_n},
-        {cert_verbs, cert_verbs_n},       {operator_verbs, operator_verbs_n},
-        {gateway_verbs, gateway_verbs_n}, {anchor_verbs, anchor_verbs_n},
-        {ca_verbs, ca_verbs_n},           {ledger_list_verbs, ledger_list_verbs_n},
-        {ledger_verbs, ledger_verbs_n},   {inspect_verbs, inspect_verbs_n},
+        {init_verbs, init_verbs_n},
+        {status_verbs, status_verbs_n},
+        {doctor_verbs, doctor_verbs_n},
+        {alarm_verbs, alarm_verbs_n},
+        {model_verbs, model_verbs_n},
+        {device_verbs, device_verbs_n},
+        {device_act_verbs, device_act_verbs_n},
+        {cert_verbs, cert_verbs_n},
+        {operator_verbs, operator_verbs_n},
+        {gateway_verbs, gateway_verbs_n},
+        {anchor_verbs, anchor_verbs_n},
+        {ca_verbs, ca_verbs_n},
+        {ledger_list_verbs, ledger_list_verbs_n},
+        {ledger_verbs, ledger_verbs_n},
+        {inspect_verbs, inspect_verbs_n},
         {help_verbs, help_verbs_n},
     };
     size_t total = 0;

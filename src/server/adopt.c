@@ -5,10 +5,8 @@
 
 #include "base/log.h"
 #include "ledger/entry.h"
+#include "server/alarms.h"
 #include "server/signers.h"
-#include "store/row.h"
-
-#define KEY_MAX 64
 
 struct adoption {
     struct job job;
@@ -16,6 +14,7 @@ struct adoption {
     bool clean;     /* they stand behind a clean end */
     char named[64]; /* the first of those that are sensitive */
     uint8_t digest[SHA256_SIZE];
+    struct alarm alarm; /* that was raised */
 };
 
 /* Kinds of entries that change who may do what, or what is believed.  `first`: a platform's own first entries are not. */
@@ -76,23 +75,10 @@ static bool look(struct app *app, struct db *db, uint64_t from, uint64_t size, s
     return e->code == ERR_NONE;
 }
 
-static bool put_alarm(struct tx *tx, const struct event_draft *d, const char *name, const char *text, struct err *e)
-{
-    char key[KEY_MAX];
-    uint8_t fields[1024];
-    struct event ev;
-    snprintf(key, sizeof key, "alarm:%s", name);
-    const struct value cols[SETTING_COLS] = {
-        [SETTING_KEY] = value_text(key), [SETTING_VALUE] = value_text(text ? text : "")};
-    const struct change ch = {.table = &table_setting, .cols = cols, .remove = !text};
-    return event_make(d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &ch, 1, NULL, e);
-}
-
 static bool run_adopt(struct tx *tx, struct job *job, struct err *e)
 {
-    const struct adoption *a = (const struct adoption *)job;
+    struct adoption *a = (struct adoption *)job;
     uint8_t fields[256];
-    char text[320];
     struct event ev;
     struct event_draft d = event_draft_of(EVENT_LOG_ADOPTED);
     event_set_text(&d, "who", "system:server");
@@ -104,15 +90,12 @@ static bool run_adopt(struct tx *tx, struct job *job, struct err *e)
         return false;
     if (!a->sensitive)
         return true;
-    snprintf(text, sizeof text,
+    a->alarm = (struct alarm){.name = ALARM_ADOPTED};
+    snprintf(a->alarm.text, sizeof a->alarm.text,
              "%" PRIu64 " of the %" PRIu64 " entries from %" PRIu64
              " on, which nobody had signed at the start%s, change who may do what (first: %s)",
              a->sensitive, a->count, a->first, a->clean ? " and which stand behind a clean end" : "", a->named);
-    d = event_draft_of(EVENT_ALARM_RAISED);
-    event_set_text(&d, "who", "system:server");
-    event_set_text(&d, "alarm", ADOPT_ALARM);
-    event_set_text(&d, "text", text);
-    return put_alarm(tx, &d, ADOPT_ALARM, text, e);
+    return alarm_raise(tx, &a->alarm, e);
 }
 
 bool adopt_tail(struct app *app, struct err *e)
@@ -134,51 +117,7 @@ bool adopt_tail(struct app *app, struct err *e)
                 : "adopted entries that nobody had signed",
         log_int("first", (int64_t)a.first), log_int("entries", (int64_t)a.count),
         log_int("sensitive", (int64_t)a.sensitive));
-    return true;
-}
-
-bool alarm_read(struct db *db, const char *name, struct alarm *out, struct err *e)
-{
-    char key[KEY_MAX];
-    AUTO(rows_close) struct rows r = {0};
-    snprintf(key, sizeof key, "alarm:%s", name);
-    const struct value k = value_text(key);
-    *out = (struct alarm){0};
-    err_clear(e);
-    out->raised = row_read(db, &table_setting, &k, &r, e);
-    if (out->raised)
-        snprintf(out->text, sizeof out->text, "%s", rows_text(&r, SETTING_VALUE));
-    return e->code == ERR_NONE;
-}
-
-struct clear_job {
-    struct job job;
-    const char *name, *who;
-    bool was;
-};
-
-static bool run_clear(struct tx *tx, struct job *job, struct err *e)
-{
-    struct clear_job *j = (struct clear_job *)job;
-    struct alarm a;
-    struct event_draft d = event_draft_of(EVENT_ALARM_CLEARED);
-    if (!alarm_read(tx_db(tx), j->name, &a, e))
-        return false;
-    j->was = a.raised;
-    if (!a.raised)
-        return true;
-    event_set_text(&d, "who", j->who);
-    event_set_text(&d, "alarm", j->name);
-    event_set_text(&d, "why", a.text);
-    return put_alarm(tx, &d, j->name, NULL, e);
-}
-
-bool alarm_clear(struct app *app, const char *name, const char *who, bool *was, struct err *e)
-{
-    struct clear_job j = {.job = {.run = run_clear}, .name = name, .who = who};
-    *was = false;
-    if (!commit_run(app->commit, &j.job, e))
-        return false;
-    *was = j.was;
+    if (a.alarm.name[0])
+        alarm_log(app, &a.alarm);
     return true;
 }

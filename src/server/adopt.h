@@ -4,24 +4,13 @@
  * A clean end enters platform.stopped last and has the tree with it signed (server/notary.h).  A tail is left by an end that was
  * not, and also by a start after a clean end that is cut before its first checkpoint.  Nothing can tell such entries from
  * forged ones, and refusing them would lock an honest platform out for good: they are adopted with an entry that counts and
- * hashes them, and raise an alarm if some of them change who may do what. */
+ * hashes them, and raise the alarm "adopted" (server/alarms.h) if some of them change who may do what. */
 #ifndef KITH_SERVER_ADOPT_H
 #define KITH_SERVER_ADOPT_H
 
 #include "server/app.h"
 
-#define ADOPT_ALARM "adopted"
-
 /* Before this start enters anything.  Errors: proof (the database is not the one that was vouched for). */
 MUST_USE bool adopt_tail(struct app *app, struct err *e);
-
-/* An alarm that somebody has to look at.  Alarms are rows of the table setting under "alarm:NAME". */
-struct alarm {
-    bool raised;
-    char text[320];
-};
-MUST_USE bool alarm_read(struct db *db, const char *name, struct alarm *out, struct err *e);
-/* *was: it was raised; else nothing is done. */
-MUST_USE bool alarm_clear(struct app *app, const char *name, const char *who, bool *was, struct err *e);
 
 #endif

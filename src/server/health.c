@@ -6,7 +6,7 @@
 #include "base/rfc3339.h"
 #include "ca/root_list.h"
 #include "ledger/entry.h"
-#include "server/adopt.h"
+#include "server/alarms.h"
 #include "server/notary.h"
 #include "server/signers.h"
 
@@ -196,12 +196,25 @@ static bool check_alarms(struct app *app, struct health_finding *f)
 {
     struct alarm a;
     struct err e = {0};
-    bool read = alarm_read(app_db(app), ADOPT_ALARM, &a, &e);
-    snprintf(f->detail, sizeof f->detail, "%.*s", (int)sizeof f->detail - 1,
-             !read      ? e.what
-             : a.raised ? a.text
-                        : "none");
-    return read && !a.raised;
+    size_t warnings = 0;
+    bool ok = true;
+    AUTO(rows_close) struct rows r = {0};
+    snprintf(f->detail, sizeof f->detail, "none");
+    if (db_query(app_db(app), &alarm_rows, NULL, 0, &r, &e))
+        while (rows_next(&r, &e)) {
+            alarm_of_row(&r, &a);
+            warnings += a.is_warning;
+            if (!a.is_warning && ok)
+                ok = snprintf(f->detail, sizeof f->detail, "%s", a.text) < 0;
+        }
+    if (e.code)
+        ok = snprintf(f->detail, sizeof f->detail, "%.*s", (int)sizeof f->detail - 1, e.what) < 0;
+    if (ok && warnings) {
+        f->warns = true;
+        f->hint = "kith alarm ls names them; kith alarm end NAME, once each was looked at";
+        snprintf(f->detail, sizeof f->detail, "%zu of claims that were shown with a second key", warnings);
+    }
+    return ok;
 }
 
 /* What the database and the signers' journals may not fall below: a batch of commits, with room to say that it is full. */

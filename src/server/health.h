@@ -9,7 +9,7 @@
 
 struct health_finding {
     const char *name;
-    bool ok;
+    bool ok, warns; /* warns: all is in order, and yet somebody should look */
     char detail[320];
     const char *hint;
 };

@@ -91,7 +91,11 @@ static void get_readyz(struct http_request *req, void *arg)
     health_check(arg, &h);
     buf_init(&b, 8192);
     for (size_t i = 0; i < h.n; i++)
-        buf_printf(&b, "%s %s: %s\n", h.checks[i].ok ? "ok  " : "FAIL", h.checks[i].name, h.checks[i].detail);
+        buf_printf(&b, "%s %s: %s\n",
+                   !h.checks[i].ok     ? "FAIL"
+                   : h.checks[i].warns ? "warn"
+                                       : "ok  ",
+                   h.checks[i].name, h.checks[i].detail);
     http_answer_text(req, h.ready ? 200 : 503, buf_str(&b));
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "server/alarms.h"
 
 #define COUNTERS_MAX 1024 /* then the rest of the minute is counted under "other" */
 #define CLAIMS_MAX   256
@@ -88,13 +89,14 @@ struct note_job {
     enum event_type type;
     struct counter counter;
     char who[80], via[16], what[160], code[32], why[ERR_WHAT_MAX], peer[64];
-    bool alarm;
+    bool alarm;          /* it is worth one */
+    struct alarm raised; /* by this */
     uint8_t spki[SHA256_SIZE];
 };
 
 static bool record(struct tx *tx, struct job *job, struct err *e)
 {
-    const struct note_job *j = (const struct note_job *)job;
+    struct note_job *j = (struct note_job *)job;
     uint8_t fields[1024];
     struct event ev;
     struct event_draft d = event_draft_of(j->type);
@@ -116,7 +118,8 @@ static bool record(struct tx *tx, struct job *job, struct err *e)
         event_set_flag(&d, "alarm", j->alarm);
         event_set_bytes(&d, "spki", SLICE_ARRAY(j->spki));
     }
-    return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, NULL, 0, NULL, e);
+    return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, NULL, 0, NULL, e) &&
+           (!j->alarm || alarm_raise_claim(tx, j->what, &j->raised, e));
 }
 
 static void recorded(struct job *job, const struct err *e)
@@ -124,6 +127,8 @@ static void recorded(struct job *job, const struct err *e)
     struct note_job *j = (struct note_job *)job;
     if (e)
         LOG(&j->app->env, ERROR, "refusals", "not recorded", log_err(e));
+    else if (j->raised.name[0])
+        alarm_log(j->app, &j->raised);
     free(j);
 }
 

@@ -183,6 +183,14 @@ def no_route_takes_what_it_does_not_know(k, admin):
     say(f"{n} requests")
 
 
+def adopted_entries_are_acknowledged_at_the_host(k, admin):
+    """Who forged them may have made himself an admin."""
+    for path in ("/v1/alarms/adopted/end", "/v1/ledger/adopt"):
+        status, data = admin.ask("POST", path, {})
+        assert status == 403 and json.loads(data)["code"] == "policy", (path, status, data)
+    assert k.must("POST", "/v1/ledger/adopt")["cleared"] is False
+
+
 def the_local_socket_is_for_root_and_its_own_user(k):
     assert k.api("GET", "/v1/status").status == 200
     if os.getuid() != 0:
@@ -368,6 +376,8 @@ def main():
         say("ok every_party_at_every_route")
         no_route_takes_what_it_does_not_know(k, cast["admin"])
         say("ok no_route_takes_what_it_does_not_know")
+        adopted_entries_are_acknowledged_at_the_host(k, cast["admin"])
+        say("ok adopted_entries_are_acknowledged_at_the_host")
         the_local_socket_is_for_root_and_its_own_user(k)
         say("ok the_local_socket_is_for_root_and_its_own_user")
         a_name_that_is_taken_gets_no_second_certificate(k, cast)

@@ -4,7 +4,9 @@ import base64
 import concurrent.futures
 import datetime
 import hashlib
+import json
 import os
+import re
 import socket
 import ssl
 
@@ -17,7 +19,8 @@ from kithtest import Kith, World, run, say, timed, wait_for
 
 DER = serialization.Encoding.DER
 PEM = serialization.Encoding.PEM
-CLAIM_REFUSED = 72  # src/model/event_table.h
+CLAIM_REFUSED, ALARM_RAISED = 72, 120  # src/model/event_table.h
+ALARM_CLAIMS_MAX = 100  # src/server/alarms.h
 
 
 def new_key():
@@ -47,6 +50,13 @@ class Doors:
         a = self.k.enrol(csr_of(key), d["id"], d["claim"])
         assert a.status == 200, a
         return d, key, *self.k.w.key_files(d["serial"], key, a.certificate)
+
+
+def show_with_second_key(k, dev):
+    """The device's claim is used and then shown with another key; the alarm that stands then."""
+    assert k.enrol(csr_of(new_key()), dev["id"], dev["claim"]).status == 200
+    refused(k.enrol(csr_of(new_key()), dev["id"], dev["claim"]), 403, "claim-other-key")
+    return wait_for(lambda: next((a for a in k.must("GET", "/v1/alarms")["alarms"] if a.get("device") == dev["id"]), None), "the alarm", 5)
 
 
 def refused(a, status, code):
@@ -87,6 +97,55 @@ def refuses_a_used_claim_with_another_key_and_raises_an_alarm(k, d):
     assert k.must("GET", "/v1/devices/" + dev["id"])["state"] == "active", "a photographed token stopped a live device"
     hello = k.https("POST", "/device/v1/hello", b"{}", {"Content-Type": "application/json"}, pem, key_file)
     assert hello.status == 200, hello
+
+
+def stands_until_somebody_has_looked(k, d):
+    """Of alarms, one for each device: it warns in status and doctor, stops nothing, and a command ends it."""
+    for a in k.must("GET", "/v1/alarms")["alarms"]:
+        k.kith("alarm", "end", a["name"])
+    assert k.kith("alarm", "ls").stderr == "none\n"
+    dev = d.device()
+    alarm = show_with_second_key(k, dev)
+    assert alarm["name"] == "claim:" + dev["id"] and alarm["warning"] and "second key" in alarm["text"], alarm
+    assert k.kith_json("status")["alarms"] == [alarm] and k.kith_json("status")["ready"] is True
+    assert re.search(r"^alarms +" + alarm["name"], k.kith("status").stdout, re.M)
+    ready = k.api("GET", "/readyz")
+    assert ready.status == 200 and b"warn alarms: 1 " in ready.body and dev["id"].encode() not in ready.body, ready.body
+    p = k.kith("doctor", "server/alarms")
+    assert p.stdout.startswith("warn ") and "try: kith alarm ls" in p.stdout, p.stdout
+    check, = k.kith_json("doctor", "server/alarms")["checks"]
+    assert check["ok"] and check["warning"] and check["try"], check
+    assert f"alarm={alarm['name']}" in k.w.log("kithd.log"), "nothing in the log"
+    raised = lambda: [e["fields"] for e in k.history(dev["id"]) if e["type"].startswith("alarm.")]
+    assert [f["subject"] for f in raised()] == [dev["id"]], raised()
+    k.stop()
+    k.start()  # forgets what was told in this minute
+    refused(k.enrol(csr_of(new_key()), dev["id"], dev["claim"]), 403, "claim-other-key")
+    wait_for(lambda: [e["type"] for e in k.history(dev["id"])].count("claim.refused") == 2, "the second refusal", 5)
+    assert len(raised()) == 1 and k.kith_json("status")["alarms"] == [alarm], raised()
+    k.kith("alarm", "end", alarm["name"], "--why", "reset at the workshop")
+    ended, = [f for f in raised() if "text" not in f]
+    assert ended["why"] == "reset at the workshop" and ended["who"].startswith("local:"), ended
+    assert k.kith_json("status")["alarms"] == [] and b"ok   alarms: none" in k.api("GET", "/readyz").body
+    p = k.kith("alarm", "end", alarm["name"], ok=False)
+    assert p.returncode == 3 and "try: kith alarm ls" in p.stderr, p.stderr
+    code, said = k.check_database()
+    assert code == 0, said
+
+
+def many_claims_fill_no_table(k, d):
+    """Behind ALARM_CLAIMS_MAX devices one more alarm stands for all others."""
+    lines = "".join(json.dumps({"model": "pump", "serial": f"MANY-{i}", "token": True}) + "\n" for i in range(ALARM_CLAIMS_MAX + 3))
+    devices = k.must("POST", "/v1/devices/batch", lines.encode())["devices"]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for key in (new_key, new_key):
+            list(pool.map(lambda x: k.enrol(csr_of(key()), x["id"], x["claim"]), devices))
+    names = lambda: [a["name"] for a in k.must("GET", "/v1/alarms")["alarms"]]
+    wait_for(lambda: "claim:others" in names(), "the alarm about all others", 10)
+    assert len(names()) == ALARM_CLAIMS_MAX + 1, names()
+    assert len([x for x in k.types() if x == ALARM_RAISED]) < ALARM_CLAIMS_MAX + 10
+    p = k.kith("status")
+    assert p.stdout.count("claim:") == 5 and f"and {ALARM_CLAIMS_MAX - 4} more: kith alarm ls" in p.stdout, p.stdout
 
 
 def a_new_claim_voids_the_one_before(k, d):
@@ -375,13 +434,13 @@ def main():
         d = Doors(k)
         for test in (answers_what_rfc_7030_asks, refuses_a_wrong_claim, a_new_claim_voids_the_one_before,
                      repeats_the_answer_to_the_same_key,
-                     refuses_a_used_claim_with_another_key_and_raises_an_alarm,
+                     refuses_a_used_claim_with_another_key_and_raises_an_alarm, stands_until_somebody_has_looked,
                      one_claim_at_the_same_instant_makes_one_certificate,
                      the_same_key_at_the_same_instant_makes_one_certificate, refuses_requests_that_are_not_good_enough,
                      takes_every_key_of_the_profile, refuses_one_key_under_two_devices,
                      renews_with_the_current_certificate, lets_nobody_in_who_is_gone, revokes_for_good_or_not_at_all, suspends_and_resumes,
                      enrols_by_the_idevid_of_a_registered_maker, survives_bodies_of_every_kind,
-                     survives_bytes_that_are_no_http):
+                     survives_bytes_that_are_no_http, many_claims_fill_no_table):
             timed(test, k, d)
         k.must_verify()
         k.stop()

@@ -10,6 +10,7 @@ import re
 import sys
 import urllib.parse
 
+from est import show_with_second_key
 from kithtest import ROOT, Kith, UnixConnection, World, say
 
 FILE = os.path.join(ROOT, "doc", "openapi.json")
@@ -249,6 +250,9 @@ def main():
         k = Kith(w)
         k.start()
         for method, path, op in operations(doc):
+            if op["operationId"] == "listAlarms":
+                k.add_model("lamp")
+                show_with_second_key(k, k.add_device("ALARM-1", "lamp"))
             for name, values, body, kind in cases(op):
                 if body is not None and kind == "application/json":
                     check(doc, body, op["requestBody"]["content"][kind]["schema"], f"example of {op['operationId']}")

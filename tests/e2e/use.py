@@ -16,6 +16,7 @@ import time
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from est import show_with_second_key
 from kithtest import BIN, ROOT, SOFTHSM, Kith, World, run, say, stop, wait_for
 
 
@@ -131,7 +132,7 @@ JSON_LINES = [
     "ca init-root --dir {W}/R --name Root", "anchor add maker {W}/R/root.cer --model pump", "anchor ls", "anchor rm maker", "init --dir {W}/D2 --offline-root",
     "ca sign-request {W}/D2/ca/issuing.csr --root-dir {W}/R", "ca sign-request {W}/D2/ca/issuing.csr --root-dir {W}/R --out {W}/s.pem",
     "ca install {W}/s.pem --dir {W}/D2", "ca crl --root-dir {W}/R --out {W}/root.crl",
-    "ledger checkpoint", "ledger adopt", "ledger ls --limit 3", "ledger ls --type device.* --who local:0", "ledger show 1", "ledger prove 1", "ledger verify", "ledger export {W}/json.export",
+    "alarm ls", "alarm end {alarm}", "ledger checkpoint", "ledger adopt", "ledger ls --limit 3", "ledger ls --type device.* --who local:0", "ledger show 1", "ledger prove 1", "ledger verify", "ledger export {W}/json.export",
     "ledger verify --export {W}/json.export", "ledger ls --export {W}/json.export --limit 3", "inspect {D}/ca/root.cer", "help", "help device", "help device add",
     "explain io", "completion bash", "manual",
 ]
@@ -235,10 +236,11 @@ def every_command_answers_in_json(k):
     k.w.write("many.csv", "serial\nJ-3\nJ-4\n")
     k.w.softhsm("card")
     serial = k.kith_json("device", "show", "SN-1")["certificates"][0]["serial"]
+    alarm = show_with_second_key(k, k.add_device("J-ALARM"))["name"]
     every = {c["name"] for c in k.kith_json("help")["commands"]}
     done, wrong = set(), []
     for line in JSON_LINES:
-        words = [w.format(D=k.dir, W=k.w.dir, serial=serial, module=SOFTHSM) for w in line.split(" ")]
+        words = [w.format(D=k.dir, W=k.w.dir, serial=serial, module=SOFTHSM, alarm=alarm) for w in line.split(" ")]
         own_dir = "--dir" in words
         p = (run(os.path.join(BIN, "kith"), "--json", *words, ok=False, env=k.w.env) if own_dir
              else k.kith("--json", *words, ok=False))

@@ -221,7 +221,8 @@ bool api_add_routes(struct app *app, struct err *e)
     return add_rows(app, api_devices, api_devices_n, e) && add_rows(app, api_models, api_models_n, e) &&
            add_rows(app, api_certs, api_certs_n, e) && add_rows(app, api_parties, api_parties_n, e) &&
            add_rows(app, api_ledger, api_ledger_n, e) && add_rows(app, api_entries, api_entries_n, e) &&
-           add_rows(app, api_status, api_status_n, e) && add_rows(app, api_topics, api_topics_n, e);
+           add_rows(app, api_status, api_status_n, e) && add_rows(app, api_topics, api_topics_n, e) &&
+           add_rows(app, api_alarms, api_alarms_n, e);
 }
 
 bool call_text(const struct call *c, const char *name, size_t max, const char *def, const char **out, struct err *e)

@@ -52,9 +52,9 @@ bool api_is_stopping(void); /* what waits ends now */
 MUST_USE bool api_add_routes(struct app *app, struct err *e);
 
 extern const struct api_row api_devices[], api_models[], api_certs[], api_parties[], api_ledger[], api_entries[],
-    api_status[], api_topics[];
+    api_status[], api_topics[], api_alarms[];
 extern const size_t api_devices_n, api_models_n, api_certs_n, api_parties_n, api_ledger_n, api_entries_n, api_status_n,
-    api_topics_n;
+    api_topics_n, api_alarms_n;
 
 /* Handlers in a file of their own (api/statement.c, api/history.c). */
 call_handler statement_show, history_show;
@@ -73,6 +73,8 @@ const char *call_owner(const struct call *c);
 /* A list of maps, one a row: `put` fills each.  *n (may be NULL) gets how many. */
 MUST_USE bool call_list(struct call *c, const char *key, const struct sql *q, const struct value *args, size_t args_n,
                         void (*put)(struct call *c, const struct rows *r), int64_t *n, struct err *e);
+/* A row of alarm_rows (server/alarms.h). */
+void alarm_put(struct call *c, const struct rows *r);
 /* What a list is narrowed by; "" if it is not there. */
 MUST_USE bool call_query(const struct call *c, const char *name, char *dst, size_t cap, struct err *e);
 /* A number of the query, or def.  Errors: usage, with the range. */

@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "ledger/export.h"
 #include "ledger/note.h"
-#include "server/adopt.h"
 #include "server/api/api.h"
 #include "server/notary.h"
 
@@ -104,23 +103,7 @@ static bool export_log(struct call *c, struct err *e)
     return true;
 }
 
-/* Whoever forged the entries may have made himself an operator: only this host's own user says that they are right. */
-static bool adopt(struct call *c, struct err *e)
-{
-    const struct who *w = app_who(c->req);
-    if (w->party != PARTY_LOCAL) {
-        err_set(e, ERR_POLICY, "adopted entries are acknowledged at the platform's own host");
-        return err_try(e, "kith --dir DIR ledger adopt, there");
-    }
-    bool was;
-    if (!alarm_clear(c->app, ADOPT_ALARM, w->name, &was, e))
-        return false;
-    json_out_bool(&c->out, "cleared", was);
-    return true;
-}
-
 const struct api_row api_ledger[] = {
-    {"POST", "/v1/ledger/adopt", adopt, ACCESS_GRANT, NULL},
     {"POST", "/v1/ledger/checkpoint", checkpoint, ACCESS_READ | API_WAITS, NULL},
     {"GET", "/v1/ledger/prove", prove, ACCESS_READ | API_WAITS, TAKES("entry")},
     {"GET", "/v1/ledger/export", export_log, ACCESS_READ | API_WAITS, NULL},

@@ -1,5 +1,5 @@
 /* How the platform is: for people (status), for doctor, and in short for load balancers (public.c). */
-#include "server/adopt.h"
+#include "server/alarms.h"
 #include "server/health.h"
 #include "server/notary.h"
 #include "server/signers.h"
@@ -32,22 +32,6 @@ static void put_signers(struct call *c)
         json_out_end(&c->out);
     }
     json_out_end(&c->out);
-}
-
-static bool put_alarms(struct call *c, struct err *e)
-{
-    struct alarm a;
-    if (!alarm_read(c->db, ADOPT_ALARM, &a, e))
-        return false;
-    json_out_list(&c->out, "alarms");
-    if (a.raised) {
-        json_out_map(&c->out, NULL);
-        json_out_text(&c->out, "name", ADOPT_ALARM);
-        json_out_text(&c->out, "text", a.text);
-        json_out_end(&c->out);
-    }
-    json_out_end(&c->out);
-    return true;
 }
 
 static bool status(struct call *c, struct err *e)
@@ -84,7 +68,7 @@ static bool status(struct call *c, struct err *e)
         return false;
     json_out_end(&c->out);
     put_signers(c);
-    return put_alarms(c, e);
+    return call_list(c, "alarms", &alarm_rows, NULL, 0, alarm_put, NULL, e);
 }
 
 static bool doctor(struct call *c, struct err *e)
@@ -97,8 +81,10 @@ static bool doctor(struct call *c, struct err *e)
         json_out_map(&c->out, NULL);
         json_out_text(&c->out, "name", h.checks[i].name);
         json_out_bool(&c->out, "ok", h.checks[i].ok);
+        if (h.checks[i].warns)
+            json_out_bool(&c->out, "warning", true);
         json_out_text(&c->out, "detail", h.checks[i].detail);
-        if (!h.checks[i].ok)
+        if (!h.checks[i].ok || h.checks[i].warns)
             json_out_text(&c->out, "try", h.checks[i].hint);
         json_out_end(&c->out);
     }

@@ -1,0 +1,118 @@
+/* kith status, and kith alarm: what somebody has to look at, and that it was looked at. */
+#include "cli/client.h"
+#include "cli/show.h"
+
+#define SHOWN_MAX 5
+
+static const struct show_column alarm_columns[] = {{"NAME", "name"}, {"TEXT", "text"}};
+
+static bool run_alarm_ls(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    (void)opts;
+    (void)words;
+    return show_get(ctx, "/v1/alarms", "alarms", alarm_columns, ARRAY_LEN(alarm_columns), e);
+}
+
+struct end_opts {
+    const char *why;
+};
+static const struct opt end_rows[] = {
+    {NULL, "why", OPT_TEXT, 1, 200, .arg = "TEXT", .help = "stands in the ledger",
+     .offset = offsetof(struct end_opts, why)},
+};
+
+static bool run_alarm_end(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    struct cli *cli = ctx;
+    const struct end_opts *o = opts;
+    AUTO(json_free_auto) struct json *j = NULL;
+    AUTO(buf_clear) struct buf body = {0}, reply = {0};
+    buf_init(&body, 4096);
+    buf_init(&reply, CLI_ANSWER_MAX);
+    struct json_out jo = json_out_of(&body);
+    json_out_map(&jo, NULL);
+    if (o->why)
+        json_out_text(&jo, "why", o->why);
+    json_out_end(&jo);
+    if (!cli_call_json(cli, "POST", cli_path(cli, "/v1/alarms/", words->v[0], "/end"), &body, 0, &reply, &j, e))
+        return false;
+    if (cli->g.json)
+        return show_raw(cli, &reply, e);
+    fprintf(cli->talk, "ended: %s\n", words->v[0]);
+    return true;
+}
+
+const struct verb alarm_verbs[] = {
+    {"alarm ls", NULL,
+     "what somebody has to look at\n"
+     "adopted: entries that nobody had signed stood in the ledger at a start. claim:DEVICE: its claim was shown with a "
+     "second key; look at kith device history DEVICE, suspend it or give it a new token if that was not its owner, "
+     "then end the alarm.",
+     NULL, 0, 1, 0, 0, run_alarm_ls},
+    {"alarm end", "NAME", "it was looked at: the alarm ends", end_rows, ARRAY_LEN(end_rows), sizeof(struct end_opts), 1,
+     1, run_alarm_end},
+};
+const size_t alarm_verbs_n = ARRAY_LEN(alarm_verbs);
+
+/* ---- status ---- */
+
+static const struct show_column status_columns[] = {
+    {"platform", "name"},
+    {"version", "version"},
+    {"ready", "ready"},
+    {"url", "url"},
+    {"plain url", "plain_url"},
+    {"node", "node"},
+    {"devices", "devices"},
+    {"certificates", "certificates"},
+    {"ledger", "origin"},
+    {"entries", "ledger.size"},
+    {"checkpoint of", "ledger.checkpoint_size"},
+    {"checkpoint at", "ledger.checkpoint_at"},
+    {"feed head", "feed.seq"},
+    {"gateways", "feed.gateways"},
+    {"listening", "feed.listening"},
+    {"signers", "signers"},
+};
+
+/* The first of them: there may be a hundred. */
+static bool show_alarms(struct cli *cli, const struct json *list, struct err *e)
+{
+    AUTO(buf_clear) struct buf b = {0};
+    buf_init(&b, 65536);
+    size_t n = json_count(list);
+    for (size_t i = 0; i < n && i < SHOWN_MAX; i++) {
+        buf_printf(&b, "%-13s  ", i ? "" : "alarms");
+        show_put_value(&b, show_find(json_item(list, i), "name"));
+        buf_put_str(&b, ": ");
+        show_put_value(&b, show_find(json_item(list, i), "text"));
+        buf_put_char(&b, '\n');
+    }
+    if (n == 0)
+        buf_printf(&b, "%-13s  -\n", "alarms");
+    if (n > SHOWN_MAX)
+        buf_printf(&b, "%-13s  and %zu more: kith alarm ls\n", "", n - SHOWN_MAX);
+    return cli_write(cli, &b, e);
+}
+
+static bool run_status(void *ctx, const void *opts, const struct args_words *words, struct err *e)
+{
+    struct cli *cli = ctx;
+    const struct json *alarms;
+    AUTO(json_free_auto) struct json *j = NULL;
+    AUTO(buf_clear) struct buf reply = {0};
+    (void)opts;
+    (void)words;
+    buf_init(&reply, CLI_ANSWER_MAX);
+    if (!cli_call_json(cli, "GET", "/v1/status", NULL, 0, &reply, &j, e))
+        return false;
+    if (cli->g.json)
+        return show_raw(cli, &reply, e);
+    return json_get_list(j, "alarms", &alarms, e) && show_list(cli, j, status_columns, ARRAY_LEN(status_columns), e) &&
+           show_alarms(cli, alarms, e);
+}
+
+const struct verb status_verbs[] = {
+    {"status", NULL, "what the platform is and does", NULL, 0, 1, 0, 0, run_status},
+};
+const size_t status_verbs_n = ARRAY_LEN(status_verbs);
