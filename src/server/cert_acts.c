@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "server/cert_row.h"
 #include "server/records.h"
 #include "store/row.h"
 
@@ -58,8 +59,7 @@ static bool change_cert(struct tx *tx, const struct cert_act *a, const struct ro
     if (a->kind == MARK_REVOKE) {
         event_set_text(&d, "reason", revocation_reason_name(a->reason));
         event_set_int(&d, "decided_ms", tx_now_ms(tx));
-        cols[CERTIFICATE_REVOKED_AT] = value_int(tx_now_ms(tx) / 1000);
-        cols[CERTIFICATE_REASON] = value_int(a->reason);
+        cert_cols_revoke(cols, tx, a->reason);
     }
     cols[CERTIFICATE_HOLD] = value_int(a->kind == MARK_HOLD);
     const struct change change = {.table = &table_certificate, .cols = cols};

@@ -5,6 +5,7 @@
 #include "keys/crypto.h"
 #include "keys/key.h"
 #include "model/serial.h"
+#include "server/cert_row.h"
 #include "server/der_store.h"
 #include "server/issuer.h"
 #include "server/records.h"
@@ -141,7 +142,8 @@ static void set_subject(const struct issuance *is, const char *who, struct event
 
 /* The rows that change with a certificate. */
 struct storing {
-    struct value cert[CERTIFICATE_COLS], device[DEVICE_COLS], idevid[IDEVID_COLS];
+    struct cert_row row;
+    struct value device[DEVICE_COLS], idevid[IDEVID_COLS];
     uint8_t packed[DER_STORE_MAX], idevid_digest[SHA256_SIZE];
     struct rows device_rows;
     struct change changes[3];
@@ -179,39 +181,29 @@ static void draft_issued(const struct issuance *is, const struct storing *s, str
 }
 
 /* The state changed while the signer signed: the certificate is recorded as revoked and never delivered. */
-static bool store_void(struct tx *tx, struct issuance *is, struct value *cert, const uint8_t *digest, const char *why,
-                       struct err *e)
+static bool store_void(struct tx *tx, struct issuance *is, struct cert_row *row, struct err *e)
 {
-    uint8_t fields[512];
-    struct event ev;
     struct event_draft d = event_draft_of(EVENT_CERT_VOID);
     set_subject(is, "system:server", &d);
-    event_set_text(&d, "why", why);
-    cert[CERTIFICATE_REVOKED_AT] = value_int(tx_now_ms(tx) / 1000);
-    cert[CERTIFICATE_REASON] = value_int(5);
-    cert[CERTIFICATE_SPKI64] = value_null();
-    const struct change change = {.table = &table_certificate, .cols = cert, .insert = true};
-    return event_make(&d, digest, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e);
+    event_set_text(&d, "why", is->voided.what);
+    cert_cols_revoke(row->cols, tx, REASON_CESSATION);
+    row->cols[CERTIFICATE_SPKI64] = value_null();
+    return cert_row_enter(tx, row, &d, e);
 }
 
-static void cert_values(struct issuance *is, const struct cert *c, int64_t id, const struct serial *serial, int64_t now,
-                        struct storing *s)
+static bool cert_values(struct issuance *is, int64_t now, struct storing *s, struct err *e)
 {
-    struct value *v = s->cert;
-    v[CERTIFICATE_ID] = value_int(id);
-    v[CERTIFICATE_TAIL] = value_blob(SLICE_ARRAY(serial->tail));
-    v[CERTIFICATE_SUBJECT] = value_text(is->subject);
-    v[CERTIFICATE_SUBJECT_KIND] = value_int(is->kind);
-    v[CERTIFICATE_PROFILE] = value_text(is->profile);
-    v[CERTIFICATE_SPKI] = value_blob(SLICE_ARRAY(is->spki_hash));
-    v[CERTIFICATE_NOT_BEFORE] = value_int(c->not_before);
-    v[CERTIFICATE_NOT_AFTER] = value_int(c->not_after);
-    v[CERTIFICATE_HOLD] = value_int(0);
-    v[CERTIFICATE_ISSUED_AT] = value_int(now);
-    der_store_pack(is->app->ders, is->profile, is->spki_n, c->der, s->packed, &v[CERTIFICATE_BASE],
-                   &v[CERTIFICATE_DER]);
-    is->is_base = v[CERTIFICATE_BASE].type == VALUE_NULL;
-    s->changes[s->n++] = (struct change){.table = &table_certificate, .cols = v, .insert = true};
+    const struct cert_origin from = {
+        .kind = is->kind, .subject = is->subject, .profile = is->profile, .issued_at = now};
+    struct slice der = slice_of(is->der, is->der_n);
+    if (!cert_row_make(&s->row, der, &from, e))
+        return false;
+    der_store_pack(is->app->ders, is->profile, is->spki_n, der, s->packed, &s->row.cols[CERTIFICATE_BASE],
+                   &s->row.cols[CERTIFICATE_DER]);
+    is->is_base = s->row.cols[CERTIFICATE_BASE].type == VALUE_NULL;
+    is->cert_id = s->row.id;
+    s->changes[s->n++] = (struct change){.table = &table_certificate, .cols = s->row.cols, .insert = true};
+    return true;
 }
 
 /* The device came in by that anchor: it is found by it as long as the device is known. */
@@ -239,7 +231,7 @@ static bool device_values(struct tx *tx, const struct issuance *is, const struct
     if (!check_key(tx, is, &s->same_key, e))
         return false;
     if (!s->same_key)
-        s->cert[CERTIFICATE_SPKI64] = value_int(spki64_of(is->spki_hash));
+        s->row.cols[CERTIFICATE_SPKI64] = value_int(spki64_of(is->spki_hash));
     if (is->authority == AUTHORITY_IDEVID && !idevid_values(tx, is, now, s, e))
         return false;
     if (is_claim(is) && !dev->claim.found)
@@ -267,29 +259,23 @@ static bool device_values(struct tx *tx, const struct issuance *is, const struct
 
 bool issue_store(struct tx *tx, struct issuance *is, struct err *e)
 {
-    struct cert c;
-    struct serial serial;
     struct device_row dev = {0};
-    uint8_t digest[SHA256_SIZE], fields[1024];
+    uint8_t fields[1024];
     AUTO(storing_close) struct storing s = {0};
-    struct slice der = slice_of(is->der, is->der_n);
-    if (!cert_read(der, &c, e) || !serial_get(c.serial, ISSUER_ISSUING, &serial, e))
+    int64_t now = tx_now_ms(tx) / 1000;
+    if (!cert_values(is, now, &s, e))
         return false;
-    sha256(der, digest);
-    int64_t now = tx_now_ms(tx) / 1000, id = serial_cert_id(&serial);
-    is->cert_id = id;
-    cert_values(is, &c, id, &serial, now, &s);
     err_clear(&is->voided);
     if (is->kind == CERT_DEVICE &&
         (!device_row_read(tx_db(tx), is->subject, &dev, &is->voided) || !check_device(tx, is, &dev, &is->voided) ||
          !device_values(tx, is, &dev, now, &s, &is->voided)))
-        return store_void(tx, is, s.cert, digest, is->voided.what, e);
+        return store_void(tx, is, &s.row, e);
     struct event ev;
     struct event_draft d;
     draft_issued(is, &s, &d);
     is->marks.n = 0;
     crash_point("server.storing");
-    return event_make(&d, digest, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, s.changes, s.n, NULL, e) &&
+    return event_make(&d, s.row.digest, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, s.changes, s.n, NULL, e) &&
            (is->kind != CERT_DEVICE ||
             unanswered_revoke(tx, is->subject, "never delivered; the device has another", &is->marks, e));
 }
@@ -306,14 +292,14 @@ static bool deliver(struct tx *tx, struct issuance *is, int64_t id, const struct
     AUTO(storing_close) struct storing s = {0};
     if (!row_read(tx_db(tx), &table_certificate, &key, &row, e))
         return false;
-    row_values(&row, &table_certificate, s.cert);
+    row_values(&row, &table_certificate, s.row.cols);
     struct feed_mark mark = {.kind = MARK_RELEASE};
-    if (!serial_of_row(id, s.cert[CERTIFICATE_TAIL].s, mark.serial))
+    if (!serial_of_row(id, s.row.cols[CERTIFICATE_TAIL].s, mark.serial))
         return err_set(e, ERR_SERIAL, "certificate %lld has no serial number", (long long)id);
     if (!der_store_unpack(is->app->ders, tx_db(tx), &row, CERTIFICATE_BASE, CERTIFICATE_DER, is->der, &is->der_n, e))
         return err_ctx(e, "certificate %lld", (long long)id);
-    s.cert[CERTIFICATE_HOLD] = value_int(0);
-    s.changes[s.n++] = (struct change){.table = &table_certificate, .cols = s.cert};
+    s.row.cols[CERTIFICATE_HOLD] = value_int(0);
+    s.changes[s.n++] = (struct change){.table = &table_certificate, .cols = s.row.cols};
     struct event_draft d = event_draft_of(EVENT_CERT_DELIVERED);
     set_subject(is, is->who, &d);
     is->cert_id = id;

@@ -131,7 +131,7 @@ static void mark_voided(const struct issuance *is)
 {
     struct cert c;
     struct err e;
-    struct feed_mark m = {.kind = MARK_REVOKE, .reason = 5};
+    struct feed_mark m = {.kind = MARK_REVOKE, .reason = REASON_CESSATION};
     if (!cert_read(slice_of(is->der, is->der_n), &c, &e) || c.serial.n != SERIAL_SIZE)
         return;
     memcpy(m.serial, c.serial.p, SERIAL_SIZE);

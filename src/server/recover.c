@@ -8,7 +8,7 @@
 #include "core/cbor.h"
 #include "keys/crypto.h"
 #include "ledger/entry.h"
-#include "model/serial.h"
+#include "server/cert_row.h"
 #include "server/records.h"
 #include "server/unanswered.h"
 #include "store/row.h"
@@ -88,49 +88,33 @@ static enum cert_subject kind_of(const struct lost *l)
 static bool enter_cert(struct tx *tx, struct lost *l, struct err *e)
 {
     struct cert c;
-    struct serial s;
+    struct cert_row row;
     char subject[80] = "", profile[PROFILE_NAME_MAX] = "";
-    uint8_t spki[SHA256_SIZE], fields[512];
-    struct event ev;
     bool wanted, is_device = l->device.n > 0;
-    if (!cert_read(l->der, &c, e) || !serial_get(c.serial, ISSUER_ISSUING, &s, e))
+    if (!cert_read(l->der, &c, e))
         return false;
     struct slice name = is_device ? l->device : name_get0_cn(c.subject);
     snprintf(subject, sizeof subject, "%.*s", (int)name.n, (const char *)name.p);
     snprintf(profile, sizeof profile, "%.*s", (int)l->profile.n, (const char *)l->profile.p);
-    const struct unanswered u = {.cert_id = serial_cert_id(&s),
+    const struct cert_origin from = {.kind = kind_of(l), .subject = subject, .profile = profile, .issued_at = l->at};
+    if (!cert_row_make(&row, l->der, &from, e))
+        return false;
+    const struct unanswered u = {.cert_id = row.id,
                                  .at = l->at,
                                  .authority = is_device ? l->authority : AUTHORITY_SERVER,
                                  .subject = subject,
                                  .credential = l->credential};
     if (!unanswered_is_wanted(tx, &u, &wanted, e))
         return false;
-    sha256(c.spki, spki);
+    row.cols[CERTIFICATE_HOLD] = value_int(wanted);
+    if (!wanted)
+        cert_cols_revoke(row.cols, tx, REASON_SUPERSEDED);
     struct event_draft d = event_draft_of(EVENT_CERT_UNANSWERED);
     event_set_text(&d, "who", "system:server");
     event_set_text(&d, "subject", subject);
-    struct value cert[CERTIFICATE_COLS] = {
-        [CERTIFICATE_ID] = value_int(u.cert_id),
-        [CERTIFICATE_TAIL] = value_blob(SLICE_ARRAY(s.tail)),
-        [CERTIFICATE_SUBJECT] = value_text(subject),
-        [CERTIFICATE_SUBJECT_KIND] = value_int(kind_of(l)),
-        [CERTIFICATE_PROFILE] = value_text(profile),
-        [CERTIFICATE_SPKI] = value_blob(SLICE_ARRAY(spki)),
-        [CERTIFICATE_NOT_BEFORE] = value_int(c.not_before),
-        [CERTIFICATE_NOT_AFTER] = value_int(c.not_after),
-        [CERTIFICATE_HOLD] = value_int(wanted),
-        [CERTIFICATE_DER] = value_blob(l->der),
-        [CERTIFICATE_ISSUED_AT] = value_int(l->at),
-    };
-    if (!wanted) {
-        cert[CERTIFICATE_REVOKED_AT] = value_int(tx_now_ms(tx) / 1000);
-        cert[CERTIFICATE_REASON] = value_int(4); /* superseded: who asked asks again */
-    }
-    l->mark = (struct feed_mark){.kind = wanted ? MARK_HOLD : MARK_REVOKE, .reason = wanted ? 0 : 4};
-    memcpy(l->mark.serial, c.serial.p, SERIAL_SIZE);
-    const struct change change = {.table = &table_certificate, .cols = cert, .insert = true};
-    return event_make(&d, l->ref, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e) &&
-           (!wanted || unanswered_keep(tx, &u, e));
+    l->mark = (struct feed_mark){.kind = wanted ? MARK_HOLD : MARK_REVOKE, .reason = wanted ? 0 : REASON_SUPERSEDED};
+    serial_put(&row.serial, l->mark.serial);
+    return cert_row_enter(tx, &row, &d, e) && (!wanted || unanswered_keep(tx, &u, e));
 }
 
 static bool enter_signed(struct tx *tx, const struct lost *l, struct err *e)

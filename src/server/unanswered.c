@@ -8,10 +8,9 @@
 #include "server/records.h"
 #include "store/row.h"
 
-#define GRACE_S    86400
-#define SWEEP_MAX  256
-#define PAGE       16 /* of one subject that are looked up at once */
-#define SUPERSEDED 4  /* RFC 5280 section 5.3.1 */
+#define GRACE_S   86400
+#define SWEEP_MAX 256
+#define PAGE      16 /* of one subject that are looked up at once */
 
 /* Whether there may be any: spares each issuance a look. */
 static atomic_bool any = true;
@@ -93,7 +92,7 @@ bool unanswered_find(struct tx *tx, const struct issuance *is, int64_t *cert_id,
 
 static bool revoke_one(struct tx *tx, int64_t id, const char *why, struct marks *m, struct err *e)
 {
-    const struct cert_act act = {.kind = MARK_REVOKE, .reason = SUPERSEDED, .who = "system:server", .why = why};
+    const struct cert_act act = {.kind = MARK_REVOKE, .reason = REASON_SUPERSEDED, .who = "system:server", .why = why};
     return cert_act(tx, &act, id, m, e) && unanswered_forget(tx, id, e);
 }
 

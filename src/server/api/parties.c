@@ -136,7 +136,7 @@ static bool remove_party(struct call *c, const struct table *t, enum cert_subjec
                           .must_exist = true,
                           .revokes = kind != CERT_CA, /* an anchor's certificate is not ours */
                           .kind = kind,
-                          .act = {.kind = MARK_REVOKE, .reason = 5, .who = c->who->name}};
+                          .act = {.kind = MARK_REVOKE, .reason = REASON_CESSATION, .who = c->who->name}};
     bool ok = commit_run(c->app->commit, &j.job, e);
     if (ok) {
         marks_tell(c->app, &j.marks);
