@@ -114,6 +114,19 @@ static bool check_key(struct tx *tx, const struct issuance *is, bool *known, str
     return true;
 }
 
+/* A certificate is good for all that its name may do, so a name that is taken gets no second one. */
+static bool check_party(struct tx *tx, const struct issuance *is, struct err *e)
+{
+    const struct value key = value_text(is->subject);
+    AUTO(rows_close) struct rows r = {0};
+    if (!is->party)
+        return true;
+    err_clear(e);
+    if (row_read(tx_db(tx), is->party, &key, &r, e))
+        return err_set(e, ERR_CONFLICT, "%s \"%s\" exists already", is->party->name, is->subject);
+    return e->code == ERR_NONE;
+}
+
 static const char *authority_name(enum authority_kind k)
 {
     static const char *const names[] = {[AUTHORITY_CLAIM] = "claim",
@@ -266,9 +279,11 @@ bool issue_store(struct tx *tx, struct issuance *is, struct err *e)
     if (!cert_values(is, now, &s, e))
         return false;
     err_clear(&is->voided);
-    if (is->kind == CERT_DEVICE &&
-        (!device_row_read(tx_db(tx), is->subject, &dev, &is->voided) || !check_device(tx, is, &dev, &is->voided) ||
-         !device_values(tx, is, &dev, now, &s, &is->voided)))
+    bool may = is->kind != CERT_DEVICE
+                   ? check_party(tx, is, &is->voided)
+                   : device_row_read(tx_db(tx), is->subject, &dev, &is->voided) &&
+                         check_device(tx, is, &dev, &is->voided) && device_values(tx, is, &dev, now, &s, &is->voided);
+    if (!may)
         return store_void(tx, is, &s.row, e);
     struct event ev;
     struct event_draft d;
@@ -276,6 +291,7 @@ bool issue_store(struct tx *tx, struct issuance *is, struct err *e)
     is->marks.n = 0;
     crash_point("server.storing");
     return event_make(&d, s.row.digest, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, s.changes, s.n, NULL, e) &&
+           (!is->party || is->enlist(tx, is, e)) &&
            (is->kind != CERT_DEVICE ||
             unanswered_revoke(tx, is->subject, "never delivered; the device has another", &is->marks, e));
 }
@@ -320,7 +336,7 @@ bool issue_reserve(struct tx *tx, struct issuance *is, struct err *e)
     is->waiting = 0;
     is->marks.n = 0;
     if (is->kind != CERT_DEVICE)
-        return true;
+        return check_party(tx, is, e);
     if (!device_row_read(tx_db(tx), is->subject, &dev, e))
         return false;
     if (is_claim(is)) {

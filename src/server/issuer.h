@@ -31,6 +31,10 @@ struct issuance {
     char subject[72];               /* device id, or the name of a gateway, operator, server */
     uint8_t spki[ISSUANCE_SPKI_MAX];
     size_t spki_n;
+    /* A party that is made known with it: the table of its kind, keyed by the name (`subject`), and what writes the row with its
+     * entry, in the transaction that stores the certificate.  A name that is taken gets none.  NULL: the subject is known. */
+    const struct table *party;
+    bool (*enlist)(struct tx *tx, const struct issuance *is, struct err *e);
     uint8_t san[ISSUANCE_SAN_MAX]; /* GeneralNames that the request had */
     size_t san_n;
     bool bound; /* the request names the connection that it came by (RFC 7030 section 3.5) */

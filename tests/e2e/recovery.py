@@ -3,6 +3,7 @@
 does not answer.
 
 Each lost answer is made by a server that dies when the signer has answered it."""
+import concurrent.futures
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ from crashpoints import CrashKith, Plan, points_of_source
 from est import csr_of, new_key
 from kithtest import World, say, timed, wait_for
 
-UNANSWERED, REVOKED, DELIVERED = 83, 84, 87  # src/model/event_table.h
+VOID, UNANSWERED, REVOKED, DELIVERED = 82, 83, 84, 87  # src/model/event_table.h
 
 
 class Test:
@@ -32,10 +33,10 @@ class Test:
         certs = self.k.must("GET", "/v1/devices/" + device["id"])["certificates"]
         return {c["serial"]: "revoked" if "revoked_at" in c else "held" if c.get("hold") else "valid" for c in certs}
 
-    def lose(self, ask):
-        """Its certificate is signed, and the server falls before it is stored."""
+    def lose(self, ask, point="server.answered"):
+        """Its certificate is signed, and the server falls: before it is stored, unless another point is named."""
         before = self.k.pids()["kith-server"]
-        self.plan.arm("server.answered", 1)
+        self.plan.arm(point, 1)
         try:
             a = ask()
             raise AssertionError(f"an answer came: {a}")
@@ -122,16 +123,51 @@ def delivers_a_renewal(t):
     assert t.certificates(device)[lost] == "valid"
 
 
+PARTIES = (("gateway", {}), ("operator", {"role": "auditor"}))
+
+
+def ask_party(t, kind, name, more):
+    csr = x509.load_der_x509_csr(csr_of(new_key())).public_bytes(serialization.Encoding.PEM).decode()
+    return t.k.api("POST", f"/v1/{kind}s", {"name": name, "csr": csr, **more})
+
+
 def revokes_a_partys(t):
     """What a gateway or an operator was never given is entered as what it is, and good for nothing; asking again works."""
-    for kind, more in (("gateway", {}), ("operator", {"role": "auditor"})):
-        csr = lambda: x509.load_der_x509_csr(csr_of(new_key())).public_bytes(serialization.Encoding.PEM).decode()
-        ask = lambda: t.k.api("POST", f"/v1/{kind}s", {"name": "lost-" + kind, "csr": csr(), **more})
+    for kind, more in PARTIES:
+        ask = lambda: ask_party(t, kind, "lost-" + kind, more)
         t.lose(ask)
         listed, = t.k.must("GET", "/v1/certs?subject=lost-" + kind)["certificates"]
         assert listed["kind"] == listed["profile"] == kind and "revoked_at" in listed, listed
         a = ask()
         assert a.status == 201, a
+
+
+def makes_a_party_known_with_its_certificate(t):
+    """There is no moment at which one of the two is in the database alone."""
+    for kind, more in PARTIES:
+        t.lose(lambda: ask_party(t, kind, "new-" + kind, more), "server.stored")
+        assert "new-" + kind in [p["name"] for p in t.k.must("GET", f"/v1/{kind}s")[kind + "s"]]
+        listed, = t.k.must("GET", "/v1/certs?subject=new-" + kind)["certificates"]
+        assert "revoked_at" not in listed, listed
+        assert ask_party(t, kind, "new-" + kind, more).status == 409
+
+
+def gives_a_name_to_one_of_two(t):
+    """Both are asked for while the signer does not answer; the certificate of the second is revoked as it is stored."""
+    for kind, more in PARTIES:
+        pid = t.k.pids()["kith-signer issuing"]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                asked = [pool.submit(ask_party, t, kind, "one-" + kind, more) for _ in range(2)]
+                time.sleep(0.5)
+                os.kill(pid, signal.SIGCONT)
+                answers = [a.result() for a in asked]
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert sorted(a.status for a in answers) == [201, 409], answers
+        listed = t.k.must("GET", "/v1/certs?subject=one-" + kind)["certificates"]
+        assert sorted("revoked_at" in c for c in listed) == [False, True], listed
 
 
 def revokes_it_after_a_day(t):
@@ -222,13 +258,14 @@ def main(node):
                      revokes_it_when_another_key_comes, gives_it_to_no_other_claim, revokes_it_with_a_change_of_state,
                      delivers_a_renewal, keeps_the_order_of_holds_and_releases,
                      refuses_a_renewal_with_a_revoked_certificate, revokes_a_partys,
+                     makes_a_party_known_with_its_certificate, gives_a_name_to_one_of_two,
                      the_history_has_what_recovery_entered):
             timed(test, t)
         k.must_verify()
         revokes_it_after_a_day(t)
         say("ok revokes_it_after_a_day")
         types = k.types()
-        assert types.count(DELIVERED) == 3 and types.count(UNANSWERED) == 10, types
+        assert types.count(DELIVERED) == 3 and types.count(UNANSWERED) == 10 and types.count(VOID) == 2, types
         k.stop()
 
 

@@ -14,26 +14,32 @@
 #define NAME_MAX_   63
 #define CSR_DER_MAX 4096
 
-/* ---- a certificate for one of them ---- */
+/* ---- one row of a party with its entry ---- */
 
-static bool check_free(struct call *c, const struct table *t, const char *name, struct err *e)
+static bool record(struct tx *tx, const struct event_draft *d, const struct change *change, struct err *e)
 {
-    const struct value key = value_text(name);
-    AUTO(rows_close) struct rows r = {0};
-    if (row_read(c->db, t, &key, &r, e))
-        return err_set(e, ERR_CONFLICT, "%s \"%s\" exists already", t->name, name);
-    return e->code == ERR_NONE;
+    uint8_t fields[4096];
+    struct event ev;
+    return event_make(d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, change, 1, NULL, e);
 }
 
-/* A name that is taken gets no second certificate: any operator could fetch it, and its key is the asker's. */
+/* ---- those that get a certificate ---- */
+
+/* They become known with it, in one transaction: no certificate of theirs is good before its name is theirs. */
+struct newcomer {
+    struct issuance is;
+    const char *site, *role;
+};
+
 static bool certify(struct call *c, const struct table *t, enum cert_subject kind, const char *name,
-                    struct issuance *is, struct err *e)
+                    struct newcomer *new, struct err *e)
 {
     const char *pem;
     uint8_t der[CSR_DER_MAX];
     size_t n;
     struct csr csr;
-    if (!check_free(c, t, name, e) || !call_text(c, "csr", 16384, NULL, &pem, e) ||
+    struct issuance *is = &new->is;
+    if (!call_text(c, "csr", 16384, NULL, &pem, e) ||
         !pem_get(slice_str(pem), "CERTIFICATE REQUEST", der, sizeof der, &n, e) ||
         !csr_read(slice_of(der, n), &csr, e) || !csr_verify(c->app->crypto, &csr, e))
         return false;
@@ -46,6 +52,7 @@ static bool certify(struct call *c, const struct table *t, enum cert_subject kin
     is->san_n = csr.san.n;
     is->authority = AUTHORITY_OPERATOR;
     is->kind = kind;
+    is->party = t;
     is->via = "api";
     snprintf(is->who, sizeof is->who, "%s", c->who->name);
     snprintf(is->profile, sizeof is->profile, "%s", t->name);
@@ -65,7 +72,7 @@ static void put_certificate(struct call *c, const struct issuance *is)
     json_out_text(&c->out, "chain", buf_str(&pem));
 }
 
-/* ---- one row of a party with its entry ---- */
+/* ---- a row by itself ---- */
 
 struct party_job {
     struct job job;
@@ -85,8 +92,6 @@ static bool run_party(struct tx *tx, struct job *job, struct err *e)
 {
     struct party_job *j = (struct party_job *)job;
     const struct value key = value_text(j->name);
-    uint8_t fields[4096];
-    struct event ev;
     AUTO(rows_close) struct rows r = {0};
     err_clear(e);
     j->marks.n = 0;
@@ -98,27 +103,8 @@ static bool run_party(struct tx *tx, struct job *job, struct err *e)
                        found ? "exists already" : "is not known");
     const struct change change = {
         .table = j->table, .cols = j->cols ? j->cols : &key, .remove = !j->cols, .insert = !found};
-    return event_make(&j->draft, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, &change, 1, NULL, e) &&
+    return record(tx, &j->draft, &change, e) &&
            (!j->revokes || cert_act_all(tx, &j->act, j->name, j->kind, &j->marks, e));
-}
-
-static bool add_party(struct call *c, const struct table *t, const struct value *cols, const char *name,
-                      struct event_draft d, struct err *e)
-{
-    struct party_job j = {.job = {.run = run_party}, .table = t, .cols = cols, .name = name, .draft = d};
-    return commit_run(c->app->commit, &j.job, e);
-}
-
-/* Two asked for one name at once: what the second got before it lost counts nowhere. */
-static bool enlist(struct call *c, const struct table *t, const struct value *cols, const struct issuance *is,
-                   struct event_draft d, struct err *e)
-{
-    uint64_t ticket;
-    struct err ignored;
-    if (add_party(c, t, cols, is->subject, d, e))
-        return true;
-    (void)!cert_revoke(c->app, is->cert_id, 5, c->who->name, &ticket, &ignored);
-    return false;
 }
 
 /* Whoever is removed is revoked too, in one transaction. */
@@ -148,35 +134,41 @@ static bool remove_party(struct call *c, const struct table *t, enum cert_subjec
 
 /* ---- gateways ---- */
 
+static bool enlist_gateway(struct tx *tx, const struct issuance *is, struct err *e)
+{
+    const struct newcomer *new = (const struct newcomer *)is;
+    struct event_draft d = event_draft_of(EVENT_GATEWAY_ADDED);
+    event_set_text(&d, "who", is->who);
+    event_set_text(&d, "gateway", is->subject);
+    event_set_text(&d, "site", new->site);
+    event_set_int(&d, "cert", is->cert_id);
+    const struct value cols[GATEWAY_COLS] = {
+        [GATEWAY_NAME] = value_text(is->subject),
+        [GATEWAY_SITE] = value_text(new->site),
+        [GATEWAY_CERT_ID] = value_int(is->cert_id),
+        [GATEWAY_ADDED_AT] = value_int(tx_now_ms(tx) / 1000),
+    };
+    return record(tx, &d, &(struct change){.table = &table_gateway, .cols = cols, .insert = true}, e);
+}
+
 static bool gateway_add(struct call *c, struct err *e)
 {
-    const char *name, *site;
-    struct issuance *is = calloc(1, sizeof *is);
-    struct event_draft d = event_draft_of(EVENT_GATEWAY_ADDED);
-    bool ok = is || err_set(e, ERR_NOMEM, "gateway");
-    ok = ok && call_text(c, "name", NAME_MAX_, NULL, &name, e) && call_text(c, "site", TAG_MAX, "", &site, e) &&
-         party_name_check("gateway", slice_str(name), NAME_MAX_, e) &&
-         certify(c, &table_gateway, CERT_GATEWAY, name, is, e);
+    const char *name;
+    struct newcomer *new = calloc(1, sizeof *new);
+    bool ok = new || err_set(e, ERR_NOMEM, "gateway");
+    ok = ok && call_text(c, "name", NAME_MAX_, NULL, &name, e) && call_text(c, "site", TAG_MAX, "", &new->site, e) &&
+         party_name_check("gateway", slice_str(name), NAME_MAX_, e);
     if (ok) {
-        event_set_text(&d, "who", c->who->name);
-        event_set_text(&d, "gateway", name);
-        event_set_text(&d, "site", site);
-        event_set_int(&d, "cert", is->cert_id);
-        const struct value cols[GATEWAY_COLS] = {
-            [GATEWAY_NAME] = value_text(name),
-            [GATEWAY_SITE] = value_text(site),
-            [GATEWAY_CERT_ID] = value_int(is->cert_id),
-            [GATEWAY_ADDED_AT] = value_int(app_now(c->app)),
-        };
-        ok = enlist(c, &table_gateway, cols, is, d, e);
+        new->is.enlist = enlist_gateway;
+        ok = certify(c, &table_gateway, CERT_GATEWAY, name, new, e);
     }
     if (ok) {
         c->status = 201;
         json_out_text(&c->out, "name", name);
         json_out_text(&c->out, "origin", c->app->settings.origin);
-        put_certificate(c, is);
+        put_certificate(c, &new->is);
     }
-    free(is);
+    free(new);
     return ok;
 }
 
@@ -207,44 +199,53 @@ static bool gateway_remove(struct call *c, struct err *e)
 
 /* ---- operators ---- */
 
+static bool enlist_operator(struct tx *tx, const struct issuance *is, struct err *e)
+{
+    const struct newcomer *new = (const struct newcomer *)is;
+    struct event_draft d = event_draft_of(EVENT_OPERATOR_ADDED);
+    event_set_text(&d, "who", is->who);
+    event_set_text(&d, "operator", is->subject);
+    event_set_text(&d, "role", new->role);
+    event_set_text(&d, "auth", "certificate");
+    event_set_bytes(&d, "spki", SLICE_ARRAY(is->spki_hash));
+    event_set_int(&d, "cert", is->cert_id);
+    const struct value cols[OPERATOR_COLS] = {
+        [OPERATOR_NAME] = value_text(is->subject),
+        [OPERATOR_ROLE] = value_text(new->role),
+        [OPERATOR_SPKI] = value_blob(SLICE_ARRAY(is->spki_hash)),
+        [OPERATOR_CERT_ID] = value_int(is->cert_id),
+        [OPERATOR_ADDED_AT] = value_int(tx_now_ms(tx) / 1000),
+    };
+    return record(tx, &d, &(struct change){.table = &table_operator, .cols = cols, .insert = true}, e);
+}
+
+static bool check_role(const char *role, struct err *e)
+{
+    for (size_t i = 0; access_role(i); i++)
+        if (strcmp(access_role(i), role) == 0)
+            return true;
+    err_set(e, ERR_USAGE, "\"%s\" is no role", ERR_QUOTE(slice_str(role)));
+    return err_try(e, "one of admin, security, factory, release, data, auditor, owner");
+}
+
 static bool operator_add(struct call *c, struct err *e)
 {
-    const char *name, *role;
-    bool known = false;
-    struct issuance *is = calloc(1, sizeof *is);
-    struct event_draft d = event_draft_of(EVENT_OPERATOR_ADDED);
-    bool ok = is || err_set(e, ERR_NOMEM, "operator");
-    ok = ok && call_text(c, "name", NAME_MAX_, NULL, &name, e) && call_text(c, "role", 16, NULL, &role, e) &&
-         party_name_check("operator", slice_str(name), NAME_MAX_, e);
-    for (size_t i = 0; ok && access_role(i); i++)
-        known = known || strcmp(access_role(i), role) == 0;
-    if (ok && !known)
-        ok = err_set(e, ERR_USAGE, "\"%s\" is no role", ERR_QUOTE(slice_str(role))) ||
-             err_try(e, "one of admin, security, factory, release, data, auditor, owner");
-    ok = ok && certify(c, &table_operator, CERT_OPERATOR, name, is, e);
+    const char *name;
+    struct newcomer *new = calloc(1, sizeof *new);
+    bool ok = new || err_set(e, ERR_NOMEM, "operator");
+    ok = ok && call_text(c, "name", NAME_MAX_, NULL, &name, e) && call_text(c, "role", 16, NULL, &new->role, e) &&
+         party_name_check("operator", slice_str(name), NAME_MAX_, e) && check_role(new->role, e);
     if (ok) {
-        event_set_text(&d, "who", c->who->name);
-        event_set_text(&d, "operator", name);
-        event_set_text(&d, "role", role);
-        event_set_text(&d, "auth", "certificate");
-        event_set_bytes(&d, "spki", SLICE_ARRAY(is->spki_hash));
-        event_set_int(&d, "cert", is->cert_id);
-        const struct value cols[OPERATOR_COLS] = {
-            [OPERATOR_NAME] = value_text(name),
-            [OPERATOR_ROLE] = value_text(role),
-            [OPERATOR_SPKI] = value_blob(SLICE_ARRAY(is->spki_hash)),
-            [OPERATOR_CERT_ID] = value_int(is->cert_id),
-            [OPERATOR_ADDED_AT] = value_int(app_now(c->app)),
-        };
-        ok = enlist(c, &table_operator, cols, is, d, e);
+        new->is.enlist = enlist_operator;
+        ok = certify(c, &table_operator, CERT_OPERATOR, name, new, e);
     }
     if (ok) {
         c->status = 201;
         json_out_text(&c->out, "name", name);
-        json_out_text(&c->out, "role", role);
-        put_certificate(c, is);
+        json_out_text(&c->out, "role", new->role);
+        put_certificate(c, &new->is);
     }
-    free(is);
+    free(new);
     return ok;
 }
 
@@ -347,7 +348,8 @@ static bool anchor_add(struct call *c, struct err *e)
     c->status = 201;
     json_out_text(&c->out, "name", name);
     json_out_bytes(&c->out, "sha256", CODEC_HEX, SLICE_ARRAY(digest));
-    return add_party(c, &table_anchor, cols, name, d, e);
+    struct party_job j = {.job = {.run = run_party}, .table = &table_anchor, .cols = cols, .name = name, .draft = d};
+    return commit_run(c->app->commit, &j.job, e);
 }
 
 static void put_anchor(struct call *c, const struct rows *r)
