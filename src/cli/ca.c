@@ -10,6 +10,7 @@
 #include "cli/pki.h"
 #include "cli/platform.h"
 #include "cli/show.h"
+#include "core/crl_reason.h"
 #include "keys/crypto.h"
 #include "keys/p11.h"
 #include "model/device.h"
@@ -326,7 +327,7 @@ static const struct opt crl_rows[] = {
     OUT_ROW,
     DAYS_ROW,
     {NULL, "revoke", OPT_TEXT, .arg = "SERIAL", .help = "take back this certificate of the root's", AT(revoke)},
-    {NULL, "reason", OPT_TEXT, .words = cli_reason_words, .arg = "REASON",
+    {NULL, "reason", OPT_TEXT, .words = crl_reasons_final, .arg = "REASON",
      .help = "of RFC 5280 section 5.3.1, such as cACompromise", AT(reason)},
 };
 static const struct opt install_rows[] = {

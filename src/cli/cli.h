@@ -46,9 +46,6 @@ extern const size_t init_verbs_n, ca_verbs_n, status_verbs_n, model_verbs_n, dev
     cert_verbs_n, operator_verbs_n, gateway_verbs_n, anchor_verbs_n, ledger_list_verbs_n, ledger_verbs_n,
     doctor_verbs_n, inspect_verbs_n, help_verbs_n, alarm_verbs_n;
 
-/* Of RFC 5280, as --reason takes them. */
-extern const char *const cli_reason_words[];
-
 /* All of them in one table. */
 MUST_USE bool cli_verbs(struct arena *a, const struct verb **out, size_t *n, struct err *e);
 /* All commands, those of a group ("device"), or one. */

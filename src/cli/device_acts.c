@@ -1,6 +1,7 @@
 /* kith device: what is done to one: its state, and whose it is. */
 #include "cli/client.h"
 #include "cli/show.h"
+#include "core/crl_reason.h"
 #include "model/device.h"
 
 #define WAIT_S_DEFAULT 30
@@ -22,7 +23,7 @@ struct act_opts {
     }
 static const struct opt act_rows[] = {WAIT_ROWS};
 static const struct opt revoke_rows[] = {
-    {NULL, "reason", OPT_TEXT, .words = cli_reason_words, .arg = "REASON",
+    {NULL, "reason", OPT_TEXT, .words = crl_reasons_final, .arg = "REASON",
      .help = "of RFC 5280 section 5.3.1, such as keyCompromise", AT(reason)},
     WAIT_ROWS,
 };

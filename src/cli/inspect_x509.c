@@ -1,5 +1,6 @@
 /* Certificates, requests and revocation lists for `kith inspect`. */
 #include "cli/view.h"
+#include "core/crl_reason.h"
 #include "core/der.h"
 #include "keys/crypto.h"
 #include "keys/spki.h"
@@ -132,7 +133,7 @@ static void put_revoked(struct view *v, const struct crl *c)
             json_out_map(&v->o, NULL);
         view_put_bytes(v, "serial", en.serial);
         view_put_time(v, v->json ? "at" : "  at", en.revoked_at);
-        view_put_text(v, v->json ? "reason" : "  reason", revocation_reason_name(en.reason));
+        view_put_text(v, v->json ? "reason" : "  reason", crl_reason_name(en.reason));
         if (v->json)
             json_out_end(&v->o);
     }

@@ -4,6 +4,7 @@
 
 #include "cli/client.h"
 #include "cli/show.h"
+#include "core/crl_reason.h"
 
 /* ---- models ---- */
 
@@ -162,7 +163,7 @@ static const struct opt ls_rows[] = {
      .offset = offsetof(struct cert_opts, limit)},
 };
 static const struct opt revoke_rows[] = {
-    {NULL, "reason", OPT_TEXT, .words = cli_reason_words, .arg = "REASON",
+    {NULL, "reason", OPT_TEXT, .words = crl_reasons_final, .arg = "REASON",
      .help = "of RFC 5280 section 5.3.1, such as keyCompromise", .offset = offsetof(struct cert_opts, reason)},
 };
 static const struct show_column cert_columns[] = {

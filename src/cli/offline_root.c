@@ -11,6 +11,7 @@
 #include "cli/pki.h"
 #include "cli/platform.h"
 #include "cli/show.h"
+#include "core/crl_reason.h"
 #include "keys/crypto.h"
 #include "keys/p11.h"
 #include "keys/p11_uri.h"
@@ -343,7 +344,7 @@ static bool add_revoked(struct cli *cli, const struct ca_opts *o, const struct r
     struct pki_revoked r = {.at = env_now_s(&cli->env)};
     if (!o->revoke)
         return true;
-    if (o->reason && (r.reason = revocation_reason_from_name(o->reason)) < 0)
+    if (o->reason && (r.reason = crl_reason_from_name(o->reason)) < 0)
         return err_set(e, ERR_OPTION, "\"%s\" is no reason of RFC 5280 section 5.3.1", ERR_QUOTE(slice_str(o->reason)));
     char hex[3 * CERT_SERIAL_MAX + 2];
     if (!plain_hex(o->revoke, hex, sizeof hex) ||

@@ -66,10 +66,6 @@ bool cli_verbs(struct arena *a, const struct verb **out, size_t *n, struct err *
     return true;
 }
 
-const char *const cli_reason_words[] = {"unspecified",        "keyCompromise", "cACompromise",
-                                        "affiliationChanged", "superseded",    "cessationOfOperation",
-                                        "privilegeWithdrawn", "aACompromise",  NULL};
-
 #define ERR_ROW(id, class, number, slug, explain) slug,
 static const char *const codes[] = {
 #include "core/err_codes.h"

@@ -81,30 +81,6 @@ bool name_check(const char *what, struct slice name, size_t max, struct err *e)
     return err_why(e, "1 to %zu letters, digits, inner spaces or any of %s", max, marks);
 }
 
-static const char *const reasons[] = {
-    [0] = "unspecified",        [1] = "keyCompromise",        [2] = "cACompromise",    [3] = "affiliationChanged",
-    [4] = "superseded",         [5] = "cessationOfOperation", [6] = "certificateHold", [8] = "removeFromCRL",
-    [9] = "privilegeWithdrawn", [10] = "aACompromise",
-};
-
-const char *revocation_reason_name(int reason)
-{
-    return reason >= 0 && (size_t)reason < ARRAY_LEN(reasons) ? reasons[reason] : NULL;
-}
-
-int revocation_reason_from_name(const char *name)
-{
-    for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
-        if (reasons[i] && strcmp(reasons[i], name) == 0)
-            return (int)i;
-    return -1;
-}
-
-bool revocation_reason_is_final(int reason)
-{
-    return revocation_reason_name(reason) && reason != 6 && reason != 8;
-}
-
 bool party_name_check(const char *what, struct slice name, size_t max, struct err *e)
 {
     if (!name_check(what, name, max, e))

@@ -45,12 +45,6 @@ bool device_may_connect(enum device_state s);
  * `what` stands in the error.  Errors: usage. */
 MUST_USE bool name_check(const char *what, struct slice name, size_t max, struct err *e);
 
-/* CRLReason (RFC 5280 section 5.3.1) and its name: "unspecified", "keyCompromise", ... -1 if unknown. */
-enum { REASON_SUPERSEDED = 4, REASON_CESSATION = 5, REASON_HOLD = 6 }; /* those that the platform gives by itself */
-const char *revocation_reason_name(int reason);
-int revocation_reason_from_name(const char *name);
-/* May a certificate be revoked for it?  Not certificateHold and removeFromCRL, which are not for good. */
-bool revocation_reason_is_final(int reason);
 /* A name that may become a file's: as name_check(), without '/' and not beginning with '.'. */
 MUST_USE bool party_name_check(const char *what, struct slice name, size_t max, struct err *e);
 

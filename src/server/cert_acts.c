@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "core/crl_reason.h"
 #include "server/cert_row.h"
 #include "server/records.h"
 #include "store/row.h"
@@ -57,7 +58,7 @@ static bool change_cert(struct tx *tx, const struct cert_act *a, const struct ro
     event_set_slice(&d, "subject", cols[CERTIFICATE_SUBJECT].s);
     event_set_text(&d, "why", a->why);
     if (a->kind == MARK_REVOKE) {
-        event_set_text(&d, "reason", revocation_reason_name(a->reason));
+        event_set_text(&d, "reason", crl_reason_name(a->reason));
         event_set_int(&d, "decided_ms", tx_now_ms(tx));
         cert_cols_revoke(cols, tx, a->reason);
     }

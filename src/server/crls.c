@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/queue.h"
 #include "core/cbor.h"
+#include "core/crl_reason.h"
 #include "keys/crypto.h"
 #include "model/crl_place.h"
 #include "model/serial.h"
@@ -104,7 +105,7 @@ static bool put_entry(struct buf *items, const struct rows *r, struct err *e)
     cbor_put_array(&w, 3);
     cbor_put_bstr(&w, SLICE_ARRAY(serial));
     cbor_put_int(&w, held ? rows_int(r, 4) : rows_int(r, 2));
-    cbor_put_int(&w, held ? REASON_HOLD : revocation_reason_is_final((int)rows_int(r, 3)) ? rows_int(r, 3) : 0);
+    cbor_put_int(&w, held ? CRL_REASON_HOLD : crl_reason_is_final(rows_int(r, 3)) ? rows_int(r, 3) : 0);
     buf_put(items, writer_slice(&w));
     return true;
 }

@@ -8,6 +8,7 @@
 #include "base/crash_point.h"
 #include "base/log.h"
 #include "core/cbor.h"
+#include "core/crl_reason.h"
 #include "keys/crypto.h"
 #include "keys/key.h"
 #include "model/feed.h"
@@ -142,7 +143,7 @@ static void put_marks(struct buf *out, const struct feed_mark *m, size_t n, enum
             cbor_put_array(&w, 2);
         cbor_put_bstr(&w, SLICE_ARRAY(m[i].serial));
         if (kind == MARK_REVOKE)
-            cbor_put_int(&w, revocation_reason_is_final(m[i].reason) ? m[i].reason : 0);
+            cbor_put_int(&w, crl_reason_is_final(m[i].reason) ? m[i].reason : 0);
         buf_put(out, writer_slice(&w));
     }
 }

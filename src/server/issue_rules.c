@@ -2,6 +2,7 @@
 #include "base/crash_point.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "core/crl_reason.h"
 #include "keys/crypto.h"
 #include "keys/key.h"
 #include "model/serial.h"
@@ -199,7 +200,7 @@ static bool store_void(struct tx *tx, struct issuance *is, struct cert_row *row,
     struct event_draft d = event_draft_of(EVENT_CERT_VOID);
     set_subject(is, "system:server", &d);
     event_set_text(&d, "why", is->voided.what);
-    cert_cols_revoke(row->cols, tx, REASON_CESSATION);
+    cert_cols_revoke(row->cols, tx, CRL_REASON_CESSATION);
     row->cols[CERTIFICATE_SPKI64] = value_null();
     return cert_row_enter(tx, row, &d, e);
 }

@@ -7,6 +7,7 @@
 #include "base/crash_point.h"
 #include "base/log.h"
 #include "core/cbor.h"
+#include "core/crl_reason.h"
 #include "keys/crypto.h"
 #include "server/feed_hub.h"
 
@@ -131,7 +132,7 @@ static void mark_voided(const struct issuance *is)
 {
     struct cert c;
     struct err e;
-    struct feed_mark m = {.kind = MARK_REVOKE, .reason = REASON_CESSATION};
+    struct feed_mark m = {.kind = MARK_REVOKE, .reason = CRL_REASON_CESSATION};
     if (!cert_read(slice_of(is->der, is->der_n), &c, &e) || c.serial.n != SERIAL_SIZE)
         return;
     memcpy(m.serial, c.serial.p, SERIAL_SIZE);

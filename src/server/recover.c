@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/crash_point.h"
 #include "core/cbor.h"
+#include "core/crl_reason.h"
 #include "keys/crypto.h"
 #include "ledger/entry.h"
 #include "server/cert_row.h"
@@ -108,11 +109,12 @@ static bool enter_cert(struct tx *tx, struct lost *l, struct err *e)
         return false;
     row.cols[CERTIFICATE_HOLD] = value_int(wanted);
     if (!wanted)
-        cert_cols_revoke(row.cols, tx, REASON_SUPERSEDED);
+        cert_cols_revoke(row.cols, tx, CRL_REASON_SUPERSEDED);
     struct event_draft d = event_draft_of(EVENT_CERT_UNANSWERED);
     event_set_text(&d, "who", "system:server");
     event_set_text(&d, "subject", subject);
-    l->mark = (struct feed_mark){.kind = wanted ? MARK_HOLD : MARK_REVOKE, .reason = wanted ? 0 : REASON_SUPERSEDED};
+    l->mark =
+        (struct feed_mark){.kind = wanted ? MARK_HOLD : MARK_REVOKE, .reason = wanted ? 0 : CRL_REASON_SUPERSEDED};
     serial_put(&row.serial, l->mark.serial);
     return cert_row_enter(tx, &row, &d, e) && (!wanted || unanswered_keep(tx, &u, e));
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "core/crl_reason.h"
 #include "keys/crypto.h"
 #include "server/records.h"
 #include "store/row.h"
@@ -92,7 +93,8 @@ bool unanswered_find(struct tx *tx, const struct issuance *is, int64_t *cert_id,
 
 static bool revoke_one(struct tx *tx, int64_t id, const char *why, struct marks *m, struct err *e)
 {
-    const struct cert_act act = {.kind = MARK_REVOKE, .reason = REASON_SUPERSEDED, .who = "system:server", .why = why};
+    const struct cert_act act = {
+        .kind = MARK_REVOKE, .reason = CRL_REASON_SUPERSEDED, .who = "system:server", .why = why};
     return cert_act(tx, &act, id, m, e) && unanswered_forget(tx, id, e);
 }
 

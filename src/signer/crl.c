@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "core/cbor.h"
+#include "core/crl_reason.h"
 #include "keys/crypto.h"
 #include "model/crl_place.h"
 #include "model/device.h"
@@ -41,14 +42,13 @@ static bool add(struct crl_build *b, struct reader *r, struct err *e)
     cbor_get_array_n(r, 3);
     struct slice bytes = cbor_get_bstr(r);
     int64_t at = cbor_get_int(r), reason = cbor_get_int(r);
-    if (!reader_ok(r) || at < 0 || reason < 0 || reason == 8 /* delta lists only */ || reason > 10 ||
-        !revocation_reason_name((int)reason))
+    if (!reader_ok(r) || at < 0 || !crl_reason_is_known(reason) || reason == CRL_REASON_REMOVED)
         return err_set(e, ERR_SIGNER_PROTOCOL, "an entry of a CRL that is malformed");
     if (!serial_get(bytes, ISSUER_ISSUING, &s, e))
         return false;
     const struct shard *shard = shards_find(&b->d->shards, b->node, b->number);
     bool ascends = b->n == 0 || s.index > b->v[b->n - 1].index;
-    bool is_hold = reason == 6;
+    bool is_hold = reason == CRL_REASON_HOLD;
     if (!shard || s.node != b->node || s.shard != b->number || !ascends || !serial_is_ours(b->d, &s) ||
         !bits_has(is_hold ? &shard->held : &shard->revoked, s.index))
         return err_set(e, ERR_CRL_OMITS, "\"%s\" does not belong in this list here", ERR_QUOTE(bytes));

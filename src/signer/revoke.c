@@ -3,6 +3,7 @@
 
 #include "base/crash_point.h"
 #include "core/cbor.h"
+#include "core/crl_reason.h"
 #include "model/device.h"
 #include "model/feed.h"
 #include "signer/domain.h"
@@ -258,13 +259,6 @@ static bool malformed(struct err *e)
     return err_set(e, ERR_SIGNER_PROTOCOL, "a list of serial numbers that is malformed");
 }
 
-/* A revocation is for good: its reason is not that of a hold, nor of an entry that a delta list takes away. */
-static bool is_reason(enum journal_kind kind, int64_t reason)
-{
-    return kind != JOURNAL_REVOKE ||
-           (reason >= 0 && reason <= 10 && reason != 6 && reason != 8 && revocation_reason_name((int)reason));
-}
-
 /* One list of a request: [serial, reason] pairs for revocations, serials else. */
 static bool mark_list(struct domain *d, struct reader *r, enum journal_kind kind, struct marks *m, struct err *e)
 {
@@ -276,7 +270,7 @@ static bool mark_list(struct domain *d, struct reader *r, enum journal_kind kind
             cbor_get_array_n(r, 2);
         struct slice serial = cbor_get_bstr(r);
         int64_t reason = kind == JOURNAL_REVOKE ? cbor_get_int(r) : 0;
-        if (!reader_ok(r) || !is_reason(kind, reason))
+        if (!reader_ok(r) || !crl_reason_is_final(reason))
             return malformed(e);
         if (!mark(d, kind, serial, (int)reason, m, e))
             return false;

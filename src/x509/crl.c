@@ -1,5 +1,6 @@
 #include "x509/crl.h"
 
+#include "core/crl_reason.h"
 #include "core/der.h"
 #include "core/oid.h"
 #include "x509/alg.h"
@@ -134,7 +135,7 @@ static void read_entry_extensions(struct reader *entry, struct crl_entry *out)
         if (slice_eq(ext.oid, OID_CRL_REASON)) {
             struct reader v = reader_of(ext.value);
             int64_t reason = der_int64_as(&v, DER_ENUMERATED);
-            if (!reader_end(&v) || reason < 0 || reason > 10 || reason == 7)
+            if (!reader_end(&v) || !crl_reason_is_known(reason))
                 reader_fail(&x.list);
             out->reason = (int)reason;
         } else if (ext.critical) {

@@ -1,5 +1,6 @@
 #include "x509/crl.h"
 
+#include "core/crl_reason.h"
 #include "core/der.h"
 #include "core/oid.h"
 #include "keys/key.h"
@@ -31,7 +32,7 @@ static size_t entry_content_size(const struct crl_entry *en)
 static bool entry_sound(const struct crl_entry *en)
 {
     return en->serial.n > 0 && en->serial.n <= CERT_SERIAL_MAX && (en->serial.n == 1 || en->serial.p[0] != 0) &&
-           en->reason >= 0 && en->reason <= 10 && en->reason != 7;
+           crl_reason_is_known(en->reason);
 }
 
 static void put_entry(struct writer *w, const struct crl_entry *en)

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/nearest.h"
 #include "base/queue.h"
+#include "core/crl_reason.h"
 #include "server/records.h"
 #include "server/refusals.h"
 
@@ -238,6 +239,19 @@ bool call_int(const struct call *c, const char *name, int64_t min, int64_t max, 
 {
     *out = def;
     return !c->in || !json_has(c->in, name) || json_get_int(c->in, name, min, max, out, e);
+}
+
+bool call_reason(const struct call *c, int def, int *out, struct err *e)
+{
+    const char *name;
+    *out = def;
+    if (!c->in || !json_has(c->in, "reason"))
+        return true;
+    if (!json_get_text(c->in, "reason", 40, &name, e))
+        return false;
+    *out = crl_reason_from_name(name);
+    return crl_reason_is_final(*out) ||
+           err_set(e, ERR_USAGE, "\"%s\" is no reason to revoke for good", ERR_QUOTE(slice_str(name)));
 }
 
 const char *call_owner(const struct call *c)

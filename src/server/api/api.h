@@ -64,6 +64,8 @@ MUST_USE bool call_text(const struct call *c, const char *name, size_t max, cons
                         struct err *e);
 MUST_USE bool call_int(const struct call *c, const char *name, int64_t min, int64_t max, int64_t def, int64_t *out,
                        struct err *e);
+/* The member "reason": one to revoke for good, or def. */
+MUST_USE bool call_reason(const struct call *c, int def, int *out, struct err *e);
 /* The device that the route's {id} names, by id or serial number.  To an owner the devices of others do not exist, and a
  * serial number that others have too is its own device's. */
 struct device_row;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/crl_reason.h"
 #include "server/api/api.h"
 #include "server/cert_acts.h"
 #include "server/der_store.h"
@@ -36,7 +37,7 @@ static void put_cert(struct call *c, const struct rows *r)
     json_out_time(&c->out, "not_after", rows_int(r, 6));
     if (!rows_is_null(r, 7)) {
         json_out_time(&c->out, "revoked_at", rows_int(r, 7));
-        json_out_text(&c->out, "reason", revocation_reason_name((int)rows_int(r, 8)));
+        json_out_text(&c->out, "reason", crl_reason_name(rows_int(r, 8)));
     }
     json_out_bool(&c->out, "hold", rows_int(r, 9) != 0);
 }
@@ -125,17 +126,14 @@ static bool revoke(struct call *c, struct err *e)
 {
     int64_t id, wait_ms;
     uint64_t ticket;
-    const char *reason;
-    if (!id_of(c, &id, e) || !call_text(c, "reason", 40, "unspecified", &reason, e) ||
+    int reason;
+    if (!id_of(c, &id, e) || !call_reason(c, CRL_REASON_UNSPECIFIED, &reason, e) ||
         !call_int(c, "wait_ms", 0, 60000, 0, &wait_ms, e))
         return false;
-    int code = revocation_reason_from_name(reason);
-    if (!revocation_reason_is_final(code))
-        return err_set(e, ERR_USAGE, "\"%s\" is no reason to revoke for good", ERR_QUOTE(slice_str(reason)));
-    if (!cert_revoke(c->app, id, code, c->who->name, &ticket, e))
+    if (!cert_revoke(c->app, id, reason, c->who->name, &ticket, e))
         return false;
     json_out_int(&c->out, "id", id);
-    json_out_text(&c->out, "reason", reason);
+    json_out_text(&c->out, "reason", crl_reason_name(reason));
     if (wait_ms)
         gateways_wait(c, ticket, wait_ms);
     return true;

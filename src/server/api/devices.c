@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "core/crl_reason.h"
 #include "keys/crypto.h"
 #include "model/event_print.h"
 #include "model/token.h"
@@ -299,7 +300,7 @@ static void put_cert(struct call *c, const struct rows *r)
     json_out_time(&c->out, "not_after", rows_int(r, 4));
     if (!rows_is_null(r, 5)) {
         json_out_time(&c->out, "revoked_at", rows_int(r, 5));
-        json_out_text(&c->out, "reason", revocation_reason_name((int)rows_int(r, 6)));
+        json_out_text(&c->out, "reason", crl_reason_name(rows_int(r, 6)));
     }
     if (rows_int(r, 7))
         json_out_bool(&c->out, "hold", true);
@@ -327,13 +328,14 @@ static const struct act_name {
     enum device_state to;
     int reason;
 } act_names[] = {
-    {"suspend", DEVICE_SUSPENDED, 0}, {"resume", DEVICE_ACTIVE, 0},          {"revoke", DEVICE_REVOKED, 0},
-    {"retire", DEVICE_RETIRED, 5},    {"quarantine", DEVICE_QUARANTINED, 0},
+    {"suspend", DEVICE_SUSPENDED, 0},      {"resume", DEVICE_ACTIVE, 0},
+    {"revoke", DEVICE_REVOKED, 0},         {"retire", DEVICE_RETIRED, CRL_REASON_CESSATION},
+    {"quarantine", DEVICE_QUARANTINED, 0},
 };
 
 static bool act(struct call *c, struct err *e)
 {
-    const char *verb = http_param(c->req, "act"), *reason;
+    const char *verb = http_param(c->req, "act");
     struct device_row d;
     const struct act_name *a = NULL;
     int64_t wait_ms;
@@ -342,12 +344,10 @@ static bool act(struct call *c, struct err *e)
             a = &act_names[i];
     if (!a)
         return err_set(e, ERR_NOTFOUND, "nothing is done to devices by \"%s\"", ERR_QUOTE(slice_str(verb)));
-    struct device_act da = {.who = c->who->name, .to = a->to, .reason = a->reason};
-    if (!call_text(c, "why", 200, "", &da.why, e) || !call_text(c, "reason", 40, "", &reason, e) ||
+    struct device_act da = {.who = c->who->name, .to = a->to};
+    if (!call_text(c, "why", 200, "", &da.why, e) || !call_reason(c, a->reason, &da.reason, e) ||
         !call_int(c, "wait_ms", 0, WAIT_MS_MAX, 0, &wait_ms, e) || !call_device(c, &d, e))
         return false;
-    if (reason[0] && !revocation_reason_is_final(da.reason = revocation_reason_from_name(reason)))
-        return err_set(e, ERR_USAGE, "\"%s\" is no reason to revoke for good", ERR_QUOTE(slice_str(reason)));
     da.device = d.id;
     if (!device_change_state(c->app, &da, e))
         return false;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/crl_reason.h"
 #include "keys/crypto.h"
 #include "server/api/api.h"
 #include "server/cert_acts.h"
@@ -122,7 +123,7 @@ static bool remove_party(struct call *c, const struct table *t, enum cert_subjec
                           .must_exist = true,
                           .revokes = kind != CERT_CA, /* an anchor's certificate is not ours */
                           .kind = kind,
-                          .act = {.kind = MARK_REVOKE, .reason = REASON_CESSATION, .who = c->who->name}};
+                          .act = {.kind = MARK_REVOKE, .reason = CRL_REASON_CESSATION, .who = c->who->name}};
     bool ok = commit_run(c->app->commit, &j.job, e);
     if (ok) {
         marks_tell(c->app, &j.marks);
