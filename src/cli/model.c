@@ -192,20 +192,8 @@ static bool run_cert_show(void *ctx, const void *opts, const struct args_words *
 
 static bool run_cert_revoke(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
-    struct cli *cli = ctx;
     const struct cert_opts *o = opts;
-    AUTO(json_free_auto) struct json *j = NULL;
-    AUTO(buf_clear) struct buf body = {0}, reply = {0};
-    buf_init(&body, 4096);
-    buf_init(&reply, CLI_ANSWER_MAX);
-    struct json_out jo = json_out_of(&body);
-    json_out_map(&jo, NULL);
-    if (o->reason)
-        json_out_text(&jo, "reason", o->reason);
-    json_out_end(&jo);
-    if (!cli_call_json(cli, "POST", cli_path(cli, "/v1/certs/", words->v[0], "/revoke"), &body, 0, &reply, &j, e))
-        return false;
-    return cli->g.json ? show_raw(cli, &reply, e) : show_map(cli, j, e);
+    return show_post(ctx, cli_path(ctx, "/v1/certs/", words->v[0], "/revoke"), "reason", o->reason, e);
 }
 
 const struct verb cert_verbs[] = {

@@ -190,3 +190,19 @@ bool show_get(struct cli *cli, const char *path, const char *list, const struct 
         return columns ? show_list(cli, j, columns, n, e) : show_map(cli, j, e);
     return json_get_list(j, list, &l, e) && show_table(cli, l, columns, n, e);
 }
+
+bool show_post(struct cli *cli, const char *path, const char *member, const char *text, struct err *e)
+{
+    AUTO(json_free_auto) struct json *j = NULL;
+    AUTO(buf_clear) struct buf body = {0}, reply = {0};
+    buf_init(&body, 4096);
+    buf_init(&reply, CLI_ANSWER_MAX);
+    struct json_out o = json_out_of(&body);
+    json_out_map(&o, NULL);
+    if (text)
+        json_out_text(&o, member, text);
+    json_out_end(&o);
+    if (!cli_call_json(cli, "POST", path, &body, 0, &reply, &j, e))
+        return false;
+    return cli->g.json ? show_raw(cli, &reply, e) : show_map(cli, j, e);
+}

@@ -24,6 +24,8 @@ MUST_USE bool show_raw(struct cli *cli, const struct buf *reply, struct err *e);
  * it. */
 MUST_USE bool show_get(struct cli *cli, const char *path, const char *list, const struct show_column *columns, size_t n,
                        struct err *e);
+/* POSTs {member: text}, or {} without text, and shows all of the answer. */
+MUST_USE bool show_post(struct cli *cli, const char *path, const char *member, const char *text, struct err *e);
 /* One value as text: lists joined by commas, maps as name=value. */
 void show_put_value(struct buf *b, const struct json *j);
 const struct json *show_find(const struct json *j, const char *member);

@@ -23,23 +23,8 @@ static const struct opt end_rows[] = {
 
 static bool run_alarm_end(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
-    struct cli *cli = ctx;
     const struct end_opts *o = opts;
-    AUTO(json_free_auto) struct json *j = NULL;
-    AUTO(buf_clear) struct buf body = {0}, reply = {0};
-    buf_init(&body, 4096);
-    buf_init(&reply, CLI_ANSWER_MAX);
-    struct json_out jo = json_out_of(&body);
-    json_out_map(&jo, NULL);
-    if (o->why)
-        json_out_text(&jo, "why", o->why);
-    json_out_end(&jo);
-    if (!cli_call_json(cli, "POST", cli_path(cli, "/v1/alarms/", words->v[0], "/end"), &body, 0, &reply, &j, e))
-        return false;
-    if (cli->g.json)
-        return show_raw(cli, &reply, e);
-    fprintf(cli->talk, "ended: %s\n", words->v[0]);
-    return true;
+    return show_post(ctx, cli_path(ctx, "/v1/alarms/", words->v[0], "/end"), "why", o->why, e);
 }
 
 const struct verb alarm_verbs[] = {

@@ -48,6 +48,7 @@ static bool end(struct call *c, struct err *e)
         return err_try(e, "kith alarm ls");
     }
     json_out_text(&c->out, "name", name);
+    json_out_bool(&c->out, "ended", true);
     return true;
 }
 
