@@ -3,7 +3,7 @@
 #ifndef KITH_LEDGER_ENTRY_QUERY_H
 #define KITH_LEDGER_ENTRY_QUERY_H
 
-#include "ledger/entry.h"
+#include "store/entry.h"
 
 #define ENTRY_QUERY_TYPES_MAX 128
 #define ENTRY_QUERY_NAME_MAX  80

@@ -2,8 +2,8 @@
 #ifndef KITH_LEDGER_ERASED_H
 #define KITH_LEDGER_ERASED_H
 
-#include "ledger/entry.h"
 #include "ledger/finding.h"
+#include "store/entry.h"
 
 /* 8 bytes for each erased entry.  `where` stands before what is found: "log 01". */
 struct erased {

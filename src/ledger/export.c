@@ -1,7 +1,7 @@
 #include "ledger/export.h"
 
-#include "ledger/entry.h"
 #include "ledger/tree.h"
+#include "store/entry.h"
 #include "store/tables.h"
 
 #include <inttypes.h>

@@ -1,7 +1,7 @@
 #include "ledger/finding.h"
 
 #include "core/cbor.h"
-#include "ledger/entry.h"
+#include "store/entry.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

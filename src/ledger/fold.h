@@ -5,9 +5,9 @@
 #ifndef KITH_LEDGER_FOLD_H
 #define KITH_LEDGER_FOLD_H
 
-#include "ledger/entry.h"
 #include "ledger/finding.h"
 #include "store/commit.h"
+#include "store/entry.h"
 
 struct fold_slot {
     uint8_t key[16];

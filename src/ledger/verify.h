@@ -5,9 +5,9 @@
 #ifndef KITH_LEDGER_VERIFY_H
 #define KITH_LEDGER_VERIFY_H
 
-#include "ledger/entry.h"
 #include "ledger/note.h"
 #include "store/commit.h"
+#include "store/entry.h"
 
 enum finding_kind {
     FINDING_FORM = 1,    /* bytes that are not in their form */

@@ -4,9 +4,9 @@
 #include <stdio.h>
 
 #include "base/log.h"
-#include "ledger/entry.h"
 #include "server/alarms.h"
 #include "server/signers.h"
+#include "store/entry.h"
 
 struct adoption {
     struct job job;

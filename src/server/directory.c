@@ -5,8 +5,8 @@
 #include "base/json.h"
 #include "core/cbor.h"
 #include "keys/crypto.h"
-#include "ledger/entry.h"
 #include "model/event.h"
+#include "store/entry.h"
 #include "store/row.h"
 #include "store/tables.h"
 

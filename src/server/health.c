@@ -5,10 +5,10 @@
 
 #include "base/rfc3339.h"
 #include "ca/root_list.h"
-#include "ledger/entry.h"
 #include "server/alarms.h"
 #include "server/notary.h"
 #include "server/signers.h"
+#include "store/entry.h"
 
 #define CHECKPOINT_LATE_S 10
 #define STALE_MS          5000 /* the signers are asked each second, and ask their token each second */

@@ -8,10 +8,10 @@
 #include "core/cbor.h"
 #include "core/crl_reason.h"
 #include "keys/crypto.h"
-#include "ledger/entry.h"
 #include "server/cert_row.h"
 #include "server/records.h"
 #include "server/unanswered.h"
+#include "store/entry.h"
 #include "store/row.h"
 #include "x509/name.h"
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "core/cbor.h"
-#include "ledger/entry.h"
+#include "store/entry.h"
 
 void cover_init(struct cover *c, const struct crypto *crypto)
 {

@@ -44,11 +44,11 @@ void row_put(struct writer *w, const struct value *cols, size_t n)
         }
 }
 
-bool row_hash(const struct crypto *crypto, const uint8_t salt[ROW_SALT_SIZE], const struct value *cols, size_t n,
+bool row_hash(const struct crypto *crypto, const uint8_t salt[ENTRY_SALT_SIZE], const struct value *cols, size_t n,
               uint8_t *buf, size_t cap, uint8_t out[SHA256_SIZE])
 {
     struct writer w = writer_of(buf, cap);
-    struct slice parts[2] = {slice_of(salt, ROW_SALT_SIZE)};
+    struct slice parts[2] = {slice_of(salt, ENTRY_SALT_SIZE)};
     memset(out, 0, SHA256_SIZE);
     row_put(&w, cols, n);
     if (!writer_done(&w, &parts[1]))

@@ -6,9 +6,9 @@
 #include "core/crypto.h"
 #include "core/writer.h"
 #include "store/commit.h"
+#include "store/entry.h"
 
-#define ROW_SALT_SIZE 16
-#define ROW_MAX       (1 << 20) /* bytes of a row's canonical form */
+#define ROW_MAX (1 << 20) /* bytes of a row's canonical form */
 
 /* Each value has its column's type, or is null where that is allowed; text is UTF-8 without NUL.  Errors: store-value. */
 MUST_USE bool row_check(const struct table *t, const struct value *cols, size_t n, struct err *e);
@@ -18,7 +18,7 @@ void row_put(struct writer *w, const struct value *cols, size_t n);
 
 /* SHA-256(salt || row_put(cols, n)), n = ncols.
  * buf is room for the canonical form; false if it is too small. */
-MUST_USE bool row_hash(const struct crypto *crypto, const uint8_t salt[ROW_SALT_SIZE], const struct value *cols,
+MUST_USE bool row_hash(const struct crypto *crypto, const uint8_t salt[ENTRY_SALT_SIZE], const struct value *cols,
                        size_t n, uint8_t *buf, size_t cap, uint8_t out[SHA256_SIZE]);
 
 /* One row by its key, all columns in the descriptor's order; true if it is there, false with e->code == 0 if not. */

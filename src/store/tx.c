@@ -3,12 +3,9 @@
 #include <stdlib.h>
 
 #include "core/cbor.h"
+#include "store/entry.h"
 #include "store/row_sql.h"
 #include "store/tables.h"
-
-#define LEAF_VERSION 1
-#define LEAF_SIZE    128 /* at most */
-#define PAYLOAD_MAX  (1 << 20)
 
 struct db *tx_db(struct tx *tx)
 {
@@ -54,7 +51,7 @@ static bool room(struct tx *tx, size_t n, struct err *e)
     return true;
 }
 
-static bool salt_take(struct tx *tx, uint8_t salt[ROW_SALT_SIZE], struct err *e)
+static bool salt_take(struct tx *tx, uint8_t salt[ENTRY_SALT_SIZE], struct err *e)
 {
     if (tx->salts_left == 0) {
         if (!tx->cfg->random(tx->cfg->ctx, tx->salts, sizeof tx->salts))
@@ -62,8 +59,8 @@ static bool salt_take(struct tx *tx, uint8_t salt[ROW_SALT_SIZE], struct err *e)
         tx->salts_left = SALTS_AHEAD;
     }
     uint8_t *s = tx->salts[--tx->salts_left];
-    memcpy(salt, s, ROW_SALT_SIZE);
-    memset(s, 0, ROW_SALT_SIZE);
+    memcpy(salt, s, ENTRY_SALT_SIZE);
+    memset(s, 0, ENTRY_SALT_SIZE);
     return true;
 }
 
@@ -78,29 +75,17 @@ static bool change_write(struct tx *tx, const struct change *c, struct err *e)
 
 /* ---- entries ---- */
 
-/* [fields map, [* [table uint, [* key column values], rowhash bstr32 / null]]].  Without a salt: with zeros for the hashes, to
- * learn the size. */
+/* Without a salt: with zeros for the hashes, to learn the size. */
 static bool payload_put(struct writer *w, const struct event *ev, const struct change *changes, size_t n,
                         const struct crypto *crypto, const uint8_t *salt, uint8_t *row, size_t row_max)
 {
-    cbor_put_array(w, 2);
-    if (ev->fields.n)
-        cbor_put_raw(w, ev->fields);
-    else
-        cbor_put_map(w, 0);
-    cbor_put_array(w, n);
+    entry_put_payload(w, ev->fields, n);
     for (size_t i = 0; i < n; i++) {
         const struct change *c = &changes[i];
         uint8_t hash[SHA256_SIZE] = {0};
-        cbor_put_array(w, 3);
-        cbor_put_uint(w, c->table->number);
-        row_put(w, c->cols, c->table->nkeys);
-        if (c->remove)
-            cbor_put_null(w);
-        else if (salt && !row_hash(crypto, salt, c->cols, c->table->ncols, row, row_max, hash))
+        if (salt && !c->remove && !row_hash(crypto, salt, c->cols, c->table->ncols, row, row_max, hash))
             return false;
-        else
-            cbor_put_bstr(w, SLICE_ARRAY(hash));
+        entry_put_change(w, c->table, c->cols, c->remove ? NULL : hash);
     }
     return writer_ok(w);
 }
@@ -127,49 +112,40 @@ static bool changes_check(const struct event *ev, const struct change *changes, 
     struct writer w = writer_counting();
     (void)payload_put(&w, ev, changes, n, NULL, NULL, NULL, 0);
     *payload_n = w.n;
-    return w.n <= PAYLOAD_MAX || err_set(e, ERR_LIMIT, "an entry of %zu bytes, at most %d", w.n, PAYLOAD_MAX);
+    return w.n <= ENTRY_PAYLOAD_MAX ||
+           err_set(e, ERR_LIMIT, "an entry of %zu bytes, at most %d", w.n, ENTRY_PAYLOAD_MAX);
 }
 
-struct entry {
-    uint8_t salt[ROW_SALT_SIZE];
+struct built {
+    uint8_t salt[ENTRY_SALT_SIZE];
     struct slice payload, leaf;
 };
 
-/* [1, node, time_ms, type, commitment, ref / null] */
-static bool leaf_put(struct writer *w, const struct tx *tx, const struct event *ev, const struct entry *en)
+static bool leaf_build(const struct tx *tx, const struct event *ev, uint8_t *buf, struct built *b)
 {
-    uint8_t commitment[SHA256_SIZE];
-    const struct slice parts[] = {SLICE_ARRAY(en->salt), en->payload};
-    tx->cfg->crypto->sha256(parts, 2, commitment);
-    cbor_put_array(w, 6);
-    cbor_put_uint(w, LEAF_VERSION);
-    cbor_put_uint(w, tx->cfg->node);
-    cbor_put_uint(w, (uint64_t)tx->now_ms);
-    cbor_put_uint(w, ev->type);
-    cbor_put_bstr(w, SLICE_ARRAY(commitment));
-    if (ev->ref)
-        cbor_put_bstr(w, slice_of(ev->ref, SHA256_SIZE));
-    else
-        cbor_put_null(w);
-    return writer_ok(w);
+    struct entry en = {.node = tx->cfg->node, .time_ms = tx->now_ms, .type = ev->type, .ref = ev->ref};
+    struct writer w = writer_of(buf, ENTRY_LEAF_OURS);
+    entry_commit(tx->cfg->crypto, b->salt, b->payload, en.commitment);
+    entry_put_leaf(&w, &en);
+    return writer_done(&w, &b->leaf);
 }
 
 /* Built in tx->buf: payload, leaf, and room for one row in its canonical form. */
 static bool entry_build(struct tx *tx, const struct event *ev, const struct change *changes, size_t n,
-                        struct entry *out, struct err *e)
+                        struct built *out, struct err *e)
 {
     size_t row_max = 0, payload_n = 0;
     if (!changes_check(ev, changes, n, &row_max, &payload_n, e) || !salt_take(tx, out->salt, e) ||
-        !room(tx, payload_n + LEAF_SIZE + row_max, e))
+        !room(tx, payload_n + ENTRY_LEAF_OURS + row_max, e))
         return false;
-    uint8_t *row = tx->buf + payload_n + LEAF_SIZE;
-    struct writer payload = writer_of(tx->buf, payload_n), leaf = writer_of(tx->buf + payload_n, LEAF_SIZE);
+    uint8_t *row = tx->buf + payload_n + ENTRY_LEAF_OURS;
+    struct writer payload = writer_of(tx->buf, payload_n);
     return (payload_put(&payload, ev, changes, n, tx->cfg->crypto, out->salt, row, row_max) &&
-            writer_done(&payload, &out->payload) && leaf_put(&leaf, tx, ev, out) && writer_done(&leaf, &out->leaf)) ||
+            writer_done(&payload, &out->payload) && leaf_build(tx, ev, tx->buf + payload_n, out)) ||
            err_set(e, ERR_INTERNAL, "an entry does not fit its buffer");
 }
 
-static bool entry_write(struct tx *tx, const struct event *ev, const struct entry *en, struct err *e)
+static bool entry_write(struct tx *tx, const struct event *ev, const struct built *en, struct err *e)
 {
     const struct value cols[ENTRY_COLS] = {
         [ENTRY_POS] = value_int(entry_pos(tx->cfg->node, tx->size)),
@@ -186,7 +162,7 @@ static bool entry_write(struct tx *tx, const struct event *ev, const struct entr
 bool tx_record(struct tx *tx, const struct event *ev, const struct change *changes, size_t n, uint64_t *seq,
                struct err *e)
 {
-    struct entry en;
+    struct built en;
     struct err own;
     const struct commit_hooks *h = &tx->cfg->hooks;
     e = e ? e : &own;

@@ -18,7 +18,7 @@ struct tx {
     struct err why;
     uint8_t *buf; /* room for canonical forms, reused */
     size_t cap;
-    uint8_t salts[SALTS_AHEAD][ROW_SALT_SIZE];
+    uint8_t salts[SALTS_AHEAD][ENTRY_SALT_SIZE];
     size_t salts_left;
 };
 

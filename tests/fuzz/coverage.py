@@ -10,8 +10,9 @@ FILES = """
 core/reader.c core/der.c core/cbor.c core/cose.c core/revset.c core/merkle.c
 base/config.c base/json.c base/http1.c base/frame.c
 x509/name.c x509/san.c x509/csr.c x509/cert.c x509/crl.c x509/chain.c x509/signed.c x509/certs_only.c
+store/entry.c
 model/feed.c model/feed_frame.c model/feed_set.c model/token.c
-ledger/note.c ledger/entry.c ledger/verify_export.c
+ledger/note.c ledger/verify_export.c
 ca/profile.c ca/profile_text.c ca/request.c
 model/topics.c
 """.split()

@@ -2,9 +2,9 @@
 #ifndef KITH_TESTS_LEDGER_FOUND_H
 #define KITH_TESTS_LEDGER_FOUND_H
 
-#include "ledger/entry.h"
 #include "ledger/verify.h"
 #include "ledger_test.h"
+#include "store/entry.h"
 
 struct found {
     size_t n;

@@ -1,4 +1,56 @@
-#include "ledger/entry.h"
+#include "store/entry.h"
+
+#include "store/row.h"
+
+void entry_commit(const struct crypto *c, const uint8_t salt[ENTRY_SALT_SIZE], struct slice payload,
+                  uint8_t out[SHA256_SIZE])
+{
+    c->sha256((struct slice[]){slice_of(salt, ENTRY_SALT_SIZE), payload}, 2, out);
+}
+
+/* ---- writing ---- */
+
+static void put_hash(struct writer *w, const uint8_t *hash)
+{
+    if (hash)
+        cbor_put_bstr(w, slice_of(hash, SHA256_SIZE));
+    else
+        cbor_put_null(w);
+}
+
+/* [1, node, time_ms, type, commitment, ref / null] */
+void entry_put_leaf(struct writer *w, const struct entry *en)
+{
+    cbor_put_array(w, 6);
+    cbor_put_uint(w, ENTRY_VERSION);
+    cbor_put_uint(w, en->node);
+    cbor_put_uint(w, (uint64_t)en->time_ms);
+    cbor_put_uint(w, en->type);
+    put_hash(w, en->commitment);
+    put_hash(w, en->ref);
+}
+
+/* [fields map, [* change]] */
+void entry_put_payload(struct writer *w, struct slice fields, size_t changes_n)
+{
+    cbor_put_array(w, 2);
+    if (fields.n)
+        cbor_put_raw(w, fields);
+    else
+        cbor_put_map(w, 0);
+    cbor_put_array(w, changes_n);
+}
+
+/* [table uint, [* key column values], rowhash bstr32 / null] */
+void entry_put_change(struct writer *w, const struct table *t, const struct value *keys, const uint8_t *rowhash)
+{
+    cbor_put_array(w, 3);
+    cbor_put_uint(w, t->number);
+    row_put(w, keys, t->nkeys);
+    put_hash(w, rowhash);
+}
+
+/* ---- reading ---- */
 
 bool entry_read(struct slice leaf, struct entry *out, struct err *e)
 {
@@ -75,7 +127,8 @@ bool entry_check_payload(const struct crypto *c, const struct entry *en, struct 
 {
     uint8_t hash[SHA256_SIZE];
     *out = (struct entry_payload){0};
-    c->sha256((struct slice[]){salt, payload}, 2, hash);
+    if (salt.n == ENTRY_SALT_SIZE)
+        entry_commit(c, salt.p, payload, hash);
     if (salt.n != ENTRY_SALT_SIZE || memcmp(hash, en->commitment, SHA256_SIZE) != 0)
         return err_set(e, ERR_LEDGER_ENTRY, "salt and payload do not give the commitment of the leaf");
     return entry_read_payload(payload, out, e);

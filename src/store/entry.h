@@ -1,13 +1,16 @@
-/* An entry's leaf and payload as bytes (doc/spec/ledger.md), read strictly, and the check that binds them together. */
-#ifndef KITH_LEDGER_ENTRY_H
-#define KITH_LEDGER_ENTRY_H
+/* An entry's leaf and payload as bytes (doc/spec/ledger.md): how they are written, how they are read, strictly, and what binds
+ * them together.  The form of an entry is known here and nowhere else. */
+#ifndef KITH_STORE_ENTRY_H
+#define KITH_STORE_ENTRY_H
 
 #include "core/cbor.h"
 #include "core/crypto.h"
+#include "store/commit.h"
 
 #define ENTRY_VERSION     1
 #define ENTRY_SALT_SIZE   16
 #define ENTRY_LEAF_MAX    65535 /* C2SP tlog-tiles: entry bundles have 16-bit lengths */
+#define ENTRY_LEAF_OURS   128   /* bytes of a leaf that entry_put_leaf() writes, at most */
 #define ENTRY_PAYLOAD_MAX (1 << 20)
 #define ENTRY_SEQ_NONE    UINT64_MAX
 
@@ -30,6 +33,20 @@ struct entry_change {
     struct slice keys;      /* the encoded array of key values */
     const uint8_t *rowhash; /* 32 bytes; NULL: the row is removed */
 };
+
+/* SHA-256(salt || payload). */
+void entry_commit(const struct crypto *c, const uint8_t salt[ENTRY_SALT_SIZE], struct slice payload,
+                  uint8_t out[SHA256_SIZE]);
+
+/* ---- writing: the writer's sticky error tells ---- */
+
+void entry_put_leaf(struct writer *w, const struct entry *en);
+/* The beginning of a payload: `fields` a CBOR map (empty: none); changes_n times entry_put_change() follow. */
+void entry_put_payload(struct writer *w, struct slice fields, size_t changes_n);
+/* `keys`: the table's first columns; `rowhash` NULL: the row is removed. */
+void entry_put_change(struct writer *w, const struct table *t, const struct value *keys, const uint8_t *rowhash);
+
+/* ---- reading ---- */
 
 /* Errors: ledger-entry. */
 MUST_USE bool entry_read(struct slice leaf, struct entry *out, struct err *e);
