@@ -1,3 +1,4 @@
+#include "base/host.h"
 #include "ca/profile.h"
 #include "ca/profile_text.h"
 #include "core/der.h"
@@ -106,7 +107,7 @@ static bool take_requested(struct apply *a, const struct san *s, struct err *e)
             return true;
     bool own = s->type == SAN_URI && s->value.n >= reserved.n && memcmp(s->value.p, reserved.p, reserved.n) == 0;
     if (!own && a->p->san_request & 1u << s->type) {
-        if (s->type == SAN_DNS && !san_host_check(s->value, e))
+        if (s->type == SAN_DNS && !host_check_name(s->value, e))
             return false;
         size_t start = a->w.n;
         writer_put(&a->w, s->value);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/host.h"
 #include "cli/cli.h"
 #include "cli/platform.h"
 
@@ -72,12 +73,10 @@ static const char *url_of(struct cli *cli, const char *scheme, const char *liste
 /* The URL's host where it is a name that only one platform has, else made of the organisation's. */
 static const char *origin_of(struct cli *cli, const char *url, const char *name)
 {
-    const char *host = strstr(url, "://");
-    host = host ? host + 3 : url;
-    size_t n = strcspn(host, ":/");
-    bool digits = strspn(host, "0123456789.[]:") >= n;
-    if (n && !digits && !(n == 9 && memcmp(host, "localhost", 9) == 0))
-        return arena_printf(&cli->arena, "%.*s/log/01", (int)n, host);
+    uint8_t address[16];
+    struct slice host = host_of_url(url);
+    if (host.n && !host_address(host, address) && !slice_eq(host, SLICE_LIT("localhost")))
+        return arena_printf(&cli->arena, "%.*s/log/01", (int)host.n, (const char *)host.p);
     char *slug = arena_str(&cli->arena, slice_str(name));
     for (char *p = slug; p && *p; p++)
         if (*p >= 'A' && *p <= 'Z')

@@ -1,10 +1,10 @@
 /* Operators and gateways: their keys are made here and never leave; what goes to the platform is a request.  Each gets a
  * directory of its own: key.pem, cert.pem (the certificate, then its issuers), for gateways gate.conf and the issuers too. */
-#include <arpa/inet.h>
 #include <stdlib.h>
 
 #include "base/config.h"
 #include "base/file.h"
+#include "base/host.h"
 #include "base/nearest.h"
 #include "cli/broker_user.h"
 #include "cli/client.h"
@@ -75,16 +75,10 @@ static bool open_or_make_key(struct cli *cli, const char *dir, enum key_type typ
                                                     : key_generate(&env, ref, type, out, e);
 }
 
-static size_t address_of(const char *host, uint8_t out[16])
-{
-    return inet_pton(AF_INET, host, out) == 1 ? 4 : inet_pton(AF_INET6, host, out) == 1 ? 16 : 0;
-}
-
 static bool check_hosts(const struct opt_list *hosts, struct err *e)
 {
-    uint8_t address[16];
     for (size_t i = 0; i < hosts->n; i++)
-        if (!address_of(hosts->v[i], address) && !san_host_check(slice_str(hosts->v[i]), e))
+        if (!host_check(slice_str(hosts->v[i]), e))
             return false;
     return true;
 }
@@ -103,10 +97,10 @@ static bool put_csr(struct cli *cli, const char *name, const struct party_opts *
     if (!name_write(&s, writer_slice(&t), e))
         return false;
     for (size_t i = 0; i < o->hostnames.n; i++) {
-        const char *h = o->hostnames.v[i];
-        size_t n = address_of(h, addresses[i]);
+        struct slice h = slice_str(o->hostnames.v[i]);
+        size_t n = host_address(h, addresses[i]);
         san[i] = n ? (struct san){.type = SAN_IP, .value = slice_of(addresses[i], n)}
-                   : (struct san){.type = SAN_DNS, .value = slice_str(h)};
+                   : (struct san){.type = SAN_DNS, .value = h};
     }
     struct csr_template tmpl = {
         .subject = writer_slice(&s), .spki = key_get0_spki(k), .san = san, .san_n = o->hostnames.n};

@@ -11,6 +11,9 @@
 
 #define SETTINGS_FILE          "kith.conf"
 #define SETTINGS_HSM_PATHS_MAX 16
+/* Of the server's certificate: how many names, the url's among them, and the letters of all. */
+#define SETTINGS_HOSTS_MAX      16
+#define SETTINGS_HOSTS_TEXT_MAX 400
 
 struct settings {
     const char *file, *dir; /* kith.conf, and where it is */

@@ -5,6 +5,7 @@
 
 #include "base/config.h"
 #include "base/file.h"
+#include "base/host.h"
 
 #define VKEYS_MAX 4096
 
@@ -85,6 +86,37 @@ static bool check_peer(const struct settings *s, struct arena *a, struct err *e)
     return settings_hsm_peer(s, &peer, e);
 }
 
+static bool check_host(struct slice host, struct err *e)
+{
+    if (host_check(host, e))
+        return true;
+    e->code = ERR_CONFIG;
+    return err_try(e, "a name such as kith.example, or an address");
+}
+
+static bool check_url_host(const struct settings *s, struct arena *a, struct err *e)
+{
+    (void)a;
+    return check_host(host_of_url(s->url), e) || err_ctx(e, "[platform] url: %s", s->url);
+}
+
+/* All of them stand in the server's certificate, which has room for so many letters. */
+static bool check_hostnames(const struct settings *s, struct arena *a, struct err *e)
+{
+    size_t letters = host_of_url(s->url).n;
+    (void)a;
+    for (size_t i = 0; i < s->hostnames.n; i++) {
+        if (!check_host(slice_str(s->hostnames.v[i]), e))
+            return err_ctx(e, "[server] hostnames");
+        letters += strlen(s->hostnames.v[i]);
+    }
+    if (letters <= SETTINGS_HOSTS_TEXT_MAX)
+        return true;
+    err_set(e, ERR_CONFIG, "[server] hostnames: %zu letters, with the url's host", letters);
+    err_why(e, "the server's certificate has room for %d", SETTINGS_HOSTS_TEXT_MAX);
+    return err_try(e, "fewer names, or shorter ones");
+}
+
 static bool check_sockets(const struct settings *s, struct arena *a, struct err *e)
 {
     (void)a;
@@ -100,7 +132,8 @@ static const struct {
     const char *section, *name; /* whose line is shown */
     bool (*check)(const struct settings *s, struct arena *a, struct err *e);
 } checks[] = {
-    {"platform", "origin", check_origin},         {"server", "plain_listen", check_sockets},
+    {"platform", "origin", check_origin},         {"platform", "url", check_url_host},
+    {"server", "hostnames", check_hostnames},     {"server", "plain_listen", check_sockets},
     {"store", "database", check_database_scheme}, {"store", "database", settings_check_database},
     {"keys", "hsm_module", check_token},          {"keys", "hsm_network", check_peer},
 };

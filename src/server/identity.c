@@ -1,49 +1,31 @@
 #include "server/identity.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
+#include "base/host.h"
 #include "base/tls.h"
 #include "keys/key.h"
 #include "server/issuer.h"
 #include "x509/san.h"
 
-#define HOSTS_MAX 16
-
-/* The host of a URL: "https://host:port/..." or "https://[v6]:port/...". */
-static struct slice host_of(const char *url)
-{
-    const char *from = strstr(url, "://");
-    from = from ? from + 3 : url;
-    size_t n = from[0] == '[' ? strcspn(from + 1, "]") : strcspn(from, ":/");
-    return slice_of(from + (from[0] == '['), n);
-}
+_Static_assert(SETTINGS_HOSTS_TEXT_MAX + 4 * SETTINGS_HOSTS_MAX + 4 <= ISSUANCE_SAN_MAX, "what settings_check() takes");
 
 struct names {
-    struct san san[HOSTS_MAX];
-    uint8_t ip[HOSTS_MAX][16];
+    struct san san[SETTINGS_HOSTS_MAX];
+    uint8_t ip[SETTINGS_HOSTS_MAX][16];
     size_t n;
 };
 
 static void add_name(struct names *names, struct slice host)
 {
-    char text[256];
-    if (names->n == HOSTS_MAX || host.n == 0 || host.n >= sizeof text)
-        return;
-    memcpy(text, host.p, host.n);
-    text[host.n] = 0;
     uint8_t *ip = names->ip[names->n];
-    struct san *s = &names->san[names->n++];
-    if (inet_pton(AF_INET, text, ip) == 1)
-        *s = (struct san){.type = SAN_IP, .value = slice_of(ip, 4)};
-    else if (inet_pton(AF_INET6, text, ip) == 1)
-        *s = (struct san){.type = SAN_IP, .value = slice_of(ip, 16)};
-    else
-        *s = (struct san){.type = SAN_DNS, .value = host};
+    size_t n = host_address(host, ip);
+    names->san[names->n++] =
+        n ? (struct san){.type = SAN_IP, .value = slice_of(ip, n)} : (struct san){.type = SAN_DNS, .value = host};
 }
 
 static bool fill(struct app *app, EVP_PKEY *key, struct issuance *is, struct err *e)
@@ -54,7 +36,7 @@ static bool fill(struct app *app, EVP_PKEY *key, struct issuance *is, struct err
     if (n <= 0 || (size_t)n > sizeof is->spki || i2d_PUBKEY(key, &p) != n)
         return err_set(e, ERR_INTERNAL, "the server's public key");
     is->spki_n = (size_t)n;
-    struct slice host = host_of(app->settings.url);
+    struct slice host = host_of_url(app->settings.url);
     add_name(&names, host);
     for (size_t i = 0; i < app->settings.hostnames.n; i++)
         add_name(&names, slice_str(app->settings.hostnames.v[i]));
@@ -62,7 +44,7 @@ static bool fill(struct app *app, EVP_PKEY *key, struct issuance *is, struct err
     san_put_all(&san, names.san, names.n);
     struct slice general_names;
     if (!writer_done(&san, &general_names))
-        return err_set(e, ERR_LIMIT, "the names in [server] hostnames are too long");
+        return err_set(e, ERR_INTERNAL, "the names in [server] hostnames are too long");
     is->san_n = general_names.n;
     is->authority = AUTHORITY_SERVER;
     is->kind = CERT_SERVER;

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include "base/host.h"
 #include "core/der.h"
 #include "core/oid.h"
 #include "x509/oid_text.h"
@@ -131,38 +132,6 @@ bool san_eq(const struct san *a, const struct san *b)
     return true;
 }
 
-static bool is_host(struct slice name)
-{
-    size_t label = 0;
-    bool digits = true;
-    for (size_t i = 0; i <= name.n; i++) {
-        uint8_t c = i < name.n ? name.p[i] : '.', low = c | 0x20;
-        bool digit = c >= '0' && c <= '9';
-        if (c == '.') {
-            if (label == 0 || label > 63 || name.p[i - 1] == '-')
-                return false;
-            label = 0;
-            if (i < name.n)
-                digits = true;
-            continue;
-        }
-        if (!digit && !(low >= 'a' && low <= 'z') && (c != '-' || label == 0))
-            return false;
-        digits &= digit;
-        label++;
-    }
-    return name.n <= 253 && !digits; /* the last label of an address is digits, no domain's is */
-}
-
-bool san_host_check(struct slice name, struct err *e)
-{
-    if (is_host(name))
-        return true;
-    err_set(e, ERR_SAN, "\"%s\" is neither a host name nor an IP address", ERR_QUOTE(name));
-    err_why(e, "RFC 5280 section 4.2.1.6, RFC 1123 section 2.1: labels of letters, digits and inner '-'; no wildcard");
-    return err_try(e, "each name or address that clients connect to, divided by commas");
-}
-
 bool san_holds(struct slice general_names, const struct san *s)
 {
     struct reader r = reader_of(general_names), in = der_enter(&r, DER_SEQUENCE);
@@ -265,13 +234,8 @@ void san_text(struct writer *w, const struct san *s)
 
 static bool ip_from_text(struct slice text, struct writer *store, struct san *out)
 {
-    char t[INET6_ADDRSTRLEN];
     uint8_t b[16];
-    if (text.n >= sizeof t)
-        return false;
-    memcpy(t, text.p, text.n);
-    t[text.n] = 0;
-    size_t n = inet_pton(AF_INET, t, b) == 1 ? 4 : inet_pton(AF_INET6, t, b) == 1 ? 16 : 0, at = store->n;
+    size_t n = host_address(text, b), at = store->n;
     writer_put(store, slice_of(b, n));
     *out = (struct san){.type = SAN_IP, .value = slice_of(store->buf + at, n)};
     return n && writer_ok(store);

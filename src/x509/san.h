@@ -31,9 +31,6 @@ MUST_USE bool san_next(struct reader *inside, struct san *out);
 /* True if the SEQUENCE holds this name. */
 bool san_holds(struct slice general_names, const struct san *s);
 bool san_eq(const struct san *a, const struct san *b);
-/* A host's name as dNSName may hold it (RFC 5280 section 4.2.1.6, RFC 1123 section 2.1).  No wildcard; no address as text.
- * Errors: ERR_SAN. */
-MUST_USE bool san_host_check(struct slice name, struct err *e);
 
 /* Writes one GeneralName, or GeneralNames; a value that its type cannot hold fails the writer. */
 void san_put(struct writer *w, const struct san *s);

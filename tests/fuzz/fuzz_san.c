@@ -1,4 +1,5 @@
 /* Alternative names as GeneralNames, and each as text: what is read is written again and is the same. */
+#include "base/host.h"
 #include "fuzz.h"
 #include "x509/san.h"
 
@@ -39,13 +40,25 @@ static void as_der(struct slice der)
     }
 }
 
+static void as_url(struct slice text)
+{
+    char url[300];
+    if (text.n >= sizeof url)
+        return;
+    memcpy(url, text.n ? text.p : (const uint8_t *)"", text.n);
+    url[text.n] = 0;
+    struct slice host = host_of_url(url);
+    HOLDS((const char *)host.p >= url && (const char *)host.p + host.n <= url + text.n);
+}
+
 static void as_text(struct slice text)
 {
     uint8_t store[512], der[2048];
     struct writer s = WRITER_ARRAY(store), w = WRITER_ARRAY(der);
     struct san name;
     struct err e = {0};
-    HOLDS(san_host_check(text, &e) || e.code != ERR_NONE);
+    HOLDS(host_check(text, &e) || e.code != ERR_NONE);
+    as_url(text);
     if (!san_from_text(text, &s, &name, &e)) {
         HOLDS(e.code == ERR_SAN && name.type == SAN_NONE);
         return;

@@ -71,6 +71,8 @@ static void makes_nothing_that_kithd_would_refuse(void **state)
         {"--database", "mysql://x", "database"},
         {"--url", "ftp://kith.test", "url"},
         {"--url", "https://kith.test:99999", "url"},
+        {"--url", "https://my_host", "url"},
+        {"--hostnames", "kith.test,bad_host", "bad_host"},
     };
     for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
         assert_says(2, odd[i][2], "init", "--dir", at("d"), odd[i][0], odd[i][1]);

@@ -158,6 +158,9 @@ static void refuses_what_no_row_takes(void **state)
     assert_int_equal(tried, settings_rows_n);
 }
 
+#define LETTERS40  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa."
+#define LETTERS200 LETTERS40 LETTERS40 LETTERS40 LETTERS40 LETTERS40 "x"
+
 static void refuses_values_that_do_not_go_together(void **state)
 {
     (void)state;
@@ -177,6 +180,13 @@ static void refuses_values_that_do_not_go_together(void **state)
         {{{"keys", "hsm_network", "hsm.test"}}, 1},
         {{{"keys", "hsm_network", "hsm.test:65536"}}, 1},
         {{{"platform", "origin", "other.test/log/01"}}, 1},
+        {{{"platform", "url", "https://my_host:8443"}}, 1},
+        {{{"platform", "url", "https://10.0.0.300"}}, 1},
+        {{{"platform", "url", "https://[::1"}}, 1},
+        {{{"platform", "url", "https://[fe80]:8443"}}, 1},
+        {{{"server", "hostnames", "my_host"}}, 1},
+        {{{"server", "hostnames", "*.h.test"}}, 1},
+        {{{"server", "hostnames", LETTERS200 ", " LETTERS200}}, 1},
     };
     put("ledger.vkeys", 0644, "k.test/log/01+5f3b+AQ\nk.test/log/01/issuing+0+AQ\n");
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -223,6 +233,7 @@ static void takes_what_is_right(void **state)
         {"server", "listen", "kith.test:1"},
         {"platform", "url", "https://[2001:db8::1]:8443"},
         {"platform", "url", "https://h/kith"},
+        {"server", "hostnames", "a.h.test, 192.0.2.1 2001:db8::1"},
         {"platform", "plain_url", "http://192.0.2.1:8080/"},
         {"feed", "interval", "1s"},
         {"ca", "crl_span", "2d"},

@@ -1,5 +1,6 @@
 #include "peer.h"
 
+#include "base/host.h"
 #include "core/oid.h"
 #include "x509/oid_text.h"
 #include "x509/san.h"
@@ -164,7 +165,7 @@ static void knows_a_host_name(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct err e = {0};
-        if (san_host_check(slice_str(rows[i].name), &e) != rows[i].good)
+        if (host_check_name(slice_str(rows[i].name), &e) != rows[i].good)
             fail_msg("\"%s\"", rows[i].name);
         assert_true(rows[i].good || (e.code == ERR_SAN && e.why[0] && e.hint[0]));
     }
