@@ -1,4 +1,5 @@
-/* What the checks of `kith doctor` (doctor_checks.c) and the verb (doctor.c) share. */
+/* What the checks of `kith doctor` (doctor_*.c, each subject in a file; their table is in doctor_checks.c) and the verb
+ * (doctor.c) share. */
 #ifndef KITH_CLI_DOCTOR_H
 #define KITH_CLI_DOCTOR_H
 
@@ -26,6 +27,19 @@ struct doctor_check {
 extern const struct doctor_check doctor_checks[];
 extern const size_t doctor_checks_n;
 
+extern check_fn doctor_check_clock, doctor_check_entropy, doctor_check_crypto, doctor_check_sandbox, doctor_check_disk,
+    doctor_check_settings, doctor_check_permissions, doctor_check_passphrase, doctor_check_token, doctor_check_keys,
+    doctor_check_roster, doctor_check_root, doctor_check_issuing, doctor_check_root_crl, doctor_check_database,
+    doctor_check_ports, doctor_check_socket;
+
 void doctor_fine(struct doctor_finding *f, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void doctor_skip(struct doctor_finding *f, const char *why);
+void doctor_bad(struct doctor_finding *f, const char *hint, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* `hint` where the error has none of its own. */
+void doctor_bad_err(struct doctor_finding *f, const struct err *e, const char *hint);
+/* A place in the platform's directory. */
+const char *doctor_path(struct doctor *d, const char *name);
+/* Unix time of the ledger's last entry; 0 if there is none to be read. */
+int64_t doctor_last_entry_at(struct doctor *d);
 
 #endif
