@@ -1,5 +1,6 @@
-/* What a signer was set up to sign: the profiles (by digest) and limits that `kith init` wrote into its roster.  The roster's
- * own digest is pinned in the signer's state, so a changed roster or profile file stops it. */
+/* What a signer was set up to sign: the profiles (by digest) and limits that `kith init` wrote into its roster, and by which
+ * derive_key it knows what it gave out (ca/own_key.h).  The roster's own digest is pinned in the signer's journal, so a changed
+ * roster, profile file or derive_key stops it. */
 #ifndef KITH_CA_ROSTER_H
 #define KITH_CA_ROSTER_H
 
@@ -14,6 +15,7 @@ struct roster {
     int64_t rate_per_minute;
     struct profile *profiles; /* owned */
     size_t profiles_n;
+    uint8_t derive_check[SHA256_SIZE];
     uint8_t digest[SHA256_SIZE];
 };
 
@@ -27,6 +29,7 @@ struct roster_file {
     const char *name; /* without ".profile" */
     uint8_t digest[SHA256_SIZE];
 };
-void roster_put(struct buf *b, int64_t rate_per_minute, const struct roster_file *files, size_t n);
+void roster_put(struct buf *b, int64_t rate_per_minute, const uint8_t derive_check[SHA256_SIZE],
+                const struct roster_file *files, size_t n);
 
 #endif

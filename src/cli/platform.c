@@ -11,6 +11,7 @@
 #include "base/config.h"
 #include "base/file.h"
 #include "ca/journal.h"
+#include "ca/own_key.h"
 #include "ca/roster.h"
 #include "cli/pki.h"
 #include "keys/crypto.h"
@@ -400,8 +401,10 @@ static bool settle_roster(struct making *m, struct err *e)
     }
     free(list);
     struct slice s;
+    uint8_t check[SHA256_SIZE];
+    ok = ok && own_key_derive_check(m->key[KEY_DERIVE], check, e);
     if (ok)
-        roster_put(&b, RATE_PER_MINUTE, files, (size_t)n);
+        roster_put(&b, RATE_PER_MINUTE, check, files, (size_t)n);
     if (!ok || !buf_done(&b, &s, e) || !file_write_atomic(path(m, PATH_SIGNERS "/issuing/roster"), 0600, s, e))
         return false;
     static const uint8_t none[SHA256_SIZE];

@@ -72,7 +72,8 @@ ERR_ROW(ERR_SPKI, SYNTAX, 306, "spki",
         "Not the DER of a SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7) with a sound public key.")
 ERR_ROW(ERR_SIGNATURE, CRYPTO, 307, "signature", "The signature does not verify with this key over these bytes.")
 ERR_ROW(ERR_KEY_MISMATCH, CRYPTO, 308, "key-mismatch",
-        "The private key does not belong to the public key that is stored beside it; one of them was changed.")
+        "The private key does not belong to the public key that is stored beside it, or is not the key that the "
+        "platform was set up with; one of the two was changed.")
 ERR_ROW(ERR_P11_MODULE, UNAVAILABLE, 320, "p11-module",
         "The PKCS#11 module cannot be loaded or initialised; see the message for its own words.")
 ERR_ROW(ERR_P11_TOKEN, UNAVAILABLE, 321, "p11-token",

@@ -5,6 +5,7 @@
 #include "base/crash_point.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "ca/own_key.h"
 #include "keys/crypto.h"
 #include "ledger/note.h"
 #include "signer/crl.h"
@@ -23,21 +24,6 @@
 static const char *path_of(struct domain *d, const char *file)
 {
     return arena_printf(&d->arena, "%s/" PATH_SIGNERS "/%s/%s", d->settings->dir, d->name, file);
-}
-
-/* A secret that is the same whenever it is asked for: Ed25519 is deterministic (RFC 8032), and what signs here signs nothing
- * else that begins like this. */
-static bool derive(struct key *k, const char *label, uint8_t out[SHA256_SIZE], struct err *e)
-{
-    uint8_t sig[SIG_MAX];
-    size_t n;
-    struct slice parts[] = {SLICE_LIT("kith-derive-v1\n"), slice_str(label)};
-    if (key_type_of(k) != KEY_ED25519)
-        return err_set(e, ERR_POLICY, "the derive_key has to be Ed25519");
-    if (!key_sign(k, SIG_EDDSA, parts, ARRAY_LEN(parts), sig, &n, e))
-        return false;
-    sha256(slice_of(sig, n), out);
-    return true;
 }
 
 static bool read_issuer(struct domain *d, struct err *e)
@@ -77,8 +63,9 @@ static bool open_issuing(struct domain *d, const struct key_env *keys, struct er
         return false;
     memcpy(d->roster_digest, d->roster.digest, SHA256_SIZE);
     return key_open(keys, s->issuing_key, &d->ca_key, e) && key_open(keys, s->cosign_key, &d->vouch_key, e) &&
-           key_open(keys, s->derive_key, &derive_key, e) && derive(derive_key, "claim", d->claim_key, e) &&
-           derive(derive_key, "serial", d->serial_key, e) && read_issuer(d, e) && domain_read_root(d, e);
+           key_open(keys, s->derive_key, &derive_key, e) && own_key_is_derive(derive_key, &d->roster, e) &&
+           own_key_derive(derive_key, OWN_KEY_CLAIM, d->claim_key, e) &&
+           own_key_derive(derive_key, OWN_KEY_SERIAL, d->serial_key, e) && read_issuer(d, e) && domain_read_root(d, e);
 }
 
 /* A checkpoint by another key than auditors hold would be in their copies for good. */

@@ -380,6 +380,8 @@ FLIP = "python3 -c 'f = open(\"ca/%s.cer\", \"rb+\"); b = bytearray(f.read()); b
 WRONG_KEYS = [
     ("sed -i 's#^ledger_key = .*#ledger_key = file:keys/cosign.key#' kith.conf", 6, "error[key-mismatch]: signer ledger: [ca] ledger_key"),
     ("sed -i 's#^cosign_key = .*#cosign_key = file:keys/ledger.key#' kith.conf", 6, "error[key-mismatch]: signer issuing: [ca] cosign_key"),
+    ("sed -i 's#^derive_key = .*#derive_key = file:keys/ledger.key#' kith.conf", 6, "error[key-mismatch]: signer issuing: [ca] derive_key"),
+    ("cp keys/cosign.key keys/derive.key", 6, "error[key-mismatch]: signer issuing: [ca] derive_key"),
     ("rm ledger.vkeys", None, "No such file or directory"),
     (FLIP % "issuing", None, "signer issuing: ca/issuing.cer is not what the root signed"),
     (FLIP % "root", None, "signer issuing: ca/root.cer is not what the root signed"),

@@ -1,0 +1,22 @@
+/* Are the keys that kith.conf names those that the platform was set up with?  Each is compared with what `kith init` wrote of
+ * it: who signs with a key, who rehearses that, and who is asked whether all is well judge it here. */
+#ifndef KITH_CA_OWN_KEY_H
+#define KITH_CA_OWN_KEY_H
+
+#include "ca/roster.h"
+#include "keys/key.h"
+
+/* What secrets are derived for; doc/spec/identifiers.md. */
+#define OWN_KEY_CLAIM  "claim"
+#define OWN_KEY_SERIAL "serial"
+
+/* A secret that is the same whenever it is asked for: SHA-256 of the derive key's signature over the label (Ed25519 is
+ * deterministic, RFC 8032; what signs here signs nothing else that begins like this).  Errors: policy (not Ed25519). */
+MUST_USE bool own_key_derive(struct key *k, const char *label, uint8_t out[SHA256_SIZE], struct err *e);
+/* The same of a label that nothing else is derived for: it shows whether the key is the same, and gives nothing away. */
+MUST_USE bool own_key_derive_check(struct key *k, uint8_t out[SHA256_SIZE], struct err *e);
+/* Whether the roster was written with this derive_key: by another, every claim that was given out would be refused, and every
+ * serial number taken for a stranger's.  Errors: key-mismatch. */
+MUST_USE bool own_key_is_derive(struct key *k, const struct roster *r, struct err *e);
+
+#endif
