@@ -1,6 +1,11 @@
 #include "ca/own_key.h"
 
+#include "base/file.h"
 #include "keys/crypto.h"
+#include "ledger/note.h"
+#include "model/settings.h"
+
+#define VKEYS_MAX 4096
 
 bool own_key_derive(struct key *k, const char *label, uint8_t out[SHA256_SIZE], struct err *e)
 {
@@ -32,4 +37,34 @@ bool own_key_is_derive(struct key *k, const struct roster *r, struct err *e)
     err_why(e,
             "its roster pins it: with another, no claim that was given out and no serial number would be known again");
     return err_try(e, "correct the setting in kith.conf, or restore the key from its copy");
+}
+
+bool own_key_is_of(const struct key *k, const struct cert *c, const char *role, const char *path, struct err *e)
+{
+    if (slice_eq(c->spki, key_get0_spki(k)))
+        return true;
+    err_set(e, ERR_KEY_MISMATCH, "%s is not the certificate of the %s", path, role);
+    err_why(e, "what this key signs does not verify under that certificate");
+    return err_try(e, "restore the one of the two that was changed from its copy");
+}
+
+bool own_key_vouches(const struct crypto *c, const struct key *k, int which, const char *path, struct err *e)
+{
+    AUTO(buf_clear) struct buf text = {0};
+    struct note_key keys[NOTE_KEYS], ours;
+    const struct note_key *want = &keys[which];
+    const char *setting = which == NOTE_KEY_LOG ? "ledger_key" : "cosign_key";
+    buf_init(&text, VKEYS_MAX);
+    if (!file_read(path, VKEYS_MAX, &text, e) || !note_keys_read(c, buf_slice(&text), keys, e)) {
+        err_try(e, "restore it from the backup of the directory");
+        return err_ctx(e, "%s", path);
+    }
+    if (!note_key_make(c, want->name, want->type, key_get0_spki(k), &ours, e))
+        return err_ctx(e, "[ca] %s", setting);
+    if (want->type == (which == NOTE_KEY_LOG ? NOTE_ED25519 : NOTE_COSIGNATURE) &&
+        memcmp(want->pub, ours.pub, sizeof ours.pub) == 0)
+        return true;
+    err_set(e, ERR_KEY_MISMATCH, "[ca] %s is not the key that %s names", setting, path);
+    err_why(e, "checkpoints that another key signed are refused by every auditor, and can never be taken back");
+    return err_try(e, "correct the setting in kith.conf, or restore the key or " PATH_VKEYS " from its copy");
 }

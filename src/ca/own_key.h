@@ -5,6 +5,7 @@
 
 #include "ca/roster.h"
 #include "keys/key.h"
+#include "x509/cert.h"
 
 /* What secrets are derived for; doc/spec/identifiers.md. */
 #define OWN_KEY_CLAIM  "claim"
@@ -18,5 +19,11 @@ MUST_USE bool own_key_derive_check(struct key *k, uint8_t out[SHA256_SIZE], stru
 /* Whether the roster was written with this derive_key: by another, every claim that was given out would be refused, and every
  * serial number taken for a stranger's.  Errors: key-mismatch. */
 MUST_USE bool own_key_is_derive(struct key *k, const struct roster *r, struct err *e);
+/* Whether a certificate is the key's; `role`: "issuing key".  Errors: key-mismatch. */
+MUST_USE bool own_key_is_of(const struct key *k, const struct cert *c, const char *role, const char *path,
+                            struct err *e);
+/* Whether the platform's file of verifier keys names this key as the log's or its cosigner's (NOTE_KEY_*, ledger/note.h).  A
+ * checkpoint by another would be in auditors' copies for good.  Errors: key-mismatch, and those of the file. */
+MUST_USE bool own_key_vouches(const struct crypto *c, const struct key *k, int which, const char *path, struct err *e);
 
 #endif

@@ -3,7 +3,9 @@
 #ifndef KITH_CLI_DOCTOR_H
 #define KITH_CLI_DOCTOR_H
 
+#include "ca/roster.h"
 #include "cli/cli.h"
+#include "x509/cert.h"
 
 struct doctor_finding {
     bool failed, skipped, warns; /* warns: in order, and yet somebody should look */
@@ -39,6 +41,8 @@ void doctor_bad(struct doctor_finding *f, const char *hint, const char *fmt, ...
 void doctor_bad_err(struct doctor_finding *f, const struct err *e, const char *hint);
 /* A place in the platform's directory. */
 const char *doctor_path(struct doctor *d, const char *name);
+MUST_USE bool doctor_read_cert(struct doctor *d, const char *name, struct buf *der, struct cert *c, struct err *e);
+MUST_USE bool doctor_read_roster(struct doctor *d, struct roster *r, struct err *e);
 /* Unix time of the ledger's last entry; 0 if there is none to be read. */
 int64_t doctor_last_entry_at(struct doctor *d);
 

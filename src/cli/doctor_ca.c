@@ -10,11 +10,16 @@
 #define ROOT_DAYS    365
 #define CRL_DAYS     30
 
+bool doctor_read_cert(struct doctor *d, const char *name, struct buf *der, struct cert *c, struct err *e)
+{
+    return file_read(doctor_path(d, name), CERT_MAX, der, e) && cert_read(buf_slice(der), c, e);
+}
+
 static bool read_cert(struct doctor *d, const char *name, struct buf *der, struct cert *c, struct doctor_finding *f,
                       const char *hint)
 {
     struct err e;
-    if (file_read(doctor_path(d, name), CERT_MAX, der, &e) && cert_read(buf_slice(der), c, &e))
+    if (doctor_read_cert(d, name, der, c, &e))
         return true;
     doctor_bad(f, hint, "%s", e.what);
     return false;

@@ -49,7 +49,7 @@ const struct doctor_check doctor_checks[] = {
     {"permissions", "directories, keys and journals closed to others", doctor_check_permissions},
     {"passphrase", "the file that opens the keys", doctor_check_passphrase},
     {"token", "the PKCS#11 token", doctor_check_token},
-    {"keys", "each can be opened and signs", doctor_check_keys},
+    {"keys", "each opens, signs, and is the one that the platform was set up with", doctor_check_keys},
     {"roster", "profiles as the signer was set up with", doctor_check_roster},
     {"root", "the root's certificate", doctor_check_root},
     {"issuing", "the issuing CA's certificate", doctor_check_issuing},

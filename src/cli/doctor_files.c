@@ -45,12 +45,17 @@ void doctor_check_passphrase(struct doctor *d, struct doctor_finding *f)
         doctor_fine(f, "%s", file);
 }
 
+bool doctor_read_roster(struct doctor *d, struct roster *r, struct err *e)
+{
+    return roster_read(doctor_path(d, PATH_SIGNERS "/issuing/roster"), doctor_path(d, PATH_PROFILES), &crypto_openssl,
+                       r, e);
+}
+
 void doctor_check_roster(struct doctor *d, struct doctor_finding *f)
 {
     struct roster r;
     struct err e;
-    if (!roster_read(doctor_path(d, PATH_SIGNERS "/issuing/roster"), doctor_path(d, PATH_PROFILES), &crypto_openssl, &r,
-                     &e)) {
+    if (!doctor_read_roster(d, &r, &e)) {
         doctor_bad_err(f, &e, "put back the profile that init copied");
         return;
     }

@@ -1,7 +1,10 @@
 /* What `kith doctor` tries of the keys and the token that they may be in. */
+#include "base/file.h"
+#include "ca/own_key.h"
 #include "cli/doctor.h"
-#include "keys/key.h"
+#include "keys/crypto.h"
 #include "keys/p11.h"
+#include "ledger/note.h"
 
 static bool open_token(struct doctor *d, struct p11 **p, struct doctor_finding *f)
 {
@@ -42,21 +45,68 @@ void doctor_check_token(struct doctor *d, struct doctor_finding *f)
     p11_free(p);
 }
 
+/* Before the offline root has signed there is no certificate to compare with. */
+static bool is_issuing(struct doctor *d, struct key *k, struct err *e)
+{
+    AUTO(buf_clear) struct buf der = {0};
+    struct cert c;
+    buf_init(&der, CERT_MAX);
+    if (!d->s->root_key && !file_exists(doctor_path(d, PATH_ISSUING_CERT)))
+        return true;
+    return doctor_read_cert(d, PATH_ISSUING_CERT, &der, &c, e) &&
+           own_key_is_of(k, &c, "issuing key", doctor_path(d, PATH_ISSUING_CERT), e);
+}
+
+static bool is_root(struct doctor *d, struct key *k, struct err *e)
+{
+    AUTO(buf_clear) struct buf der = {0};
+    struct cert c;
+    buf_init(&der, CERT_MAX);
+    return doctor_read_cert(d, PATH_ROOT_CERT, &der, &c, e) &&
+           own_key_is_of(k, &c, "root's key", doctor_path(d, PATH_ROOT_CERT), e);
+}
+
+static bool is_ledgers(struct doctor *d, struct key *k, struct err *e)
+{
+    return own_key_vouches(&crypto_openssl, k, NOTE_KEY_LOG, doctor_path(d, PATH_VKEYS), e);
+}
+
+static bool is_cosigners(struct doctor *d, struct key *k, struct err *e)
+{
+    return own_key_vouches(&crypto_openssl, k, NOTE_KEY_COSIGNER, doctor_path(d, PATH_VKEYS), e);
+}
+
+static bool is_derive(struct doctor *d, struct key *k, struct err *e)
+{
+    struct roster r;
+    if (!doctor_read_roster(d, &r, e))
+        return false;
+    bool ok = own_key_is_derive(k, &r, e);
+    roster_clear(&r);
+    return ok;
+}
+
 void doctor_check_keys(struct doctor *d, struct doctor_finding *f)
 {
     const struct settings *s = d->s;
-    const char *const refs[] = {s->issuing_key, s->ledger_key, s->cosign_key, s->derive_key, s->root_key};
+    const struct {
+        const char *ref;
+        bool (*is_right)(struct doctor *d, struct key *k, struct err *e);
+    } rows[] = {
+        {s->issuing_key, is_issuing}, {s->ledger_key, is_ledgers}, {s->cosign_key, is_cosigners},
+        {s->derive_key, is_derive},   {s->root_key, is_root},
+    };
     struct p11 *p;
     if (open_token(d, &p, f)) {
         const struct key_env env = {.passphrase_file = s->passphrase_file, .p11 = p};
-        for (size_t i = 0; i < ARRAY_LEN(refs) && !f->failed; i++) {
+        for (size_t i = 0; i < ARRAY_LEN(rows) && !f->failed; i++) {
             AUTO(key_free_auto) struct key *k = NULL;
             struct err e;
-            if (refs[i] && !key_open(&env, refs[i], &k, &e))
+            if (rows[i].ref && !(key_open(&env, rows[i].ref, &k, &e) && rows[i].is_right(d, k, &e)))
                 doctor_bad_err(f, &e, "kith explain the code, or restore the key from its copy");
         }
         if (!f->failed)
-            doctor_fine(f, "all open and sign");
+            doctor_fine(f, "all open and sign, and are those that the platform was set up with");
     }
     p11_free(p);
 }

@@ -5,6 +5,7 @@
 #include "base/config.h"
 #include "base/file.h"
 #include "base/rfc3339.h"
+#include "ca/own_key.h"
 #include "ca/root_list.h"
 #include "cli/ca.h"
 #include "cli/client.h"
@@ -101,8 +102,7 @@ static bool root_open(struct cli *cli, const char *dir, struct root *r, struct e
         !ca_key_open(r->conf.key, r->conf.passphrase_file, r->conf.hsm_module, r->conf.hsm_token, r->conf.hsm_pin_file,
                      &r->k, e))
         return err_ctx(e, "root in %s", dir);
-    return slice_eq(r->cert.spki, key_get0_spki(r->k.key)) ||
-           err_set(e, ERR_KEY_MISMATCH, "%s is not the certificate of the root's key", cert);
+    return own_key_is_of(r->k.key, &r->cert, "root's key", cert, e);
 }
 
 static void put_conf_row(struct buf *b, const char *key, const char *value)

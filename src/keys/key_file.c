@@ -263,14 +263,21 @@ static EVP_PKEY *read_plain(BIO *in, const struct where *w, struct err *e)
     return k;
 }
 
-/* The public key beside it: empty if the file came from elsewhere and has none. */
-static uint8_t *read_public(BIO *in, long *n)
+/* The public key beside it: empty if the file came from elsewhere and has none.  One that is there and cannot be read is no
+ * such file: what is sealed has no check of its own, and a flipped bit in it is another key (ca/own_key.h finds that, too). */
+static bool read_public(BIO *in, const struct where *w, uint8_t **der, long *n, struct err *e)
 {
-    uint8_t *der = NULL;
-    if (!PEM_bytes_read_bio(&der, n, NULL, "PUBLIC KEY", in, NULL, NULL))
-        *n = 0;
+    *der = NULL;
+    *n = 0;
+    if (PEM_bytes_read_bio(der, n, NULL, "PUBLIC KEY", in, NULL, NULL))
+        return true;
+    bool none = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
     ERR_clear_error();
-    return der;
+    *n = 0;
+    if (none)
+        return true;
+    err_set(e, ERR_KEY_FILE, "key %s: the public key in it is damaged", w->path);
+    return err_try(e, "restore the key from its backup");
 }
 
 bool key_file_open(const struct key_env *env, const char *ref, struct key **out, struct err *e)
@@ -288,11 +295,13 @@ bool key_file_open(const struct key_env *env, const char *ref, struct key **out,
         err_set(e, ERR_NOMEM, "key %s", w.path);
     else
         pkey = w.plain ? read_plain(in, &w, e) : unseal(in, &w, secret_get0(pass), e);
-    if (pkey)
-    public = read_public(again, &public_n);
+    bool ok = pkey && read_public(again, &w, &public, &public_n, e);
     BIO_free(in);
     BIO_free(again);
-    bool ok = pkey && (wrap(pkey, slice_of(public, (size_t)public_n), ref, out, e) || err_ctx(e, "key %s", w.path));
+    if (ok)
+        ok = wrap(pkey, slice_of(public, (size_t)public_n), ref, out, e) || err_ctx(e, "key %s", w.path);
+    else
+        EVP_PKEY_free(pkey);
     OPENSSL_free(public);
     return ok;
 }

@@ -19,7 +19,6 @@
 #define VERIFY_EVERY_MS 100
 #define ARENA_MAX       (1u << 20)
 #define STEPS_MAX       (128u << 20)
-#define VKEYS_MAX       4096
 
 static const char *path_of(struct domain *d, const char *file)
 {
@@ -38,10 +37,8 @@ static bool read_issuer(struct domain *d, struct err *e)
     d->ca_der = arena_dup(&d->arena, buf_slice(&b));
     if (!cert_read(d->ca_der, &d->ca, e))
         return err_ctx(e, "%s", path);
-    if (!slice_eq(d->ca.spki, key_get0_spki(d->ca_key))) {
-        err_set(e, ERR_POLICY, "%s is not the certificate of the issuing key", path);
-        return err_try(e, "restore the one of the two that was changed from its copy");
-    }
+    if (!own_key_is_of(d->ca_key, &d->ca, "issuing key", path, e))
+        return false;
     const struct settings *s = d->settings;
     d->issuer = (struct profile_issuer){
         .subject = d->ca.subject,
@@ -66,30 +63,6 @@ static bool open_issuing(struct domain *d, const struct key_env *keys, struct er
            key_open(keys, s->derive_key, &derive_key, e) && own_key_is_derive(derive_key, &d->roster, e) &&
            own_key_derive(derive_key, OWN_KEY_CLAIM, d->claim_key, e) &&
            own_key_derive(derive_key, OWN_KEY_SERIAL, d->serial_key, e) && read_issuer(d, e) && domain_read_root(d, e);
-}
-
-/* A checkpoint by another key than auditors hold would be in their copies for good. */
-static bool check_vouch_key(struct domain *d, bool issuing, struct err *e)
-{
-    AUTO(buf_clear) struct buf text = {0};
-    struct note_key keys[NOTE_KEYS], ours;
-    const char *path = settings_path(d->settings, &d->arena, PATH_VKEYS);
-    const struct note_key *want = &keys[issuing ? NOTE_KEY_COSIGNER : NOTE_KEY_LOG];
-    buf_init(&text, VKEYS_MAX);
-    if (!path)
-        return arena_ok(&d->arena, e);
-    if (!file_read(path, VKEYS_MAX, &text, e) || !note_keys_read(d->crypto, buf_slice(&text), keys, e)) {
-        err_try(e, "restore it from the backup of the directory");
-        return err_ctx(e, "%s", path);
-    }
-    if (!note_key_make(d->crypto, d->vouch_name, issuing ? NOTE_COSIGNATURE : NOTE_ED25519, key_get0_spki(d->vouch_key),
-                       &ours, e))
-        return err_ctx(e, "[ca] %s", issuing ? "cosign_key" : "ledger_key");
-    if (want->type == ours.type && memcmp(want->pub, ours.pub, sizeof ours.pub) == 0)
-        return true;
-    err_set(e, ERR_KEY_MISMATCH, "[ca] %s is not the key that %s names", issuing ? "cosign_key" : "ledger_key", path);
-    err_why(e, "checkpoints that another key signed are refused by every auditor, and can never be taken back");
-    return err_try(e, "correct the setting in kith.conf, or restore the key or " PATH_VKEYS " from its copy");
 }
 
 static bool make_names(struct domain *d, bool issuing, struct err *e)
@@ -161,8 +134,10 @@ static bool open_all(struct domain *d, const char *name, const struct settings *
     ok = ok && make_names(d, issuing, e);
     if (ok && key_type_of(d->vouch_key) != KEY_ED25519)
         ok = err_set(e, ERR_POLICY, "keys that sign checkpoints have to be Ed25519");
-    ok = ok && check_vouch_key(d, issuing, e) && snapshot_read(d, d->state_path, &found, e) &&
-         open_journal(d, only_look, e);
+    const char *vkeys = settings_path(s, &d->arena, PATH_VKEYS);
+    ok = ok && arena_ok(&d->arena, e) &&
+         own_key_vouches(crypto, d->vouch_key, issuing ? NOTE_KEY_COSIGNER : NOTE_KEY_LOG, vkeys, e) &&
+         snapshot_read(d, d->state_path, &found, e) && open_journal(d, only_look, e);
     d->snapshot_leaves = d->cover.tree.size;
     if (!ok) {
         if (!e->hint[0])

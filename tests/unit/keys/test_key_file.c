@@ -173,6 +173,30 @@ static void refuses_a_public_key_that_was_exchanged(void **state)
     unlink(key_path);
 }
 
+/* None is no fault: a file from elsewhere has none. */
+static void refuses_a_public_key_that_cannot_be_read(void **state)
+{
+    (void)state;
+    struct key *k, *again;
+    struct err e = {0};
+    char text[4096];
+    assert_ok(key_generate(&env, ref, KEY_ED25519, &k, &e), e);
+    size_t n = get(key_path, text, sizeof text - 1);
+    text[n] = 0;
+    char *public = strstr(text, "-----BEGIN PUBLIC"), *line = strchr(public, '\n');
+    line[2] = '*';
+    put(key_path, text, n, 0600);
+    assert_err(key_open(&env, ref, &again, &e), e, ERR_KEY_FILE);
+    put(key_path, text, n - 30, 0600);
+    assert_err(key_open(&env, ref, &again, &e), e, ERR_KEY_FILE);
+    put(key_path, text, (size_t)(public - text), 0600);
+    assert_ok(key_open(&env, ref, &again, &e), e);
+    assert_slice(key_get0_spki(again), key_get0_spki(k));
+    key_free(again);
+    key_free(k);
+    unlink(key_path);
+}
+
 static void refuses_a_sealed_key_that_others_may_read(void **state)
 {
     (void)state;
@@ -251,6 +275,7 @@ int main(void)
         cmocka_unit_test(refuses_the_wrong_passphrase),
         cmocka_unit_test(finds_a_changed_file),
         cmocka_unit_test(refuses_a_public_key_that_was_exchanged),
+        cmocka_unit_test(refuses_a_public_key_that_cannot_be_read),
         cmocka_unit_test(refuses_a_sealed_key_that_others_may_read),
         cmocka_unit_test(guards_unsealed_keys_and_other_files),
         cmocka_unit_test(refuses_references_that_it_does_not_understand),
