@@ -3,11 +3,13 @@
 #include "agent/verbs.h"
 #include "base/log.h"
 #include "base/notify.h"
+#include "keys/pin_mark.h"
 
 #define TICK_MS        60000 /* the wall clock may jump; look at it that often */
 #define PROOFS_MAX     10    /* refusals of a new certificate before it is given up */
 #define HOOK_FAILS_MAX 8
 #define CLOCK_OFF_S    300
+#define PIN_LOOK_MS    1000 /* at the PIN file */
 
 struct run {
     struct program *p;
@@ -16,7 +18,7 @@ struct run {
     struct retry obtain, hello, hook;
     bool force;       /* renew now, whatever the time */
     unsigned refused; /* proofs of `next` that the platform refused */
-    struct err last;  /* for --once */
+    struct err last;  /* for --once, and a PIN that the token refused */
 };
 
 static void note(struct run *r, const char *what, const struct err *e)
@@ -181,7 +183,7 @@ static bool loop(struct run *r, bool once, struct err *e)
         do_what_is_due(r);
         if (agent_is_retired(&r->s->agent))
             return retired(r, e);
-        if (once) {
+        if (once || r->last.code == ERR_P11_PIN) {
             *e = r->last;
             return e->code == ERR_NONE;
         }
@@ -207,20 +209,59 @@ static bool start(struct run *r, struct err *e)
     return conf_check(&s->conf, s->state.dir, e);
 }
 
+/* False if the agent is to stop before. */
+static bool another_pin_file(struct run *r, const char refused[PIN_MARK_MAX])
+{
+    const int64_t watchdog_ms = notify_watchdog_interval_ms(r->p->watchdog_usec);
+    char now[PIN_MARK_MAX], before[PIN_MARK_MAX] = {0};
+    while (!r->p->stopped()) {
+        pin_mark_of(r->s->conf.pin_file, now);
+        /* Twice the same: nobody is writing it just now. */
+        if (now[0] && memcmp(now, refused, sizeof now) != 0 && memcmp(now, before, sizeof now) == 0)
+            return true;
+        memcpy(before, now, sizeof before);
+        notify(r, notify_watchdog);
+        r->p->wait_ms(watchdog_ms && watchdog_ms < PIN_LOOK_MS ? watchdog_ms : PIN_LOOK_MS);
+    }
+    return false;
+}
+
+/* A restart would not help against a refused PIN, and harm where the PIN file is a credential of systemd, which is a new
+ * file at each start: so the agent stays, and waits for another PIN file. */
+static bool live(struct run *r, bool once, struct err *e)
+{
+    char pin[PIN_MARK_MAX];
+    for (;;) {
+        pin_mark_of(r->s->conf.pin_file, pin);
+        r->last = (struct err){0};
+        bool ok = session_ready(r->s, r->p, e);
+        if (ok && agent_is_retired(&r->s->agent))
+            return retired(r, e);
+        if (ok && start(r, e) && loop(r, once, e))
+            return true;
+        if (once || e->code != ERR_P11_PIN || !r->s->conf.pin_file)
+            return false;
+        note(r, "the token refused the PIN: another PIN file is waited for", e);
+        notify(r, notify_ready);
+        session_leave_token(r->s);
+        if (!another_pin_file(r, pin))
+            return true;
+        LOG(&r->p->env, NOTICE, "agent", "another PIN file: tried");
+        retry_done(&r->obtain);
+        retry_done(&r->hello);
+    }
+}
+
 bool run_verb(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
     const struct run_opts *o = opts;
     struct session s = {.state.lock = -1};
     struct run r = {.p = ctx, .s = &s, .force = o->renew};
     (void)words;
-    bool ok = state_open(o->dir, false, &s.state, e) && session_read_conf(&s, e) && session_ready(&s, ctx, e);
-    if (ok && agent_is_retired(&s.agent))
-        ok = retired(&r, e);
-    else if (ok && start(&r, e)) {
+    bool ok = state_open(o->dir, false, &s.state, e) && session_read_conf(&s, e);
+    if (ok) {
         report_read(&s.state, &r.report);
-        ok = loop(&r, o->once, e);
-    } else {
-        ok = false;
+        ok = live(&r, o->once, e);
     }
     session_close(&s);
     return ok && o->json ? status_tell(ctx, o->dir, e) : ok;

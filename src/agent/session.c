@@ -12,8 +12,10 @@ bool session_read_conf(struct session *s, struct err *e)
 
 static bool open_token(struct session *s, struct err *e)
 {
+    char mark[STATE_PATH_MAX];
     const struct conf *c = &s->conf;
-    return strcmp(c->store, "file") == 0 || p11_open_for(c->store, c->module, c->pin_file, &s->p11, e);
+    return strcmp(c->store, "file") == 0 ||
+           p11_open_for(c->store, c->module, c->pin_file, state_path(&s->state, "pin-refused", mark), &s->p11, e);
 }
 
 void session_aim(struct session *s)
@@ -26,21 +28,28 @@ void session_aim(struct session *s)
 
 bool session_ready(struct session *s, const struct program *p, struct err *e)
 {
-    if (!open_token(s, e))
-        return false;
     session_aim(s);
     s->agent = (struct agent){.env = &p->env,
                               .state = &s->state,
                               .conf = &s->conf,
                               .arena = &s->arena,
-                              .keys = {.passphrase_file = s->conf.passphrase_file, .p11 = s->p11},
+                              .keys = {.passphrase_file = s->conf.passphrase_file},
                               .platform = est_platform(&s->est)};
+    if (!open_token(s, e))
+        return false;
+    s->agent.keys.p11 = s->p11;
     return true;
+}
+
+void session_leave_token(struct session *s)
+{
+    p11_free(s->p11);
+    s->p11 = s->agent.keys.p11 = NULL;
 }
 
 void session_close(struct session *s)
 {
-    p11_free(s->p11);
+    session_leave_token(s);
     state_close(&s->state);
     arena_clear(&s->arena);
 }

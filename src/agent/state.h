@@ -13,6 +13,7 @@
  *   hooked               the N for which the hook has run
  *   status.json          last error, last success: for people; may be lost
  *   retired              the device is gone for good; whatever else is here is to be wiped
+ *   pin-refused          which PIN file a token refused (keys/pin_mark.h)
  *   lock                 held by the process that may change all this
  *
  * Rules.  A key is on the disk before anybody is asked to certify it, and `next` points to its directory before it is made:

@@ -26,8 +26,9 @@ struct session {
     struct agent agent;
 };
 
-/* Opens the key store that conf names, then points agent to all of it; conf has been read.  Errors: those of p11_open(). */
+/* Points agent to all of it and opens the key store that conf names; conf has been read.  Errors: those of p11_open(). */
 MUST_USE bool session_ready(struct session *s, const struct program *p, struct err *e);
+void session_leave_token(struct session *s); /* session_ready() opens it again */
 /* After agent.conf has changed: where the platform is. */
 void session_aim(struct session *s);
 void session_close(struct session *s);

@@ -44,7 +44,7 @@ static int give_passphrase(char *dst, int cap, int writing, void *ctx)
 static bool open_token_key(struct cli *cli, struct identity *id, struct err *e)
 {
     AUTO(key_free_auto) struct key *k = NULL;
-    if (!p11_open_for(cli->g.key, cli->g.module, cli->g.pin_file, &id->env.p11, e))
+    if (!p11_open_for(cli->g.key, cli->g.module, cli->g.pin_file, NULL, &id->env.p11, e))
         return e->hint[0] ? false : err_try(e, "--key 'pkcs11:token=LABEL;object=NAME' --module FILE --pin-file FILE");
     return key_open(&id->env, cli->g.key, &k, e) && key_to_evp(k, &id->key, e);
 }

@@ -226,7 +226,7 @@ static bool run_operator_request(void *ctx, const void *opts, const struct args_
         return err_try(e, "--key 'pkcs11:token=LABEL;object=NAME' --module FILE --pin-file FILE");
     }
     if (!party_name_check("the name", slice_str(words->v[0]), 63, e) ||
-        !p11_open_for(cli->g.key, cli->g.module, cli->g.pin_file, &env.p11, e))
+        !p11_open_for(cli->g.key, cli->g.module, cli->g.pin_file, NULL, &env.p11, e))
         return false;
     bool ok = key_open(&env, cli->g.key, &k, e);
     if (!ok && err_class_of(e->code) == ERR_CLASS_NOTFOUND)

@@ -78,9 +78,10 @@ ERR_ROW(ERR_P11_MODULE, UNAVAILABLE, 320, "p11-module",
         "The PKCS#11 module cannot be loaded or initialised; see the message for its own words.")
 ERR_ROW(ERR_P11_TOKEN, UNAVAILABLE, 321, "p11-token",
         "The token is not there, or was lost and is not back yet. It is looked for again by itself.")
-ERR_ROW(
-    ERR_P11_PIN, AUTH, 322, "p11-pin",
-    "The token refused the PIN. Kith does not try it again, so that it cannot lock the token; correct it and restart.")
+ERR_ROW(ERR_P11_PIN, AUTH, 322, "p11-pin",
+        "The token refused the PIN. One PIN file is tried once, over restarts too, so that nothing locks the token. "
+        "Write the right PIN to that file (or touch it): what waits for it goes on by itself; a broker, and a kithd that "
+        "had logged in with the old PIN, are restarted.")
 ERR_ROW(ERR_P11_OBJECT, NOTFOUND, 323, "p11-object", "No private key with this id or label is visible on the token.")
 ERR_ROW(
     ERR_P11_REFUSED, POLICY, 324, "p11-refused",

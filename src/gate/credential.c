@@ -54,8 +54,10 @@ bool gate_key_is_on_token(const struct gate *g)
 
 bool gate_token_open(struct gate *g, struct err *e)
 {
+    char mark[512];
+    gate_path(g, "pin-refused", mark);
     if (!gate_key_is_on_token(g) || g->keys.p11 ||
-        p11_open_for(g->conf.key, g->conf.module, g->conf.pin_file, &g->keys.p11, e))
+        p11_open_for(g->conf.key, g->conf.module, g->conf.pin_file, mark, &g->keys.p11, e))
         return true;
     if (e->code == ERR_KEY_REF)
         err_try(e, "%s/gate.conf: module = /usr/lib/....so, pin-file = FILE, key = pkcs11:token=LABEL;object=NAME",

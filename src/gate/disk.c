@@ -23,7 +23,7 @@
 #define DEVICES_SHARE    20 /* at most a twentieth of the time goes into writing the directory */
 #define LINE             "kith-gate 1 "
 
-static void path_of(const struct gate *g, const char *name, char out[512])
+void gate_path(const struct gate *g, const char *name, char out[512])
 {
     snprintf(out, 512, "%s/%s", g->dir, name);
 }
@@ -35,7 +35,7 @@ static bool save(struct gate *g, const char *name, struct buf *b, struct err *e)
     sha256(buf_slice(b), hash);
     buf_put(b, SLICE_ARRAY(hash));
     struct slice all;
-    path_of(g, name, path);
+    gate_path(g, name, path);
     return buf_done(b, &all, e) && file_write_atomic(path, 0600, all, e);
 }
 
@@ -45,7 +45,7 @@ static bool load(const struct gate *g, const char *name, struct buf *b, struct s
     char path[512], line[64];
     uint8_t hash[SHA256_SIZE];
     *body = (struct slice){0};
-    path_of(g, name, path);
+    gate_path(g, name, path);
     if (!file_read(path, b->max, b, e))
         return false;
     size_t head = (size_t)snprintf(line, sizeof line, LINE "%s\n", name);

@@ -172,7 +172,8 @@ void gate_trouble(struct gate *g, const struct err *e); /* publishes: refuse eve
 /* disk.c */
 void disk_load(struct gate *g);
 MUST_USE bool disk_save(struct gate *g, struct err *e);
-void disk_flush(struct gate *g); /* what disk_save() put off, too */
+void gate_path(const struct gate *g, const char *name, char out[512]); /* of a file in the state directory */
+void disk_flush(struct gate *g);                                       /* what disk_save() put off, too */
 
 /* credential.c: this gateway's own credential and the root it trusts; read again for each connection, for both are renewed */
 #define GATE_CHAIN_MAX 8

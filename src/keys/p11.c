@@ -34,6 +34,18 @@ void p11_fault_text(char *dst, size_t cap, const char *at, CK_RV rv)
         snprintf(dst, cap, "%s: return value 0x%lx", at, rv);
 }
 
+bool p11_pin_hint(const struct p11 *p, struct err *e)
+{
+    if (p->mark.fd < 0)
+        return err_try(e, "look with the token's own tool how many tries are left, and correct the PIN first: each "
+                          "call is one try");
+    err_why(e, "tokens lock after a few wrong PINs: one PIN file is tried once, by all processes, over restarts");
+    return err_try(e,
+                   "look with the token's own tool how many tries are left; then write the right PIN to \"%s\" (or "
+                   "touch it, if it is right by now)",
+                   ERR_QUOTE(slice_str(p->mark.path)));
+}
+
 bool p11_fail(struct p11 *p, const char *at, CK_RV rv, struct err *e)
 {
     static const enum err_code codes[] = {
@@ -51,16 +63,7 @@ bool p11_fail(struct p11 *p, const char *at, CK_RV rv, struct err *e)
     char text[96];
     p11_fault_text(text, sizeof text, at, rv);
     err_set(e, codes[p11_class_of(rv)], "token \"%s\": %s", ERR_QUOTE(slice_str(p->label)), text);
-    if (p11_class_of(rv) == P11_PIN && p->mark.fd >= 0) {
-        err_why(e, "tokens lock after a few wrong PINs: one PIN file is tried once, by all processes, over restarts");
-        err_try(e,
-                "look with the token's own tool how many tries are left; then write the right PIN to \"%s\" (or touch "
-                "it, if it is right by now)",
-                ERR_QUOTE(slice_str(p->mark.path)));
-    } else if (p11_class_of(rv) == P11_PIN) {
-        err_try(e, "correct the PIN file and restart; check with the token's own tool how many tries are left");
-    }
-    return false;
+    return p11_class_of(rv) == P11_PIN ? p11_pin_hint(p, e) : false;
 }
 
 /* --- opening and closing --- */
@@ -171,7 +174,8 @@ bool p11_open(const char *module, const char *token_label, const char *pin_file,
     return true;
 }
 
-bool p11_open_for(const char *uri, const char *module, const char *pin_file, struct p11 **out, struct err *e)
+bool p11_open_for(const char *uri, const char *module, const char *pin_file, const char *mark_file, struct p11 **out,
+                  struct err *e)
 {
     struct p11_uri u;
     *out = NULL;
@@ -181,7 +185,7 @@ bool p11_open_for(const char *uri, const char *module, const char *pin_file, str
         err_set(e, ERR_KEY_REF, "a key on a token needs its module, and the token's label in its URI");
         return err_try(e, "--module /usr/lib/....so --pin-file FILE --key 'pkcs11:token=LABEL;object=NAME'");
     }
-    const struct p11_config cfg = {.serial = p11_uri_text(&u.serial)};
+    const struct p11_config cfg = {.serial = p11_uri_text(&u.serial), .mark_file = mark_file};
     return p11_open(module, p11_uri_text(&u.token), pin_file, &cfg, out, e);
 }
 

@@ -40,8 +40,10 @@ MUST_USE bool p11_template_check(const char *text, struct err *e);
 MUST_USE bool p11_open(const char *module, const char *token_label, const char *pin_file, const struct p11_config *cfg,
                        struct p11 **out, struct err *e);
 /* The same with the token's label out of a key's URI, for programs whose users name key and module by themselves.
+ * mark_file: as in struct p11_config; without one, each call is a try of the PIN.
  * Errors: ERR_KEY_REF (not a URI, no label in it, no module). */
-MUST_USE bool p11_open_for(const char *uri, const char *module, const char *pin_file, struct p11 **out, struct err *e);
+MUST_USE bool p11_open_for(const char *uri, const char *module, const char *pin_file, const char *mark_file,
+                           struct p11 **out, struct err *e);
 /* Logs out and finalises the module.  Keys opened with it must be freed before. */
 void p11_free(struct p11 *p);
 AUTO_FREE_FN(struct p11 *, p11_free);

@@ -27,7 +27,7 @@ static bool admit(struct p11 *p, struct err *e)
     pthread_mutex_unlock(&p->lock);
     if (refused) {
         err_set(e, ERR_P11_PIN, "token \"%s\" refused the PIN; it is not tried again", ERR_QUOTE(slice_str(p->label)));
-        return err_try(e, "correct the PIN file and restart");
+        return p11_pin_hint(p, e);
     }
     if (!closed)
         return true;

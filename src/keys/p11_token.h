@@ -46,6 +46,7 @@ int64_t p11_now_ms(void);
 struct timespec p11_deadline(unsigned wait_ms); /* CLOCK_MONOTONIC */
 /* Says what rv from the function `at` means; returns false. */
 bool p11_fail(struct p11 *p, const char *at, CK_RV rv, struct err *e);
+bool p11_pin_hint(const struct p11 *p, struct err *e); /* what to do about a refused PIN; returns false */
 void p11_fault_text(char *dst, size_t cap, const char *at, CK_RV rv);
 
 /* p11_login.c: by the recovering thread, or before the first request.  *at: the function that failed. */

@@ -69,7 +69,7 @@ void pin_mark_end(struct pin_mark *m, bool tried, bool refused)
     static const char none[PIN_MARK_MAX] = {0};
     if (m->fd < 0)
         return;
-    /* Not written (a full disk): kithd still waits for another PIN file. */
+    /* Not written (a full disk): kithd and the agent still wait for another PIN file. */
     if (tried && pwrite(m->fd, refused ? m->pin : none, PIN_MARK_MAX, 0) == PIN_MARK_MAX && refused)
         (void)!fdatasync(m->fd);
     flock(m->fd, LOCK_UN);

@@ -439,14 +439,23 @@ def everybody_goes_when_the_feed_is_stale(w):
 
 
 def holds_the_feed_with_a_key_in_a_token(w):
-    """The broker goes on and ends in good order, too: a module's remains at exit have crashed other programs."""
+    """The broker goes on and ends in good order, too: a module's remains at exit have crashed other programs.  A wrong PIN is tried
+    once, however often it starts."""
     w.device(DEV[0])
+    w.device(DEV[1])
     w.wait(lambda: w.pub(DEV[0]).returncode == 0, "the device")
     w.broker.send_signal(signal.SIGHUP)
     seq = int(w.tell("revoke", w.index[DEV[0]]))
     w.wait(lambda: Feed.acked >= seq, "the acknowledgement")
     w.broker.terminate()
     assert w.broker.wait(10) == 0, "the broker ended by %d" % w.broker.returncode
+    w.write("pin", "9999")
+    argv = w.broker.args
+    for told in ("C_Login: CKR_PIN_INCORRECT", "refused before, not tried again"):  # systemd starts a broker again that ended so
+        assert told not in w.said() and w.start(argv, "broker.out").wait(10) != 0 and told in w.said(), w.said()[-2000:]
+    w.write("pin", "4711")
+    w.broker = w.start(argv, "broker.out")
+    w.wait(lambda: w.pub(DEV[1]).returncode == 0, "a device")
 
 
 def gives_nothing_to_sessions_that_passed_it_by(w):
