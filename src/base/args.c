@@ -94,6 +94,15 @@ static bool check_required(const struct reading *r, struct err *e)
     return true;
 }
 
+static bool check_clashes(const struct reading *r, struct err *e)
+{
+    bool given[OPT_ROWS_MAX] = {0};
+    struct opt_clash clash;
+    for (size_t i = 0; i < r->n; i++) /* --no-token is not given */
+        given[i] = r->seen[i] && (r->rows[i].type != OPT_BOOL || *((const bool *)r->target + r->rows[i].offset));
+    return !opt_find_clash(r->rows, r->n, given, &clash) || opt_refuse_clash(&clash, e);
+}
+
 static bool read_all(struct reading *r, bool stop_at_word, struct args_words *words, bool *help, struct err *e)
 {
     bool options = true;
@@ -110,7 +119,7 @@ static bool read_all(struct reading *r, bool stop_at_word, struct args_words *wo
         if (help && *help)
             return true;
     }
-    return check_required(r, e);
+    return check_required(r, e) && check_clashes(r, e);
 }
 
 bool args_read(const struct opt *rows, size_t n, int argc, char *const *argv, bool stop_at_word, struct arena *a,

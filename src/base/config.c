@@ -279,6 +279,19 @@ static bool check_pair(const struct reading *r, const char *file, size_t i, stru
     return err_try(e, "the defaults are %s = %s, %s = %s", row->name, row->def, other->name, other->def);
 }
 
+static bool check_clashes(const struct reading *r, const char *file, struct err *e)
+{
+    bool given[OPT_ROWS_MAX] = {0};
+    struct opt_clash clash;
+    for (size_t i = 0; i < r->n; i++)
+        given[i] = r->line_of[i];
+    if (!opt_find_clash(r->rows, r->n, given, &clash))
+        return true;
+    (void)opt_refuse_clash(&clash, e);
+    e->code = ERR_CONFIG;
+    return err_ctx(e, "%s:%u: [%s]", file, r->line_of[clash.row - r->rows], clash.row->section);
+}
+
 bool config_read(const char *file, struct slice text, const struct opt *rows, size_t n, struct arena *a, void *target,
                  struct err *e)
 {
@@ -292,6 +305,8 @@ bool config_read(const char *file, struct slice text, const struct opt *rows, si
             err_set(e, ERR_CONFIG, "%s: \"%s\" is missing in section [%s]", file, rows[i].name, rows[i].section);
             return err_try(e, "add %s = %s", rows[i].name, opt_arg_name(&rows[i]));
         }
+    if (!check_clashes(&r, file, e))
+        return false;
     for (size_t i = 0; i < n; i++)
         if (rows[i].less_than && !check_pair(&r, file, i, e))
             return false;

@@ -21,6 +21,14 @@ static void put_padded(struct buf *b, size_t start)
     buf_printf(b, "%*s", (int)(HELP_COLUMN - used), "");
 }
 
+/* "from token" -> "(with --from, --token)" */
+static void put_company(struct buf *b, const char *before, const struct opt *row, const char *names, const char *behind)
+{
+    for (const char *s = names; s && *s; s += strcspn(s, " "), s += strspn(s, " "))
+        buf_printf(b, "%s%s%.*s", s == names ? before : ", ", row->section ? "" : "--", (int)strcspn(s, " "), s);
+    buf_put_str(b, names ? behind : "");
+}
+
 static void put_options(struct buf *b, const struct opt *rows, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -33,6 +41,8 @@ static void put_options(struct buf *b, const struct opt *rows, size_t n)
         buf_put_str(b, rows[i].help ? rows[i].help : "");
         if (rows[i].def && *rows[i].def && rows[i].type != OPT_BOOL)
             buf_printf(b, " (default: %s)", rows[i].def);
+        put_company(b, " (with ", &rows[i], rows[i].needs, ")");
+        put_company(b, " (not with ", &rows[i], rows[i].not_with, ")");
         buf_put_char(b, '\n');
     }
 }
@@ -223,6 +233,15 @@ static void put_roff(struct buf *b, const char *s)
     buf_put_char(b, '\n');
 }
 
+static void put_sentence(struct buf *b, const char *before, const struct opt *row, const char *names)
+{
+    AUTO(buf_clear) struct buf text = {0};
+    buf_init(&text, 400);
+    put_company(&text, before, row, names, ".");
+    if (text.n)
+        put_roff(b, buf_str(&text));
+}
+
 static void put_row_text(struct buf *b, const struct opt *row)
 {
     put_roff(b, row->help ? row->help : "");
@@ -234,6 +253,8 @@ static void put_row_text(struct buf *b, const struct opt *row)
         buf_put_str(b, ".\n");
     else
         buf_cut(b, before);
+    put_sentence(b, "Only with ", row, row->needs);
+    put_sentence(b, "Not with ", row, row->not_with);
     if (row->required)
         buf_put_str(b, "It must be given.\n");
     else if (row->def && *row->def && row->type != OPT_BOOL)

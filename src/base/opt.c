@@ -337,3 +337,44 @@ const struct opt *opt_find(const struct opt *rows, size_t n, const char *section
             return &rows[i];
     return NULL;
 }
+
+/* The first of those that are named which is given, or is not. */
+static const struct opt *named(const struct opt *rows, size_t n, const struct opt *of, const char *names,
+                               const bool *given, bool wanted)
+{
+    struct slice all = slice_str(names ? names : "");
+    size_t at = 0;
+    for (struct slice w = next_word(all, &at); w.n; w = next_word(all, &at)) {
+        const struct opt *row = opt_find(rows, n, of->section, w);
+        if (row && given[row - rows] == wanted)
+            return row;
+    }
+    return NULL;
+}
+
+bool opt_find_clash(const struct opt *rows, size_t n, const bool *given, struct opt_clash *out)
+{
+    *out = (struct opt_clash){0};
+    for (size_t i = 0; i < n && !out->other; i++) {
+        if (!given[i])
+            continue;
+        *out = (struct opt_clash){&rows[i], named(rows, n, &rows[i], rows[i].needs, given, false), false};
+        if (!out->other)
+            *out = (struct opt_clash){&rows[i], named(rows, n, &rows[i], rows[i].not_with, given, true), true};
+    }
+    return out->other;
+}
+
+bool opt_refuse_clash(const struct opt_clash *c, struct err *e)
+{
+    const char *dashes = c->row->section ? "" : "--", *a = c->row->name, *b = c->other->name;
+    const char *value = c->row->section ? "" : opt_arg_name(c->other);
+    if (c->excluded) {
+        err_set(e, ERR_OPTION, "%s%s and %s%s exclude each other", dashes, a, dashes, b);
+        err_why(e, "beside the one the other would do nothing");
+        return err_try(e, "leave one of them out");
+    }
+    err_set(e, ERR_OPTION, "%s%s needs %s%s", dashes, a, dashes, b);
+    err_why(e, "without that it would do nothing");
+    return err_try(e, "add %s%s%s%s, or leave %s%s out", dashes, b, *value ? " " : "", value, dashes, a);
+}

@@ -37,6 +37,8 @@ struct opt {
     const char *const
         *words; /* NULL-terminated; OPT_ENUM: one of these; OPT_URL: schemes; else what the shell completes */
     const char *less_than; /* a number of the same section that this one has to stay below */
+    const char *needs;     /* others that have to be there too, "from token": without them it would do nothing */
+    const char *not_with;  /* others in whose place it stands, or that do nothing beside it */
     const char *arg;       /* how help names the value: "DIR" */
     const char *help;
     size_t offset;
@@ -58,6 +60,16 @@ void opt_put_range(struct buf *b, const struct opt *row);
 const char *opt_arg_name(const struct opt *row);
 /* How a value is given, for "try:": "listen = ADDRESS:PORT" or "--limit N", with the default where there is one. */
 bool opt_try(const struct opt *row, struct err *e);
+
+/* Two rows of which one is given without the other that it needs, or with one that it excludes. */
+struct opt_clash {
+    const struct opt *row, *other;
+    bool excluded;
+};
+/* True if there is one: given[i] says whether rows[i] was set. */
+bool opt_find_clash(const struct opt *rows, size_t n, const bool *given, struct opt_clash *out);
+/* What is wrong with it, as it is said of a command line or of a configuration file.  Always false. */
+bool opt_refuse_clash(const struct opt_clash *c, struct err *e);
 
 /* One value as text, read and written the way options are (also used by profiles and policies). */
 MUST_USE bool opt_parse_seconds(struct slice text, int64_t *out, struct err *e);

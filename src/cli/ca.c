@@ -301,12 +301,14 @@ static bool run_export(void *ctx, const void *opts, const struct args_words *wor
 
 static const struct opt root_rows[] = {
     {NULL, "name", OPT_TEXT, 1, 50, .arg = "ORG", .help = "the organisation", AT(name), .required = true},
-    {NULL, "secrets", OPT_PATH, .arg = "DIR", .help = "where the passphrase goes; DIR-secrets if not given",
-     AT(secrets)},
-    {NULL, "hsm", OPT_PATH, .arg = "MODULE", .help = "PKCS#11 module: the key lives in its token", AT(hsm)},
-    {NULL, "token", OPT_TEXT, .arg = "LABEL", .help = "the token's label", AT(token)},
-    {NULL, "pin-file", OPT_PATH, .arg = "FILE", .help = "file with the token's PIN, mode 0600", AT(pin_file)},
-    {NULL, "hsm-template", OPT_TEXT, 1, 400, .arg = "DEVICE[, NAME=yes|no|omit ...]",
+    {NULL, "secrets", OPT_PATH, .not_with = "hsm", .arg = "DIR",
+     .help = "where the passphrase goes; DIR-secrets if not given", AT(secrets)},
+    {NULL, "hsm", OPT_PATH, .needs = "token pin-file", .arg = "MODULE",
+     .help = "PKCS#11 module: the key lives in its token", AT(hsm)},
+    {NULL, "token", OPT_TEXT, .needs = "hsm", .arg = "LABEL", .help = "the token's label", AT(token)},
+    {NULL, "pin-file", OPT_PATH, .needs = "hsm", .arg = "FILE", .help = "file with the token's PIN, mode 0600",
+     AT(pin_file)},
+    {NULL, "hsm-template", OPT_TEXT, 1, 400, .needs = "hsm", .arg = "DEVICE[, NAME=yes|no|omit ...]",
      .help = "what the key is asked to be: generic, nshield, nshield-pool, luna or cloudhsm, then attributes",
      AT(hsm_template)},
     {NULL, "key-type", OPT_ENUM, .def = "p256", .words = ca_key_words, .arg = "TYPE", .help = "of its key",
@@ -327,7 +329,7 @@ static const struct opt crl_rows[] = {
     OUT_ROW,
     DAYS_ROW,
     {NULL, "revoke", OPT_TEXT, .arg = "SERIAL", .help = "take back this certificate of the root's", AT(revoke)},
-    {NULL, "reason", OPT_TEXT, .words = crl_reasons_final, .arg = "REASON",
+    {NULL, "reason", OPT_TEXT, .words = crl_reasons_final, .needs = "revoke", .arg = "REASON",
      .help = "of RFC 5280 section 5.3.1, such as cACompromise", AT(reason)},
 };
 static const struct opt install_rows[] = {

@@ -18,28 +18,26 @@ struct add_opts {
 #define AT(field) .offset = offsetof(struct add_opts, field)
 static const struct opt add_rows[] = {
     {NULL, "model", OPT_TEXT, 1, MODEL_NAME_MAX, .arg = "NAME", .help = "its product type", AT(model)},
-    {NULL, "serial", OPT_TEXT, 1, DEVICE_SERIAL_MAX, .arg = "TEXT", .help = "its serial number", AT(serial)},
+    {NULL, "serial", OPT_TEXT, 1, DEVICE_SERIAL_MAX, .not_with = "from", .arg = "TEXT", .help = "its serial number",
+     AT(serial)},
     {NULL, "owner", OPT_TEXT, 1, OWNER_NAME_MAX, .arg = "NAME", .help = "whose it is", AT(owner)},
-    {NULL, "tags", OPT_LIST, .arg = "A=B,...", .help = "what topics and sites are chosen by", AT(tags)},
+    {NULL, "tags", OPT_LIST, .not_with = "from", .arg = "A=B,...", .help = "what topics and sites are chosen by",
+     AT(tags)},
     {NULL, "token", OPT_BOOL, .help = "print a one-time enrolment token", AT(token)},
-    {NULL, "again", OPT_BOOL,
-     .help = "with --from and --token: new tokens, too, for those that are known and have no certificate yet",
-     AT(again)},
-    {NULL, "expires", OPT_SECONDS, 60, 315360000, .arg = "TIME", .help = "how long the token is good (7d)",
-     AT(expires_s)},
+    {NULL, "again", OPT_BOOL, .needs = "from token",
+     .help = "new tokens, too, for those that are known and have no certificate yet", AT(again)},
+    {NULL, "expires", OPT_SECONDS, 60, 315360000, .needs = "token", .arg = "TIME",
+     .help = "how long the token is good (7d)", AT(expires_s)},
     {NULL, "from", OPT_PATH, .arg = "FILE",
      .help = "many devices: CSV with a line of titles, or JSON lines; - for stdin", AT(from)},
-    {NULL, "out", OPT_PATH, .arg = "FILE",
-     .help = "with --from and --token: the tokens go there, not to stdout; mode 0600, and a broken run goes on with it",
-     AT(out)},
-    {NULL, "failures", OPT_PATH, .arg = "FILE", .help = "where lines that failed are reported (FILE.failures)",
-     AT(failures)},
+    {NULL, "out", OPT_PATH, .needs = "from token", .arg = "FILE",
+     .help = "the tokens go there, not to stdout; mode 0600, and a broken run goes on with it", AT(out)},
+    {NULL, "failures", OPT_PATH, .needs = "from", .arg = "FILE",
+     .help = "where lines that failed are reported (FILE.failures)", AT(failures)},
 };
 
 static bool add_many(struct cli *cli, const struct add_opts *o, struct err *e)
 {
-    if (o->serial)
-        return err_set(e, ERR_OPTION, "--serial and --from exclude each other");
     const struct import_opts io = {
         .file = o->from,
         .model = o->model,
@@ -64,14 +62,6 @@ static bool run_add(void *ctx, const void *opts, const struct args_words *words,
     buf_init(&reply, CLI_ANSWER_MAX);
     buf_init(&out, 65536);
     (void)words;
-    if ((o->again || o->out) && (!o->from || !o->token)) {
-        err_set(e, ERR_OPTION, "--%s goes with --from and --token", o->again ? "again" : "out");
-        return err_try(e, o->again ? "kith device token SERIAL, for one device" : "a redirection, for one device");
-    }
-    if (o->expires_s && !o->token) {
-        err_set(e, ERR_OPTION, "--expires is about the token, and there is none");
-        return err_try(e, "--token --expires TIME");
-    }
     if (o->from)
         return add_many(cli, o, e);
     if (!o->model || !o->serial) {

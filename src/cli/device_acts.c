@@ -19,7 +19,8 @@ struct act_opts {
     {NULL, "why", OPT_TEXT, 1, 200, .arg = "TEXT", .help = "stands in the ledger", AT(why)},                           \
         {NULL, "wait", OPT_BOOL, .help = "until every gateway knows, or --wait-time is over", AT(wait)},               \
     {                                                                                                                  \
-        NULL, "wait-time", OPT_SECONDS, 1, 60, "30", .arg = "TIME", .help = "the longest wait", AT(wait_s)             \
+        NULL, "wait-time", OPT_SECONDS, 1, 60, "30", .needs = "wait", .arg = "TIME", .help = "the longest wait",       \
+                                                     AT(wait_s)                                                        \
     }
 static const struct opt act_rows[] = {WAIT_ROWS};
 static const struct opt revoke_rows[] = {

@@ -20,7 +20,8 @@ const struct opt gateway_config_rows[GATEWAY_CONFIG_ROWS] = {
     {NULL, "out", OPT_PATH, .arg = "FILE", .help = "where it is written; stdout if not given", AT(out)},
     {NULL, "user", OPT_TEXT, 1, 64, BROKER_USER, .arg = "NAME", .help = "as root: whom the broker goes on as",
      AT(user)},
-    {NULL, "check", OPT_PATH, .arg = "FILE", .help = "look for traps in this mosquitto.conf instead", AT(check)},
+    {NULL, "check", OPT_PATH, .not_with = "gate plugin bind port out", .arg = "FILE",
+     .help = "look for traps in this mosquitto.conf instead", AT(check)},
 };
 
 static const char *find_plugin(struct cli *cli)

@@ -19,14 +19,16 @@ static const char *const key_words[] = {"p256", "p384", "rsa3072", "rsa4096", NU
 #define AT(field) .offset = offsetof(struct init_opts, field)
 static const struct opt init_rows[] = {
     {NULL, "name", OPT_TEXT, 1, 50, "Kith", .arg = "ORG", .help = "the organisation that operates it", AT(name)},
-    {NULL, "hsm", OPT_PATH, .arg = "MODULE", .help = "PKCS#11 module: the CA's keys live in its token", AT(hsm)},
-    {NULL, "token", OPT_TEXT, .arg = "LABEL", .help = "the token's label", AT(token)},
-    {NULL, "pin-file", OPT_PATH, .arg = "FILE", .help = "file with the token's PIN, mode 0600", AT(pin_file)},
-    {NULL, "hsm-label", OPT_TEXT, 1, 40, "kith", .arg = "NAME", .help = "what labels of keys in the token begin with",
-     AT(hsm_label)},
-    {NULL, "hsm-paths", OPT_TEXT, .arg = "PATH,...",
+    {NULL, "hsm", OPT_PATH, .needs = "token pin-file", .arg = "MODULE",
+     .help = "PKCS#11 module: the CA's keys live in its token", AT(hsm)},
+    {NULL, "token", OPT_TEXT, .needs = "hsm", .arg = "LABEL", .help = "the token's label", AT(token)},
+    {NULL, "pin-file", OPT_PATH, .needs = "hsm", .arg = "FILE", .help = "file with the token's PIN, mode 0600",
+     AT(pin_file)},
+    {NULL, "hsm-label", OPT_TEXT, 1, 40, "kith", .needs = "hsm", .arg = "NAME",
+     .help = "what labels of keys in the token begin with", AT(hsm_label)},
+    {NULL, "hsm-paths", OPT_TEXT, .needs = "hsm", .arg = "PATH,...",
      .help = "what the module reads and writes, if not /etc/softhsm and /var/lib/softhsm", AT(hsm_paths)},
-    {NULL, "hsm-template", OPT_TEXT, 1, 400, .arg = "DEVICE[, NAME=yes|no|omit ...]",
+    {NULL, "hsm-template", OPT_TEXT, 1, 400, .needs = "hsm", .arg = "DEVICE[, NAME=yes|no|omit ...]",
      .help = "what a new key is asked to be: generic, nshield, nshield-pool, luna or cloudhsm, then attributes",
      AT(hsm_template)},
     {NULL, "key-type", OPT_ENUM, .def = "p256", .words = key_words, .arg = "TYPE", .help = "of root and issuing CA",
@@ -92,12 +94,6 @@ static bool check(const struct cli *cli, const struct init_opts *o, struct err *
         err_set(e, ERR_OPTION, "--dir is missing");
         return err_try(e, "kith init --dir DIR");
     }
-    if (o->hsm && (!o->token || !o->pin_file)) {
-        err_set(e, ERR_OPTION, "--hsm needs --token and --pin-file");
-        return err_try(e, "--token LABEL --pin-file FILE");
-    }
-    if (!o->hsm && (o->token || o->pin_file))
-        return err_set(e, ERR_OPTION, "--token and --pin-file go with --hsm MODULE");
     if (cli->g.url && strncmp(cli->g.url, "https://", 8) != 0)
         return err_set(e, ERR_OPTION, "--url has to begin with https://");
     if (o->plain_url && strncmp(o->plain_url, "http://", 7) != 0)

@@ -38,8 +38,8 @@ static const struct opt ls_rows[] = {
     {NULL, "limit", OPT_INT, 1, 1000000000, .arg = "N", .help = "at most so many", AT(limit)},
     {NULL, "export", OPT_PATH, .arg = "FILE",
      .help = "of an export instead of the platform, once all of it is verified; - for stdin", AT(export_file)},
-    {NULL, "keys", OPT_PATH, .arg = "FILE", .help = "verifier keys that are trusted; DIR/" PATH_VKEYS " with --dir",
-     AT(keys)},
+    {NULL, "keys", OPT_PATH, .needs = "export", .arg = "FILE",
+     .help = "verifier keys that are trusted; DIR/" PATH_VKEYS " with --dir", AT(keys)},
 };
 
 /* ---- what is asked for ---- */
@@ -289,10 +289,6 @@ static bool run_ls(void *ctx, const void *opts, const struct args_words *words, 
     struct entry_query q;
     struct entry_list l;
     (void)words;
-    if (o->keys && !o->export_file) {
-        err_set(e, ERR_OPTION, "--keys goes with --export");
-        return err_try(e, "kith ledger show ENTRY --keys FILE, for one entry of the platform with its proof");
-    }
     if (!read_query(cli, o, &q, e))
         return false;
     entry_list_init(&l, cli);

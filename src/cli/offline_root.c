@@ -38,7 +38,7 @@ static const struct opt root_conf_rows[] = {
     CONF("name", OPT_TEXT, name, .required = true),
     CONF("key", OPT_TEXT, key, .required = true),
     CONF("passphrase_file", OPT_PATH, passphrase_file),
-    CONF("hsm_module", OPT_PATH, hsm_module),
+    CONF("hsm_module", OPT_PATH, hsm_module, .needs = "hsm_token hsm_pin_file"),
     CONF("hsm_token", OPT_TEXT, hsm_token),
     CONF("hsm_pin_file", OPT_PATH, hsm_pin_file),
 };
@@ -166,8 +166,8 @@ bool offline_init_root(void *ctx, const void *opts, const struct args_words *wor
     AUTO(buf_clear) struct buf b = {0};
     (void)words;
     buf_init(&b, 65536);
-    if (!cli->g.dir || (o->hsm && (!o->token || !o->pin_file))) {
-        err_set(e, ERR_OPTION, cli->g.dir ? "--hsm needs --token and --pin-file" : "--dir is missing");
+    if (!cli->g.dir) {
+        err_set(e, ERR_OPTION, "--dir is missing");
         return err_try(e, "kith ca init-root --dir DIR --name ORG");
     }
     const char *dir = cli_absolute(cli, cli->g.dir);

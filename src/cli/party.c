@@ -41,7 +41,7 @@ static const char *const role_words[] = {"admin", "security", "factory", "releas
 static const struct opt operator_rows[] = {
     {NULL, "role", OPT_TEXT, .words = role_words, .arg = "ROLE",
      .help = "admin, security, factory, release, data, auditor or owner", AT(role), .required = true},
-    {NULL, "csr", OPT_PATH, .arg = "FILE",
+    {NULL, "csr", OPT_PATH, .not_with = "key-type", .arg = "FILE",
      .help = "certify the key of this request (`kith operator request`); no key is made here", AT(csr)},
     OUT_ROW,
     KEY_ROW,

@@ -35,7 +35,7 @@ const struct opt settings_rows[] = {
      AT(database)},
     {"keys", "passphrase_file", OPT_PATH, .help = "seals the keys in files; credential:NAME for one of systemd",
      AT(passphrase_file)},
-    {"keys", "hsm_module", OPT_PATH, .help = "PKCS#11 module", AT(hsm_module)},
+    {"keys", "hsm_module", OPT_PATH, .needs = "hsm_token hsm_pin_file", .help = "PKCS#11 module", AT(hsm_module)},
     {"keys", "hsm_token", OPT_TEXT, .help = "label of the token", AT(hsm_token)},
     {"keys", "hsm_pin_file", OPT_PATH, .help = "file with the user PIN, mode 0600", AT(hsm_pin_file)},
     {"keys", "hsm_sessions", OPT_INT, 1, 256, "8", .help = "sessions at most", AT(hsm_sessions)},

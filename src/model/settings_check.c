@@ -68,17 +68,6 @@ static bool check_database_scheme(const struct settings *s, struct arena *a, str
     return err_try(e, "database = sqlite:" PATH_DATA "/kith.db");
 }
 
-static bool check_token(const struct settings *s, struct arena *a, struct err *e)
-{
-    (void)a;
-    if (!s->hsm_module || (s->hsm_token && s->hsm_pin_file))
-        return true;
-    const char *missing = s->hsm_token ? "hsm_pin_file" : "hsm_token";
-    err_set(e, ERR_CONFIG, "[keys] hsm_module is set without %s", missing);
-    err_why(e, "a module may have many tokens, and each asks for its PIN");
-    return err_try(e, "set %s in [keys] of kith.conf", missing);
-}
-
 static bool check_peer(const struct settings *s, struct arena *a, struct err *e)
 {
     struct hsm_peer peer;
@@ -135,7 +124,7 @@ static const struct {
     {"platform", "origin", check_origin},         {"platform", "url", check_url_host},
     {"server", "hostnames", check_hostnames},     {"server", "plain_listen", check_sockets},
     {"store", "database", check_database_scheme}, {"store", "database", settings_check_database},
-    {"keys", "hsm_module", check_token},          {"keys", "hsm_network", check_peer},
+    {"keys", "hsm_network", check_peer},
 };
 
 #define KEY(field)                                                                                                     \

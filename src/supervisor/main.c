@@ -189,8 +189,6 @@ int main(int argc, char **argv)
         return print_help();
     if (ok && words.n)
         ok = err_set(&e, ERR_USAGE, "kithd takes no words: \"%s\"", ERR_QUOTE(slice_str(words.v[0])));
-    if (ok && o.json && !o.test)
-        ok = err_set(&e, ERR_OPTION, "--json goes with -t");
     if (ok && o.test)
         return test_setup(&o, &a);
     log_init_fd(&log, STDERR_FILENO, LOG_LEVEL_INFO, is_journal(getenv("JOURNAL_STREAM"))); /* banned: as above */

@@ -6,7 +6,7 @@ static const struct opt rows[] = {
     {NULL, "config", OPT_PATH, .arg = "FILE", .help = "kith.conf of the installation to run", AT(config),
      .required = true},
     {NULL, "test", OPT_BOOL, .letter = 't', .help = "check the configuration and what it names, and end", AT(test)},
-    {NULL, "json", OPT_BOOL, .help = "with -t: the findings in JSON", AT(json)},
+    {NULL, "json", OPT_BOOL, .needs = "test", .help = "the findings in JSON", AT(json)},
     {NULL, "accept-clock", OPT_BOOL,
      .help = "this machine's clock is right, whatever was signed last: once, after a start with a wrong one",
      AT(accept_clock)},

@@ -30,7 +30,7 @@ static const struct opt globals[] = {
 };
 
 struct add {
-    const char *model, *serial;
+    const char *model, *serial, *from, *failures;
     bool token;
     int format;
 };
@@ -39,6 +39,8 @@ static const struct opt add_rows[] = {
     {.name = "model", .type = OPT_TEXT, .required = true, .help = "its model", AT(add, model)},
     {.name = "serial", .type = OPT_TEXT, .help = "its serial number", AT(add, serial)},
     {.name = "token", .type = OPT_BOOL, .def = "no", .help = "print a token", AT(add, token)},
+    {.name = "from", .type = OPT_PATH, .arg = "FILE", .help = "many", .not_with = "serial", AT(add, from)},
+    {.name = "failures", .type = OPT_PATH, .help = "what failed", .needs = "from token", AT(add, failures)},
     {.name = "format", .type = OPT_ENUM, .words = formats, .def = "pem", .help = "how to write it", AT(add, format)},
 };
 
@@ -209,6 +211,45 @@ static void runs_the_verb_that_is_named(void **state)
     assert_string_equal(e.what, "a command is missing");
 }
 
+/* An option that could do nothing is a slip, never silence. */
+static void refuses_options_that_do_not_go_together(void **state)
+{
+    (void)state;
+    static const struct {
+        char *argv[8];
+        int argc;
+        const char *what, *hint;
+    } table[] = {
+        {{"device", "add", "--model=m", "--failures=f"},
+         4,
+         "--failures needs --from",
+         "add --from FILE, or leave --failures out"},
+        {{"device", "add", "--model=m", "--failures=f", "--from=x"},
+         5,
+         "--failures needs --token",
+         "add --token, or leave --failures out"},
+        {{"device", "add", "--model=m", "--failures=f", "--from=x", "--no-token"},
+         6,
+         "--failures needs --token",
+         "add --token, or leave --failures out"},
+        {{"device", "add", "--model=m", "--from=x", "--serial=s"},
+         5,
+         "--from and --serial exclude each other",
+         "leave one of them out"},
+    };
+    struct ran r = {0};
+    struct err e = {0};
+    bool help;
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        assert_err(run((char **)(uintptr_t)table[i].argv, table[i].argc, &r, &help, &e), e, ERR_OPTION);
+        assert_string_equal(e.what, table[i].what);
+        assert_string_equal(e.hint, table[i].hint);
+        assert_true(e.why[0]);
+    }
+    assert_ok(run(ARGV("device", "add", "--model=m", "--failures=f", "--from=x", "--token"), &r, &help, &e), e);
+    assert_ok(run(ARGV("device", "add", "--model=m", "--serial=s"), &r, &help, &e), e);
+}
+
 static void prints_help_from_the_rows(void **state)
 {
     (void)state;
@@ -238,6 +279,8 @@ static void prints_help_from_the_rows(void **state)
                                      "  --model TEXT                its model\n"
                                      "  --serial TEXT               its serial number\n"
                                      "  --token                     print a token\n"
+                                     "  --from FILE                 many (not with --serial)\n"
+                                     "  --failures PATH             what failed (with --from, --token)\n"
                                      "  --format WORD               how to write it (default: pem)\n");
     buf_clear(&b);
 }
@@ -325,9 +368,13 @@ static void offers_words_in_the_shell(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_options_in_each_form),      cmocka_unit_test(refuses_wrong_command_lines),
-        cmocka_unit_test(runs_the_verb_that_is_named),     cmocka_unit_test(prints_help_from_the_rows),
-        cmocka_unit_test(writes_the_manual_from_the_rows), cmocka_unit_test(offers_words_in_the_shell),
+        cmocka_unit_test(reads_options_in_each_form),
+        cmocka_unit_test(refuses_wrong_command_lines),
+        cmocka_unit_test(refuses_options_that_do_not_go_together),
+        cmocka_unit_test(runs_the_verb_that_is_named),
+        cmocka_unit_test(prints_help_from_the_rows),
+        cmocka_unit_test(writes_the_manual_from_the_rows),
+        cmocka_unit_test(offers_words_in_the_shell),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -115,7 +115,13 @@ static void refuses_options_that_do_not_fit(void **state)
 {
     (void)state;
     assert_says(2, "--dir is missing", "init");
-    assert_says(2, "--token", "init", "--dir", at("d"), "--hsm", "/x.so");
+    assert_says(2, "--hsm needs --token", "init", "--dir", at("d"), "--hsm", "/x.so");
+    static const char *const of_a_token[] = {"--token", "--pin-file", "--hsm-label", "--hsm-paths", "--hsm-template"};
+    for (size_t i = 0; i < ARRAY_LEN(of_a_token); i++)
+        assert_says(2, "needs --hsm", "init", "--dir", at("d"), of_a_token[i], "x");
+    assert_says(2, "--hsm-template needs --hsm", "ca", "init-root", "--dir", at("d"), "--name", "A", "--hsm-template",
+                "x");
+    assert_false(shell("test -e d"));
     assert_says(2, "https://", "init", "--dir", at("d"), "--url", "http://x");
     assert_says(2, "did you mean --name?", "init", "--dir", at("d"), "--nmae", "x");
     assert_says(3, "no profiles", "init", "--dir", at("d"), "--profiles", at("nowhere"));

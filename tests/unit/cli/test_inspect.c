@@ -151,6 +151,36 @@ static void the_help_is_the_one_kept(void **state)
         fail_msg("an option has changed: KITH_GOLDEN_WRITE=1 build/tests/unit/cli/test_cli_inspect");
 }
 
+static void find_company(const struct opt *rows, size_t n, const char *names)
+{
+    for (const char *s = names; s && *s; s += strcspn(s, " "), s += strspn(s, " "))
+        if (!opt_find(rows, n, NULL, slice_of(s, strcspn(s, " "))))
+            fail_msg("there is no option --%s beside it", s);
+}
+
+/* A row that names one that is not there would be checked by nobody. */
+static void options_name_only_what_is_beside_them(void **state)
+{
+    (void)state;
+    struct arena a;
+    struct err e;
+    const struct verb *verbs;
+    size_t n, named = 0;
+    arena_init(&a, 1 << 20);
+    assert_ok(cli_verbs(&a, &verbs, &n, &e), e);
+    for (size_t i = 0; i <= n; i++) {
+        const struct opt *rows = i < n ? verbs[i].rows : cli_global_rows;
+        size_t rows_n = i < n ? verbs[i].rows_n : cli_global_rows_n;
+        for (size_t k = 0; k < rows_n; k++) {
+            find_company(rows, rows_n, rows[k].needs);
+            find_company(rows, rows_n, rows[k].not_with);
+            named += rows[k].needs || rows[k].not_with;
+        }
+    }
+    assert_true(named > 10);
+    arena_clear(&a);
+}
+
 static void options_stand_anywhere_and_help_is_there(void **state)
 {
     (void)state;
@@ -229,6 +259,7 @@ int main(void)
         T(explains_every_code),
         T(the_manual_is_the_one_in_doc),
         T(the_help_is_the_one_kept),
+        T(options_name_only_what_is_beside_them),
         T(options_stand_anywhere_and_help_is_there),
         T(csv_is_read_as_rfc_4180_has_it),
         T(a_record_becomes_the_line_that_the_server_takes),

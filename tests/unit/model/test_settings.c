@@ -193,6 +193,28 @@ static void refuses_values_that_do_not_go_together(void **state)
         assert_refused(rows[i].v, rows[i].n);
 }
 
+static void refuses_a_module_without_token_and_pin(void **state)
+{
+    (void)state;
+    const struct setting all[] = {
+        {"keys", "hsm_module", "/x.so"}, {"keys", "hsm_token", "t"}, {"keys", "hsm_pin_file", "pin"}};
+    for (size_t n = 1; n <= ARRAY_LEN(all); n++) {
+        struct arena a;
+        struct settings s;
+        struct err e;
+        write_conf(all, n);
+        if (load(&a, &s, &e) != (n == ARRAY_LEN(all)))
+            fail_msg("%zu: %s", n, e.what);
+        if (n < ARRAY_LEN(all)) {
+            assert_int_equal(e.code, ERR_CONFIG);
+            assert_non_null(strstr(e.what, ":2: [keys]: hsm_module needs "));
+            assert_non_null(strstr(e.what, all[n].name));
+            assert_true(e.why[0] && e.hint[0]);
+        }
+        arena_clear(&a);
+    }
+}
+
 static void refuses_a_database_beside_keys(void **state)
 {
     (void)state;
@@ -334,6 +356,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(refuses_what_no_row_takes, start, stop),
         cmocka_unit_test_setup_teardown(refuses_values_that_do_not_go_together, start, stop),
+        cmocka_unit_test_setup_teardown(refuses_a_module_without_token_and_pin, start, stop),
         cmocka_unit_test_setup_teardown(refuses_a_database_beside_keys, start, stop),
         cmocka_unit_test_setup_teardown(says_all_that_is_wrong, start, stop),
         cmocka_unit_test_setup_teardown(takes_what_is_right, start, stop),
