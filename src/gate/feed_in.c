@@ -192,7 +192,7 @@ static bool snapshot_row(struct gate *g, const struct feed_frame *f, struct err 
     return g->pending_left ? true : pending_finish(g, e);
 }
 
-/* ---- delta and heartbeat ---- */
+/* ---- deltas ---- */
 
 static bool row_same(const struct feed_row *a, const struct feed_row *b)
 {
@@ -242,11 +242,9 @@ static bool delta_apply(struct snap *cur, struct snap *next, const struct feed_h
 static bool delta_take(struct gate *g, const struct feed_frame *f, struct err *e)
 {
     struct feed_head h;
-    struct feed_delta d = {0};
+    struct feed_delta d;
     struct snap *s, *cur = current(g);
-    if (f->kind == FEED_DELTA && !feed_delta_read(f->delta, &d, e))
-        return false;
-    if (!head_take(g, f->head, &h, &s, e))
+    if (!feed_delta_read(f->delta, &d, e) || !head_take(g, f->head, &h, &s, e))
         return false;
     bool ok = head_is_newer(g, s, e);
     if (ok && !cur->trouble && s->seq == cur->seq) { /* what we have already */
@@ -259,7 +257,7 @@ static bool delta_take(struct gate *g, const struct feed_frame *f, struct err *e
     if (ok && memcmp(h.prev, cur->hash, SHA256_SIZE) != 0)
         ok =
             err_set(e, ERR_FEED_FORK, "feed head %llu does not follow from the one before", (unsigned long long)s->seq);
-    if (ok && f->kind == FEED_DELTA && d.seq != h.seq)
+    if (ok && d.seq != h.seq)
         ok = err_set(e, ERR_FEED, "delta %llu with head %llu", (unsigned long long)d.seq, (unsigned long long)h.seq);
     if (!ok || !delta_apply(cur, s, &h, &d, e)) {
         snap_free(s);
@@ -412,7 +410,6 @@ bool feed_in_frame(struct gate *g, struct slice body, struct err *e)
     case FEED_ROW:
         return snapshot_row(g, &f, e);
     case FEED_DELTA:
-    case FEED_HEARTBEAT:
         return delta_take(g, &f, e);
     case FEED_DEVICE:
         return device_take(g, &f.device, e);

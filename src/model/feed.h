@@ -128,10 +128,9 @@ MUST_USE bool feed_set_follows(const struct feed_set *was, const struct feed_set
 /* ---- frames ---- */
 
 enum feed_kind {
-    FEED_SNAPSHOT = 1,  /* [1, head bstr]: a snapshot begins; one FEED_ROW for each row of the head follows, in order */
-    FEED_DELTA = 2,     /* [2, head bstr, delta bstr] */
-    FEED_HEARTBEAT = 3, /* [3, head bstr]: a new head with the same sets (shards may have expired) */
-    FEED_DEVICE = 4,    /* [4, device id, site, model, {tag: value}, [cert ids], removed bool] */
+    FEED_SNAPSHOT = 1, /* [1, head bstr]: a snapshot begins; one FEED_ROW for each row of the head follows, in order */
+    FEED_DELTA = 2,    /* [2, head bstr, delta bstr]; one without rows: a new head with the same sets */
+    FEED_DEVICE = 4,   /* [4, device id, site, model, {tag: value}, [cert ids], removed bool] */
     FEED_DEVICES_DONE = 5, /* [5]: the whole directory was sent; who was not named is gone */
     FEED_POLICY = 6,       /* [6, text]: topic patterns */
     FEED_ROW = 7,          /* [7, issuer, node, shard, revoked bstr, held bstr] */
@@ -148,7 +147,7 @@ struct feed_device {
 
 struct feed_frame {
     enum feed_kind kind;
-    struct slice head;  /* SNAPSHOT, DELTA, HEARTBEAT: the COSE message */
+    struct slice head;  /* SNAPSHOT, DELTA: the COSE message */
     struct slice delta; /* DELTA: feed_delta_read() */
     struct feed_device device;
     struct slice policy;

@@ -17,12 +17,18 @@ static void device_put(struct writer *w, const struct feed_device *d)
     cbor_put_bool(w, d->removed);
 }
 
+/* How many items a frame of each kind has, its number included; 0: there is no such kind. */
+static const uint8_t items[] = {[FEED_SNAPSHOT] = 2, [FEED_DELTA] = 3, [FEED_DEVICE] = 7,  [FEED_DEVICES_DONE] = 1,
+                                [FEED_POLICY] = 2,   [FEED_ROW] = 6,   [FEED_RESUMED] = 1, [FEED_CURSOR] = 2};
+
+static bool is_known(enum feed_kind kind)
+{
+    return (size_t)kind < ARRAY_LEN(items) && items[kind];
+}
+
 static void body_put(struct writer *w, const struct feed_frame *f)
 {
-    static const uint8_t items[] = {
-        [FEED_SNAPSHOT] = 2, [FEED_DELTA] = 3, [FEED_HEARTBEAT] = 2, [FEED_DEVICE] = 7, [FEED_DEVICES_DONE] = 1,
-        [FEED_POLICY] = 2,   [FEED_ROW] = 6,   [FEED_RESUMED] = 1,   [FEED_CURSOR] = 2};
-    if (f->kind < FEED_SNAPSHOT || f->kind > FEED_CURSOR) {
+    if (!is_known(f->kind)) {
         writer_fail(w);
         return;
     }
@@ -30,7 +36,6 @@ static void body_put(struct writer *w, const struct feed_frame *f)
     cbor_put_uint(w, (uint64_t)f->kind);
     switch (f->kind) {
     case FEED_SNAPSHOT:
-    case FEED_HEARTBEAT:
         cbor_put_bstr(w, f->head);
         break;
     case FEED_DELTA:
@@ -118,7 +123,6 @@ static void frame_rest(struct reader *r, size_t n, struct feed_frame *f)
 {
     switch (f->kind) {
     case FEED_SNAPSHOT:
-    case FEED_HEARTBEAT:
         f->head = cbor_get_bstr(r);
         break;
     case FEED_DELTA:
@@ -153,7 +157,6 @@ static void frame_rest(struct reader *r, size_t n, struct feed_frame *f)
 
 bool feed_frame_read(struct slice body, struct feed_frame *out, struct err *e)
 {
-    static const uint8_t items[] = {0, 2, 3, 2, 7, 1, 2, 6, 1, 2};
     *out = (struct feed_frame){0};
     struct feed_frame f = {0};
     struct reader r = reader_of(body);

@@ -207,7 +207,7 @@ def feed():
     put("feed", "device-removed", frame(4, "dev_1", "", "", {}, [], True))
     put("feed", "device-certs-descend", frame(4, "dev_1", "", "", {}, [5, 1], False))
     put("feed", "device-tags-33", frame(4, "dev_1", "", "", {f"{i:02}": "x" for i in range(33)}, [], False))
-    put("feed", "heartbeat", frame(3, sign1(head(two))))
+    put("feed", "kind-3", frame(3, sign1(head(two))))
     put("feed", "delta-two", frame(2, b"x", delta([first, second])))
     put("feed", "delta-held-and-revoked", frame(2, b"x", delta([[1, 1, 900, 100, [1, 2], [1], []]])))
     put("feed", "delta-releases-nothing", frame(2, b"x", delta([[1, 1, 900, 100, [], [], [3]]])))

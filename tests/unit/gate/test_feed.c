@@ -178,7 +178,6 @@ static void frames_of_all_kinds(struct buf *out)
     buf_init(out, 1 << 20);
     kit_step(&kit, (struct kit_change){1, 2, -1}, out);
     kit_snapshot(&kit, out);
-    kit_frame(out, &(struct feed_frame){.kind = FEED_HEARTBEAT, .head = SLICE_LIT("head")});
     kit_device_record(out, "dev_00000000000000000000000001", "m1", "line", "a", false);
     kit_frame(out, &(struct feed_frame){.kind = FEED_DEVICES_DONE});
     kit_frame(out, &(struct feed_frame){.kind = FEED_POLICY, .policy = SLICE_LIT("both t/%i\n")});
