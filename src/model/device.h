@@ -14,6 +14,7 @@
 #define OWNER_NAME_MAX    64
 #define ANCHOR_NAME_MAX   63
 #define TAG_MAX           64
+#define DEVICE_WHY_MAX    200 /* bytes of why its state was changed */
 
 enum device_state {
     DEVICE_NONE, /* not known */

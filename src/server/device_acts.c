@@ -30,6 +30,8 @@ static bool record_state(struct tx *tx, const struct device_act *a, const struct
     row_values(&r, &table_device, cols);
     cols[DEVICE_STATE] = value_int(to);
     cols[DEVICE_UPDATED_AT] = value_int(tx_now_ms(tx) / 1000);
+    bool locked = (to == DEVICE_SUSPENDED || to == DEVICE_QUARANTINED) && a->why && a->why[0];
+    cols[DEVICE_LOCK_REASON] = value_text(locked ? a->why : NULL);
     bool retired = to == DEVICE_RETIRED;
     struct event_draft d = event_draft_of(retired ? EVENT_DEVICE_RETIRED : EVENT_DEVICE_STATE);
     event_set_text(&d, "who", a->who);
@@ -100,7 +102,7 @@ struct quarantine_job {
     struct state_job state;
     struct app *app;
     struct device_act act;
-    char device[DEVICE_ID_SIZE + 1], why[128];
+    char device[DEVICE_ID_SIZE + 1], why[DEVICE_WHY_MAX + 1];
 };
 
 static void quarantined(struct job *job, const struct err *e)

@@ -53,13 +53,11 @@ static bool check_device(struct tx *tx, struct issuance *is, const struct device
     bool may = is->authority == AUTHORITY_RENEWAL ? device_may_renew(dev->state) : device_may_enrol(dev->state);
     if (!may) {
         err_set(e, ERR_DEVICE_STATE, "device %s is %s", is->subject, device_state_name(dev->state));
-        if (dev->state != DEVICE_SUSPENDED)
+        if (dev->state != DEVICE_SUSPENDED && dev->state != DEVICE_QUARANTINED)
             return false;
-        err_why(e, "an operator suspended it");
+        err_why(e, dev->state == DEVICE_SUSPENDED ? "an operator suspended it" : "an operator or a rule put it there");
         return err_try(e, "kith device resume %s, on the platform", dev->serial);
     }
-    if (dev->locked)
-        return err_set(e, ERR_DEVICE_STATE, "device %s is locked: %s", is->subject, dev->lock_reason);
     return is->profile[0] ? true : read_model(tx, is, e);
 }
 

@@ -40,8 +40,7 @@ static void take_device(const struct rows *r, struct device_row *out)
 {
     *out = (struct device_row){.state = (enum device_state)rows_int(r, DEVICE_STATE),
                                .created_at = rows_int(r, DEVICE_CREATED_AT),
-                               .updated_at = rows_int(r, DEVICE_UPDATED_AT),
-                               .locked = !rows_is_null(r, DEVICE_LOCK_REASON)};
+                               .updated_at = rows_int(r, DEVICE_UPDATED_AT)};
     str_copy(out->id, sizeof out->id, rows_text(r, DEVICE_ID));
     str_copy(out->model, sizeof out->model, rows_text(r, DEVICE_MODEL));
     str_copy(out->serial, sizeof out->serial, rows_text(r, DEVICE_SERIAL));

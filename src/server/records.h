@@ -23,8 +23,7 @@ struct device_row {
     char model[MODEL_NAME_MAX + 1], serial[DEVICE_SERIAL_MAX + 1], owner[OWNER_NAME_MAX + 1];
     enum device_state state;
     int64_t created_at, updated_at;
-    bool locked;
-    char lock_reason[128];
+    char lock_reason[DEVICE_WHY_MAX + 1]; /* why it is suspended or in quarantine; "": not, or nobody said */
     struct claim_row claim;
 };
 /* Errors: ERR_NOTFOUND. */

@@ -57,12 +57,11 @@ const struct table table_certificate = {3, "certificate", COLUMNS(
 const struct table table_operator = {6, "operator", COLUMNS(
     [OPERATOR_NAME] = TEXT("name"), [OPERATOR_ROLE] = TEXT("role"), [OPERATOR_SPKI] = BLOB_NULL("spki"),
     [OPERATOR_CERT_ID] = INT_NULL("cert_id"), [OPERATOR_ADDED_AT] = INT("added_at"),
-    [OPERATOR_REMOVED_AT] = INT_NULL("removed_at"),
 ), OPERATOR_COLS, 1, 1, NULL};
 
 const struct table table_gateway = {7, "gateway", COLUMNS(
     [GATEWAY_NAME] = TEXT("name"), [GATEWAY_SITE] = TEXT_NULL("site"), [GATEWAY_CERT_ID] = INT_NULL("cert_id"),
-    [GATEWAY_ADDED_AT] = INT("added_at"), [GATEWAY_POLICY] = TEXT_NULL("policy"),
+    [GATEWAY_ADDED_AT] = INT("added_at"),
 ), GATEWAY_COLS, 1, 1, NULL};
 
 const struct table table_anchor = {8, "anchor", COLUMNS(
@@ -92,10 +91,6 @@ const struct table table_checkpoint = {35, "checkpoint", COLUMNS(
     [CHECKPOINT_AT] = INT("made_at"),
 ), CHECKPOINT_COLS, 2, 2, "held against its signatures and the tree"};
 
-const struct table table_note = {36, "note", COLUMNS(
-    [NOTE_KEY] = TEXT("key"), [NOTE_VALUE] = BLOB("value"),
-), NOTE_COLS, 1, 1, "what a node remembers between starts"};
-
 const struct table table_entry_filter = {37, "entry_filter", COLUMNS(
     [ENTRY_FILTER_POS] = INT("pos"), [ENTRY_FILTER_DATA] = BLOB("data"),
 ), ENTRY_FILTER_COLS, 1, 1, "an index of the entries, made from them"};
@@ -119,9 +114,9 @@ const struct table table_log = {50, "log", COLUMNS(
 /* clang-format on */
 
 const struct table *const tables_all[] = {
-    &table_model,        &table_device,     &table_certificate, &table_operator,     &table_gateway,    &table_anchor,
-    &table_setting,      &table_idevid,     &table_gateway_ack, &table_journal_mark, &table_checkpoint, &table_note,
-    &table_entry_filter, &table_unanswered, &table_entry,       &table_tile,         &table_log,
+    &table_model,      &table_device, &table_certificate, &table_operator,     &table_gateway,    &table_anchor,
+    &table_setting,    &table_idevid, &table_gateway_ack, &table_journal_mark, &table_checkpoint, &table_entry_filter,
+    &table_unanswered, &table_entry,  &table_tile,        &table_log,
 };
 const size_t tables_n = ARRAY_LEN(tables_all);
 
@@ -171,8 +166,8 @@ static const char *const migrations[] = {
 
     "CREATE TABLE operator (name TEXT NOT NULL, role TEXT NOT NULL, spki BLOB, cert_id BIGINT, added_at BIGINT NOT "
     "NULL,"
-    " removed_at BIGINT, PRIMARY KEY (name));"
-    "CREATE TABLE gateway (name TEXT NOT NULL, site TEXT, cert_id BIGINT, added_at BIGINT NOT NULL, policy TEXT,"
+    " PRIMARY KEY (name));"
+    "CREATE TABLE gateway (name TEXT NOT NULL, site TEXT, cert_id BIGINT, added_at BIGINT NOT NULL,"
     " PRIMARY KEY (name));"
     "CREATE TABLE anchor (name TEXT NOT NULL, der BLOB NOT NULL, added_at BIGINT NOT NULL, policy TEXT,"
     " PRIMARY KEY (name));"
@@ -183,7 +178,6 @@ static const char *const migrations[] = {
     "CREATE TABLE journal_mark (signer TEXT NOT NULL, place BIGINT NOT NULL, PRIMARY KEY (signer)) WITHOUT ROWID;"
     "CREATE TABLE checkpoint (node BIGINT NOT NULL, size BIGINT NOT NULL, note TEXT NOT NULL, made_at BIGINT NOT NULL,"
     " PRIMARY KEY (node, size)) WITHOUT ROWID;"
-    "CREATE TABLE note (key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (key));"
     "CREATE TABLE entry_filter (pos INTEGER PRIMARY KEY NOT NULL, data BLOB NOT NULL);"
     "CREATE TABLE unanswered (cert INTEGER PRIMARY KEY NOT NULL, credential BLOB NOT NULL);"
 

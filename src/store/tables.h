@@ -12,8 +12,7 @@
 extern const struct table table_model, table_device, table_certificate, table_operator, table_gateway, table_anchor,
     table_setting, table_idevid;
 /* Exempt, bookkeeping of a node: tx_scratch(). */
-extern const struct table table_gateway_ack, table_journal_mark, table_checkpoint, table_note, table_entry_filter,
-    table_unanswered;
+extern const struct table table_gateway_ack, table_journal_mark, table_checkpoint, table_entry_filter, table_unanswered;
 /* Exempt, the store's own: nobody writes them but commit.c and tx_tile_put(). */
 extern const struct table table_entry, table_tile, table_log;
 
@@ -27,7 +26,7 @@ enum {
     DEVICE_CREATED_AT,
     DEVICE_UPDATED_AT,
     DEVICE_TAGS,        /* JSON, null: none */
-    DEVICE_LOCK_REASON, /* null: not locked */
+    DEVICE_LOCK_REASON, /* why it is suspended or in quarantine; null: it is not, or nobody said */
     /* its one-time claim, all null without one */
     DEVICE_CLAIM_DIGEST, /* SHA-256 of the claim's text */
     DEVICE_CLAIM_NONCE,  /* null from its use on */
@@ -57,16 +56,8 @@ enum {
     CERTIFICATE_ISSUED_AT,
     CERTIFICATE_COLS
 };
-enum {
-    OPERATOR_NAME,
-    OPERATOR_ROLE,
-    OPERATOR_SPKI,
-    OPERATOR_CERT_ID,
-    OPERATOR_ADDED_AT,
-    OPERATOR_REMOVED_AT,
-    OPERATOR_COLS
-};
-enum { GATEWAY_NAME, GATEWAY_SITE, GATEWAY_CERT_ID, GATEWAY_ADDED_AT, GATEWAY_POLICY /* JSON */, GATEWAY_COLS };
+enum { OPERATOR_NAME, OPERATOR_ROLE, OPERATOR_SPKI, OPERATOR_CERT_ID, OPERATOR_ADDED_AT, OPERATOR_COLS };
+enum { GATEWAY_NAME, GATEWAY_SITE, GATEWAY_CERT_ID, GATEWAY_ADDED_AT, GATEWAY_COLS };
 enum { ANCHOR_NAME, ANCHOR_DER, ANCHOR_ADDED_AT, ANCHOR_POLICY /* JSON: what it may vouch for */, ANCHOR_COLS };
 enum { SETTING_KEY, SETTING_VALUE, SETTING_COLS };
 /* A device that got a certificate on an IDevID, by the manufacturer's anchor: the last such IDevID.  The row outlives the
@@ -83,7 +74,6 @@ enum {
 enum { GATEWAY_ACK_GATEWAY, GATEWAY_ACK_SEQ, GATEWAY_ACK_AT, GATEWAY_ACK_COLS };
 enum { JOURNAL_MARK_SIGNER, JOURNAL_MARK_POSITION, JOURNAL_MARK_COLS };
 enum { CHECKPOINT_NODE, CHECKPOINT_SIZE, CHECKPOINT_NOTE, CHECKPOINT_AT, CHECKPOINT_COLS };
-enum { NOTE_KEY, NOTE_VALUE /* blob */, NOTE_COLS };             /* what a node wants to remember */
 enum { ENTRY_FILTER_POS, ENTRY_FILTER_DATA, ENTRY_FILTER_COLS }; /* server/entry_filter.h */
 /* A certificate that was signed, never answered, and may be asked for again (server/unanswered.h). */
 enum { UNANSWERED_CERT, UNANSWERED_CREDENTIAL /* SHA-256 */, UNANSWERED_COLS };

@@ -106,6 +106,7 @@ def quarantines_for_a_second_key_where_the_model_says_so(k, d):
     assert k.must("GET", "/v1/devices/" + dev["id"])["state"] == "active"
     refused(k.enrol(csr_of(new_key()), dev["id"], dev["claim"]), 403, "claim-other-key")
     wait_for(lambda: k.must("GET", "/v1/devices/" + dev["id"])["state"] == "quarantined", "the quarantine", 5)
+    assert k.must("GET", "/v1/devices/" + dev["id"])["locked"] == "its claim was shown with a second key"
     entries = {e["type"]: e["fields"] for e in k.history(dev["id"])}
     assert entries["claim.refused"]["alarm"] is True and entries["device.state"]["who"] == "system:rule", entries
     # A claim that is wrong is no second key: whoever guesses stops nobody.

@@ -286,9 +286,11 @@ def revokes_for_good_or_not_at_all(k, d):
 def suspends_and_resumes(k, d):
     dev, key, key_file, pem = d.enrolled()
     k.must("POST", f"/v1/devices/{dev['id']}/suspend", {"why": "to be looked at"})
+    assert k.must("GET", "/v1/devices/" + dev["id"])["locked"] == "to be looked at"
     refused(k.enrol(csr_of(new_key()), verb="simplereenroll", cert=pem, key=key_file), 401, "denied")
     refused(k.enrol(csr_of(new_key()), dev["id"], dev["claim"]), 409, "device-state")
     k.must("POST", f"/v1/devices/{dev['id']}/resume", {"wait_ms": 3000})
+    assert "locked" not in k.must("GET", "/v1/devices/" + dev["id"])
     assert k.enrol(csr_of(new_key()), verb="simplereenroll", cert=pem, key=key_file).status == 200
 
 

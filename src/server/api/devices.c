@@ -232,7 +232,7 @@ static void put_device(struct call *c, const struct device_row *d)
     json_out_text(&c->out, "owner", d->owner[0] ? d->owner : NULL);
     json_out_time(&c->out, "created_at", d->created_at);
     json_out_time(&c->out, "updated_at", d->updated_at);
-    if (d->locked)
+    if (d->lock_reason[0])
         json_out_text(&c->out, "locked", d->lock_reason);
 }
 
@@ -345,7 +345,7 @@ static bool act(struct call *c, struct err *e)
     if (!a)
         return err_set(e, ERR_NOTFOUND, "nothing is done to devices by \"%s\"", ERR_QUOTE(slice_str(verb)));
     struct device_act da = {.who = c->who->name, .to = a->to};
-    if (!call_text(c, "why", 200, "", &da.why, e) || !call_reason(c, a->reason, &da.reason, e) ||
+    if (!call_text(c, "why", DEVICE_WHY_MAX, "", &da.why, e) || !call_reason(c, a->reason, &da.reason, e) ||
         !call_int(c, "wait_ms", 0, WAIT_MS_MAX, 0, &wait_ms, e) || !call_device(c, &d, e))
         return false;
     da.device = d.id;
@@ -359,8 +359,7 @@ static bool act(struct call *c, struct err *e)
     return true;
 }
 
-static const struct sql sql_owner = {
-    "SELECT name FROM operator WHERE name = $1 AND role = 'owner' AND removed_at IS NULL"};
+static const struct sql sql_owner = {"SELECT name FROM operator WHERE name = $1 AND role = 'owner'"};
 
 /* An owner may hand its device on, but only to one who will see it then. */
 static bool check_heir(struct call *c, const char *owner, struct err *e)

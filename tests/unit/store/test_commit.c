@@ -101,9 +101,10 @@ static bool scratch_entry(struct tx *tx, void *arg, struct err *e)
 
 static bool record_scratch(struct tx *tx, void *arg, struct err *e)
 {
-    const struct value cols[NOTE_COLS] = {value_text("a"), value_blob(SLICE_LIT("b"))};
+    const struct value cols[GATEWAY_ACK_COLS] = {value_text("a"), value_int(1), value_int(2)};
     (void)arg;
-    return tx_record(tx, &(struct event){.type = 1}, &(struct change){.table = &table_note, .cols = cols}, 1, NULL, e);
+    return tx_record(tx, &(struct event){.type = 1}, &(struct change){.table = &table_gateway_ack, .cols = cols}, 1,
+                     NULL, e);
 }
 
 static bool swallowed(struct tx *tx, void *arg, struct err *e)
@@ -159,7 +160,7 @@ static void the_rules_of_writing_hold(void **state)
     assert_ok(test_do(c, add_one, "still", &e), e);
     commit_stop(c);
     assert_int_equal(test_count(t->where, "entry"), 1);
-    assert_int_equal(test_count(t->where, "note"), 0);
+    assert_int_equal(test_count(t->where, "gateway_ack"), 0);
 }
 
 static bool add_new(struct tx *tx, void *arg, struct err *e)
@@ -187,29 +188,30 @@ static void a_new_row_overwrites_none(void **state)
     assert_int_equal(test_count(t->where, "entry"), 2);
 }
 
-static bool scratch_note(struct tx *tx, void *arg, struct err *e)
+static bool scratch_ack(struct tx *tx, void *arg, struct err *e)
 {
-    const struct value cols[NOTE_COLS] = {value_text("k"), value_blob(slice_str(arg))};
-    return tx_scratch(tx, &(struct change){.table = &table_note, .cols = cols, .remove = arg == NULL}, e);
+    const struct value cols[GATEWAY_ACK_COLS] = {value_text("k"), value_int(*(int *)arg), value_int(2)};
+    return tx_scratch(tx, &(struct change){.table = &table_gateway_ack, .cols = cols}, e);
 }
 
 static bool scratch_drop(struct tx *tx, void *arg, struct err *e)
 {
-    const struct value cols[NOTE_COLS] = {value_text("k")};
+    const struct value cols[GATEWAY_ACK_COLS] = {value_text("k")};
     (void)arg;
-    return tx_scratch(tx, &(struct change){.table = &table_note, .cols = cols, .remove = true}, e);
+    return tx_scratch(tx, &(struct change){.table = &table_gateway_ack, .cols = cols, .remove = true}, e);
 }
 
 static void scratch_rows_come_and_go_without_entries(void **state)
 {
     struct env_test *t = *state;
     struct err e = {0};
+    int seqs[] = {1, 2};
     struct commit *c = test_start(t);
-    assert_ok(test_do(c, scratch_note, "1", &e), e);
-    assert_ok(test_do(c, scratch_note, "2", &e), e);
-    assert_int_equal(test_count(t->where, "note"), 1);
+    assert_ok(test_do(c, scratch_ack, &seqs[0], &e), e);
+    assert_ok(test_do(c, scratch_ack, &seqs[1], &e), e);
+    assert_int_equal(test_count(t->where, "gateway_ack"), 1);
     assert_ok(test_do(c, scratch_drop, NULL, &e), e);
-    assert_int_equal(test_count(t->where, "note"), 0);
+    assert_int_equal(test_count(t->where, "gateway_ack"), 0);
     commit_stop(c);
     assert_int_equal(test_count(t->where, "entry"), 0);
 }

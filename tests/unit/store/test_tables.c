@@ -230,7 +230,7 @@ static void statements_that_write_are_no_queries(void **state)
     assert_ok(db_open(t->where, false, &db, &e), e);
     static const struct sql bad[] = {
         {"DELETE FROM device"},
-        {"INSERT INTO note (key, value) VALUES ('a', 'b') RETURNING key"},
+        {"INSERT INTO setting (key, value) VALUES ('a', 'b') RETURNING key"},
         {"WITH x AS (SELECT 1) DELETE FROM device"},
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
