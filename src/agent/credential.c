@@ -3,7 +3,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 
-#include "agent/pem.h"
+#include "base/pem.h"
 #include "base/rfc3339.h"
 #include "keys/crypto.h"
 #include "keys/p11_uri.h"
@@ -192,7 +192,7 @@ bool credential_read_cert(const struct state *s, struct credential *c, struct er
     ok = file_read(path, STATE_CERT_MAX, &pem, e);
     struct slice text = buf_slice(&pem);
     while (ok && more)
-        ok = pem_next_cert(&text, &c->der, &more, e);
+        ok = pem_next_of(&text, PEM_CERT, &c->der, &more, e);
     ok = ok && split(c, e);
     if (ok && c->chain_n == 0)
         ok = err_set(e, ERR_AGENT_STATE, "no certificate in it");
@@ -254,7 +254,7 @@ static bool write_cert(const struct state *s, unsigned slot, const struct chain 
     buf_init(&pem, STATE_CERT_MAX);
     buf_printf(&pem, RECEIVED "%s\n", RFC3339(now));
     for (size_t i = 0; i + 1 < chain->n; i++)
-        pem_put_cert(&pem, chain->path[i]->der);
+        pem_put(&pem, PEM_CERT, chain->path[i]->der);
     bool ok = buf_done(&pem, &text, e) && file_write_atomic(state_slot_path(s, slot, "cert.pem", path), 0600, text, e);
     buf_clear(&pem);
     return ok;

@@ -2,9 +2,9 @@
 
 #include <stdio.h>
 
-#include "agent/pem.h"
 #include "base/codec.h"
 #include "base/log.h"
+#include "base/pem.h"
 #include "base/rfc3339.h"
 #include "keys/crypto.h"
 #include "x509/certs_only.h"
@@ -77,7 +77,7 @@ static bool write_root(struct agent *a, struct slice der, struct err *e)
     char path[STATE_PATH_MAX];
     struct buf pem;
     buf_init(&pem, STATE_CERT_MAX);
-    pem_put_cert(&pem, der);
+    pem_put(&pem, PEM_CERT, der);
     bool ok = file_write_atomic(state_path(a->state, "root.pem", path), 0644, buf_slice(&pem), e) &&
               file_write_atomic(state_path(a->state, "root.cer", path), 0644, der, e);
     buf_clear(&pem);

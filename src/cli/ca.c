@@ -3,6 +3,7 @@
 
 #include "base/config.h"
 #include "base/file.h"
+#include "base/pem.h"
 #include "base/rfc3339.h"
 #include "ca/root_list.h"
 #include "cli/ca.h"
@@ -62,25 +63,35 @@ static bool sort_in(struct cli *cli, struct slice der, struct arrival *a, struct
     return true;
 }
 
+static bool take_text(struct cli *cli, struct slice text, struct arrival *a, size_t *blocks, struct err *e)
+{
+    struct pem_block block;
+    bool found;
+    AUTO(buf_clear) struct buf der = {0};
+    buf_init(&der, ROOT_LIST_MAX);
+    for (*blocks = 0;; ++*blocks) {
+        buf_reset(&der);
+        if (!pem_next(&text, &block, &found, e))
+            return false;
+        if (!found)
+            return true;
+        if (!pem_decode(&block, &der, e) || !sort_in(cli, buf_slice(&der), a, e))
+            return false;
+    }
+}
+
 static bool take_file(struct cli *cli, const char *file, struct arrival *a, struct err *e)
 {
-    char label[64];
-    struct slice base64;
-    size_t n, found = 0;
+    size_t blocks;
     AUTO(buf_clear) struct buf text = {0};
     buf_init(&text, ROOT_LIST_MAX);
     if (!cli_read_input(file, &text, e))
         return false;
-    if (text.n && text.p[0] == 0x30)
+    if (pem_is_der(buf_slice(&text)))
         return sort_in(cli, buf_slice(&text), a, e) || err_ctx(e, "%s", file);
-    for (struct slice rest = buf_slice(&text); pki_pem_block(&rest, label, sizeof label, &base64); found++) {
-        uint8_t *der = arena_alloc(&cli->arena, base64.n + 4);
-        if (!der)
-            return arena_ok(&cli->arena, e);
-        if (!codec_decode_lines(base64, der, base64.n + 4, &n, e) || !sort_in(cli, slice_of(der, n), a, e))
-            return err_ctx(e, "%s", file);
-    }
-    return found > 0 || err_set(e, ERR_ENCODING, "%s is neither DER nor PEM", file);
+    if (!take_text(cli, buf_slice(&text), a, &blocks, e))
+        return err_ctx(e, "%s", file);
+    return blocks > 0 || err_set(e, ERR_ENCODING, "%s is neither DER nor PEM", file);
 }
 
 static bool load(struct cli *cli, const char *path, size_t max, struct slice *der, struct err *e)
@@ -280,7 +291,7 @@ static bool run_export(void *ctx, const void *opts, const struct args_words *wor
         return false;
     }
     if (!o->der)
-        pki_put_pem(&pem, "CERTIFICATE", buf_slice(&der));
+        pem_put(&pem, PEM_CERT, buf_slice(&der));
     return cli_write_document(cli, o->out, o->der ? &der : &pem, e);
 }
 

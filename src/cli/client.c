@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/http_client.h"
+#include "base/pem.h"
 #include "cli/pki.h"
 #include "keys/p11.h"
 #include "keys/provider.h"
@@ -66,31 +67,30 @@ static bool read_key(struct cli *cli, EVP_PKEY **out, struct err *e)
     return err_try(e, pass ? "the passphrase that it was sealed with" : "--passphrase-file FILE, if it is sealed");
 }
 
-/* All certificates of a PEM file, or the one of a DER file, copied into the arena. */
+/* The certificates of a PEM file, or the one of a DER file, copied into the arena; what is beyond `cap` is left. */
 static bool read_certs(struct cli *cli, const char *path, struct slice *out, size_t cap, size_t *n, struct err *e)
 {
-    char label[64];
-    struct slice base64;
-    AUTO(buf_clear) struct buf text = {0};
+    bool found;
+    AUTO(buf_clear) struct buf text = {0}, der = {0};
     buf_init(&text, 1 << 20);
+    buf_init(&der, 1 << 20);
     *n = 0;
     if (!file_read(path, text.max, &text, e))
         return false;
     struct slice rest = buf_slice(&text);
-    while (*n < cap && pki_pem_block(&rest, label, sizeof label, &base64)) {
-        uint8_t *der = arena_alloc(&cli->arena, base64.n);
-        size_t size;
-        if (!der)
-            return arena_ok(&cli->arena, e);
-        if (strcmp(label, "CERTIFICATE") != 0)
-            continue;
-        if (!codec_decode_lines(base64, der, base64.n, &size, e))
-            return err_ctx(e, "%s", path);
-        out[(*n)++] = slice_of(der, size);
+    if (pem_is_der(rest)) {
+        out[(*n)++] = arena_dup(&cli->arena, rest);
+        return arena_ok(&cli->arena, e);
     }
-    if (*n == 0 && text.n && text.p[0] == 0x30)
-        out[(*n)++] = arena_dup(&cli->arena, buf_slice(&text));
-    return *n > 0 || err_set(e, ERR_CERT, "%s has no certificate in it", path);
+    while (*n < cap) {
+        buf_reset(&der);
+        if (!pem_next_of(&rest, PEM_CERT, &der, &found, e))
+            return err_ctx(e, "%s", path);
+        if (!found)
+            break;
+        out[(*n)++] = arena_dup(&cli->arena, buf_slice(&der));
+    }
+    return *n > 0 ? arena_ok(&cli->arena, e) : err_set(e, ERR_CERT, "%s has no certificate in it", path);
 }
 
 static bool read_identity(struct cli *cli, struct identity *id, struct err *e)

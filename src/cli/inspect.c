@@ -2,6 +2,7 @@
  * the bytes alone. */
 #include <stdlib.h>
 
+#include "base/pem.h"
 #include "base/rfc3339.h"
 #include "ca/profile.h"
 #include "cli/client.h"
@@ -287,40 +288,51 @@ static void next_thing(struct view *v, size_t i)
 }
 
 /* A certificate that cannot be read says why: so do the others of a PEM block. */
-static void view_unknown(struct view *v, const char *label, struct slice der)
+static void view_unknown(struct view *v, const struct pem_block *b, struct slice der)
 {
     struct cert c;
     struct csr r;
     struct crl l;
     struct err e = {0};
-    view_put_text(v, "type", label);
-    bool ok = strcmp(label, "CERTIFICATE") == 0           ? cert_read(der, &c, &e)
-              : strcmp(label, "CERTIFICATE REQUEST") == 0 ? csr_read(der, &r, &e)
-              : strcmp(label, "X509 CRL") == 0            ? crl_read(der, &l, &e)
-                                                          : err_set(&e, ERR_SYNTAX, "not looked into");
+    view_put_slice(v, "type", b->label);
+    bool ok = pem_is(b, PEM_CERT)  ? cert_read(der, &c, &e)
+              : pem_is(b, PEM_CSR) ? csr_read(der, &r, &e)
+              : pem_is(b, PEM_CRL) ? crl_read(der, &l, &e)
+                                   : err_set(&e, ERR_SYNTAX, "not looked into");
     if (!ok)
         view_put_text(v, "fault", e.what);
     view_put_int(v, "bytes", (int64_t)der.n);
 }
 
-static bool view_pem(struct view *v, struct slice text, struct err *e)
+static void view_block(struct view *v, const struct pem_block *b)
 {
-    char label[64];
-    struct slice base64;
-    size_t i = 0, n;
-    while (pki_pem_block(&text, label, sizeof label, &base64)) {
-        AUTO(buf_wipe) struct buf der = {0};
-        buf_init(&der, INSPECT_MAX);
-        char *space = buf_space(&der, base64.n + 4);
-        bool secret = strstr(label, "PRIVATE KEY");
+    static const char secret[] = "PRIVATE KEY";
+    struct err e;
+    AUTO(buf_wipe) struct buf der = {0};
+    buf_init(&der, INSPECT_MAX);
+    if (memmem(b->label.p, b->label.n, secret, sizeof secret - 1))
+        view_put_text(v, "type", "private key (not looked into)");
+    else if (!pem_decode(b, &der, &e))
+        view_put_text(v, "fault", e.what);
+    else if (!(pem_is(b, "PUBLIC KEY") ? view_public_key(v, buf_slice(&der)) : view_bytes(v, buf_slice(&der))))
+        view_unknown(v, b, buf_slice(&der));
+}
+
+static bool view_pem(struct view *v, struct slice text)
+{
+    struct pem_block block;
+    struct err e;
+    bool found = true;
+    size_t i = 0;
+    while (found) {
+        bool ok = pem_next(&text, &block, &found, &e);
+        if (ok && !found)
+            break;
         next_thing(v, i++);
-        if (secret)
-            view_put_text(v, "type", "private key (not looked into)");
-        else if (!space || !codec_decode_lines(base64, space, base64.n + 4, &n, e))
-            view_put_text(v, "fault", e->what);
-        else if (!(strcmp(label, "PUBLIC KEY") == 0 ? view_public_key(v, slice_of(space, n))
-                                                    : view_bytes(v, slice_of(space, n))))
-            view_unknown(v, label, slice_of(space, n));
+        if (ok)
+            view_block(v, &block);
+        else
+            view_put_text(v, "fault", e.what);
         if (v->json)
             json_out_end(&v->o);
     }
@@ -422,7 +434,7 @@ static bool view_gateway_state(struct view *v, struct slice s)
 
 static bool view_any(struct view *v, struct slice s, struct err *e)
 {
-    if (view_pem(v, s, e))
+    if (view_pem(v, s))
         return true;
     next_thing(v, 0);
     bool ok = view_export(v, s) || view_note(v, s) || view_vkeys(v, s) || view_token(v, s) || view_profile(v, s) ||

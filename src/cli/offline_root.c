@@ -4,6 +4,7 @@
 
 #include "base/config.h"
 #include "base/file.h"
+#include "base/pem.h"
 #include "base/rfc3339.h"
 #include "ca/own_key.h"
 #include "ca/root_list.h"
@@ -256,9 +257,9 @@ static bool sign_request(struct cli *cli, const struct ca_opts *o, struct root *
         !file_write_new(arena_printf(&cli->arena, "%s/%s.cer", issued, hex), 0644, cert.der, e) ||
         !file_read(list, ROOT_LIST_MAX, &crl, e))
         return false;
-    pki_put_pem(&pem, "CERTIFICATE", cert.der);
-    pki_put_pem(&pem, "CERTIFICATE", r->cert.der);
-    pki_put_pem(&pem, "X509 CRL", buf_slice(&crl));
+    pem_put(&pem, PEM_CERT, cert.der);
+    pem_put(&pem, PEM_CERT, r->cert.der);
+    pem_put(&pem, PEM_CRL, buf_slice(&crl));
     fprintf(cli->talk, "signed: %s, until %s\nCRLs and issuer at: %s\n", NAME_QUOTE(cert.subject),
             RFC3339(cert.not_after), url ? url : "(not said)");
     return cli_write_document(cli, o->out, &pem, e);
@@ -275,7 +276,7 @@ bool offline_sign_request(void *ctx, const void *opts, const struct args_words *
     buf_init(&text, 1 << 20);
     buf_init(&der, CSR_MAX);
     buf_init(&print, 256);
-    if (!cli_read_input(words->v[0], &text, e) || !pki_from_pem(buf_slice(&text), "CERTIFICATE REQUEST", &der, e) ||
+    if (!cli_read_input(words->v[0], &text, e) || !pem_or_der_get(buf_slice(&text), PEM_CSR, &der, e) ||
         !csr_read(buf_slice(&der), &csr, e) || !check_request(&csr, e))
         return err_ctx(e, "%s", words->v[0]);
     sha256(csr.der, digest);
@@ -382,7 +383,7 @@ static bool make_crl(struct cli *cli, const struct ca_opts *o, struct root *r, s
         !pki_make_root_crl(r->k.key, &r->cert, all, n, old.number + 1, o->days, &cli->env, &der, e) ||
         !file_write_atomic(file, 0644, buf_slice(&der), e))
         return false;
-    pki_put_pem(&pem, "X509 CRL", buf_slice(&der));
+    pem_put(&pem, PEM_CRL, buf_slice(&der));
     fprintf(cli->talk, "list %llu with %zu certificates; next: kith --dir DIR ca install FILE, on the platform\n",
             (unsigned long long)old.number + 1, n);
     return cli_write_document(cli, o->out, &pem, e);

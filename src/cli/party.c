@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/host.h"
 #include "base/nearest.h"
+#include "base/pem.h"
 #include "cli/broker_user.h"
 #include "cli/client.h"
 #include "cli/gateway_config.h"
@@ -106,7 +107,7 @@ static bool put_csr(struct cli *cli, const char *name, const struct party_opts *
         .subject = writer_slice(&s), .spki = key_get0_spki(k), .san = san, .san_n = o->hostnames.n};
     if (!csr_write(&tmpl, &signer, &w, e) || !writer_done(&w, &csr))
         return e->code ? false : err_set(e, ERR_INTERNAL, "request larger than its buffer");
-    pki_put_pem(pem, "CERTIFICATE REQUEST", csr);
+    pem_put(pem, PEM_CSR, csr);
     return true;
 }
 
@@ -117,10 +118,10 @@ static bool read_csr(const char *path, struct buf *pem, struct err *e)
     AUTO(buf_clear) struct buf text = {0}, der = {0};
     buf_init(&text, 1 << 20);
     buf_init(&der, CSR_MAX);
-    if (!cli_read_input(path, &text, e) || !pki_from_pem(buf_slice(&text), "CERTIFICATE REQUEST", &der, e) ||
+    if (!cli_read_input(path, &text, e) || !pem_or_der_get(buf_slice(&text), PEM_CSR, &der, e) ||
         !csr_read(buf_slice(&der), &csr, e) || !csr_verify(&crypto_openssl, &csr, e))
         return err_ctx(e, "%s", path);
-    pki_put_pem(pem, "CERTIFICATE REQUEST", csr.der);
+    pem_put(pem, PEM_CSR, csr.der);
     return true;
 }
 
@@ -243,15 +244,14 @@ static bool run_operator_request(void *ctx, const void *opts, const struct args_
 static bool write_issuers(struct cli *cli, const char *dir, const struct json *answer, struct err *e)
 {
     const char *chain;
-    char label[64];
-    struct slice base64, rest, last = {0};
+    struct pem_block block;
+    struct slice rest, last = {0};
+    bool found = true;
     if (!json_get_text(answer, "chain", 65536, &chain, e))
         return false;
-    rest = slice_str(chain);
-    for (struct slice before = rest; pki_pem_block(&rest, label, sizeof label, &base64); before = rest)
-        last = slice_of(before.p, (size_t)(rest.p - before.p));
-    while (last.n && last.p[0] == '\n')
-        last = slice_of(last.p + 1, last.n - 1);
+    for (rest = slice_str(chain); found; last = found ? block.whole : last)
+        if (!pem_next(&rest, &block, &found, e))
+            return false;
     if (!last.n)
         return err_set(e, ERR_HTTP_ANSWER, "the platform sent no issuers");
     const char *root = arena_printf(&cli->arena, "%.*s\n", (int)last.n, (const char *)last.p);
@@ -376,10 +376,10 @@ static bool run_anchor_add(void *ctx, const void *opts, const struct args_words 
     buf_init(&pem, 2 * CERT_MAX);
     buf_init(&body, 4 * CERT_MAX);
     buf_init(&reply, CLI_ANSWER_MAX);
-    if (!cli_read_input(words->v[1], &file, e) || !pki_from_pem(buf_slice(&file), "CERTIFICATE", &der, e) ||
+    if (!cli_read_input(words->v[1], &file, e) || !pem_or_der_get(buf_slice(&file), PEM_CERT, &der, e) ||
         !cert_read(buf_slice(&der), &cert, e))
         return err_ctx(e, "%s", words->v[1]);
-    pki_put_pem(&pem, "CERTIFICATE", cert.der);
+    pem_put(&pem, PEM_CERT, cert.der);
     struct json_out jo = json_out_of(&body);
     json_out_map(&jo, NULL);
     json_out_text(&jo, "name", words->v[0]);

@@ -32,10 +32,4 @@ MUST_USE bool pki_make_root_crl(struct key *root, const struct cert *root_cert, 
 /* The subject that CA certificates of this organisation have ("Root CA", "Issuing CA"). */
 MUST_USE bool pki_ca_name(const char *name, const char *role, struct writer *w, struct err *e);
 
-/* The DER in a file that may be PEM with this label ("CERTIFICATE", "CERTIFICATE REQUEST", "X509 CRL").  Errors: encoding. */
-MUST_USE bool pki_from_pem(struct slice text, const char *label, struct buf *der, struct err *e);
-/* The n-th block of any label; false (without *e set) if there is none.  `label` gets at most cap - 1 characters. */
-bool pki_pem_block(struct slice *text, char *label, size_t cap, struct slice *base64);
-void pki_put_pem(struct buf *b, const char *label, struct slice der);
-
 #endif

@@ -10,6 +10,7 @@
 #include "base/codec.h"
 #include "base/config.h"
 #include "base/file.h"
+#include "base/pem.h"
 #include "ca/journal.h"
 #include "ca/own_key.h"
 #include "ca/roster.h"
@@ -346,7 +347,7 @@ static bool settle_request(struct making *m, struct err *e)
     if (!pki_make_request(m->key[KEY_ISSUING], m->plan->name, m->plan->plain_url, &der, e))
         return false;
     sha256(buf_slice(&der), m->out->request_sha256);
-    pki_put_pem(&pem, "CERTIFICATE REQUEST", buf_slice(&der));
+    pem_put(&pem, PEM_CSR, buf_slice(&der));
     struct slice s;
     return buf_done(&pem, &s, e) && file_write_atomic(m->out->request, 0644, s, e);
 }

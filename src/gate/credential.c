@@ -2,6 +2,7 @@
 #include "gate/gate_impl.h"
 
 #include "base/file.h"
+#include "base/pem.h"
 #include "keys/p11.h"
 #include "keys/provider.h"
 
@@ -15,35 +16,34 @@ void credential_clear(struct credential *c)
 {
     EVP_PKEY_free(c->key);
     for (size_t i = 0; i < c->chain_n; i++)
-        OPENSSL_free((void *)(uintptr_t)c->chain[i].p);
-    OPENSSL_free((void *)(uintptr_t)c->root.p);
+        free((void *)(uintptr_t)c->chain[i].p);
+    free((void *)(uintptr_t)c->root.p);
     *c = (struct credential){0};
 }
 
 /* The certificates of a PEM file as DER; up to `max`. */
 static bool certs_load(const char *path, struct slice *out, size_t max, size_t *n, struct err *e)
 {
-    struct buf pem;
+    AUTO(buf_clear) struct buf pem = {0};
+    bool found;
     buf_init(&pem, CREDENTIAL_PEM);
     *n = 0;
-    if (!file_read(path, pem.max, &pem, e)) {
-        buf_clear(&pem);
+    if (!file_read(path, pem.max, &pem, e))
         return false;
+    struct slice rest = buf_slice(&pem);
+    while (*n < max) {
+        struct buf der;
+        buf_init(&der, CREDENTIAL_PEM);
+        bool ok = pem_next_of(&rest, PEM_CERT, &der, &found, e);
+        if (ok && found) {
+            out[(*n)++] = buf_slice(&der); /* credential_clear() frees it */
+            continue;
+        }
+        buf_clear(&der);
+        if (!ok)
+            return err_ctx(e, "%s", path);
+        break;
     }
-    AUTO(BIO_free_all_auto) BIO *in = BIO_new_mem_buf(pem.p, (int)pem.n);
-    char *name, *header;
-    unsigned char *der;
-    long der_n;
-    while (in && *n < max && PEM_read_bio(in, &name, &header, &der, &der_n)) {
-        bool is_cert = !strcmp(name, PEM_STRING_X509);
-        OPENSSL_free(name);
-        OPENSSL_free(header);
-        if (is_cert)
-            out[(*n)++] = slice_of(der, (size_t)der_n);
-        else
-            OPENSSL_free(der);
-    }
-    buf_clear(&pem);
     return *n ? true : err_set(e, ERR_SYNTAX, "%s: no certificate (PEM) in it", path);
 }
 

@@ -179,7 +179,7 @@ void disk_flush(struct gate *g);                                       /* what d
 #define GATE_CHAIN_MAX 8
 struct credential {
     EVP_PKEY *key;
-    struct slice chain[GATE_CHAIN_MAX], root; /* DER, OPENSSL_malloc'ed */
+    struct slice chain[GATE_CHAIN_MAX], root; /* DER, malloc'ed */
     size_t chain_n;
 };
 MUST_USE bool credential_load(const struct gate *g, struct credential *c, struct err *e);

@@ -1,12 +1,14 @@
 #include "gate/identity.h"
 
 #include "base/id.h"
+#include "base/pem.h"
 #include "keys/key.h"
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
+
+#define CERT_FILE_MAX (64 << 10)
 
 struct identity_issuer {
     X509 *cert;
@@ -18,7 +20,6 @@ struct identity_issuer {
 };
 
 AUTO_FREE_FN(X509 *, X509_free);
-AUTO_FREE_FN(BIO *, BIO_free_all);
 
 static bool time_get(const ASN1_TIME *t, int64_t *out)
 {
@@ -29,61 +30,84 @@ static bool time_get(const ASN1_TIME *t, int64_t *out)
     return true;
 }
 
-/* Each certificate that follows in the file must have issued the one before.  OpenSSL stops at what it cannot read and passes
- * over what is none: each has its four rows of dashes, and there are no others. */
-static bool chain_read(struct slice pem, BIO *in, X509 *first, struct err *e)
+/* The next certificate; NULL at the end.  A row of dashes outside of PEM's blocks was one of them before it was damaged. */
+static bool cert_next(struct slice *pem, X509 **out, struct err *e)
 {
-    X509 *below = first;
-    X509 *above;
-    size_t dashes = 0, certs = 1;
-    bool ok = true;
-    for (size_t i = 0; i + 5 <= pem.n; i++)
-        if (memcmp(pem.p + i, "-----", 5) == 0) {
-            dashes++;
-            i += 4;
+    struct pem_block block;
+    bool found;
+    AUTO(buf_clear) struct buf der = {0};
+    buf_init(&der, CERT_FILE_MAX);
+    *out = NULL;
+    if (!pem_next(pem, &block, &found, e))
+        return false;
+    if (block.before.n && memmem(block.before.p, block.before.n, "-----", 5))
+        return err_set(e, ERR_SYNTAX, "a PEM block whose first line is damaged");
+    if (!found)
+        return true;
+    if (!pem_is(&block, PEM_CERT))
+        return err_set(e, ERR_SYNTAX, "\"%s\" is no certificate", ERR_QUOTE(block.label));
+    if (!pem_decode(&block, &der, e))
+        return false;
+    const uint8_t *p = (const uint8_t *)der.p;
+    AUTO(X509_free_auto) X509 *x = d2i_X509(NULL, &p, (long)der.n);
+    if (!x || p != (const uint8_t *)der.p + der.n)
+        return err_set(e, ERR_SYNTAX, "a certificate that is malformed");
+    *out = x;
+    x = NULL;
+    return true;
+}
+
+static bool has_issued(X509 *above, X509 *below)
+{
+    return X509_check_ca(above) == 1 && X509_check_issued(above, below) == X509_V_OK &&
+           X509_verify(below, X509_get0_pubkey(above)) == 1;
+}
+
+/* Each certificate that follows in the file must have issued the one before. */
+static bool chain_check(struct slice pem, X509 *first, struct err *e)
+{
+    AUTO(X509_free_auto) X509 *below = NULL;
+    for (size_t certs = 1;; certs++) {
+        AUTO(X509_free_auto) X509 *above = NULL;
+        if (!cert_next(&pem, &above, e)) {
+            err_set(e, ERR_GATE_CERT, "issuer file: after %zu certificates comes what is none, or is damaged", certs);
+            return err_try(e, "issuer.pem as kith gateway add wrote it");
         }
-    for (; ok && (above = PEM_read_bio_X509(in, NULL, NULL, NULL)); certs++) {
-        ok = X509_check_ca(above) == 1 && X509_check_issued(above, below) == X509_V_OK &&
-             X509_verify(below, X509_get0_pubkey(above)) == 1;
-        if (below != first)
-            X509_free(below);
-        below = above;
-    }
-    if (below != first)
+        if (!above)
+            return true;
+        if (!has_issued(above, below ? below : first))
+            return err_set(e, ERR_GATE_CERT, "issuer file: a certificate did not issue the one before it");
         X509_free(below);
-    ERR_clear_error();
-    if (ok && dashes != 4 * certs) {
-        err_set(e, ERR_GATE_CERT, "issuer file: after %zu certificates comes what is none, or is damaged", certs);
-        return err_try(e, "issuer.pem as kith gateway add wrote it");
+        below = above;
+        above = NULL;
     }
-    return ok || err_set(e, ERR_GATE_CERT, "issuer file: a certificate did not issue the one before it");
+}
+
+static bool issuer_take(struct identity_issuer *i, struct slice pem, struct err *e)
+{
+    bool ok = cert_next(&pem, &i->cert, e) && i->cert && X509_check_ca(i->cert) == 1 &&
+              (i->key = X509_get0_pubkey(i->cert)) && time_get(X509_get0_notAfter(i->cert), &i->not_after);
+    int n = ok ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(i->cert), &i->spki) : 0;
+    i->spki_n = n > 0 ? (size_t)n : 0;
+    i->alg = sig_alg_of_spki(identity_get0_spki(i));
+    if (i->alg == SIG_NONE)
+        return err_set(e, ERR_GATE_CERT, "issuer file: its first certificate is no CA certificate that is understood");
+    return chain_check(pem, i->cert, e);
 }
 
 bool identity_issuer_read(struct slice pem, struct identity_issuer **out, struct err *e)
 {
     *out = NULL;
     struct identity_issuer *i = calloc(1, sizeof *i);
-    AUTO(BIO_free_all_auto) BIO *in = pem.n < INT32_MAX ? BIO_new_mem_buf(pem.p, (int)pem.n) : NULL;
-    if (!i || !in) {
-        free(i);
+    if (!i)
         return err_set(e, ERR_NOMEM, "issuer of %zu bytes", pem.n);
-    }
-    i->cert = PEM_read_bio_X509(in, NULL, NULL, NULL);
-    bool ok = i->cert && X509_check_ca(i->cert) == 1 && (i->key = X509_get0_pubkey(i->cert)) &&
-              time_get(X509_get0_notAfter(i->cert), &i->not_after);
-    int n = ok ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(i->cert), &i->spki) : 0;
-    i->spki_n = n > 0 ? (size_t)n : 0;
-    i->alg = sig_alg_of_spki(identity_get0_spki(i));
-    if (i->alg == SIG_NONE) {
+    bool ok = issuer_take(i, pem, e);
+    ERR_clear_error();
+    if (ok)
+        *out = i;
+    else
         identity_issuer_free(i);
-        return err_set(e, ERR_GATE_CERT, "issuer file: its first certificate is no CA certificate that is understood");
-    }
-    if (!chain_read(pem, in, i->cert, e)) {
-        identity_issuer_free(i);
-        return false;
-    }
-    *out = i;
-    return true;
+    return ok;
 }
 
 void identity_issuer_free(struct identity_issuer *i)

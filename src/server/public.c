@@ -2,10 +2,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/pem.h"
 #include "server/crls.h"
 #include "server/health.h"
 #include "server/notary.h"
-#include "server/pem.h"
 
 #define TILE_MAX (256 * 65538u)
 
@@ -20,7 +20,7 @@ static void get_ca(struct http_request *req, void *arg)
         struct slice der = i % 2 ? app->ca_der : app->root_der;
         AUTO(buf_clear) struct buf pem = {0};
         buf_init(&pem, 32768);
-        pem_put(&pem, "CERTIFICATE", der);
+        pem_put(&pem, PEM_CERT, der);
         http_answer(req, 200, i < 2 ? "application/pkix-cert" : "application/x-pem-file", i < 2 ? der : buf_slice(&pem),
                     NULL, 0);
         return;

@@ -8,7 +8,7 @@ import sys
 BAR = 90.0
 FILES = """
 core/reader.c core/der.c core/cbor.c core/cose.c core/revset.c core/merkle.c
-base/config.c base/json.c base/http1.c base/frame.c base/host.c
+base/config.c base/pem.c base/json.c base/http1.c base/frame.c base/host.c
 x509/name.c x509/san.c x509/csr.c x509/cert.c x509/crl.c x509/chain.c x509/signed.c x509/certs_only.c
 store/entry.c
 model/feed.c model/feed_frame.c model/feed_set.c model/token.c

@@ -1,31 +1,45 @@
-/* Certificates in PEM: what is found decodes to bytes that encode and decode to themselves. */
+/* PEM: what is found lies in the text, and decodes to bytes that encode and decode to themselves. */
 #include "fuzz.h"
 
-#include "agent/pem.h"
+#include "base/pem.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void decode(const struct pem_block *b)
 {
-    struct slice text = slice_of(data, size), again;
     struct buf der, pem, back;
     struct err e = {0};
-    bool found = true, ok = true;
     buf_init(&der, 1 << 20);
-    buf_init(&pem, 1 << 20);
+    buf_init(&pem, 1 << 21);
     buf_init(&back, 1 << 20);
-    while (ok && found) {
-        size_t before = der.n;
-        ok = pem_next_cert(&text, &der, &found, &e);
-        if (!ok || !found || der.n == before)
-            continue;
-        struct slice one = slice_of(der.p + before, der.n - before);
-        buf_reset(&pem);
-        buf_reset(&back);
-        pem_put_cert(&pem, one);
-        again = buf_slice(&pem);
-        HOLDS(pem_next_cert(&again, &back, &found, &e) && found && slice_eq(buf_slice(&back), one));
+    if (pem_decode(b, &der, &e)) {
+        pem_put(&pem, PEM_CERT, buf_slice(&der));
+        HOLDS(pem_get(buf_slice(&pem), PEM_CERT, &back, &e) && slice_eq(buf_slice(&back), buf_slice(&der)));
+    } else {
+        HOLDS(e.code != ERR_NONE && der.n == 0);
     }
     buf_clear(&der);
     buf_clear(&pem);
     buf_clear(&back);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct slice text = slice_of(data, size);
+    struct pem_block b;
+    struct buf der;
+    struct err e = {0};
+    bool found = true;
+    while (found) {
+        struct slice before = text;
+        if (!pem_next(&text, &b, &found, &e)) {
+            HOLDS(e.code == ERR_SYNTAX && !found);
+            break;
+        }
+        HOLDS(b.before.n + b.whole.n + (found ? text.n : 0) == before.n);
+        if (found)
+            decode(&b);
+    }
+    buf_init(&der, 1 << 20);
+    (void)!pem_or_der_get(slice_of(data, size), PEM_CSR, &der, &e);
+    buf_clear(&der);
     return 0;
 }

@@ -2,12 +2,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/pem.h"
 #include "core/crl_reason.h"
 #include "server/api/api.h"
 #include "server/cert_acts.h"
 #include "server/der_store.h"
 #include "server/gateways.h"
-#include "server/pem.h"
 #include "server/records.h"
 #include "x509/name.h"
 
@@ -117,7 +117,7 @@ static bool show(struct call *c, struct err *e)
     put_cert(c, &r);
     AUTO(buf_clear) struct buf pem = {0};
     buf_init(&pem, 16384);
-    pem_put(&pem, "CERTIFICATE", slice_of(der, n));
+    pem_put(&pem, PEM_CERT, slice_of(der, n));
     json_out_text(&c->out, "pem", buf_str(&pem));
     return true;
 }

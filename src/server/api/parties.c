@@ -2,13 +2,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/pem.h"
 #include "core/crl_reason.h"
 #include "keys/crypto.h"
 #include "server/api/api.h"
 #include "server/cert_acts.h"
 #include "server/doors/idevid.h"
 #include "server/issuer.h"
-#include "server/pem.h"
 #include "store/row.h"
 #include "x509/csr.h"
 
@@ -36,13 +36,12 @@ static bool certify(struct call *c, const struct table *t, enum cert_subject kin
                     struct newcomer *new, struct err *e)
 {
     const char *pem;
-    uint8_t der[CSR_DER_MAX];
-    size_t n;
+    AUTO(buf_clear) struct buf der = {0};
     struct csr csr;
     struct issuance *is = &new->is;
-    if (!call_text(c, "csr", 16384, NULL, &pem, e) ||
-        !pem_get(slice_str(pem), "CERTIFICATE REQUEST", der, sizeof der, &n, e) ||
-        !csr_read(slice_of(der, n), &csr, e) || !csr_verify(c->app->crypto, &csr, e))
+    buf_init(&der, CSR_DER_MAX);
+    if (!call_text(c, "csr", 16384, NULL, &pem, e) || !pem_get(slice_str(pem), PEM_CSR, &der, e) ||
+        !csr_read(buf_slice(&der), &csr, e) || !csr_verify(c->app->crypto, &csr, e))
         return false;
     if (csr.spki.n > sizeof is->spki || csr.san.n > sizeof is->san)
         return err_set(e, ERR_LIMIT, "a key of %zu bytes, names of %zu", csr.spki.n, csr.san.n);
@@ -65,11 +64,11 @@ static void put_certificate(struct call *c, const struct issuance *is)
 {
     AUTO(buf_clear) struct buf pem = {0};
     buf_init(&pem, 32768);
-    pem_put(&pem, "CERTIFICATE", slice_of(is->der, is->der_n));
+    pem_put(&pem, PEM_CERT, slice_of(is->der, is->der_n));
     json_out_text(&c->out, "certificate", buf_str(&pem));
     buf_reset(&pem);
-    pem_put(&pem, "CERTIFICATE", c->app->ca_der);
-    pem_put(&pem, "CERTIFICATE", c->app->root_der);
+    pem_put(&pem, PEM_CERT, c->app->ca_der);
+    pem_put(&pem, PEM_CERT, c->app->root_der);
     json_out_text(&c->out, "chain", buf_str(&pem));
 }
 
@@ -312,18 +311,19 @@ static bool check_foreign(struct call *c, const struct cert *cert, struct err *e
 static bool anchor_add(struct call *c, struct err *e)
 {
     const char *name, *pem, *model;
-    uint8_t der[CERT_MAX], digest[SHA256_SIZE];
+    uint8_t digest[SHA256_SIZE];
     char policy[160];
-    size_t n;
+    AUTO(buf_clear) struct buf der = {0};
     bool registers = false;
     struct cert cert;
     struct event_draft d = event_draft_of(EVENT_ANCHOR_ADDED);
+    buf_init(&der, CERT_MAX);
     if (!call_text(c, "name", NAME_MAX_, NULL, &name, e) || !call_text(c, "certificate", 32768, NULL, &pem, e) ||
         !call_text(c, "model", MODEL_NAME_MAX, "", &model, e) ||
         !name_check("anchor", slice_str(name), ANCHOR_NAME_MAX, e) ||
         (model[0] && !name_check("model", slice_str(model), MODEL_NAME_MAX, e)) ||
-        !pem_get(slice_str(pem), "CERTIFICATE", der, sizeof der, &n, e) || !cert_read(slice_of(der, n), &cert, e) ||
-        !check_room(c, n, e))
+        !pem_get(slice_str(pem), PEM_CERT, &der, e) || !cert_read(buf_slice(&der), &cert, e) ||
+        !check_room(c, der.n, e))
         return false;
     if (!cert.is_ca)
         return err_set(e, ERR_POLICY, "the certificate is no CA's");

@@ -1,4 +1,4 @@
-/* The smaller files of the state directory: agent.conf, PEM, status.json, the hook, waiting. */
+/* The smaller files of the state directory: agent.conf, status.json, the hook, waiting. */
 #include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
@@ -8,53 +8,10 @@
 
 #include "../test.h"
 #include "agent/hook.h"
-#include "agent/pem.h"
 #include "agent/report.h"
 #include "agent/retry.h"
 
 static char dir[] = "/tmp/kith-agent-files-XXXXXX";
-
-static void comes_back_from_its_own_pem(void **state)
-{
-    (void)state;
-    uint8_t der[300];
-    struct buf text, back;
-    struct err e = {0};
-    bool found;
-    for (size_t i = 0; i < sizeof der; i++)
-        der[i] = (uint8_t)(i * 7);
-    buf_init(&text, 64 << 10);
-    buf_init(&back, 64 << 10);
-    buf_put_str(&text, "Received: now\n");
-    for (size_t n = 1; n <= sizeof der; n += 47)
-        pem_put_cert(&text, slice_of(der, n));
-    struct slice left = buf_slice(&text);
-    for (size_t n = 1; n <= sizeof der; n += 47) {
-        buf_reset(&back);
-        assert_ok(pem_next_cert(&left, &back, &found, &e), e);
-        assert_true(found);
-        assert_slice(buf_slice(&back), slice_of(der, n));
-    }
-    assert_ok(pem_next_cert(&left, &back, &found, &e), e);
-    assert_false(found);
-    /* Flips and cuts end, and never read outside (ASan looks). */
-    for (size_t i = 0; i < text.n; i++) {
-        char old = text.p[i];
-        text.p[i] = (char)(old ^ (1 << i % 8));
-        for (int pass = 0; pass < 2; pass++) {
-            left = pass ? slice_of(text.p, i) : buf_slice(&text);
-            found = true;
-            for (int k = 0; found && k < 20; k++) {
-                buf_reset(&back);
-                if (!pem_next_cert(&left, &back, &found, &e))
-                    break;
-            }
-        }
-        text.p[i] = old;
-    }
-    buf_clear(&text);
-    buf_clear(&back);
-}
 
 static void write_conf(const char *text)
 {
@@ -244,7 +201,6 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(comes_back_from_its_own_pem),
         cmocka_unit_test(keeps_what_people_set_in_agent_conf),
         cmocka_unit_test(refuses_an_agent_conf_that_it_does_not_understand),
         cmocka_unit_test(remembers_the_last_error),
