@@ -1,0 +1,121 @@
+/* What went wrong with a call, in the words of whoever made it. */
+#include "base/http_client_impl.h"
+
+#include <openssl/x509_vfy.h>
+#include <strings.h>
+
+#include "base/json.h"
+
+static bool unreachable(const struct run *run, const char *cause, struct err *e)
+{
+    err_set(e, ERR_UNAVAILABLE, "%s cannot be reached: %s", ERR_QUOTE(slice_str(run->call->url)), cause);
+    if (run->c->unix_path)
+        return err_try(e, "is kithd running? Its socket is %s", run->c->unix_path);
+    return err_try(e, "is the server running, and are host, port and network right?");
+}
+
+static bool not_trusted(const char *url, const char *cause, struct err *e)
+{
+    if (strstr(cause, X509_verify_cert_error_string(X509_V_ERR_APPLICATION_VERIFICATION))) {
+        err_set(e, ERR_TLS_TRUST, "%s: the server's certificate is not that of a platform's server",
+                ERR_QUOTE(slice_str(url)));
+        err_why(e, "it lacks the extended key usage id-kp-cmcRA (RFC 6402 section 2.10, RFC 7030 section 3.6.1); a "
+                   "gateway may have the same host name");
+        return err_try(e, "look who listens there; at the platform, profiles/server.profile has to give cmcRA");
+    }
+    err_set(e, ERR_TLS_TRUST, "%s: %s", ERR_QUOTE(slice_str(url)), cause);
+    if (strstr(cause, "not yet valid") || strstr(cause, "expired")) {
+        err_why(e, "by this machine's clock the server's certificate is not valid now");
+        return err_try(e, "compare `date -u` here with the right time; else look at the server's clock");
+    }
+    return err_try(e, "compare the root's fingerprint with what `kith ca ls` says at the server");
+}
+
+bool http_client_failed(const struct run *run, CURLcode code, struct err *e)
+{
+    const struct http_client *c = run->c;
+    const char *cause = c->why[0] ? c->why : curl_easy_strerror(code);
+    const char *url = run->call->url;
+    if (c->tls_err.code) {
+        *e = c->tls_err;
+        return false;
+    }
+    if (run->other_channel) {
+        err_set(e, ERR_CHANNEL_BINDING, "%s: the connection that the request was made for is closed",
+                ERR_QUOTE(slice_str(url)));
+        err_why(e, "RFC 7030 section 3.5; nothing of the request was sent over the new one");
+        return err_try(e, "again; a proxy that closes connections after each request cannot be passed");
+    }
+    if (run->too_large)
+        return err_set(e, ERR_HTTP_ANSWER, "%s answered more than %zu bytes", ERR_QUOTE(slice_str(url)),
+                       run->r->body.max);
+    switch (code) {
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return err_set(e, ERR_USAGE, "%s is not an http or https URL", ERR_QUOTE(slice_str(url)));
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return not_trusted(url, cause, e);
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+        return err_set(e, ERR_TLS, "%s: %s", ERR_QUOTE(slice_str(url)), cause);
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_PARTIAL_FILE:
+        return err_set(e, ERR_HTTP_ANSWER, "%s: %s", ERR_QUOTE(slice_str(url)), cause);
+    case CURLE_OUT_OF_MEMORY:
+        return err_set(e, ERR_NOMEM, "out of memory for %s", ERR_QUOTE(slice_str(url)));
+    case CURLE_ABORTED_BY_CALLBACK:
+        return err_set(e, ERR_UNAVAILABLE, "the call to %s was cancelled", ERR_QUOTE(slice_str(url)));
+    default:
+        return unreachable(run, cause, e);
+    }
+}
+
+static enum err_code code_of_status(int status)
+{
+    switch (status) {
+    case 401:
+    case 403:
+        return ERR_DENIED;
+    case 404:
+    case 410:
+        return ERR_NOTFOUND;
+    case 409:
+        return ERR_CONFLICT;
+    case 413:
+    case 429:
+    case 431:
+        return ERR_LIMIT;
+    case 502:
+    case 503:
+    case 504:
+        return ERR_UNAVAILABLE;
+    default:
+        return status >= 500 ? ERR_INTERNAL : ERR_USAGE;
+    }
+}
+
+/* What a Kith server says of its error comes through whole, so that a person sees the same words on both sides. */
+bool http_client_refused(const struct run *run, struct err *e)
+{
+    const struct http_reply *r = run->r;
+    char type[96];
+    AUTO(json_free_auto) struct json *j = NULL;
+    err_set(e, code_of_status(r->status), "%s answered %d", ERR_QUOTE(slice_str(run->call->url)), r->status);
+    if (!http_reply_header(r, "content-type", type, sizeof(type)) ||
+        strncasecmp(type, "application/problem+json", 24) != 0 ||
+        !json_read(buf_slice(&r->body), HTTP_REPLY_MAX, &j, NULL))
+        return false;
+    const char *slug = NULL, *detail = NULL, *rule = NULL, *hint = NULL;
+    enum err_code code = e->code;
+    if (json_get_text(j, "code", 64, &slug, NULL) && err_from_slug(slug) != ERR_NONE)
+        code = err_from_slug(slug);
+    if (!json_get_text(j, "detail", ERR_WHAT_MAX, &detail, NULL))
+        return false;
+    err_set(e, code, "%s", detail);
+    if (json_get_text(j, "rule", ERR_WHY_MAX, &rule, NULL))
+        err_why(e, "%s", rule);
+    if (json_get_text(j, "try", ERR_TRY_MAX, &hint, NULL))
+        err_try(e, "%s", hint);
+    return false;
+}
