@@ -19,7 +19,7 @@ def forge(k):
     pos, = db.execute("SELECT max(pos) FROM entry").fetchone()
     pos, salt = pos + 1, os.urandom(16)
     db.execute("UPDATE operator SET role = 'admin' WHERE name = 'eve'")
-    row = db.execute("SELECT name, role, spki, cert_id, added_at, removed_at FROM operator WHERE name = 'eve'").fetchone()
+    row = db.execute("SELECT name, role, spki, cert_id, added_at FROM operator WHERE name = 'eve'").fetchone()
     h = lambda *parts: hashlib.sha256(b"".join(parts)).digest()
     fields = {1: "local:0", 2: "eve", 3: "admin", 4: "certificate"}
     payload = cbor2.dumps([fields, [[OPERATOR, ["eve"], h(salt, cbor2.dumps(list(row)))]]], canonical=True)
