@@ -25,20 +25,50 @@ void file_close(int *fd)
     *fd = -1;
 }
 
+static bool is_owned(const char *path, const struct stat *st, struct err *e)
+{
+    const char *q = ERR_QUOTE_PATH(slice_str(path));
+    if (st->st_uid == geteuid() || st->st_uid == 0)
+        return true;
+    err_set(e, ERR_FILE_MODE, "\"%s\" belongs to user %u", q, (unsigned)st->st_uid);
+    err_why(e, "who owns it can change it; it must belong to user %u or root", (unsigned)geteuid());
+    return err_try(e, "chown %u %s", (unsigned)geteuid(), q);
+}
+
 bool file_check_private_stat(const char *path, const struct stat *st, mode_t rights, struct err *e)
 {
     const char *q = ERR_QUOTE_PATH(slice_str(path));
-    if (st->st_uid != geteuid() && st->st_uid != 0) {
-        err_set(e, ERR_FILE_MODE, "\"%s\" belongs to user %u", q, (unsigned)st->st_uid);
-        err_why(e, "who owns it can change it; it must belong to user %u or root", (unsigned)geteuid());
-        return err_try(e, "chown %u %s", (unsigned)geteuid(), q);
-    }
+    if (!is_owned(path, st, e))
+        return false;
     if (st->st_mode & rights) {
         err_set(e, ERR_FILE_MODE, "\"%s\" has mode %04o", q, (unsigned)st->st_mode & 07777);
         err_why(e, "it holds secrets, so nobody but its owner may have rights on it");
         return err_try(e, "chmod %s %s", S_ISDIR(st->st_mode) ? "700" : "600", q);
     }
     return true;
+}
+
+bool file_check_kind(const char *path, bool dir, struct stat *st, struct err *e)
+{
+    const char *q = ERR_QUOTE_PATH(slice_str(path));
+    if (stat(path, st) != 0)
+        return err_set(e, errno == ENOENT ? ERR_SETUP : ERR_IO, "\"%s\": %m", q);
+    return (dir ? S_ISDIR(st->st_mode) : S_ISREG(st->st_mode)) ||
+           err_set(e, ERR_SETUP, "\"%s\" is not a %s", q, dir ? "directory" : "regular file");
+}
+
+bool file_check_trusted(const char *path, bool dir, struct err *e)
+{
+    struct stat st;
+    const char *q = ERR_QUOTE_PATH(slice_str(path));
+    if (!file_check_kind(path, dir, &st, e) || !is_owned(path, &st, e))
+        return false;
+    if (st.st_mode & 022) {
+        err_set(e, ERR_FILE_MODE, "\"%s\" has mode %04o", q, (unsigned)st.st_mode & 07777);
+        err_why(e, "whoever can write it decides what this platform does");
+        return err_try(e, "chmod go-w %s", q);
+    }
+    return access(path, dir ? R_OK | X_OK : R_OK) == 0 || err_set(e, ERR_IO, "\"%s\" cannot be read: %m", q);
 }
 
 bool file_check_private(const char *path, struct err *e)

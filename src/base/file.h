@@ -20,6 +20,11 @@ MUST_USE bool file_mkdir_private(const char *path, struct err *e);
 MUST_USE bool file_check_private(const char *path, struct err *e);
 /* The same for a file that is open: what fstat() said of it, and which rights nobody but its owner may have (077). */
 MUST_USE bool file_check_private_stat(const char *path, const struct stat *st, mode_t rights, struct err *e);
+/* One that is public, but decides what we do: ours or root's, for nobody else to write, and readable.  Errors: file-mode, io,
+ * setup (missing, or something else than was thought). */
+MUST_USE bool file_check_trusted(const char *path, bool dir, struct err *e);
+/* Is it there, and a directory or a regular file?  Errors: setup, io. */
+MUST_USE bool file_check_kind(const char *path, bool dir, struct stat *st, struct err *e);
 bool file_exists(const char *path);
 MUST_USE bool file_remove(const char *path, struct err *e); /* a missing one is fine; syncs the directory */
 MUST_USE bool file_sync_dir_of(const char *path, struct err *e);

@@ -25,3 +25,35 @@ void problem_print_json(FILE *f, const struct err *e)
     json_out_end(&o);
     fprintf(f, "%s\n", buf_str(&b));
 }
+
+/* The line behind `mark` where it stands at the text's beginning; the text goes on behind it. */
+static bool take_line(struct slice *text, const char *mark, struct slice *line)
+{
+    size_t n = strlen(mark);
+    const uint8_t *end = text->n ? memchr(text->p, '\n', text->n) : NULL;
+    if (!end || text->n < n || memcmp(text->p, mark, n) != 0)
+        return false;
+    *line = slice_of(text->p + n, (size_t)(end - text->p) - n);
+    *text = slice_of(end + 1, text->n - (size_t)(end + 1 - text->p));
+    return true;
+}
+
+bool problem_read(struct slice text, const char *word, struct err *out)
+{
+    char slug[64];
+    struct slice line, what;
+    while (!take_line(&text, word, &line) || !line.n || line.p[0] != '[') /* other talk */
+        if (!take_line(&text, "", &line))
+            return false;
+    const uint8_t *end = memmem(line.p, line.n, "]: ", 3);
+    if (!end)
+        return false;
+    snprintf(slug, sizeof slug, "%.*s", (int)(end - line.p - 1), (const char *)line.p + 1);
+    what = slice_of(end + 3, line.n - (size_t)(end + 3 - line.p));
+    err_set(out, err_from_slug(slug), "%.*s", (int)what.n, (const char *)what.p);
+    if (take_line(&text, "why: ", &line))
+        err_why(out, "%.*s", (int)line.n, (const char *)line.p);
+    if (take_line(&text, "try: ", &line))
+        err_try(out, "%.*s", (int)line.n, (const char *)line.p);
+    return true;
+}

@@ -31,6 +31,7 @@ struct cli {
     struct arena arena;
     FILE *out, *talk;
     const char *program; /* as it was called: finds the shipped profiles */
+    const char *libexec; /* where Kith's other programs are; NULL: where they are installed */
     int exit_code;
     struct http_client *client; /* client.c */
     struct identity *identity;  /* what it shows; client.c */

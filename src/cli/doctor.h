@@ -31,8 +31,8 @@ extern const size_t doctor_checks_n;
 
 extern check_fn doctor_check_clock, doctor_check_entropy, doctor_check_crypto, doctor_check_sandbox, doctor_check_disk,
     doctor_check_settings, doctor_check_permissions, doctor_check_passphrase, doctor_check_token, doctor_check_keys,
-    doctor_check_roster, doctor_check_root, doctor_check_issuing, doctor_check_root_crl, doctor_check_database,
-    doctor_check_ports, doctor_check_socket;
+    doctor_check_roster, doctor_check_signers, doctor_check_root, doctor_check_issuing, doctor_check_root_crl,
+    doctor_check_database, doctor_check_ports, doctor_check_socket;
 
 void doctor_fine(struct doctor_finding *f, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void doctor_skip(struct doctor_finding *f, const char *why);

@@ -51,6 +51,7 @@ const struct doctor_check doctor_checks[] = {
     {"token", "the PKCS#11 token", doctor_check_token},
     {"keys", "each opens, signs, and is the one that the platform was set up with", doctor_check_keys},
     {"roster", "profiles as the signer was set up with", doctor_check_roster},
+    {"signers", "each would start: its keys, its roster, the whole of its journal", doctor_check_signers},
     {"root", "the root's certificate", doctor_check_root},
     {"issuing", "the issuing CA's certificate", doctor_check_issuing},
     {"root-crl", "the root's CRL", doctor_check_root_crl},

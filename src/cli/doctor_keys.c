@@ -1,10 +1,28 @@
 /* What `kith doctor` tries of the keys and the token that they may be in. */
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "base/file.h"
+#include "base/problem.h"
+#include "base/program.h"
 #include "ca/own_key.h"
+#include "ca/signer_check.h"
 #include "cli/doctor.h"
 #include "keys/crypto.h"
 #include "keys/p11.h"
 #include "ledger/note.h"
+
+#define SAID_MAX 65536
+
+/* systemd gives it to kithd alone. */
+static bool is_elsewhere(const char *file, struct doctor_finding *f)
+{
+    if (!file || strncmp(file, "credential:", 11) != 0 || getenv("CREDENTIALS_DIRECTORY")) /* banned: read, not kept */
+        return false;
+    doctor_skip(f, "a passphrase or PIN comes from systemd when kithd starts; kithd -t in its unit tries it");
+    return true;
+}
 
 static bool open_token(struct doctor *d, struct p11 **p, struct doctor_finding *f)
 {
@@ -13,6 +31,8 @@ static bool open_token(struct doctor *d, struct p11 **p, struct doctor_finding *
     *p = NULL;
     if (!s->hsm_module)
         return true;
+    if (is_elsewhere(s->hsm_pin_file, f))
+        return false;
     if (d->token_away) {
         doctor_skip(f, "the token cannot be used");
         return false;
@@ -96,8 +116,8 @@ void doctor_check_keys(struct doctor *d, struct doctor_finding *f)
         {s->issuing_key, is_issuing}, {s->ledger_key, is_ledgers}, {s->cosign_key, is_cosigners},
         {s->derive_key, is_derive},   {s->root_key, is_root},
     };
-    struct p11 *p;
-    if (open_token(d, &p, f)) {
+    struct p11 *p = NULL;
+    if (!is_elsewhere(s->passphrase_file, f) && open_token(d, &p, f)) {
         const struct key_env env = {.passphrase_file = s->passphrase_file, .p11 = p};
         for (size_t i = 0; i < ARRAY_LEN(rows) && !f->failed; i++) {
             AUTO(key_free_auto) struct key *k = NULL;
@@ -109,4 +129,57 @@ void doctor_check_keys(struct doctor *d, struct doctor_finding *f)
             doctor_fine(f, "all open and sign, and are those that the platform was set up with");
     }
     p11_free(p);
+}
+
+/* What it said on stderr. */
+static bool read_said(int fd, struct buf *out, struct err *e)
+{
+    char path[40];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return file_read(path, SAID_MAX, out, e);
+}
+
+static bool try_signer(struct child *c, struct err *e)
+{
+    AUTO(file_close) int fd = memfd_create("said", MFD_CLOEXEC);
+    AUTO(buf_clear) struct buf said = {0};
+    int status;
+    buf_init(&said, SAID_MAX);
+    if (fd < 0)
+        return err_set(e, ERR_IO, "cannot keep what a program says: %m");
+    c->said = fd;
+    if (!child_check(c, &status, e))
+        return false;
+    if (status == 0)
+        return true;
+    if (!read_said(fd, &said, e) || problem_read(buf_slice(&said), "error", e))
+        return false;
+    return err_set(e, ERR_CHILD_START, "%s: its check ended with status %d", c->name, status);
+}
+
+/* As kithd -t does. */
+void doctor_check_signers(struct doctor *d, struct doctor_finding *f)
+{
+    static const char *const domains[] = {"issuing", "ledger"};
+    bool has_ca = file_exists(doctor_path(d, PATH_ISSUING_CERT));
+    const char *program;
+    struct err e;
+    if (is_elsewhere(d->s->passphrase_file, f) || is_elsewhere(d->s->hsm_pin_file, f))
+        return;
+    if (d->token_away) {
+        doctor_skip(f, "the token cannot be used");
+        return;
+    }
+    char *const *envp = child_environment(environ, &d->cli->arena);
+    bool ok = envp ? program_find(d->cli->libexec, "kith-signer", &d->cli->arena, &program, &e)
+                   : arena_ok(&d->cli->arena, &e);
+    for (size_t i = has_ca ? 0 : 1; ok && i < ARRAY_LEN(domains); i++) {
+        struct child c = signer_check_of(domains[i], program, d->s->file, envp);
+        ok = try_signer(&c, &e);
+    }
+    if (!ok)
+        doctor_bad_err(f, &e, "restore what is named from its copy");
+    else
+        doctor_fine(f,
+                    has_ca ? "both would start as they are" : "the ledger's would start as it is; no issuing CA yet");
 }

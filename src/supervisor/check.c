@@ -3,15 +3,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "keys/p11.h"
 #include "model/settings_check.h"
-
-#define LIBEXEC "../libexec/kith"
 
 struct state {
     const struct check *c;
@@ -24,33 +21,6 @@ enum openness {
     READABLE, /* others may read it, for it is public; but whoever can write it decides for us */
 };
 
-static bool is_safe(const char *path, enum openness openness, bool dir, struct err *e)
-{
-    struct stat st;
-    const char *q = ERR_QUOTE_PATH(slice_str(path));
-    if (stat(path, &st) != 0) {
-        err_set(e, errno == ENOENT ? ERR_SETUP : ERR_IO, "\"%s\": %m", q);
-        return false;
-    }
-    if (dir != S_ISDIR(st.st_mode) || (!dir && !S_ISREG(st.st_mode)))
-        return err_set(e, ERR_SETUP, "\"%s\" is not a %s", q, dir ? "directory" : "regular file");
-    if (openness == PRIVATE)
-        return true;
-    if (st.st_uid != geteuid() && st.st_uid != 0) {
-        err_set(e, ERR_FILE_MODE, "\"%s\" belongs to user %u", q, (unsigned)st.st_uid);
-        err_why(e, "who owns it can change it; it must belong to user %u or root", (unsigned)geteuid());
-        return err_try(e, "chown %u %s", (unsigned)geteuid(), q);
-    }
-    if (st.st_mode & 022) {
-        err_set(e, ERR_FILE_MODE, "\"%s\" has mode %04o", q, (unsigned)st.st_mode & 07777);
-        err_why(e, "whoever can write it decides what this platform does");
-        return err_try(e, "chmod go-w %s", q);
-    }
-    if (access(path, dir ? R_OK | X_OK : R_OK) != 0)
-        return err_set(e, ERR_IO, "\"%s\" cannot be read: %m", q);
-    return true;
-}
-
 static void report(struct state *s, const struct err *e, bool fatal)
 {
     s->fatal += fatal;
@@ -61,8 +31,9 @@ static void report(struct state *s, const struct err *e, bool fatal)
 static void look(struct state *s, const char *role, const char *path, enum openness openness, bool dir,
                  const char *hint)
 {
+    struct stat st;
     struct err e;
-    if (is_safe(path, openness, dir, &e))
+    if (openness == READABLE ? file_check_trusted(path, dir, &e) : file_check_kind(path, dir, &st, &e))
         return;
     if (!e.hint[0] && hint)
         err_try(&e, "%s", hint);
@@ -248,41 +219,4 @@ size_t check_all(const struct check *c, struct arena *a)
     if (!arena_ok(a, &e))
         report(&s, &e, true);
     return s.fatal;
-}
-
-/* --- programs --- */
-
-static bool take_program(const char *path, const char **out, struct err *e)
-{
-    if (!is_safe(path, READABLE, false, e))
-        return false;
-    if (access(path, X_OK) != 0)
-        return err_set(e, ERR_PROGRAM, "\"%s\" cannot be run: %m", ERR_QUOTE(slice_str(path)));
-    *out = path;
-    return true;
-}
-
-bool check_find_program(const char *libexec, const char *name, struct arena *a, const char **out, struct err *e)
-{
-    char exe[PATH_MAX];
-    *out = NULL;
-    if (libexec) {
-        const char *path = arena_printf(a, "%s/%s", libexec, name);
-        return arena_ok(a, e) && take_program(path, out, e);
-    }
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    if (n <= 0)
-        return err_set(e, ERR_IO, "cannot find out where kithd is: %m");
-    exe[n] = 0;
-    *strrchr(exe, '/') = 0; /* the kernel gives an absolute path */
-    const char *beside = arena_printf(a, "%s/%s", exe, name), *apart = arena_printf(a, "%s/" LIBEXEC "/%s", exe, name);
-    if (!arena_ok(a, e))
-        return false;
-    if (file_exists(beside))
-        return take_program(beside, out, e);
-    if (file_exists(apart))
-        return take_program(apart, out, e);
-    err_set(e, ERR_PROGRAM, "no %s in \"%s\"", name, ERR_QUOTE(slice_str(exe)));
-    err_why(e, "kithd looks beside itself and in " LIBEXEC);
-    return err_try(e, "install the whole package again, or build it: ./dev build");
 }

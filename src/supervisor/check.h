@@ -11,7 +11,7 @@ typedef void check_fn(void *ctx, const struct err *problem, bool fatal);
 struct check {
     const struct settings *settings;
     const char *config;          /* the file's path */
-    const char *signer, *server; /* as programs_find() found them; NULL: not looked at */
+    const char *signer, *server; /* as program_find() found them; NULL: not looked at */
     const char *credentials;     /* $CREDENTIALS_DIRECTORY or NULL */
     check_fn *found;
     void *ctx;
@@ -19,9 +19,5 @@ struct check {
 
 /* Calls c->found for each problem, and returns how many were fatal. */
 size_t check_all(const struct check *c, struct arena *a);
-/* Finds one program in `libexec` if that is given, else beside our own executable, else in ../libexec/kith of that.
- * Errors: program (where it was looked for), file-mode (others could replace it). */
-MUST_USE bool check_find_program(const char *libexec, const char *name, struct arena *a, const char **out,
-                                 struct err *e);
 
 #endif

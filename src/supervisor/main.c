@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/problem.h"
+#include "base/program.h"
 #include "model/settings_check.h"
 #include "supervisor/check.h"
 #include "supervisor/options.h"
@@ -94,7 +95,7 @@ static int test_setup(const struct options *o, struct arena *a)
     if (o->json)
         start_json(&f, o);
     for (size_t i = 0; i < ARRAY_LEN(programs); i++)
-        if (!check_find_program(o->libexec, programs[i].name, a, programs[i].path, &e))
+        if (!program_find(o->libexec, programs[i].name, a, programs[i].path, &e))
             on_problem(&f, &e, true);
     if (!settings_read(o->config, a, &s, &e)) {
         on_problem(&f, &e, true);
@@ -148,8 +149,8 @@ static bool run(const struct options *o, struct arena *a, struct env *env, struc
     struct supervise s = {.env = env, .settings = &settings, .config = o->config, .environ = environ};
     /* What only people can put right is refused; a process that is started again would not find it any better. */
     if (!settings_load(o->config, a, &settings, e) || !settings_are_private(&settings, a, e) ||
-        !check_find_program(o->libexec, "kith-signer", a, &s.signer, e) ||
-        !check_find_program(o->libexec, "kith-server", a, &s.server, e))
+        !program_find(o->libexec, "kith-signer", a, &s.signer, e) ||
+        !program_find(o->libexec, "kith-server", a, &s.server, e))
         return false;
     s.notify_socket = getenv("NOTIFY_SOCKET");                            /* banned: read once, at the start */
     s.watchdog_ms = notify_watchdog_interval_ms(getenv("WATCHDOG_USEC")); /* banned: the same */

@@ -10,12 +10,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/file.h"
 #include "base/frame.h"
 #include "base/log.h"
 #include "base/notify.h"
 #include "keys/pin_mark.h"
-#include "supervisor/child.h"
 
 #define READY_WORD      "ready\n"
 #define READY_FD        4

@@ -60,8 +60,10 @@ static inline struct ran run(const char *first, ...)
         argv[argc++] = (char *)(uintptr_t)s;
     va_end(ap);
     argv[argc] = NULL;
-    struct cli cli = {
-        .out = open_memstream(&r.out, &r.out_n), .talk = open_memstream(&r.talk, &r.talk_n), .program = "kith"};
+    struct cli cli = {.out = open_memstream(&r.out, &r.out_n),
+                      .talk = open_memstream(&r.talk, &r.talk_n),
+                      .program = "kith",
+                      .libexec = LIBEXEC};
     env_init_real(&cli.env, NULL);
     cli.env.now_ms = fixture_now_ms;
     r.status = cli_run(&cli, argc, argv);

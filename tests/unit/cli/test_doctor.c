@@ -23,7 +23,8 @@ static void says_nothing_is_wrong(void **state)
 {
     (void)state;
     assert_run(0, "--dir", at("d"), "doctor", "clock", "entropy", "crypto", "disk", "settings", "permissions",
-               "passphrase", "token", "keys", "roster", "root", "issuing", "root-crl", "database", "ports", "server");
+               "passphrase", "token", "keys", "roster", "signers", "root", "issuing", "root-crl", "database", "ports",
+               "server");
 }
 
 struct breaking {
@@ -55,6 +56,14 @@ static void finds_what_was_broken(void **state)
         {"keys", "sed -i '/BEGIN PUBLIC/,$ s/^M/*/' d/keys/root.key", "public key in it is damaged"},
         {"roster", "echo '# x' >> d/profiles/ldevid.profile", "not the file that the roster names"},
         {"roster", "rm d/signers/issuing/roster", "roster"},
+        {"signers", "rm d/signers/issuing/journal", "issuing/journal: is not there"},
+        {"signers", ": > d/signers/ledger/journal", "ledger/journal: is empty"},
+        {"signers", "truncate -s -1 d/signers/issuing/journal", "has no whole batch"},
+        {"signers", "printf X | dd of=d/signers/issuing/journal bs=1 seek=30 conv=notrunc",
+         "issuing/journal: the batch"},
+        {"signers", "echo '# x' >> d/signers/issuing/roster", "not the one that it was set up with"},
+        {"signers", "cp d/signers/ledger/journal d/signers/issuing/journal", "not the one that it was set up with"},
+        {"signers", "cp d/keys/cosign.key d/keys/derive.key", "[ca] derive_key"},
         {"root", "rm d/ca/root.cer", "root.cer"},
         {"issuing", "head -c 100 d/ca/root.cer > d/ca/issuing.cer", "try:"},
         {"root-crl", "rm d/ca/root.crl", "ca crl"},
@@ -155,6 +164,15 @@ static void sees_a_disk_that_is_full(void **state)
     room = whole;
 }
 
+/* Only systemd has it: that is no fault, and not said to be fine. */
+static void says_what_it_cannot_judge(void **state)
+{
+    (void)state;
+    assert_true(shell("sed -i 's/^passphrase_file = .*/passphrase_file = credential:kith/' d/kith.conf"));
+    assert_says(0, "-     keys", "--dir", at("d"), "doctor", "passphrase", "keys", "signers");
+    assert_says(0, "-     signers", "--dir", at("d"), "doctor", "passphrase", "keys", "signers");
+}
+
 static void knows_its_checks(void **state)
 {
     (void)state;
@@ -175,6 +193,7 @@ int main(void)
         T(sees_a_port_that_is_taken),
         T(sees_that_there_is_no_randomness),
         T(sees_a_disk_that_is_full),
+        T(says_what_it_cannot_judge),
         T(knows_its_checks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

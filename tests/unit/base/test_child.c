@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "supervisor/child.h"
+#include "base/child.h"
 
 static void waits_double_up_to_ten_seconds(void **state)
 {

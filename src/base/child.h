@@ -1,7 +1,8 @@
-/* One program that kithd keeps running: how it is started, when it is started again, how it is ended.  No loop and no
- * clock in here; the supervisor (supervise.h) hands the time in and tells when a process has ended. */
-#ifndef KITH_SUPERVISOR_CHILD_H
-#define KITH_SUPERVISOR_CHILD_H
+/* One program of ours in a process of its own: how it is started, when it is started again, how it is ended; and one that is
+ * asked something and ends.  No loop and no clock in here; who keeps it running (supervisor/supervise.h) hands the time in and
+ * tells when a process has ended. */
+#ifndef KITH_BASE_CHILD_H
+#define KITH_BASE_CHILD_H
 
 #include <sys/types.h>
 
@@ -20,6 +21,7 @@ struct child {
     const char *argv[CHILD_ARGS_MAX]; /* NULL-terminated */
     char *const *envp;
     int fd, fd_as; /* a descriptor of ours, and its number there (3 or more); fd -1: none */
+    int said;      /* a descriptor of ours that its stderr goes to; 0: to our own */
     pid_t pid;     /* 0: not running */
     int64_t started_ms, restart_ms;
     bool held;          /* not to be started again before something has changed */
@@ -30,6 +32,9 @@ struct child {
  * kithd dies, stdin /dev/null, stderr and stdout ours, nothing else open but c->fd, the environment c->envp, signals as
  * after boot.  Errors: child-start. */
 MUST_USE bool child_start(struct child *c, int64_t now_ms, struct err *e);
+/* Starts one that looks at something, says on stderr what is wrong and ends.  Errors: child-start (a signal ended it, or our
+ * patience, after a minute). */
+MUST_USE bool child_check(struct child *c, int *status, struct err *e);
 /* To be called when its process has ended: sets when it is to be started again. */
 void child_ended(struct child *c, int64_t now_ms);
 void child_signal(const struct child *c, int sig); /* the process */

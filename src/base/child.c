@@ -1,13 +1,17 @@
-#include "supervisor/child.h"
+#include "base/child.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#define FD_BEYOND 64 /* above every number that a child is given */
+#define FD_BEYOND   64    /* above every number that a child is given */
+#define PATIENCE_MS 60000 /* of a check: a token may take its time to log in */
+#define LOOK_MS     20
 
 /* What goes through: systemd's credentials, the settings of PKCS#11 modules and of libpq, and what the sanitizers of a
  * test build read.  A '*' stands for any end. */
@@ -80,7 +84,8 @@ static void place_fds(const struct child *c)
 {
     int null = open("/dev/null", O_RDWR);
     int moved = c->fd >= 0 ? fcntl(c->fd, F_DUPFD, FD_BEYOND) : -1;
-    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || (c->fd >= 0 && moved < 0))
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || (c->said && dup2(c->said, STDERR_FILENO) < 0) ||
+        (c->fd >= 0 && moved < 0))
         give_up("prepare the descriptors");
     unsigned next = STDERR_FILENO + 1;
     if (c->fd >= 0) {
@@ -122,6 +127,31 @@ bool child_start(struct child *c, int64_t now_ms, struct err *e)
     c->pid = pid;
     c->started_ms = now_ms;
     return true;
+}
+
+static bool wait_for(struct child *c, int *status, struct err *e)
+{
+    for (int waited = 0; waited < PATIENCE_MS; waited += LOOK_MS) {
+        int how = 0;
+        pid_t pid = waitpid(c->pid, &how, WNOHANG);
+        if (pid == c->pid && WIFEXITED(how)) {
+            *status = WEXITSTATUS(how);
+            return true;
+        }
+        if (pid == c->pid || (pid < 0 && errno != EINTR))
+            return err_set(e, ERR_CHILD_START, "%s: its check ended by signal %d", c->name, WTERMSIG(how));
+        poll(NULL, 0, LOOK_MS);
+    }
+    child_kill(c);
+    (void)waitpid(c->pid, NULL, 0);
+    err_set(e, ERR_CHILD_START, "%s: its check does not end; it was killed after %d s", c->name, PATIENCE_MS / 1000);
+    return err_try(e, "look at the token or the database with its maker's tools");
+}
+
+bool child_check(struct child *c, int *status, struct err *e)
+{
+    *status = 0;
+    return child_start(c, 0, e) && wait_for(c, status, e);
 }
 
 void child_ended(struct child *c, int64_t now_ms)

@@ -1,0 +1,11 @@
+/* Where the other programs of this installation are. */
+#ifndef KITH_BASE_PROGRAM_H
+#define KITH_BASE_PROGRAM_H
+
+#include "base/arena.h"
+
+/* Finds one program in `libexec` if that is given, else beside our own executable, else in ../libexec/kith of that.
+ * Errors: program (where it was looked for), file-mode (others could replace it). */
+MUST_USE bool program_find(const char *libexec, const char *name, struct arena *a, const char **out, struct err *e);
+
+#endif
