@@ -33,6 +33,11 @@ bool sandbox_enter(const struct sandbox_policy *policy, struct sandbox_report *r
     return true;
 }
 
+bool sandbox_drop_capabilities(const struct sandbox_policy *policy, struct err *e)
+{
+    return sandbox_caps_drop(policy, e);
+}
+
 bool sandbox_end_listening(bool connects, struct err *e)
 {
     return sandbox_caps_end_listening(e) && sandbox_seccomp_end_listening(connects, e);

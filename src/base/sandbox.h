@@ -54,6 +54,9 @@ struct sandbox_report {
 
 /* Errors: sandbox (threads exist already, a path cannot be opened, the kernel refuses). */
 MUST_USE bool sandbox_enter(const struct sandbox_policy *policy, struct sandbox_report *report, struct err *e);
+/* The part of it that a check takes on, to find what the sandboxed process will not be allowed, and to stay able to look: the
+ * capabilities. */
+MUST_USE bool sandbox_drop_capabilities(const struct sandbox_policy *policy, struct err *e);
 /* No thread of this process listens any more, nor, unless it connects to others, makes a socket of the internet: what it has
  * goes on.  Only with policy.listen. */
 MUST_USE bool sandbox_end_listening(bool connects, struct err *e);

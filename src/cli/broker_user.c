@@ -1,16 +1,15 @@
 #include "cli/broker_user.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+#include "base/as_user.h"
 
 bool broker_user_applies(const char *user)
 {
@@ -36,17 +35,18 @@ bool broker_user_give(const char *dir, const char *user, struct err *e)
     return ok;
 }
 
-/* In a process of its own, which becomes that user: the kernel itself says what it may. */
+static int try_access(void *ctx)
+{
+    const char *path = ctx;
+    struct stat s;
+    return access(path, stat(path, &s) == 0 && S_ISDIR(s.st_mode) ? X_OK : R_OK) != 0;
+}
+
 static bool may(const char *path, const struct passwd *p)
 {
-    struct stat s;
-    int how = stat(path, &s) == 0 && S_ISDIR(s.st_mode) ? X_OK : R_OK, status;
-    pid_t child = fork();
-    if (child == 0)
-        _exit(initgroups(p->pw_name, p->pw_gid) || setgid(p->pw_gid) || setuid(p->pw_uid) || access(path, how));
-    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-        ;
-    return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    struct err ignored;
+    int status;
+    return as_user_run(p->pw_uid, try_access, (void *)(uintptr_t)path, &status, &ignored) && status == 0;
 }
 
 bool broker_user_reads(const char *path, const char *user, const char **blocked)

@@ -1,6 +1,12 @@
-/* kith doctor: is everything in order here?  What only the running server knows, it
- * is asked for.  Looks, changes nothing. */
+/* kith doctor: is everything in order here?  What only the running server knows, it is asked for.  Looks, changes nothing, and
+ * judges with the rights that the server has. */
 #include "cli/doctor.h"
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/as_user.h"
 #include "base/file.h"
 #include "base/nearest.h"
 #include "cli/client.h"
@@ -165,6 +171,79 @@ static bool list_checks(struct cli *cli, struct err *e)
     return cli_write(cli, &b, e);
 }
 
+/* ---- with whose rights ---- */
+
+struct judging {
+    struct doctor *d;
+    const struct args_words *words;
+    struct doctor_finding *found; /* one for each check, in shared memory */
+};
+
+static int judge(void *ctx)
+{
+    struct judging *j = ctx;
+    for (size_t i = 0; i < doctor_checks_n; i++) {
+        if (!wanted(j->words, doctor_checks[i].name) || doctor_checks[i].as_asker)
+            continue;
+        doctor_checks[i].run(j->d, &j->found[i]);
+        j->found[i].done = true;
+    }
+    return 0;
+}
+
+/* What a signer keeps for itself is its own user's. */
+static uid_t owner_of(struct doctor *d)
+{
+    struct stat st;
+    return stat(doctor_path(d, PATH_SIGNERS), &st) == 0 || stat(d->s->dir, &st) == 0 ? st.st_uid : geteuid();
+}
+
+/* A check by root, who may read all, would find nothing of what stops a server that may not. */
+static void judge_as_owner(struct judging *j)
+{
+    uid_t owner = owner_of(j->d);
+    struct err e;
+    int status;
+    if (geteuid() != 0 && geteuid() != owner)
+        fprintf(j->d->cli->talk, "judged with the rights of user %u: what kithd may, only user %u and root can try\n",
+                (unsigned)geteuid(), (unsigned)owner);
+    if (as_user_run(owner, judge, j, &status, &e))
+        return;
+    for (size_t i = 0; i < doctor_checks_n; i++) /* the one that it was at */
+        if (wanted(j->words, doctor_checks[i].name) && !doctor_checks[i].as_asker && !j->found[i].done) {
+            doctor_bad_err(&j->found[i], &e, "kith explain child-start");
+            return;
+        }
+}
+
+static void put_checks(struct judging *j, struct report *r)
+{
+    for (size_t i = 0; i < doctor_checks_n; i++) {
+        const struct doctor_check *c = &doctor_checks[i];
+        struct doctor_finding *f = &j->found[i];
+        if (!wanted(j->words, c->name))
+            continue;
+        if (c->as_asker)
+            c->run(j->d, f);
+        else if (!f->done && !f->failed)
+            doctor_skip(f, "not judged, for the one before broke off");
+        put(j->d->cli, r, c->name, f);
+    }
+}
+
+static bool run_checks(struct doctor *d, const struct args_words *words, struct report *r, struct err *e)
+{
+    struct judging j = {.d = d, .words = words};
+    size_t size = doctor_checks_n * sizeof *j.found;
+    j.found = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (j.found == MAP_FAILED)
+        return err_set(e, ERR_NOMEM, "cannot share memory: %m");
+    judge_as_owner(&j);
+    put_checks(&j, r);
+    munmap(j.found, size);
+    return true;
+}
+
 static bool run_doctor(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
     struct cli *cli = ctx;
@@ -185,15 +264,9 @@ static bool run_doctor(void *ctx, const void *opts, const struct args_words *wor
     r.o = json_out_of(&r.text);
     if (cli->g.json)
         json_out_list(&r.o, NULL);
-    for (size_t i = 0; i < doctor_checks_n; i++) {
-        struct doctor_finding f = {0};
-        if (!wanted(words, doctor_checks[i].name))
-            continue;
-        doctor_checks[i].run(&d, &f);
-        put(cli, &r, doctor_checks[i].name, &f);
-    }
+    bool ok = run_checks(&d, words, &r, e);
     put_server(cli, words, server, &r);
-    bool ok = finish(cli, &r, e);
+    ok = ok && finish(cli, &r, e);
     buf_clear(&r.text);
     return ok;
 }

@@ -8,7 +8,8 @@
 #include "x509/cert.h"
 
 struct doctor_finding {
-    bool failed, skipped, warns; /* warns: in order, and yet somebody should look */
+    bool failed, skipped, done;
+    bool warns; /* in order, and yet somebody should look */
     char detail[ERR_WHAT_MAX], hint[ERR_TRY_MAX];
 };
 
@@ -25,6 +26,7 @@ typedef void check_fn(struct doctor *d, struct doctor_finding *f);
 struct doctor_check {
     const char *name, *help;
     check_fn *run;
+    bool as_asker; /* with the rights of who asks; the others with those of who runs kithd */
 };
 extern const struct doctor_check doctor_checks[];
 extern const size_t doctor_checks_n;

@@ -1,5 +1,6 @@
 #include "model/settings.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <sys/stat.h>
 
@@ -209,9 +210,15 @@ bool settings_check_lost(const struct settings *s, struct arena *a, bool *there,
 {
     struct stat st;
     bool is_file = strncmp(s->database, "sqlite:", 7) == 0, missing = is_file && stat(s->database + 7, &st) != 0;
-    bool empty = missing || (is_file && st.st_size == 0);
+    bool unseen = missing && errno != ENOENT, empty = missing || (is_file && st.st_size == 0);
     if (there)
         *there = !empty;
+    if (unseen) { /* it may be there, and whole */
+        err_set(e, ERR_IO, "[store] database: \"%s\" cannot be looked at: %m",
+                ERR_QUOTE_PATH(slice_str(s->database + 7)));
+        err_why(e, "the server has no capability: it opens what its user may open, even if that is root");
+        return err_try(e, "chown the database and its directory to the user that runs kithd");
+    }
     if (!empty || !settings_has_signed(s, a))
         return true;
     err_set(e, ERR_STORE_LOST, "[store] database: \"%s\" is %s, but this platform has issued certificates",

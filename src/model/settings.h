@@ -90,7 +90,7 @@ bool settings_is_credential(const struct settings *s);
 /* The server may write in the database's directory.  Errors: config, if keys, signers or secrets lie there too. */
 MUST_USE bool settings_check_database(const struct settings *s, struct arena *a, struct err *e);
 /* A database file that is missing, or was emptied, beside an issuing signer that has signed.  *there (may be NULL): it is a
- * file with something in it, or no file at all but a server.  Errors: ERR_STORE_LOST. */
+ * file with something in it, or no file at all but a server.  Errors: ERR_STORE_LOST; io (nobody can say). */
 MUST_USE bool settings_check_lost(const struct settings *s, struct arena *a, bool *there, struct err *e);
 bool settings_has_signed(const struct settings *s, struct arena *a);
 

@@ -142,7 +142,7 @@ static bool check_database(struct app *app, struct err *e)
 {
     bool there;
     if (!settings_check_lost(&app->settings, &app->arena, &there, e))
-        return true; /* told by who started us */
+        return e->code == ERR_STORE_LOST; /* told by who started us; what we may not do, he may */
     if (there)
         return check_tables(app, e);
     const char *dir = settings_database_dir(&app->settings, &app->arena);

@@ -285,14 +285,15 @@ static bool on_sqlite(const struct app *app)
 
 /* Its own data and sockets, the public certificates, and the two ports that it listens on: not the keys, not what the signers
  * keep.  Where the database is another server, that has to be reached too. */
-static bool sandbox(struct app *app, struct err *e)
+static bool sandbox(struct app *app, bool rehearse, struct err *e)
 {
     const struct settings *s = &app->settings;
     struct arena *a = &app->arena;
     char host[128];
     uint16_t ports[2];
     if (!s->sandbox) {
-        LOG(&app->env, WARN, "server", "the sandbox is off by configuration");
+        if (!rehearse)
+            LOG(&app->env, WARN, "server", "the sandbox is off by configuration");
         return true;
     }
     if (!split_listen(s->listen, host, sizeof host, &ports[0], e) ||
@@ -321,7 +322,7 @@ static bool sandbox(struct app *app, struct err *e)
                                           .listen = true,
                                           .local = true};
     struct sandbox_report report;
-    return sandbox_enter(&policy, &report, e);
+    return rehearse ? sandbox_drop_capabilities(&policy, e) : sandbox_enter(&policy, &report, e);
 }
 
 static void shut_down(struct app *app)
@@ -418,7 +419,8 @@ static bool run(struct app *app, const struct options *o, struct err *e)
     raise_descriptors();
     int local; /* its file's mode is set by path, which the sandbox does not allow */
     if (!settings_load(o->config, &app->arena, &app->settings, e) || !crypto_init(e) ||
-        !loop_listen_unix(app->settings.socket, 0600, &local, e) || !sandbox(app, e) || !wait_for_ca(app, local, e))
+        !loop_listen_unix(app->settings.socket, 0600, &local, e) || !sandbox(app, false, e) ||
+        !wait_for_ca(app, local, e))
         return false;
     if (!start(app, local, e)) {
         hold(app, local, e);
@@ -457,7 +459,7 @@ static int check(struct app *app, const struct options *o)
 {
     struct err e = {0};
     app->crypto = &crypto_openssl;
-    if (settings_load(o->config, &app->arena, &app->settings, &e) && crypto_init(&e))
+    if (settings_load(o->config, &app->arena, &app->settings, &e) && crypto_init(&e) && sandbox(app, true, &e))
         return server_check(app);
     problem_print(stderr, "error", &e);
     return err_exit_code(e.code);

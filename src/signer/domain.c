@@ -157,15 +157,10 @@ bool domain_open(struct domain *d, const char *name, const struct settings *s, c
     return true;
 }
 
-bool domain_check(const char *name, const struct settings *s, const struct key_env *keys, const struct env *env,
-                  const struct crypto *crypto, struct err *e)
+bool domain_look(struct domain *d, const char *name, const struct settings *s, const struct key_env *keys,
+                 const struct env *env, const struct crypto *crypto, struct err *e)
 {
-    struct domain d;
-    if (!open_all(&d, name, s, keys, env, crypto, true, e))
-        return false;
-    bool ok = !d.ca_key || domain_check_root(&d, e) || err_ctx(e, "signer %s", name);
-    domain_close(&d);
-    return ok;
+    return open_all(d, name, s, keys, env, crypto, true, e);
 }
 
 bool domain_snapshot(struct domain *d, struct err *e)

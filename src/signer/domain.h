@@ -80,9 +80,9 @@ struct domain_step {
 /* Opens keys, roster, state and journal of a domain.  Errors: whatever is missing or wrong; nothing is signed then. */
 MUST_USE bool domain_open(struct domain *d, const char *name, const struct settings *s, const struct key_env *keys,
                           const struct env *env, const struct crypto *crypto, struct err *e);
-/* Whether domain_open() would succeed; changes nothing. */
-MUST_USE bool domain_check(const char *name, const struct settings *s, const struct key_env *keys,
-                           const struct env *env, const struct crypto *crypto, struct err *e);
+/* The same for who rehearses it: all that would be read is read, nothing is made or changed, nothing can be recorded. */
+MUST_USE bool domain_look(struct domain *d, const char *name, const struct settings *s, const struct key_env *keys,
+                          const struct env *env, const struct crypto *crypto, struct err *e);
 /* Writes the snapshot; harmless to leave out, the journal has it all. */
 MUST_USE bool domain_snapshot(struct domain *d, struct err *e);
 /* For struct serve.  A request that fails, and a batch that cannot be made durable, leave nothing behind. */

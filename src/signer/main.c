@@ -56,13 +56,18 @@ static bool open_token(const struct settings *s, struct arena *a, struct p11 **o
     return arena_ok(a, e) && p11_open(s->hsm_module, s->hsm_token, s->hsm_pin_file, &cfg, out, e);
 }
 
-/* Root is a user like others from here on: a token of another user's is out of reach. */
-static void look_at_token_files(const struct settings *s, const struct env *env)
+/* In the sandbox.  Told, and no reason to end: a module may keep open what it needs. */
+static bool may_use_token(const struct settings *s, struct err *e)
 {
-    for (size_t i = 0; s->hsm_module && i < s->hsm_paths.n; i++)
-        if (access(s->hsm_paths.v[i], R_OK) != 0 && errno == EACCES)
-            LOG(env, WARN, "signer", "no right to what hsm_paths names: run kithd as its owner, or chown it",
-                log_str("path", s->hsm_paths.v[i]));
+    for (size_t i = 0; s->hsm_module && i < s->hsm_paths.n; i++) {
+        const char *path = s->hsm_paths.v[i];
+        if (access(path, R_OK) == 0 || errno != EACCES)
+            continue;
+        err_set(e, ERR_IO, "[keys] hsm_paths: no right to \"%s\"", ERR_QUOTE_PATH(slice_str(path)));
+        err_why(e, "in its sandbox root is a user like others: a token of another user's is out of reach");
+        return err_try(e, "run kithd as its owner, or chown it");
+    }
+    return true;
 }
 
 static bool sandbox(const struct settings *s, const char *domain, const struct env *env, struct arena *a, struct err *e)
@@ -89,15 +94,29 @@ static bool sandbox(const struct settings *s, const char *domain, const struct e
     for (size_t i = 0; s->hsm_module && i < s->hsm_paths.n; i++)
         paths[policy.paths_n++] = (struct sandbox_path){s->hsm_paths.v[i], SANDBOX_READ | SANDBOX_WRITE};
     struct sandbox_report report;
+    struct err token;
     if (!sandbox_enter(&policy, &report, e))
         return false;
-    look_at_token_files(s, env);
+    if (!may_use_token(s, &token))
+        LOG(env, WARN, "signer", "the token may be out of reach", log_err(&token));
     AUTO(buf_clear) struct buf text = {0};
     buf_init(&text, 512);
     sandbox_put_status(&text, &report);
     LOG(env, INFO, "signer", "sandboxed", log_str("domain", domain), log_str("limits", buf_str(&text)),
         log_str("peer", policy.inet || policy.local ? s->hsm_network : "none"));
     return true;
+}
+
+/* What the start does, sandbox and all, until it would be ready. */
+static bool rehearse(struct domain *d, const struct settings *s, const struct key_env *keys, const char *domain,
+                     const struct env *env, struct arena *a, struct err *e)
+{
+    struct err token;
+    if (!domain_look(d, domain, s, keys, env, &crypto_openssl, e) || !sandbox(s, domain, env, a, e))
+        return false;
+    if (s->sandbox && !may_use_token(s, &token))
+        problem_print(stderr, "warning", &token);
+    return !d->ca_key || domain_check_root(d, e) || err_ctx(e, "signer %s", domain);
 }
 
 static bool run(const struct options *o, const struct env *env, struct err *e)
@@ -111,7 +130,7 @@ static bool run(const struct options *o, const struct env *env, struct err *e)
         return false;
     struct key_env keys = {.passphrase_file = s.passphrase_file, .p11 = token};
     if (o->check)
-        return domain_check(o->domain, &s, &keys, env, &crypto_openssl, e);
+        return rehearse(&d, &s, &keys, o->domain, env, &arena, e);
     if (!domain_open(&d, o->domain, &s, &keys, env, &crypto_openssl, e) || !sandbox(&s, o->domain, env, &arena, e))
         return false;
     if (o->accept_clock && !domain_accept_clock(&d, e))
@@ -151,8 +170,10 @@ int main(int argc, char **argv)
     sigaction(SIGTERM, &act, NULL);
     sigaction(SIGINT, &act, NULL);
     signal(SIGPIPE, SIG_IGN);
-    bool ok =
-        args_read(rows, ARRAY_LEN(rows), argc - 1, argv + 1, false, &a, &o, &words, &help, &e) && run(&o, &env, &e);
+    bool ok = args_read(rows, ARRAY_LEN(rows), argc - 1, argv + 1, false, &a, &o, &words, &help, &e);
+    if (o.check)
+        log.min = LOG_LEVEL_ERROR; /* the rest is the start's to tell */
+    ok = ok && run(&o, &env, &e);
     if (!ok && o.check)
         problem_print(stderr, "error", &e);
     else if (!ok)

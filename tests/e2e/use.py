@@ -424,6 +424,11 @@ BROKEN = [
     ("sed -i 's/^listen = .*/listen = 192.0.2.1:1/' kith.conf", 1, "[server] listen: 192.0.2.1:1"),
     ("sed -i 's/^plain_listen = .*/plain_listen = 127.0.0.1:%(taken)d/' kith.conf", 5, "[server] plain_listen"),
 ]
+if os.getuid() == 0:  # what root may open, and a server without capabilities not
+    BROKEN += [
+        ("chown 65534 data", None, "[store] database: \""),
+        ("chown 65534 ca/root.crl; chmod 600 ca/root.crl", None, "the root's list is of no use: it cannot be read"),
+    ]
 
 
 def a_start_with_wrong_keys_signs_nothing(k):

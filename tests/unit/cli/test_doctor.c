@@ -164,6 +164,30 @@ static void sees_a_disk_that_is_full(void **state)
     room = whole;
 }
 
+/* The server has no capability and may be another user: a check by root that opens all would find nothing. */
+static void judges_with_the_servers_rights(void **state)
+{
+    (void)state;
+    static const struct breaking rows[] = {
+        {"database", "chown 65534 d/data", "cannot be looked at"},
+        {"roster", "chown 65534 d/profiles/ldevid.profile; chmod 600 d/profiles/ldevid.profile", "Permission denied"},
+        {"root-crl", "chown 65534 d/ca/root.crl; chmod 600 d/ca/root.crl", "cannot be read"},
+    };
+    if (geteuid() != 0)
+        skip();
+    assert_true(shell("cp -a d keep && touch d/data/kith.db && chmod 600 d/data/kith.db"));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_true(shell(rows[i].command));
+        assert_says(1, rows[i].says, "--dir", at("d"), "doctor", rows[i].check);
+        assert_true(shell("rm -rf d && cp -a keep d && touch d/data/kith.db && chmod 600 d/data/kith.db"));
+    }
+    /* All of it another user's, as under systemd: then that one's rights count, and are enough. */
+    assert_true(shell("chmod 711 . && chown -R 65534:65534 d d-secrets"));
+    assert_run(0, "--dir", at("d"), "doctor", "permissions", "passphrase", "keys", "roster", "signers", "root-crl");
+    assert_true(shell("chown 0 d/keys/ledger.key"));
+    assert_says(1, "Permission denied", "--dir", at("d"), "doctor", "keys");
+}
+
 /* Only systemd has it: that is no fault, and not said to be fine. */
 static void says_what_it_cannot_judge(void **state)
 {
@@ -193,6 +217,7 @@ int main(void)
         T(sees_a_port_that_is_taken),
         T(sees_that_there_is_no_randomness),
         T(sees_a_disk_that_is_full),
+        T(judges_with_the_servers_rights),
         T(says_what_it_cannot_judge),
         T(knows_its_checks),
     };
