@@ -66,10 +66,13 @@ static void finds_what_was_broken(void **state)
         {"signers", "cp d/keys/cosign.key d/keys/derive.key", "[ca] derive_key"},
         {"root", "rm d/ca/root.cer", "root.cer"},
         {"issuing", "head -c 100 d/ca/root.cer > d/ca/issuing.cer", "try:"},
+        {"issuing", "printf X | dd of=d/ca/issuing.cer bs=1 seek=$(($(stat -c %s d/ca/issuing.cer) - 1)) conv=notrunc",
+         "ca/issuing.cer is not what the root signed"},
         {"root-crl", "rm d/ca/root.crl", "ca crl"},
         {"root-crl", "tr '\\001' '\\002' < d/ca/root.crl > x && mv x d/ca/root.crl", "try:"},
         {"database", "echo nonsense > d/data/kith.db", "try:"},
         {"ports", "sed -i 's/^listen = .*/listen = 192.0.2.1:1/' d/kith.conf", "192.0.2.1:1"},
+        {"ports", "touch d/run/kith.sock", "refused"},
         {"sandbox", "sed -i 's/^listen = /sandbox = no\\nlisten = /' d/kith.conf", "off by configuration"},
         {"server", "touch d/run/kith.sock", "try:"},
     };
@@ -151,6 +154,22 @@ int __wrap_statvfs64(const char *path, struct statvfs *v)
     return 0;
 }
 
+static int landlock = 5;
+int __wrap_sandbox_landlock_abi(void);
+int __wrap_sandbox_landlock_abi(void)
+{
+    return landlock;
+}
+
+static void sees_a_kernel_without_landlock(void **state)
+{
+    (void)state;
+    assert_says(0, "Landlock version 5", "--dir", at("d"), "doctor", "sandbox");
+    landlock = 0;
+    assert_says(1, "no Landlock", "--dir", at("d"), "doctor", "sandbox");
+    landlock = 5;
+}
+
 static void sees_a_disk_that_is_full(void **state)
 {
     (void)state;
@@ -216,6 +235,7 @@ int main(void)
         T(sees_time_run_out),
         T(sees_a_port_that_is_taken),
         T(sees_that_there_is_no_randomness),
+        T(sees_a_kernel_without_landlock),
         T(sees_a_disk_that_is_full),
         T(judges_with_the_servers_rights),
         T(says_what_it_cannot_judge),
