@@ -161,6 +161,8 @@ bool p11_open(const char *module, const char *token_label, const char *pin_file,
         return false;
     }
     rv = p11_attach(p, &at);
+    if (p11_class_of(rv) == P11_TOKEN) /* that was being changed when the module looked (p11_login.c) */
+        rv = p11_reload(p, &at);
     if (rv == CKR_OK) {
         at = "C_GetMechanismList";
         rv = read_mechanisms(p);

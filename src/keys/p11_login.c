@@ -1,10 +1,13 @@
 /* One token: finding it, logging in. */
 #include <string.h>
+#include <time.h>
 
 #include "keys/p11_token.h"
 #include "keys/secret.h"
 
-#define SLOTS_MAX 256
+#define SLOTS_MAX   256
+#define LOOKS       5
+#define LOOK_GAP_NS 20000000
 
 static void unpad(char *dst, const unsigned char *src, size_t n)
 {
@@ -19,20 +22,25 @@ static bool wanted(const struct p11 *p, const struct p11_health *t)
     return (!p->label[0] || strcmp(p->label, t->label) == 0) && (!p->serial || strcmp(p->serial, t->serial) == 0);
 }
 
-/* *rv: CKR_OK, or why there is none.  Two tokens that fit are an error, not a choice. */
-static CK_RV find_slot(struct p11 *p, CK_SLOT_ID *slot, CK_TOKEN_INFO *info, const char **at)
+/* Two tokens that fit are an error, not a choice.  *again: there are tokens, and none fits. */
+static CK_RV look(struct p11 *p, CK_SLOT_ID *slot, CK_TOKEN_INFO *info, const char **at, bool *again)
 {
     CK_SLOT_ID slots[SLOTS_MAX];
     CK_ULONG n = SLOTS_MAX;
-    unsigned found = 0;
+    unsigned found = 0, unread = 0;
     *at = "C_GetSlotList";
+    *again = false;
     CK_RV rv = p->f->C_GetSlotList(CK_TRUE, slots, &n);
     if (rv != CKR_OK)
         return rv;
     for (CK_ULONG i = 0; i < n && i < SLOTS_MAX; i++) {
         CK_TOKEN_INFO ti;
         struct p11_health t = {0};
-        if (p->f->C_GetTokenInfo(slots[i], &ti) != CKR_OK || !(ti.flags & CKF_TOKEN_INITIALIZED))
+        if (p->f->C_GetTokenInfo(slots[i], &ti) != CKR_OK) {
+            unread++;
+            continue;
+        }
+        if (!(ti.flags & CKF_TOKEN_INITIALIZED))
             continue;
         unpad(t.label, ti.label, sizeof ti.label);
         unpad(t.serial, ti.serialNumber, sizeof ti.serialNumber);
@@ -42,8 +50,24 @@ static CK_RV find_slot(struct p11 *p, CK_SLOT_ID *slot, CK_TOKEN_INFO *info, con
         *slot = slots[i];
         *info = ti;
     }
-    *at = found > 1 ? "several tokens fit" : "no token of that name";
+    *again = n > 0 && found == 0;
+    *at = found > 1 ? "several tokens fit"
+          : unread  ? "no token of that name, and one that cannot be read"
+                    : "no token of that name";
     return found == 1 ? CKR_OK : CKR_TOKEN_NOT_PRESENT;
+}
+
+/* While another process changes what its token stores (each login does), a module may fail to read it, or take it for blank
+ * (SoftHSM2 does): a token is not away before it was looked for again. */
+static CK_RV find_slot(struct p11 *p, CK_SLOT_ID *slot, CK_TOKEN_INFO *info, const char **at)
+{
+    for (int i = 1;; i++) {
+        bool again;
+        CK_RV rv = look(p, slot, info, at, &again);
+        if (!again || i == LOOKS)
+            return rv;
+        nanosleep(&(struct timespec){.tv_nsec = LOOK_GAP_NS}, NULL);
+    }
 }
 
 static unsigned session_limit(const struct p11 *p, const CK_TOKEN_INFO *ti)

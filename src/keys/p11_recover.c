@@ -10,8 +10,7 @@ void p11_latch_pin(struct p11 *p, CK_RV rv)
     pthread_mutex_unlock(&p->lock);
 }
 
-/* C_Finalize and C_Initialize: some modules see a token that came back, or new objects, only then. */
-static CK_RV reload(struct p11 *p, const char **at)
+CK_RV p11_reload(struct p11 *p, const char **at)
 {
     int64_t now = p11_now_ms();
     if (now < p->reload_at_ms) {
@@ -63,7 +62,7 @@ CK_RV p11_recover(struct p11 *p, uint64_t gen, CK_RV why, const char **at)
         pthread_rwlock_unlock(&p->module);
         p11_latch_pin(p, rv);
         if (why == P11_RV_GONE || (rv != CKR_OK && p11_class_of(rv) != P11_PIN))
-            rv = reload(p, at);
+            rv = p11_reload(p, at);
         p11_latch_pin(p, rv);
         if (rv == CKR_OK && !light) {
             pthread_mutex_lock(&p->lock);

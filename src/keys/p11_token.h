@@ -58,6 +58,8 @@ bool p11_anchor_lives(struct p11 *p);
 void p11_forget_sessions(struct p11 *p);
 
 /* p11_recover.c */
+/* C_Finalize and C_Initialize: some modules see a token that came back, or new objects, only then. */
+CK_RV p11_reload(struct p11 *p, const char **at);
 void p11_latch_pin(struct p11 *p, CK_RV rv); /* a PIN that was refused is never tried again */
 /* After a failed call: gen is what the failed call had.  CKR_OK: it is worth a second try. */
 CK_RV p11_recover(struct p11 *p, uint64_t gen, CK_RV why, const char **at);

@@ -39,7 +39,8 @@ def end(k):
 
 
 def logins(shim):
-    return shim.count("login ") - shim.count("login 0x0")
+    """In which a PIN was compared: SoftHSM2, while another process writes to the token, may say that it has none (0x102)."""
+    return shim.count("login") - shim.count("login 102")
 
 
 def main():
@@ -56,7 +57,7 @@ def main():
         with open(pin_file, "w", encoding="ascii") as f:
             f.write("999999")
         both_are_held_again(k, lambda: start(k))
-        tried = shim.count("login")
+        tried = logins(shim)
         assert tried == 1, f"the wrong PIN was tried {tried} times:\n" + w.log("shim/log") + w.log("kithd.log")
         both_are_held_again(k, lambda: k.daemon.send_signal(signal.SIGHUP))
         end(k)
@@ -68,13 +69,13 @@ def main():
         both_are_held_again(k, lambda: start(k))
         found = doctor(k, "token")
         assert not found["ok"] and "refused before" in found["detail"], found
-        assert shim.count("login") == 1, "tried again:\n" + w.log("shim/log")
+        assert logins(shim) == 1, "tried again:\n" + w.log("shim/log")
         with open(pin_file, "w", encoding="ascii") as f:
             f.write(PIN)
         k.wait_ready()
         assert doctor(k, "token")["ok"]
         # Two signers; doctor's token and keys, and the two signers that it rehearses.
-        assert shim.count("login") - 1 <= 6, w.log("shim/log")
+        assert logins(shim) - 1 <= 6, w.log("shim/log")
         end(k)
         say("ok")
 

@@ -11,6 +11,9 @@
  *   delay_ms=N         each C_Sign takes so much longer
  *   absent=1           no token in its slot; sessions answer CKR_DEVICE_REMOVED
  *   sticky=1           an absent token comes back only after C_Finalize and C_Initialize
+ *   blank=N            whenever N changes, the token is blank the next N times that somebody looks; 1000 + N: cannot be read
+ *   unset=N            whenever N changes, the next N logins answer CKR_USER_PIN_NOT_INITIALIZED
+ *   late=N             whenever N changes, no token is seen from the next C_Initialize to the one after it
  *   hidden=1           private objects are not found (an HSM that loads its keys later)
  *   fail_every=N       every N-th C_Sign answers fail_rv=RV (hexadecimal)
  *   refuse=function    C_GenerateKeyPair and C_CreateObject: CKR_FUNCTION_NOT_SUPPORTED, as an nShield pool does
@@ -41,7 +44,7 @@
 struct plan {
     char module[256], log[256], refuse[16];
     long drop, drop_every, forget, delay_ms, absent, sticky, hidden, fail_every, fail_rv, weak, max_sessions, no_eddsa,
-        pin_lock, new_pin, forbid, need, need_public, idle_ms, logout;
+        pin_lock, new_pin, forbid, need, need_public, idle_ms, logout, blank, late, unset;
 };
 
 static CK_FUNCTION_LIST *real;
@@ -53,7 +56,8 @@ static struct {
     CK_SESSION_HANDLE real;
     long used_ms;
 } sessions[SESSIONS_MAX];
-static long seen_drop, seen_forget, seen_logout, signs, wrong_pins;
+static long seen_drop, seen_forget, seen_logout, seen_blank, seen_late, seen_unset, blanks, unsets, inits, signs,
+    wrong_pins;
 static unsigned long object_epoch = 1;
 static bool gone, inited;
 static CK_SLOT_ID last_slot;
@@ -72,9 +76,9 @@ static struct plan plan_read(void)
         size_t at;
     } numbers[] = {
 #define N(w) {#w "=", offsetof(struct plan, w)}
-        N(drop),   N(drop_every), N(forget),      N(delay_ms),     N(absent),   N(sticky),   N(hidden),
-        N(weak),   N(fail_every), N(fail_rv),     N(max_sessions), N(no_eddsa), N(pin_lock), N(new_pin),
-        N(forbid), N(need),       N(need_public), N(idle_ms),      N(logout),
+        N(drop),        N(drop_every), N(forget),       N(delay_ms), N(absent),   N(sticky),  N(hidden), N(weak),
+        N(fail_every),  N(fail_rv),    N(max_sessions), N(no_eddsa), N(pin_lock), N(new_pin), N(forbid), N(need),
+        N(need_public), N(idle_ms),    N(logout),       N(blank),    N(late),     N(unset),
 #undef N
     };
     while (f && fgets(line, sizeof line, f)) {
@@ -247,6 +251,8 @@ static CK_RV shim_initialize(void *args)
     gone = p.absent;
     pthread_mutex_unlock(&planning);
     CK_RV rv = !real ? CKR_GENERAL_ERROR : inited ? CKR_CRYPTOKI_ALREADY_INITIALIZED : real->C_Initialize(args);
+    inits = p.late == seen_late ? inits + 1 : 1;
+    seen_late = p.late;
     inited = inited || rv == CKR_OK;
     owner = getpid();
     log_line(&p, "initialize", rv);
@@ -277,7 +283,7 @@ static CK_RV shim_get_slot_list(unsigned char present, CK_SLOT_ID *slots, unsign
     CK_RV rv = enter(&p);
     if (rv != CKR_OK)
         return rv;
-    if (!gone || !present)
+    if (!(gone || (p.late && inits < 2)) || !present)
         return leave(real->C_GetSlotList(present, slots, n));
     *n = 0;
     return leave(CKR_OK);
@@ -297,6 +303,16 @@ static CK_RV shim_get_token_info(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
     if (rv != CKR_OK)
         return rv;
     rv = gone ? CKR_TOKEN_NOT_PRESENT : real->C_GetTokenInfo(slot, info);
+    pthread_mutex_lock(&lock);
+    if (p.blank != seen_blank)
+        blanks = p.blank % 1000;
+    seen_blank = p.blank;
+    bool blank = blanks > 0 && blanks--;
+    pthread_mutex_unlock(&lock);
+    if (blank && p.blank > 1000)
+        rv = CKR_GENERAL_ERROR;
+    else if (blank)
+        info->flags &= ~CKF_TOKEN_INITIALIZED;
     if (rv == CKR_OK && p.max_sessions)
         info->ulMaxSessionCount = info->ulMaxRwSessionCount = (unsigned long)p.max_sessions;
     if (rv == CKR_OK && p.pin_lock) {
@@ -396,8 +412,15 @@ static CK_RV shim_login(CK_SESSION_HANDLE h, CK_USER_TYPE user, unsigned char *p
     ENTER_SESSION(h);
     pthread_mutex_lock(&lock);
     bool locked = plan.pin_lock && wrong_pins >= 3;
+    if (plan.unset != seen_unset)
+        unsets = plan.unset;
+    seen_unset = plan.unset;
+    bool unset = unsets > 0 && unsets--;
     pthread_mutex_unlock(&lock);
-    rv = locked ? CKR_PIN_LOCKED : plan.new_pin ? CKR_PIN_INCORRECT : real->C_Login(s, user, pin, n);
+    rv = unset          ? CKR_USER_PIN_NOT_INITIALIZED
+         : locked       ? CKR_PIN_LOCKED
+         : plan.new_pin ? CKR_PIN_INCORRECT
+                        : real->C_Login(s, user, pin, n);
     pthread_mutex_lock(&lock);
     if (rv == CKR_PIN_INCORRECT)
         wrong_pins++;

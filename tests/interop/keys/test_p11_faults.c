@@ -310,6 +310,37 @@ static void shares_few_sessions_among_many_threads(void **state)
     }
 }
 
+/* Another process logs in, and the module takes what it stores for blank, or cannot read it: SoftHSM2 under load. */
+static void looks_again_before_it_takes_a_token_for_absent(void **state)
+{
+    (void)state;
+    static const char *const plans[][2] = {{"blank=3", "blank=4\ndrop=100"}, {"blank=1003", "blank=1004\ndrop=101"}};
+    for (size_t i = 0; i < ARRAY_LEN(plans); i++) {
+        struct err e = {0};
+        tear_down(NULL);
+        token_plan(plans[i][0]);
+        open_all(&cfg);
+        assert_int_equal(health().reloads, 0);
+        token_plan(plans[i][1]);
+        assert_ok(sign_once(&e), e);
+        assert_int_equal(health().reloads, 0);
+        assert_int_equal(health().failures, 0);
+    }
+    static const char *const reloaded[] = {"late=1", "unset=1"};
+    for (size_t i = 0; i < ARRAY_LEN(reloaded); i++) {
+        tear_down(NULL);
+        token_plan(reloaded[i]);
+        open_all(&cfg);
+        assert_int_equal(health().reloads, 1);
+    }
+    struct p11 *p;
+    struct err e = {0};
+    tear_down(NULL);
+    token_plan("unset=2"); /* and one without a PIN is away, not a refusal: no PIN was compared */
+    assert_err(p11_open(shim, TOKEN_LABEL, token_pin, &cfg, &p, &e), e, ERR_P11_TOKEN);
+    open_all(&cfg);
+}
+
 static void says_that_no_session_is_free(void **state)
 {
     (void)state;
@@ -573,6 +604,7 @@ int main(int argc, char **argv)
         T(does_not_blame_the_token_for_a_bad_request),
         T(waits_for_a_key_that_the_token_shows_later),
         T(shares_few_sessions_among_many_threads),
+        T(looks_again_before_it_takes_a_token_for_absent),
         T(says_that_no_session_is_free),
         T(never_tries_a_refused_pin_again),
         T(latches_when_the_pin_was_changed_meanwhile),
