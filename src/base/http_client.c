@@ -8,9 +8,7 @@
 #include <strings.h>
 #include <time.h>
 
-#define HEAD_MAX   (64 << 10)
-#define TIMEOUT_MS 30000
-#define CONNECT_MS 10000
+#define HEAD_MAX (64 << 10)
 
 static void init_once(void)
 {
@@ -214,9 +212,9 @@ static void set_tls(struct http_client *c)
 static void set_times(struct http_client *c, const struct http_call *call)
 {
     CURL *h = c->curl;
-    curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)(c->o.connect_ms ? c->o.connect_ms : CONNECT_MS));
+    curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)(c->o.connect_ms ? c->o.connect_ms : HTTP_CONNECT_MS));
     if (call->timeout_ms >= 0)
-        curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)(call->timeout_ms ? call->timeout_ms : TIMEOUT_MS));
+        curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)(call->timeout_ms ? call->timeout_ms : HTTP_TIMEOUT_MS));
     if (call->on_data && call->stall_ms) {
         curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
         curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, (long)((call->stall_ms + 999) / 1000));

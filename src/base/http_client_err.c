@@ -6,11 +6,54 @@
 
 #include "base/json.h"
 
-static bool unreachable(const struct run *run, const char *cause, struct err *e)
+static bool no_answer(const struct run *run, const char *where, struct err *e)
 {
-    err_set(e, ERR_UNAVAILABLE, "%s cannot be reached: %s", ERR_QUOTE(slice_str(run->call->url)), cause);
+    const struct http_call *call = run->call;
+    int64_t connect_ms = run->c->o.connect_ms ? run->c->o.connect_ms : HTTP_CONNECT_MS;
+    int64_t ms = call->timeout_ms < 0 ? call->stall_ms : call->timeout_ms ? call->timeout_ms : HTTP_TIMEOUT_MS;
+    curl_off_t sent_us = 0;
+    (void)curl_easy_getinfo(run->c->curl, CURLINFO_PRETRANSFER_TIME_T, &sent_us);
+    if (sent_us <= 0) {
+        ms = ms > 0 && ms < connect_ms ? ms : connect_ms;
+        err_set(e, ERR_UNAVAILABLE, "%s: there is no connection within %lld s", where, (long long)(ms + 999) / 1000);
+        return err_try(e, "are host, port and network right? A firewall may drop without a word, and a server that is "
+                          "stopped takes no connection to its end");
+    }
+    err_set(e, ERR_UNAVAILABLE, "%s does not answer: nothing came within %lld s", where, (long long)(ms + 999) / 1000);
+    err_why(e, "its process is stopped, or waits itself: for its disk, its database, a token");
     if (run->c->unix_path)
-        return err_try(e, "is kithd running? Its socket is %s", run->c->unix_path);
+        return err_try(e, "look at the log of kithd, and at its processes: ps -C kithd,kith-server -o pid,stat,args (T "
+                          "is stopped)");
+    return err_try(e, "look at the server's log");
+}
+
+/* libcurl's own words are for who knows libcurl: they stand behind ours, where ours do not say all. */
+static bool unreachable(const struct run *run, CURLcode code, const char *cause, struct err *e)
+{
+    const char *where = run->c->unix_path ? run->c->unix_path : ERR_QUOTE(slice_str(run->call->url));
+    long os = 0;
+    (void)curl_easy_getinfo(run->c->curl, CURLINFO_OS_ERRNO, &os);
+    switch (code) {
+    case CURLE_OPERATION_TIMEDOUT:
+        return no_answer(run, where, e);
+    case CURLE_COULDNT_RESOLVE_HOST:
+        err_set(e, ERR_UNAVAILABLE, "%s: the name of the host is not known here", where);
+        return err_try(e, "is the name right, and does this machine reach its name server? getent hosts NAME");
+    case CURLE_COULDNT_CONNECT:
+        err_set(e, ERR_UNAVAILABLE, "%s cannot be reached: %s", where, os ? strerror((int)os) : "no connection");
+        break;
+    case CURLE_GOT_NOTHING:
+    case CURLE_RECV_ERROR:
+    case CURLE_SEND_ERROR:
+        err_set(e, ERR_UNAVAILABLE, "%s closed the connection before it answered", where);
+        err_why(e, "it ended or was restarted meanwhile, or something else listens there");
+        break;
+    default:
+        err_set(e, ERR_UNAVAILABLE, "%s cannot be reached", where);
+        err_why(e, "%s", cause);
+    }
+    if (run->c->unix_path)
+        return err_try(e, "is kithd running? Its log says why not");
     return err_try(e, "is the server running, and are host, port and network right?");
 }
 
@@ -58,16 +101,18 @@ bool http_client_failed(const struct run *run, CURLcode code, struct err *e)
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CIPHER:
-        return err_set(e, ERR_TLS, "%s: %s", ERR_QUOTE(slice_str(url)), cause);
+        err_set(e, ERR_TLS, "%s: no TLS connection was made", ERR_QUOTE(slice_str(url)));
+        return err_why(e, "%s", cause);
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_PARTIAL_FILE:
-        return err_set(e, ERR_HTTP_ANSWER, "%s: %s", ERR_QUOTE(slice_str(url)), cause);
+        err_set(e, ERR_HTTP_ANSWER, "%s: the answer is cut, or is not HTTP", ERR_QUOTE(slice_str(url)));
+        return err_why(e, "%s", cause);
     case CURLE_OUT_OF_MEMORY:
         return err_set(e, ERR_NOMEM, "out of memory for %s", ERR_QUOTE(slice_str(url)));
     case CURLE_ABORTED_BY_CALLBACK:
         return err_set(e, ERR_UNAVAILABLE, "the call to %s was cancelled", ERR_QUOTE(slice_str(url)));
     default:
-        return unreachable(run, cause, e);
+        return unreachable(run, code, cause, e);
     }
 }
 

@@ -7,7 +7,10 @@
 
 #include "base/http_client.h"
 
-#define HTTP_REPLY_MAX (1 << 20) /* of a body, where the call says nothing else */
+/* Where the call or the client says nothing else. */
+#define HTTP_REPLY_MAX  (1 << 20) /* of a body */
+#define HTTP_TIMEOUT_MS 30000
+#define HTTP_CONNECT_MS 10000
 
 struct http_client {
     CURL *curl;

@@ -16,6 +16,7 @@
 
 #define CHAIN_MAX  8
 #define TIMEOUT_MS 30000
+#define PROMPT_MS  5000 /* for what answers at once, or not at all */
 
 /* What a connection over TLS borrows while it lives. */
 struct identity {
@@ -151,10 +152,8 @@ static bool open_local(struct cli *cli, struct err *e)
     return http_client_new(&o, &cli->client, e);
 }
 
-static bool connect_once(struct cli *cli, struct err *e)
+static bool open_client(struct cli *cli, struct err *e)
 {
-    if (cli->client)
-        return true;
     if (cli->g.url)
         return open_tls(cli, e);
     if (cli->g.dir)
@@ -184,8 +183,25 @@ static const char *full_url(struct cli *cli, const char *path)
     return arena_printf(&cli->arena, "%.*s%s", (int)n, cli->g.url, path);
 }
 
+/* A server that is stopped or hangs still takes connections: it is asked for a sign of life before it is waited for. */
+static bool connect_once(struct cli *cli, struct err *e)
+{
+    struct http_reply r;
+    if (cli->client)
+        return true;
+    if (!open_client(cli, e))
+        return false;
+    struct http_call hc = {.url = full_url(cli, "/healthz"), .timeout_ms = PROMPT_MS};
+    if (hc.url && http_client_call(cli->client, &hc, &r, e)) {
+        http_reply_clear(&r);
+        return true;
+    }
+    cli_client_close(cli);
+    return hc.url ? false : arena_ok(&cli->arena, e);
+}
+
 static bool call(struct cli *cli, const char *method, const char *path, const char *type, const struct buf *body,
-                 int64_t wait_ms, struct buf *reply, struct err *e)
+                 int64_t timeout_ms, struct buf *reply, struct err *e)
 {
     struct http_reply r = {0};
     struct slice s;
@@ -196,7 +212,7 @@ static bool call(struct cli *cli, const char *method, const char *path, const ch
                            .type = body ? type : NULL,
                            .body = body ? buf_slice(body) : (struct slice){0},
                            .body_max = CLI_ANSWER_MAX,
-                           .timeout_ms = TIMEOUT_MS + wait_ms};
+                           .timeout_ms = timeout_ms};
     if (!hc.url)
         return arena_ok(&cli->arena, e);
     bool ok = http_client_call(cli->client, &hc, &r, e);
@@ -216,7 +232,7 @@ static bool read_json(struct buf *reply, struct json **out, struct err *e)
 bool cli_call(struct cli *cli, const char *method, const char *path, const struct buf *body, int64_t wait_ms,
               struct buf *reply, struct err *e)
 {
-    return call(cli, method, path, "application/json", body, wait_ms, reply, e);
+    return call(cli, method, path, "application/json", body, TIMEOUT_MS + wait_ms, reply, e);
 }
 
 bool cli_call_json(struct cli *cli, const char *method, const char *path, const struct buf *body, int64_t wait_ms,
@@ -227,12 +243,19 @@ bool cli_call_json(struct cli *cli, const char *method, const char *path, const 
     return cli_call(cli, method, path, body, wait_ms, reply, e) && read_json(reply, out, e);
 }
 
+bool cli_ask(struct cli *cli, const char *path, struct buf *reply, struct json **out, struct err *e)
+{
+    *out = NULL;
+    buf_reset(reply);
+    return call(cli, "GET", path, NULL, NULL, PROMPT_MS, reply, e) && read_json(reply, out, e);
+}
+
 bool cli_call_lines(struct cli *cli, const char *path, const struct buf *lines, struct buf *reply, struct json **out,
                     struct err *e)
 {
     *out = NULL;
     buf_reset(reply);
-    return call(cli, "POST", path, "application/jsonl", lines, 0, reply, e) && read_json(reply, out, e);
+    return call(cli, "POST", path, "application/jsonl", lines, TIMEOUT_MS, reply, e) && read_json(reply, out, e);
 }
 
 bool cli_fetch(struct cli *cli, const char *path, bool (*on_data)(struct slice part, void *arg), void *arg,

@@ -1,5 +1,5 @@
 /* The connection to the platform: the local socket of --dir, or HTTPS with an operator's certificate.  Made at the first
- * call, one for the whole run. */
+ * call, one for the whole run; a platform that gives no sign of life within 5 s is not waited for. */
 #ifndef KITH_CLI_CLIENT_H
 #define KITH_CLI_CLIENT_H
 
@@ -14,6 +14,8 @@ MUST_USE bool cli_call(struct cli *cli, const char *method, const char *path, co
 /* The same with the answer read as JSON; `reply` keeps its text. */
 MUST_USE bool cli_call_json(struct cli *cli, const char *method, const char *path, const struct buf *body,
                             int64_t wait_ms, struct buf *reply, struct json **out, struct err *e);
+/* GETs what a platform that is well says at once: how it is. */
+MUST_USE bool cli_ask(struct cli *cli, const char *path, struct buf *reply, struct json **out, struct err *e);
 /* The same with a body of JSON lines. */
 MUST_USE bool cli_call_lines(struct cli *cli, const char *path, const struct buf *lines, struct buf *reply,
                              struct json **out, struct err *e);

@@ -46,14 +46,12 @@ static void put(struct cli *cli, struct report *r, const char *name, const struc
 #define SERVER "server/"
 
 /* What only the running server knows: its checks, or NULL if it does not run or answer (the check "server" says so). */
-static const struct json *ask_server(struct cli *cli, struct json **answer)
+static const struct json *ask_server(struct doctor *d, struct json **answer)
 {
     AUTO(buf_clear) struct buf reply = {0};
     const struct json *list;
-    struct err e;
     buf_init(&reply, CLI_ANSWER_MAX);
-    if (!cli_call_json(cli, "GET", "/v1/doctor", NULL, 0, &reply, answer, &e) ||
-        !json_get_list(*answer, "checks", &list, &e))
+    if (!cli_ask(d->cli, "/v1/doctor", &reply, answer, &d->mute) || !json_get_list(*answer, "checks", &list, &d->mute))
         return NULL;
     return list;
 }
@@ -256,7 +254,7 @@ static bool run_doctor(void *ctx, const void *opts, const struct args_words *wor
     if (!cli_settings(cli, &d.s, e))
         return false;
     d.running = file_exists(d.s->socket);
-    const struct json *server = d.running ? ask_server(cli, &answer) : NULL;
+    const struct json *server = d.running ? ask_server(&d, &answer) : NULL;
     for (size_t i = 0; i < words->n; i++)
         if (!check_word(cli, words->v[i], server, e))
             return false;

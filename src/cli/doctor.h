@@ -18,6 +18,7 @@ struct doctor {
     const struct settings *s;
     int64_t now;
     bool running;    /* the server's socket is there */
+    struct err mute; /* why it does not say how it is */
     bool token_away; /* it was tried once: a PIN is not tried again */
 };
 

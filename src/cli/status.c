@@ -89,7 +89,7 @@ static bool run_status(void *ctx, const void *opts, const struct args_words *wor
     (void)opts;
     (void)words;
     buf_init(&reply, CLI_ANSWER_MAX);
-    if (!cli_call_json(cli, "GET", "/v1/status", NULL, 0, &reply, &j, e))
+    if (!cli_ask(cli, "/v1/status", &reply, &j, e))
         return false;
     if (cli->g.json)
         return show_raw(cli, &reply, e);

@@ -2,9 +2,10 @@
 """Operators that wait for silent gateways stop nobody else, not even the end of the platform; an export that cannot be completed is
 refused, not handed over."""
 import os
+import signal
 import threading
 
-from kithtest import Kith, World, run, say, wait_for
+from kithtest import BIN, Kith, World, run, say, wait_for
 
 STOPPED = 3  # src/model/event_table.h
 WAITS = 20  # more than the server has threads for all of its operators
@@ -61,6 +62,26 @@ def ends_in_good_order_meanwhile(k, devices):
     assert k.types().count(STOPPED) == 1, "no clean end"
 
 
+def nobody_waits_for_a_server_that_is_stopped(k):
+    """Its kernel still takes connections.  Every command gives up in the time of a breath, and says what to look at."""
+    k.kith("operator", "add", "ann", "--role", "auditor", "--out", k.w.path("ann"))
+    by_url = ["--url", k.url, "--cert", k.w.path("ann/cert.pem"), "--key", k.w.path("ann/key.pem")]
+    server = k.pids()["kith-server"]
+    os.kill(server, signal.SIGSTOP)
+    try:
+        for words in (["status"], ["device", "ls"], ["device", "add", "--model", "pump", "--serial", "LATE"]):
+            p = k.kith(*words, ok=False, seconds=20)
+            assert p.returncode == 7 and "does not answer: nothing came within 5 s" in p.stderr, p.stderr
+            assert "why: " in p.stderr and "try: look at the log of kithd" in p.stderr and "timed out" not in p.stderr, p.stderr
+        p = run(os.path.join(BIN, "kith"), *by_url, "status", ok=False, env=k.w.env, seconds=20)
+        assert p.returncode == 7 and "there is no connection within 5 s" in p.stderr and "try: " in p.stderr, p.stderr
+        p = k.kith("doctor", ok=False, seconds=30)
+        assert p.returncode == 1 and "FAIL  server " in p.stdout and "nothing came within 5 s" in p.stdout, p.stdout
+    finally:
+        os.kill(server, signal.SIGCONT)
+    wait_for(lambda: k.kith("status", ok=False).returncode == 0, "the answer")
+
+
 def refuses_a_cut_export(k):
     good, cut = k.w.path("good.export"), k.w.path("cut.export")
     k.kith("ledger", "export", good)
@@ -84,6 +105,7 @@ def main():
         acts_before_it_waits(k, devices)
         takes_requests_again(k, devices)
         ends_in_good_order_meanwhile(k, devices)
+        nobody_waits_for_a_server_that_is_stopped(k)
         refuses_a_cut_export(k)
         k.stop()
         say("ok")

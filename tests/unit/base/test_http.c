@@ -1,5 +1,6 @@
 /* The doors as clients see them: libcurl through our client, and raw bytes. */
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -316,6 +317,30 @@ static void tells_a_platform_from_a_gateway_by_its_usage(void **state)
     assert_ok(tls_server_replace(fx.tls, fx.leaf.key, chain, 2, &e), e);
 }
 
+/* The kernel takes connections for a process that is stopped. */
+static void says_that_nothing_was_answered(void **state)
+{
+    (void)state;
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof at;
+    char mute[64];
+    struct err e = {0};
+    struct http_reply r;
+    AUTO(http_client_free_auto) struct http_client *c = client(false);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(bind(fd, (struct sockaddr *)&at, n) == 0 && listen(fd, 4) == 0 &&
+                getsockname(fd, (struct sockaddr *)&at, &n) == 0);
+    snprintf(mute, sizeof mute, "http://127.0.0.1:%u/", ntohs(at.sin_port));
+    struct http_call call = {.url = mute, .timeout_ms = 200};
+    assert_err(http_client_call(c, &call, &r, &e), e, ERR_UNAVAILABLE);
+    assert_non_null(strstr(e.what, "does not answer: nothing came within 1 s"));
+    assert_true(e.why[0] && e.hint[0] && !strstr(e.why, "millisecond"));
+    snprintf(mute, sizeof mute, "https://127.0.0.1:%u/", ntohs(at.sin_port));
+    assert_err(http_client_call(c, &call, &r, &e), e, ERR_UNAVAILABLE);
+    assert_non_null(strstr(e.what, "there is no connection within 1 s"));
+    close(fd);
+}
+
 static void says_what_to_look_at_when_nobody_is_there(void **state)
 {
     (void)state;
@@ -325,6 +350,7 @@ static void says_what_to_look_at_when_nobody_is_there(void **state)
     struct http_call call = {.url = "http://127.0.0.1:9/"};
     assert_err(http_client_call(c, &call, &r, &e), e, ERR_UNAVAILABLE);
     assert_true(e.hint[0]);
+    assert_non_null(strstr(e.what, "http://127.0.0.1:9/ cannot be reached: Connection refused"));
     call.url = "ftp://127.0.0.1/";
     assert_err(http_client_call(c, &call, &r, &e), e, ERR_USAGE);
 }
@@ -692,6 +718,7 @@ int main(void)
         cmocka_unit_test(drops_a_stream_that_nobody_reads),
         cmocka_unit_test(refuses_a_server_that_is_not_trusted),
         cmocka_unit_test(tells_a_platform_from_a_gateway_by_its_usage),
+        cmocka_unit_test(says_that_nothing_was_answered),
         cmocka_unit_test(says_what_to_look_at_when_nobody_is_there),
         cmocka_unit_test(answers_pipelined_requests_in_order),
         cmocka_unit_test(a_slow_tls_client_gets_every_answer_whole),
