@@ -6,52 +6,6 @@
 
 #include <stdlib.h>
 
-static struct snap *current(struct gate *g)
-{
-    return atomic_load(&g->snap);
-}
-
-/* A new snapshot that shares directory and policy with the one before. */
-static struct snap *snap_after(struct gate *g, size_t shard_n, struct err *e)
-{
-    struct snap *s = snap_new(shard_n), *cur = current(g);
-    if (!s) {
-        err_set(e, ERR_NOMEM, "snapshot of %zu shards", shard_n);
-        return NULL;
-    }
-    if (cur && (s->devs = cur->devs))
-        s->devs->refs++;
-    if (cur && (s->policy = cur->policy))
-        s->policy->refs++;
-    return s;
-}
-
-/* The same state again, to change something of it. */
-static struct snap *snap_again(struct gate *g, struct err *e)
-{
-    struct snap *cur = current(g), *s = snap_after(g, cur->shard_n, e);
-    if (!s)
-        return NULL;
-    s->seq = cur->seq;
-    memcpy(s->hash, cur->hash, sizeof s->hash);
-    s->time_at = cur->time_at;
-    s->next_at = cur->next_at;
-    s->trouble = cur->trouble;
-    memcpy(s->trouble_what, cur->trouble_what, sizeof s->trouble_what);
-    if (cur->head_n && !(s->head = malloc(cur->head_n))) {
-        snap_free(s);
-        err_set(e, ERR_NOMEM, "head of %zu bytes", cur->head_n);
-        return NULL;
-    }
-    if (cur->head_n)
-        memcpy(s->head, cur->head, s->head_n = cur->head_n);
-    for (size_t i = 0; i < cur->shard_n; i++) {
-        s->shards[i] = cur->shards[i];
-        s->shards[i]->refs++;
-    }
-    return s;
-}
-
 void gate_trouble(struct gate *g, const struct err *e)
 {
     struct snap *s = snap_again(g, NULL);
@@ -135,7 +89,7 @@ static void pending_clear(struct gate *g)
 
 static bool pending_finish(struct gate *g, struct err *e)
 {
-    struct snap *s = g->pending, *cur = current(g);
+    struct snap *s = g->pending, *cur = snap_current(g);
     for (size_t i = 0; i < cur->shard_n; i++) {
         const struct shard *now = snap_find(s, cur->shards[i]->set.key);
         if (now && s->seq > cur->seq && !feed_set_follows(&cur->shards[i]->set, &now->set, e)) {
@@ -156,7 +110,7 @@ static bool snapshot_begin(struct gate *g, struct slice message, struct err *e)
     pending_clear(g);
     if (!head_take(g, message, &h, &s, e))
         return false;
-    const struct snap *cur = current(g);
+    const struct snap *cur = snap_current(g);
     if (!head_is_newer(g, s, e) || (s->seq == g->top_seq + 1 && cur->seq == g->top_seq && cur->seq &&
                                     memcmp(h.prev, g->top_hash, SHA256_SIZE) != 0 &&
                                     !err_set(e, ERR_FEED_FORK, "feed head %llu does not follow from the one before",
@@ -243,7 +197,7 @@ static bool delta_take(struct gate *g, const struct feed_frame *f, struct err *e
 {
     struct feed_head h;
     struct feed_delta d;
-    struct snap *s, *cur = current(g);
+    struct snap *s, *cur = snap_current(g);
     if (!feed_delta_read(f->delta, &d, e) || !head_take(g, f->head, &h, &s, e))
         return false;
     bool ok = head_is_newer(g, s, e);
@@ -267,136 +221,6 @@ static bool delta_take(struct gate *g, const struct feed_frame *f, struct err *e
     return true;
 }
 
-/* ---- directory and policy ---- */
-
-static bool device_take(struct gate *g, const struct feed_device *d, struct err *e)
-{
-    if (d->id.n != DEVICE_ID_SIZE - 1)
-        return err_set(e, ERR_FEED, "a directory record of \"%s\", which is no device id", ERR_QUOTE(d->id));
-    if (g->change_n == g->change_cap) {
-        size_t cap = g->change_cap ? g->change_cap * 2 : 64;
-        struct dev **v = cap > GATE_DEVICES ? NULL : realloc(g->changes, cap * sizeof(struct dev *));
-        if (!v)
-            return err_set(e, ERR_LIMIT, "more than %u directory records", GATE_DEVICES);
-        g->changes = v;
-        g->change_cap = cap;
-    }
-    struct dev *dev = dev_new(d, d->removed ? 0 : g->epoch);
-    if (!dev)
-        return err_set(e, ERR_NOMEM, "directory record");
-    g->changes[g->change_n++] = dev;
-    return true;
-}
-
-/* By id; of two records of one device the later one comes last (mergesort is stable; qsort need not be). */
-static int by_id(const void *a, const void *b)
-{
-    return strcmp((*(struct dev *const *)a)->id, (*(struct dev *const *)b)->id);
-}
-
-static void changes_sort(struct dev **v, size_t n, struct dev **tmp)
-{
-    if (n < 2)
-        return;
-    size_t half = n / 2, i = 0, j = half, k = 0;
-    changes_sort(v, half, tmp);
-    changes_sort(v + half, n - half, tmp);
-    while (i < half || j < n)
-        tmp[k++] = j == n || (i < half && by_id(&v[i], &v[j]) <= 0) ? v[i++] : v[j++];
-    memcpy(v, tmp, n * sizeof *v);
-}
-
-/* Takes d (a reference) into the list, or drops it if the device is gone. */
-static void list_add(struct gate *g, struct dev_list *l, struct dev *d)
-{
-    if (!d->epoch || (g->changes_drop && d->epoch != g->epoch))
-        dev_drop(d);
-    else
-        l->v[l->n++] = d;
-}
-
-static bool devices_publish(struct gate *g, struct err *e)
-{
-    struct dev_list *was = current(g)->devs;
-    size_t was_n = was ? was->n : 0, n = g->change_n;
-    struct dev_list *l = calloc(1, sizeof *l + (was_n + n) * sizeof(struct dev *));
-    struct dev **tmp = malloc((n + 1) * sizeof(struct dev *));
-    struct snap *s = l && tmp ? snap_again(g, e) : NULL;
-    if (!s) {
-        free(l);
-        free(tmp);
-        return err_set(e, ERR_NOMEM, "directory of %zu devices", was_n + n);
-    }
-    changes_sort(g->changes, n, tmp);
-    free(tmp);
-    l->refs = 1;
-    for (size_t i = 0, j = 0; i < was_n || j < n;) {
-        while (j + 1 < n && !strcmp(g->changes[j]->id, g->changes[j + 1]->id))
-            dev_drop(g->changes[j++]);
-        int c = i == was_n ? 1 : j == n ? -1 : strcmp(was->v[i]->id, g->changes[j]->id);
-        if (c < 0) {
-            was->v[i]->refs++;
-            list_add(g, l, was->v[i++]);
-        } else {
-            list_add(g, l, g->changes[j++]);
-            i += c == 0;
-        }
-    }
-    g->devices_urgent |= g->changes_drop;
-    g->has_cursor &= !g->changes_drop;
-    g->change_n = 0;
-    g->changes_drop = false;
-    dev_list_drop(s->devs);
-    s->devs = l;
-    g->devices_dirty = true;
-    gate_publish(g, s);
-    return true;
-}
-
-static bool policy_take(struct gate *g, struct slice text, struct err *e)
-{
-    struct topics *t;
-    if (!topics_read(text, &t, e))
-        return false;
-    struct policy *p = calloc(1, sizeof *p + text.n);
-    struct snap *s = p ? snap_again(g, e) : NULL;
-    if (!s) {
-        topics_free(t);
-        free(p);
-        return err_set(e, ERR_NOMEM, "topic policy");
-    }
-    p->refs = 1;
-    p->topics = t;
-    if (text.n)
-        memcpy(p->bytes, text.p, text.n);
-    p->text = slice_of(p->bytes, text.n);
-    policy_drop(s->policy);
-    s->policy = p;
-    g->devices_dirty = g->devices_urgent = true;
-    gate_publish(g, s);
-    return true;
-}
-
-static bool resumed_take(struct gate *g, struct err *e)
-{
-    if (!g->has_cursor || !g->directory_whole || g->change_n)
-        return err_set(e, ERR_FEED, "the directory is to go on where nothing is known to begin");
-    g->directory_whole = false;
-    return true;
-}
-
-/* Names what is in force, so what came before has to be. */
-static bool cursor_take(struct gate *g, struct slice cursor, struct err *e)
-{
-    if (g->directory_whole)
-        return err_set(e, ERR_FEED, "a cursor within a directory");
-    if (!feed_in_settle(g, e))
-        return false;
-    memcpy(g->cursor, cursor.p, FEED_CURSOR_SIZE);
-    g->has_cursor = g->devices_dirty = true;
-    return true;
-}
-
 bool feed_in_frame(struct gate *g, struct slice body, struct err *e)
 {
     struct feed_frame f;
@@ -412,35 +236,23 @@ bool feed_in_frame(struct gate *g, struct slice body, struct err *e)
     case FEED_DELTA:
         return delta_take(g, &f, e);
     case FEED_DEVICE:
-        return device_take(g, &f.device, e);
+        return feed_dir_device(g, &f.device, e);
     case FEED_DEVICES_DONE:
-        g->changes_drop = g->directory_whole;
-        g->directory_whole = false;
-        return g->changes_drop ? devices_publish(g, e) : true;
+        return feed_dir_done(g, e);
     case FEED_POLICY:
-        return policy_take(g, f.policy, e);
+        return feed_dir_policy(g, f.policy, e);
     case FEED_RESUMED:
-        return resumed_take(g, e);
+        return feed_dir_resumed(g, e);
     case FEED_CURSOR:
-        return cursor_take(g, f.cursor, e);
+        return feed_dir_cursor(g, f.cursor, e);
     }
     return true; /* of a later version */
-}
-
-bool feed_in_settle(struct gate *g, struct err *e)
-{
-    return g->change_n && !g->directory_whole ? devices_publish(g, e) : true;
 }
 
 void feed_in_reset(struct gate *g)
 {
     pending_clear(g);
-    for (size_t i = 0; i < g->change_n; i++)
-        dev_drop(g->changes[i]);
-    g->change_n = 0;
-    g->changes_drop = false;
-    g->directory_whole = true;
-    g->epoch++;
+    feed_dir_reset(g);
 }
 
 bool gate_feed(struct gate *g, struct slice stream, struct err *e)
@@ -456,5 +268,5 @@ bool gate_feed(struct gate *g, struct slice stream, struct err *e)
             return false;
         stream = slice_of(stream.p + taken, stream.n - taken);
     }
-    return g->pending ? err_set(e, ERR_FEED, "the stream ends inside a snapshot") : feed_in_settle(g, e);
+    return g->pending ? err_set(e, ERR_FEED, "the stream ends inside a snapshot") : feed_dir_settle(g, e);
 }

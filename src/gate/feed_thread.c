@@ -45,7 +45,7 @@ static bool take_frames(struct gate *g, struct err *e)
         at += taken;
     } while (taken && at < all.n);
     buf_drop(&g->stream_buf, at);
-    return feed_in_settle(g, e);
+    return feed_dir_settle(g, e);
 }
 
 void feed_thread_ack(struct gate *g)

@@ -103,7 +103,7 @@ struct gate {
     struct cache_row (*cache)[GATE_CACHE_WAYS];
     uint64_t cache_clock;
 
-    /* The feeding thread: feed_in.c, disk.c */
+    /* The feeding thread: feed_in.c, feed_dir.c, disk.c */
     uint64_t top_seq; /* highest ever, with its hash: kept apart on disk */
     uint8_t top_hash[SHA256_SIZE];
     uint64_t epoch;
@@ -150,6 +150,11 @@ void gate_leave(struct gate *g, unsigned side);
 /* Makes `next` the one that readers see, waits for those who still use the one before, frees it. */
 void gate_publish(struct gate *g, struct snap *next);
 struct snap *snap_new(size_t shard_n);
+struct snap *snap_current(struct gate *g); /* for the feeding thread, which alone replaces it */
+/* A new one that shares directory and policy with the one before. */
+struct snap *snap_after(struct gate *g, size_t shard_n, struct err *e);
+/* The same state again, to change something of it. */
+struct snap *snap_again(struct gate *g, struct err *e);
 void snap_free(struct snap *s);
 struct shard *shard_new(struct feed_set *set, const struct feed_row *row, struct err *e); /* takes the set */
 struct shard *snap_find(const struct snap *s, struct feed_key key);
@@ -162,12 +167,20 @@ void gate_note_time(struct gate *g, int64_t at);
 
 /* feed_in.c */
 MUST_USE bool feed_in_frame(struct gate *g, struct slice body, struct err *e);
-/* After a run of frames: directory and policy become visible. */
-MUST_USE bool feed_in_settle(struct gate *g, struct err *e);
 void feed_in_reset(struct gate *g); /* a new connection begins */
 /* For tests: frames as they stand in the stream. */
 MUST_USE bool gate_feed(struct gate *g, struct slice stream, struct err *e);
 void gate_trouble(struct gate *g, const struct err *e); /* publishes: refuse everybody, and why */
+
+/* feed_dir.c: what frames of directory and policy do */
+MUST_USE bool feed_dir_device(struct gate *g, const struct feed_device *d, struct err *e);
+MUST_USE bool feed_dir_done(struct gate *g, struct err *e);
+MUST_USE bool feed_dir_policy(struct gate *g, struct slice text, struct err *e);
+MUST_USE bool feed_dir_resumed(struct gate *g, struct err *e);
+MUST_USE bool feed_dir_cursor(struct gate *g, struct slice cursor, struct err *e);
+/* After a run of frames: what gathered becomes visible. */
+MUST_USE bool feed_dir_settle(struct gate *g, struct err *e);
+void feed_dir_reset(struct gate *g);
 
 /* disk.c */
 void disk_load(struct gate *g);

@@ -51,6 +51,50 @@ static void shard_drop(struct shard *s)
     free(s);
 }
 
+struct snap *snap_current(struct gate *g)
+{
+    return atomic_load(&g->snap);
+}
+
+struct snap *snap_after(struct gate *g, size_t shard_n, struct err *e)
+{
+    struct snap *s = snap_new(shard_n), *cur = snap_current(g);
+    if (!s) {
+        err_set(e, ERR_NOMEM, "snapshot of %zu shards", shard_n);
+        return NULL;
+    }
+    if (cur && (s->devs = cur->devs))
+        s->devs->refs++;
+    if (cur && (s->policy = cur->policy))
+        s->policy->refs++;
+    return s;
+}
+
+struct snap *snap_again(struct gate *g, struct err *e)
+{
+    struct snap *cur = snap_current(g), *s = snap_after(g, cur->shard_n, e);
+    if (!s)
+        return NULL;
+    s->seq = cur->seq;
+    memcpy(s->hash, cur->hash, sizeof s->hash);
+    s->time_at = cur->time_at;
+    s->next_at = cur->next_at;
+    s->trouble = cur->trouble;
+    memcpy(s->trouble_what, cur->trouble_what, sizeof s->trouble_what);
+    if (cur->head_n && !(s->head = malloc(cur->head_n))) {
+        snap_free(s);
+        err_set(e, ERR_NOMEM, "head of %zu bytes", cur->head_n);
+        return NULL;
+    }
+    if (cur->head_n)
+        memcpy(s->head, cur->head, s->head_n = cur->head_n);
+    for (size_t i = 0; i < cur->shard_n; i++) {
+        s->shards[i] = cur->shards[i];
+        s->shards[i]->refs++;
+    }
+    return s;
+}
+
 struct shard *shard_new(struct feed_set *set, const struct feed_row *row, struct err *e)
 {
     struct shard *s = calloc(1, sizeof *s);
