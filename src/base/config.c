@@ -185,16 +185,12 @@ bool config_scan(const char *file, struct slice text, config_fn *fn, void *ctx, 
     char section[SECTION_MAX] = "";
     if (text.n > CONFIG_MAX)
         return err_set(e, ERR_TOO_BIG, "%s has %zu bytes, more than %d", file, text.n, CONFIG_MAX);
-    unsigned no = 1;
-    for (size_t at = 0; at < text.n; no++) {
-        const uint8_t *nl = memchr(text.p + at, '\n', text.n - at);
-        size_t n = nl ? (size_t)(nl - (text.p + at)) : text.n - at;
-        struct cursor c = {.file = file, .line = no, .text = slice_of(text.p + at, n)};
+    for (unsigned no = 1; text.n; no++) {
+        struct cursor c = {.file = file, .line = no, .text = slice_take_line(&text)};
         if (c.text.n && c.text.p[c.text.n - 1] == '\r')
             c.text.n--;
         if (!scan_line(&c, section, fn, ctx, e))
             return false;
-        at += n + 1;
     }
     return true;
 }

@@ -44,9 +44,7 @@ static const char *value_of(struct cli *cli, struct slice text, const char *word
     size_t len = strlen(word);
     const char *found = NULL;
     while (text.n) {
-        const uint8_t *nl = memchr(text.p, '\n', text.n);
-        struct slice line = slice_of(text.p, nl ? (size_t)(nl - text.p) : text.n);
-        text = slice_of(text.p + line.n + (nl != NULL), text.n - line.n - (nl != NULL));
+        struct slice line = slice_take_line(&text);
         while (line.n && (line.p[line.n - 1] == ' ' || line.p[line.n - 1] == '\r'))
             line.n--;
         if (line.n > len + 1 && memcmp(line.p, word, len) == 0 && line.p[len] == ' ')

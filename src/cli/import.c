@@ -361,10 +361,7 @@ static bool next_line(struct import *im, struct buf *out, bool *skip, struct err
     *skip = false;
     im->line++;
     if (!im->is_csv) {
-        const uint8_t *end = memchr(im->rest.p, '\n', im->rest.n);
-        struct slice line = slice_of(im->rest.p, end ? (size_t)(end - im->rest.p) : im->rest.n);
-        size_t used = line.n + (end != NULL);
-        im->rest = slice_of(im->rest.p + used, im->rest.n - used);
+        struct slice line = slice_take_line(&im->rest);
         while (line.n && strchr(" \t\r", line.p[line.n - 1]))
             line.n--;
         *skip = line.n == 0;
@@ -372,9 +369,7 @@ static bool next_line(struct import *im, struct buf *out, bool *skip, struct err
     }
     arena_clear(&im->arena);
     if (!csv_record(&im->rest, &im->arena, fields, FIELDS_MAX, &n, e)) {
-        const uint8_t *end = memchr(im->rest.p, '\n', im->rest.n);
-        size_t used = end ? (size_t)(end - im->rest.p) + 1 : im->rest.n;
-        im->rest = slice_of(im->rest.p + used, im->rest.n - used);
+        (void)slice_take_line(&im->rest);
         return false;
     }
     *skip = n == 1 && !fields[0][0];

@@ -185,15 +185,6 @@ static bool view_note(struct view *v, struct slice s)
     return true;
 }
 
-static struct slice take_line(struct slice *rest)
-{
-    const uint8_t *end = memchr(rest->p, '\n', rest->n);
-    struct slice line = slice_of(rest->p, end ? (size_t)(end - rest->p) : rest->n);
-    size_t used = line.n + (end != NULL);
-    *rest = slice_of(rest->p + used, rest->n - used);
-    return line;
-}
-
 static bool view_export(struct view *v, struct slice s)
 {
     size_t magic = strlen(EXPORT_MAGIC);
@@ -204,7 +195,7 @@ static bool view_export(struct view *v, struct slice s)
     if (v->json)
         json_out_list(&v->o, "keys");
     while (rest.n > 4 && memcmp(rest.p, "key ", 4) == 0) {
-        struct slice line = take_line(&rest);
+        struct slice line = slice_take_line(&rest);
         line = slice_of(line.p + 4, line.n - 4);
         if (v->json)
             json_out_slice(&v->o, NULL, line);
@@ -213,7 +204,7 @@ static bool view_export(struct view *v, struct slice s)
     }
     if (v->json)
         json_out_end(&v->o);
-    struct slice line = take_line(&rest);
+    struct slice line = slice_take_line(&rest);
     size_t n = 0;
     for (size_t i = 5; i < line.n && line.p[i] >= '0' && line.p[i] <= '9' && n < NOTE_MAX; i++)
         n = 10 * n + (size_t)(line.p[i] - '0');
@@ -374,7 +365,7 @@ static size_t der_length(struct slice s)
 static bool next_key_line(struct slice *rest, struct slice *line)
 {
     while (rest->n) {
-        *line = take_line(rest);
+        *line = slice_take_line(rest);
         if (line->n && line->p[0] != '#')
             return true;
     }
@@ -427,7 +418,7 @@ static bool view_gateway_state(struct view *v, struct slice s)
     if (s.n < sizeof mark || memcmp(s.p, mark, sizeof mark - 1) != 0)
         return false;
     view_put_text(v, "type", "state of a gateway: what it knows while the platform is away");
-    view_put_slice(v, "form", take_line(&rest));
+    view_put_slice(v, "form", slice_take_line(&rest));
     view_put_int(v, "bytes", (int64_t)s.n);
     return true;
 }

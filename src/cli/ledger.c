@@ -26,10 +26,7 @@ static bool read_keys(const char *path, struct trusted *out, struct err *e)
         return false;
     struct slice rest = buf_slice(&b);
     while (rest.n) {
-        const uint8_t *end = memchr(rest.p, '\n', rest.n);
-        struct slice line = slice_of(rest.p, end ? (size_t)(end - rest.p) : rest.n);
-        size_t used = line.n + (end != NULL);
-        rest = slice_of(rest.p + used, rest.n - used);
+        struct slice line = slice_take_line(&rest);
         if (line.n == 0 || line.p[0] == '#')
             continue;
         if (out->n == EXPORT_KEYS_MAX)

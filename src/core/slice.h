@@ -39,6 +39,16 @@ static inline int slice_cmp(struct slice a, struct slice b)
     return c ? c : (a.n > b.n) - (a.n < b.n);
 }
 
+/* The next line of a text, without its newline (the last may have none); *rest goes past it. */
+static inline struct slice slice_take_line(struct slice *rest)
+{
+    const uint8_t *end = rest->n ? (const uint8_t *)memchr(rest->p, '\n', rest->n) : NULL;
+    struct slice line = slice_of(rest->p, end ? (size_t)(end - rest->p) : rest->n);
+    size_t used = line.n + (end != NULL);
+    *rest = slice_of(used ? rest->p + used : rest->p, rest->n - used);
+    return line;
+}
+
 /* Equality in time that depends on the lengths only. */
 static inline bool slice_eq_ct(struct slice a, struct slice b)
 {

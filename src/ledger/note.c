@@ -100,11 +100,8 @@ bool note_keys_read(const struct crypto *c, struct slice text, struct note_key k
     struct slice rest = text;
     memset(keys, 0, NOTE_KEYS * sizeof *keys);
     for (size_t i = 0; i < NOTE_KEYS; i++) {
-        const uint8_t *end = rest.n ? memchr(rest.p, '\n', rest.n) : NULL;
-        struct slice line = slice_of(rest.p, end ? (size_t)(end - rest.p) : rest.n);
-        if (!note_key_read(c, line, &keys[i], e))
+        if (!note_key_read(c, slice_take_line(&rest), &keys[i], e))
             return false;
-        rest = end ? slice_of(end + 1, rest.n - line.n - 1) : (struct slice){0};
     }
     return true;
 }

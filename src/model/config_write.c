@@ -129,9 +129,7 @@ void config_check_mosquitto(struct slice text, struct config_trap out[CONFIG_TRA
 {
     struct scan s = {.out = out};
     while (text.n) {
-        const uint8_t *nl = memchr(text.p, '\n', text.n);
-        struct slice line = slice_of(text.p, nl ? (size_t)(nl - text.p) : text.n);
-        text = nl ? slice_of(nl + 1, text.n - line.n - 1) : (struct slice){0};
+        struct slice line = slice_take_line(&text);
         s.line++;
         struct slice word = word_take(&line);
         if (word.n && word.p[0] != '#')

@@ -257,9 +257,7 @@ static bool line_read(struct slice text, struct line *l, struct err *e)
 static bool lines_read(struct topics *t, struct slice text, struct err *e)
 {
     for (unsigned no = 1; text.n; no++) {
-        const uint8_t *nl = memchr(text.p, '\n', text.n);
-        struct slice line = slice_of(text.p, nl ? (size_t)(nl - text.p) : text.n);
-        text = nl ? slice_of(nl + 1, text.n - line.n - 1) : (struct slice){0};
+        struct slice line = slice_take_line(&text);
         struct slice probe = line, first = word_take(&probe);
         if (!first.n || first.p[0] == '#')
             continue;

@@ -122,9 +122,7 @@ static bool read_batch(struct call *c, struct batch *b, struct err *e)
 {
     struct slice body = http_body(c->req);
     while (body.n) {
-        const uint8_t *end = memchr(body.p, '\n', body.n);
-        struct slice line = slice_of(body.p, end ? (size_t)(end - body.p) : body.n);
-        body = slice_of(body.p + line.n + (end != NULL), body.n - line.n - (end != NULL));
+        struct slice line = slice_take_line(&body);
         if (line.n == 0)
             continue;
         if (b->n == BATCH_MAX)

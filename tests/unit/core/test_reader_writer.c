@@ -53,12 +53,27 @@ static void stays_failed_after_a_write_past_the_end(void **state)
     assert_int_equal(s.n, 0);
 }
 
+static void takes_a_text_line_by_line(void **state)
+{
+    (void)state;
+    struct slice rest = SLICE_LIT("one\n\nthree\r\nlast");
+    static const char *const lines[] = {"one", "", "three\r", "last", "", ""};
+    for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+        assert_slice(slice_take_line(&rest), slice_str(lines[i]));
+    rest = (struct slice){0};
+    assert_int_equal(slice_take_line(&rest).n, 0);
+    rest = SLICE_LIT("end\n");
+    assert_slice(slice_take_line(&rest), SLICE_LIT("end"));
+    assert_int_equal(rest.n, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_back_what_was_written),
         cmocka_unit_test(stays_failed_after_a_read_past_the_end),
         cmocka_unit_test(stays_failed_after_a_write_past_the_end),
+        cmocka_unit_test(takes_a_text_line_by_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
