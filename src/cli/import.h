@@ -15,9 +15,6 @@ struct import_opts {
 
 MUST_USE bool import_devices(struct cli *cli, const struct import_opts *o, struct err *e);
 
-/* One record of a CSV file (RFC 4180): up to `cap` fields into the arena; *rest moves behind it.  Errors: syntax. */
-MUST_USE bool csv_record(struct slice *rest, struct arena *a, const char **fields, size_t cap, size_t *n,
-                         struct err *e);
 /* A record as the JSON line that the server takes.  titles: model, serial, owner, tag:NAME; unknown ones are refused. */
 MUST_USE bool csv_to_json(const char *const *titles, const char *const *fields, size_t n, const struct import_opts *o,
                           struct buf *line, struct err *e);

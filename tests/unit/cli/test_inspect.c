@@ -1,6 +1,7 @@
 /* kith inspect and explain, help and manual, tables of devices. */
 #include "fixture.h"
 
+#include "base/csv.h"
 #include "cli/import.h"
 #include "core/cbor.h"
 #include "core/revset.h"
