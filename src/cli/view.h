@@ -1,4 +1,4 @@
-/* What `kith inspect` shows: names and values, as lines or as JSON; and the readers of X.509 (inspect_x509.c). */
+/* What `kith inspect` shows: names and values, as lines or as JSON; and the readers that have a file of their own (inspect_*.c). */
 #ifndef KITH_CLI_VIEW_H
 #define KITH_CLI_VIEW_H
 
@@ -31,5 +31,10 @@ bool view_cert(struct view *v, struct slice der);
 bool view_public_key(struct view *v, struct slice der); /* SubjectPublicKeyInfo */
 bool view_csr(struct view *v, struct slice der);
 bool view_crl(struct view *v, struct slice der);
+bool view_cbor(struct view *v, struct slice s);
+bool view_cose(struct view *v, struct slice s);
+bool view_note(struct view *v, struct slice s);
+bool view_export(struct view *v, struct slice s);
+bool view_vkeys(struct view *v, struct slice s);
 
 #endif
