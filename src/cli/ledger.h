@@ -26,6 +26,13 @@ MUST_USE bool ledger_get_proof(struct cli *cli, const char *entry, const struct 
 MUST_USE bool ledger_verify_file(const char *file, const struct verify_opts *vo, struct verify_report *r,
                                  struct err *e);
 
+struct ledger_opts {
+    const char *export_file, *keys, *out;
+    int64_t memory;
+};
+/* kith ledger verify (ledger_verify.c). */
+bool ledger_run_verify(void *ctx, const void *opts, const struct args_words *words, struct err *e);
+
 /* kith ledger show (ledger_show.c); its row stands beside ls. */
 struct ledger_show_opts {
     const char *keys;
