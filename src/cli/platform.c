@@ -1,4 +1,4 @@
-#include "cli/platform.h"
+#include "cli/platform_impl.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,33 +16,14 @@
 #include "ca/roster.h"
 #include "cli/pki.h"
 #include "keys/crypto.h"
-#include "keys/p11.h"
-#include "keys/p11_uri.h"
 #include "ledger/note.h"
 #include "model/settings_check.h"
 
 #define PART_FILE       SETTINGS_FILE ".part" /* what an init that is not done yet has set its mind on */
-#define MARKS_FILE      "init.keys"           /* key references that it began to make */
 #define RATE_PER_MINUTE 600000
 #define ROOT_CRL_DAYS   365
 
-enum { KEY_ROOT, KEY_ISSUING, KEY_LEDGER, KEY_COSIGN, KEY_DERIVE, KEYS };
-static const char *const key_names[KEYS] = {"root", "issuing", "ledger", "cosign", "derive"};
-
-struct making {
-    const struct platform_plan *plan;
-    const struct env *env;
-    struct arena *a;
-    struct platform_made *out;
-    struct key_env keys;
-    struct p11 *p11;
-    struct key *key[KEYS];
-    const char *conf_ref[KEYS]; /* as kith.conf has it */
-    struct cert root;
-    struct buf root_der;
-};
-
-static const char *path(struct making *m, const char *name)
+const char *platform_path(struct making *m, const char *name)
 {
     return arena_printf(m->a, "%s/%s", m->plan->dir, name);
 }
@@ -121,7 +102,7 @@ static void put_conf(struct making *m, struct buf *b)
     put_section(b, "ca", "Which key does what: file:PATH or pkcs11:...");
     for (size_t i = 0; i < KEYS; i++)
         if (m->conf_ref[i])
-            put_row(b, arena_printf(m->a, "%s_key", key_names[i]), m->conf_ref[i]);
+            put_row(b, arena_printf(m->a, "%s_key", platform_key_names[i]), m->conf_ref[i]);
 }
 
 /* ---- going on after a kill ---- */
@@ -149,12 +130,12 @@ static bool refuse_foreign(const struct platform_plan *p, struct err *e)
 static bool look_around(struct making *m, struct err *e)
 {
     const struct platform_plan *p = m->plan;
-    if (file_exists(path(m, SETTINGS_FILE))) {
+    if (file_exists(platform_path(m, SETTINGS_FILE))) {
         err_set(e, ERR_CONFLICT, "%s is a Kith installation already", p->dir);
         err_why(e, "%s/" SETTINGS_FILE " exists; init never changes an installation", p->dir);
         return err_try(e, "kith --dir %s status, or another directory", p->dir);
     }
-    m->out->continued = file_exists(path(m, PART_FILE));
+    m->out->continued = file_exists(platform_path(m, PART_FILE));
     return m->out->continued || directory_is_empty(p->dir) || refuse_foreign(p, e);
 }
 
@@ -164,9 +145,9 @@ static bool settle_part(struct making *m, struct slice conf, struct err *e)
     AUTO(buf_clear) struct buf old = {0};
     buf_init(&old, CONFIG_MAX);
     if (!m->out->continued)
-        return settings_would_load(path(m, SETTINGS_FILE), conf, m->a, e) &&
-               file_write_new(path(m, PART_FILE), 0600, conf, e);
-    if (!file_read(path(m, PART_FILE), CONFIG_MAX, &old, e))
+        return settings_would_load(platform_path(m, SETTINGS_FILE), conf, m->a, e) &&
+               file_write_new(platform_path(m, PART_FILE), 0600, conf, e);
+    if (!file_read(platform_path(m, PART_FILE), CONFIG_MAX, &old, e))
         return false;
     if (slice_eq(buf_slice(&old), conf))
         return true;
@@ -175,127 +156,16 @@ static bool settle_part(struct making *m, struct slice conf, struct err *e)
     return err_try(e, "the same options again, or remove %s and begin anew", m->plan->dir);
 }
 
-static bool is_marked(struct making *m, const char *ref, bool *out, struct err *e)
-{
-    AUTO(buf_clear) struct buf b = {0};
-    buf_init(&b, 65536);
-    *out = false;
-    if (!file_exists(path(m, MARKS_FILE)))
-        return true;
-    if (!file_read(path(m, MARKS_FILE), 65536, &b, e))
-        return false;
-    const char *line = arena_printf(m->a, "%s\n", ref);
-    *out = line && strstr(buf_str(&b), line);
-    return true;
-}
-
-static bool mark(struct making *m, const char *ref, struct err *e)
-{
-    AUTO(buf_clear) struct buf b = {0};
-    struct slice s;
-    buf_init(&b, 65536);
-    if (file_exists(path(m, MARKS_FILE)) && !file_read(path(m, MARKS_FILE), 65536, &b, e))
-        return false;
-    buf_printf(&b, "%s\n", ref);
-    return buf_done(&b, &s, e) && file_write_atomic(path(m, MARKS_FILE), 0600, s, e);
-}
-
-/* ---- keys ---- */
-
-static const char *token_ref(struct making *m, const char *name)
-{
-    char text[1024];
-    struct writer w = WRITER_ARRAY(text);
-    writer_put(&w, SLICE_LIT("pkcs11:token="));
-    p11_uri_put(&w, slice_str(m->plan->hsm_token));
-    writer_put(&w, SLICE_LIT(";object="));
-    p11_uri_put(&w, slice_str(m->plan->hsm_label));
-    writer_put(&w, SLICE_LIT("-"));
-    writer_put(&w, slice_str(name));
-    return arena_str(m->a, writer_slice(&w));
-}
-
-static bool choose_refs(struct making *m, struct err *e)
-{
-    const struct platform_plan *p = m->plan;
-    for (size_t i = 0; i < KEYS; i++) {
-        enum key_type type = i <= KEY_ISSUING ? p->key_type : KEY_ED25519;
-        if (i == KEY_ROOT && p->offline_root)
-            continue;
-        if (i <= KEY_ISSUING && m->p11 && !p11_can_generate(m->p11, type)) {
-            err_set(e, ERR_P11_REFUSED, "token \"%s\" makes no %s keys", ERR_QUOTE(slice_str(p->hsm_token)),
-                    key_type_name(type));
-            return err_try(e, "--key-type %s",
-                           p11_can_generate(m->p11, KEY_RSA3072) ? key_type_name(KEY_RSA3072) : "of another kind");
-        }
-        bool on_token = m->p11 && (i <= KEY_ISSUING || (p11_can_sign(m->p11, type) && p11_can_generate(m->p11, type)));
-        m->conf_ref[i] = on_token ? token_ref(m, key_names[i]) : arena_printf(m->a, "file:keys/%s.key", key_names[i]);
-        m->out->ledger_on_token = m->out->ledger_on_token || (on_token && i == KEY_LEDGER);
-    }
-    return arena_ok(m->a, e);
-}
-
-static bool refuse_foreign_key(const char *ref, struct err *e)
-{
-    err_set(e, ERR_KEY_EXISTS, "there is a key at %s that this init did not make", ref);
-    err_why(e, "two installations must not share a key");
-    return err_try(e, "--hsm-label OTHER, or another token");
-}
-
-/* Ours if an earlier run wrote down that it would make it. */
-static bool settle_key(struct making *m, size_t i, struct err *e)
-{
-    if (!m->conf_ref[i])
-        return true;
-    enum key_type type = i <= KEY_ISSUING ? m->plan->key_type : KEY_ED25519;
-    bool file = strncmp(m->conf_ref[i], "file:", 5) == 0, marked;
-    const char *ref = file ? arena_printf(m->a, "file:%s/%s", m->plan->dir, m->conf_ref[i] + 5) : m->conf_ref[i];
-    if (!ref || !is_marked(m, ref, &marked, e))
-        return ref ? false : arena_ok(m->a, e);
-    struct err probe = {0};
-    bool there = key_open(&m->keys, ref, &m->key[i], &probe);
-    if (there && marked)
-        return true;
-    if (there)
-        return refuse_foreign_key(ref, e);
-    if (err_class_of(probe.code) != ERR_CLASS_NOTFOUND) {
-        *e = probe;
-        return false;
-    }
-    return (marked || mark(m, ref, e)) && key_generate(&m->keys, ref, type, &m->key[i], e);
-}
-
-/* Before anything is written: a stranger's keys in the token. */
-static bool refuse_foreign_keys(struct making *m, struct err *e)
-{
-    for (size_t i = 0; i < KEYS && !m->out->continued; i++) {
-        AUTO(key_free_auto) struct key *k = NULL;
-        struct err probe = {0};
-        const char *ref = m->conf_ref[i];
-        if (ref && strncmp(ref, "pkcs11:", 7) == 0 && key_open(&m->keys, ref, &k, &probe))
-            return refuse_foreign_key(ref, e);
-    }
-    return true;
-}
-
-static bool settle_keys(struct making *m, struct err *e)
-{
-    for (size_t i = 0; i < KEYS; i++)
-        if (!settle_key(m, i, e))
-            return err_ctx(e, "%s key", key_names[i]);
-    return true;
-}
-
 /* ---- certificates ---- */
 
 /* Reads a certificate that an earlier run wrote; *found false if there is none. */
 static bool find_cert(struct making *m, const char *name, struct key *key, struct buf *der, bool *found, struct err *e)
 {
     struct cert c;
-    *found = file_exists(path(m, name));
+    *found = file_exists(platform_path(m, name));
     if (!*found)
         return true;
-    if (!file_read(path(m, name), CERT_MAX, der, e) || !cert_read(buf_slice(der), &c, e))
+    if (!file_read(platform_path(m, name), CERT_MAX, der, e) || !cert_read(buf_slice(der), &c, e))
         return err_ctx(e, "%s", name);
     return slice_eq(c.spki, key_get0_spki(key)) || err_set(e, ERR_KEY_MISMATCH, "%s is not of its key", name);
 }
@@ -309,14 +179,14 @@ static bool settle_root(struct making *m, struct err *e)
     if (!find_cert(m, PATH_ROOT_CERT, k, &m->root_der, &found, e))
         return false;
     if (!found && !(pki_make_root(k, m->plan->name, ROOT_YEARS, m->env, &m->root_der, e) &&
-                    file_write_new(path(m, PATH_ROOT_CERT), 0644, buf_slice(&m->root_der), e)))
+                    file_write_new(platform_path(m, PATH_ROOT_CERT), 0644, buf_slice(&m->root_der), e)))
         return false;
     if (!cert_read(buf_slice(&m->root_der), &m->root, e))
         return false;
     sha256(m->root.der, m->out->root_sha256);
-    return file_exists(path(m, PATH_ROOT_CRL)) ||
+    return file_exists(platform_path(m, PATH_ROOT_CRL)) ||
            (pki_make_root_crl(k, &m->root, NULL, 0, 1, ROOT_CRL_DAYS, m->env, &crl, e) &&
-            file_write_new(path(m, PATH_ROOT_CRL), 0644, buf_slice(&crl), e));
+            file_write_new(platform_path(m, PATH_ROOT_CRL), 0644, buf_slice(&crl), e));
 }
 
 static bool settle_issuing(struct making *m, struct err *e)
@@ -332,7 +202,7 @@ static bool settle_issuing(struct making *m, struct err *e)
     if (!found && !(pki_ca_name(m->plan->name, "Issuing CA", &w, e) &&
                     pki_make_issuing(m->key[KEY_ROOT], &m->root, writer_slice(&w), key_get0_spki(k), m->plan->plain_url,
                                      ISSUING_YEARS, m->env, &der, e) &&
-                    file_write_new(path(m, PATH_ISSUING_CERT), 0644, buf_slice(&der), e)))
+                    file_write_new(platform_path(m, PATH_ISSUING_CERT), 0644, buf_slice(&der), e)))
         return false;
     sha256(buf_slice(&der), m->out->issuing_sha256);
     return true;
@@ -343,7 +213,7 @@ static bool settle_request(struct making *m, struct err *e)
     AUTO(buf_clear) struct buf der = {0}, pem = {0};
     buf_init(&der, CSR_MAX);
     buf_init(&pem, 2 * CSR_MAX);
-    m->out->request = path(m, "ca/issuing.csr");
+    m->out->request = platform_path(m, "ca/issuing.csr");
     if (!pki_make_request(m->key[KEY_ISSUING], m->plan->name, m->plan->plain_url, &der, e))
         return false;
     sha256(buf_slice(&der), m->out->request_sha256);
@@ -379,7 +249,7 @@ static bool copy_profile(struct making *m, const char *file, struct roster_file 
 /* Nothing has signed yet, for kith.conf is not there: what an earlier run left may be of another roster. */
 static bool settle_journal(struct making *m, const char *name, const uint8_t roster[SHA256_SIZE], struct err *e)
 {
-    const char *file = path(m, name);
+    const char *file = platform_path(m, name);
     return file ? file_remove(file, e) && journal_set_up(file, &crypto_openssl, roster, env_now_s(m->env), e)
                 : arena_ok(m->a, e);
 }
@@ -406,7 +276,7 @@ static bool settle_roster(struct making *m, struct err *e)
     ok = ok && own_key_derive_check(m->key[KEY_DERIVE], check, e);
     if (ok)
         roster_put(&b, RATE_PER_MINUTE, check, files, (size_t)n);
-    if (!ok || !buf_done(&b, &s, e) || !file_write_atomic(path(m, PATH_SIGNERS "/issuing/roster"), 0600, s, e))
+    if (!ok || !buf_done(&b, &s, e) || !file_write_atomic(platform_path(m, PATH_SIGNERS "/issuing/roster"), 0600, s, e))
         return false;
     static const uint8_t none[SHA256_SIZE];
     uint8_t digest[SHA256_SIZE];
@@ -428,7 +298,7 @@ static bool settle_vkeys(struct making *m, struct err *e)
     note_key_write(&log, v[0]);
     note_key_write(&cosigner, v[1]);
     const char *text = arena_printf(m->a, "%s\n%s\n", v[0], v[1]);
-    return text ? file_write_atomic(path(m, PATH_VKEYS), 0644, slice_str(text), e) : arena_ok(m->a, e);
+    return text ? file_write_atomic(platform_path(m, PATH_VKEYS), 0644, slice_str(text), e) : arena_ok(m->a, e);
 }
 
 /* ---- all of it ---- */
@@ -461,20 +331,20 @@ static bool make(struct making *m, struct err *e)
     if (p->hsm_module && !p11_open(p->hsm_module, p->hsm_token, p->hsm_pin_file, &cfg, &m->p11, e))
         return false;
     m->keys.p11 = m->p11;
-    if (!choose_refs(m, e) || !refuse_foreign_keys(m, e))
+    if (!platform_choose_refs(m, e) || !platform_refuse_foreign_keys(m, e))
         return false;
     put_conf(m, &conf);
     /* The configuration goes to the disk before anything else, so that a killed run can be told from a stranger's files. */
     if (!buf_done(&conf, &s, e) || !file_mkdir_private(p->dir, e) || !settle_part(m, s, e) ||
         !platform_dirs(p->dir, m->a, e) || !platform_passphrase(m->out->passphrase_file, m->env, e) ||
-        !settle_keys(m, e) || !settle_roster(m, e) || !settle_vkeys(m, e))
+        !platform_settle_keys(m, e) || !settle_roster(m, e) || !settle_vkeys(m, e))
         return false;
     bool ok = p->offline_root ? settle_request(m, e) : settle_root(m, e) && settle_issuing(m, e);
-    if (!ok || !file_remove(path(m, MARKS_FILE), e))
+    if (!ok || !file_remove(platform_path(m, PLATFORM_MARKS_FILE), e))
         return false;
-    if (rename(path(m, PART_FILE), path(m, SETTINGS_FILE)) != 0)
-        return err_set(e, ERR_IO, "cannot name %s: %s", path(m, SETTINGS_FILE), strerror(errno));
-    return file_sync_dir_of(path(m, SETTINGS_FILE), e);
+    if (rename(platform_path(m, PART_FILE), platform_path(m, SETTINGS_FILE)) != 0)
+        return err_set(e, ERR_IO, "cannot name %s: %s", platform_path(m, SETTINGS_FILE), strerror(errno));
+    return file_sync_dir_of(platform_path(m, SETTINGS_FILE), e);
 }
 
 bool platform_make(const struct platform_plan *plan, const struct env *env, struct arena *a, struct platform_made *out,
