@@ -145,8 +145,7 @@ static bool settle_part(struct making *m, struct slice conf, struct err *e)
     AUTO(buf_clear) struct buf old = {0};
     buf_init(&old, CONFIG_MAX);
     if (!m->out->continued)
-        return settings_would_load(platform_path(m, SETTINGS_FILE), conf, m->a, e) &&
-               file_write_new(platform_path(m, PART_FILE), 0600, conf, e);
+        return file_write_new(platform_path(m, PART_FILE), 0600, conf, e);
     if (!file_read(platform_path(m, PART_FILE), CONFIG_MAX, &old, e))
         return false;
     if (slice_eq(buf_slice(&old), conf))
@@ -303,11 +302,9 @@ static bool settle_vkeys(struct making *m, struct err *e)
 
 /* ---- all of it ---- */
 
-static bool settle_secrets(struct making *m, struct err *e)
+static bool choose_secrets(struct making *m, struct err *e)
 {
     const struct platform_plan *p = m->plan;
-    if (!file_mkdir_private(p->secrets, e))
-        return err_try(e, "--secrets DIR: a place for the passphrase, outside %s", p->dir);
     m->out->passphrase_file = arena_printf(m->a, "%s/passphrase", p->secrets);
     if (!m->out->passphrase_file)
         return arena_ok(m->a, e);
@@ -319,13 +316,20 @@ static bool settle_secrets(struct making *m, struct err *e)
     return true;
 }
 
+static bool make_secrets(const struct platform_plan *p, struct err *e)
+{
+    return file_mkdir_private(p->secrets, e) ||
+           err_try(e, "--secrets DIR: a place for the passphrase, outside %s", p->dir);
+}
+
+/* Nothing is made before all that kithd would refuse is refused. */
 static bool make(struct making *m, struct err *e)
 {
     AUTO(buf_clear) struct buf conf = {0};
     struct slice s;
     buf_init(&conf, CONFIG_MAX);
     const struct platform_plan *p = m->plan;
-    if (!look_around(m, e) || !settle_secrets(m, e))
+    if (!look_around(m, e) || !choose_secrets(m, e))
         return false;
     const struct p11_config cfg = {.template = p->hsm_template};
     if (p->hsm_module && !p11_open(p->hsm_module, p->hsm_token, p->hsm_pin_file, &cfg, &m->p11, e))
@@ -335,7 +339,9 @@ static bool make(struct making *m, struct err *e)
         return false;
     put_conf(m, &conf);
     /* The configuration goes to the disk before anything else, so that a killed run can be told from a stranger's files. */
-    if (!buf_done(&conf, &s, e) || !file_mkdir_private(p->dir, e) || !settle_part(m, s, e) ||
+    if (!buf_done(&conf, &s, e) ||
+        (!m->out->continued && !settings_would_load(platform_path(m, SETTINGS_FILE), s, m->a, e)) ||
+        !make_secrets(p, e) || !file_mkdir_private(p->dir, e) || !settle_part(m, s, e) ||
         !platform_dirs(p->dir, m->a, e) || !platform_passphrase(m->out->passphrase_file, m->env, e) ||
         !platform_settle_keys(m, e) || !settle_roster(m, e) || !settle_vkeys(m, e))
         return false;

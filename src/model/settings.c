@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/config.h"
@@ -166,7 +167,7 @@ bool settings_is_credential(const struct settings *s)
     return false;
 }
 
-static bool is_below(const char *dir, const char *path)
+bool settings_is_below(const char *dir, const char *path)
 {
     size_t n = strlen(dir);
     return path && strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == 0 || n == 1);
@@ -187,9 +188,9 @@ bool settings_check_database(const struct settings *s, struct arena *a, struct e
                                   s->hsm_pin_file};
     if (!arena_ok(a, e))
         return false;
-    const char *there = is_below(keys, dir) ? keys : is_below(signers, dir) ? signers : NULL;
+    const char *there = settings_is_below(keys, dir) ? keys : settings_is_below(signers, dir) ? signers : NULL;
     for (size_t i = 0; i < ARRAY_LEN(closed) && !there; i++)
-        there = is_below(dir, closed[i]) ? closed[i] : NULL;
+        there = settings_is_below(dir, closed[i]) ? closed[i] : NULL;
     if (!there)
         return true;
     err_set(e, ERR_CONFIG, "[store] database: its directory \"%s\" has \"%s\" in it", ERR_QUOTE(slice_str(dir)),
@@ -197,6 +198,24 @@ bool settings_check_database(const struct settings *s, struct arena *a, struct e
     err_why(e, "the server may write in the directory of its database, and nowhere near keys and signers");
     return err_try(e, "stop kithd, move kith.db, kith.db-wal and kith.db-shm to a directory of their own (" PATH_DATA
                       "), and set database = sqlite:" PATH_DATA "/kith.db in kith.conf");
+}
+
+bool settings_check_database_dir(const struct settings *s, struct arena *a, struct err *e)
+{
+    struct stat st;
+    const char *dir = settings_database_dir(s, a);
+    if (!dir)
+        return arena_ok(a, e);
+    const char *q = ERR_QUOTE_PATH(slice_str(dir));
+    bool there = stat(dir, &st) == 0;
+    if (there && S_ISDIR(st.st_mode) && access(dir, W_OK | X_OK) == 0)
+        return true;
+    if (there && !S_ISDIR(st.st_mode))
+        err_set(e, ERR_SETUP, "[store] database: \"%s\" is not a directory", q);
+    else
+        err_set(e, ERR_SETUP, "[store] database: its directory \"%s\" %s: %m", q, there ? "is closed" : "is not there");
+    err_why(e, "the server makes and writes its files there");
+    return err_try(e, "make it, for the user that kithd runs as, or name another place");
 }
 
 bool settings_has_signed(const struct settings *s, struct arena *a)

@@ -97,7 +97,7 @@ static void check_database(struct state *s)
     struct err e;
     if (strncmp(db, "sqlite:", 7) == 0 && file_exists(db + 7))
         look(s, "[store] database", db + 7, PRIVATE, false, NULL);
-    if (!settings_check_lost(s->c->settings, s->a, NULL, &e))
+    if (!settings_check_lost(s->c->settings, s->a, NULL, &e) || !settings_check_database_dir(s->c->settings, s->a, &e))
         report(s, &e, true);
 }
 

@@ -78,8 +78,22 @@ static void makes_nothing_that_kithd_would_refuse(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
         assert_says(2, odd[i][2], "init", "--dir", at("d"), odd[i][0], odd[i][1]);
-        assert_false(shell("ls -A d | grep -q ."));
+        assert_true(shell("test ! -e d && test ! -e d-secrets"));
     }
+    assert_true(shell("touch file && mkdir -m 700 e"));
+    const char *const places[][2] = {
+        {"/nope/x.db", "is not there"},
+        {at("file/x.db"), "is not a directory"},
+        {"nope/x.db", "is not there"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        char where[300];
+        snprintf(where, sizeof where, "sqlite:%s", places[i][0]);
+        assert_says(3, places[i][1], "init", "--dir", at("d"), "--database", where);
+    }
+    assert_says(2, "--secrets", "init", "--dir", at("d"), "--secrets", at("d"));
+    assert_says(2, "--secrets", "init", "--dir", at("d"), "--secrets", at("d/s"));
+    assert_true(shell("test ! -e d && test ! -e d-secrets"));
     assert_says(2, "plain_listen", "init", "--dir", at("d"), "--listen", "127.0.0.1:9001", "--plain-listen",
                 "127.0.0.1:9001");
     assert_run(0, "init", "--dir", at("d"));
