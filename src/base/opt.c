@@ -109,10 +109,13 @@ void opt_put_range(struct buf *b, const struct opt *row)
 bool opt_try(const struct opt *row, struct err *e)
 {
     const char *like = row->def && *row->def ? row->def : row->type == OPT_BOOL ? "yes" : opt_arg_name(row);
+    const char *rest = row->type == OPT_URL ? "://HOST" : "";
+    if (row->type == OPT_URL && !row->def)
+        like = row->words[0];
     if (row->section)
-        return err_try(e, "%s = %s", row->name, like);
+        return err_try(e, "%s = %s%s", row->name, like, rest);
     return row->type == OPT_BOOL ? err_try(e, "--%s or --no-%s", row->name, row->name)
-                                 : err_try(e, "--%s %s", row->name, like);
+                                 : err_try(e, "--%s %s%s", row->name, like, rest);
 }
 
 static bool bad_value(const struct opt *row, struct slice text, const char *form, struct err *e)

@@ -16,13 +16,20 @@ bool broker_user_applies(const char *user)
     return geteuid() == 0 && strcmp(user, "root") != 0 && getpwnam(user);
 }
 
+bool broker_user_check(const char *user, struct err *e)
+{
+    if (getpwnam(user))
+        return true;
+    err_set(e, ERR_NOTFOUND, "there is no user \"%s\" on this machine", ERR_QUOTE(slice_str(user)));
+    err_why(e, "a broker that root starts goes on as that user, and has to read the gateway's directory");
+    return err_try(e, "--user NAME, as whom the broker runs");
+}
+
 bool broker_user_give(const char *dir, const char *user, struct err *e)
 {
     const struct passwd *p = getpwnam(user);
-    if (!p) {
-        err_set(e, ERR_NOTFOUND, "there is no user \"%s\"", ERR_QUOTE(slice_str(user)));
-        return err_try(e, "--user NAME, as whom the broker runs");
-    }
+    if (!p)
+        return broker_user_check(user, e);
     DIR *d = opendir(dir);
     bool ok = d && fchown(dirfd(d), p->pw_uid, p->pw_gid) == 0;
     for (struct dirent *f; ok && (f = readdir(d));)

@@ -8,6 +8,8 @@
 
 #define BROKER_USER "mosquitto"
 
+/* Errors: not-found (no such user). */
+MUST_USE bool broker_user_check(const char *user, struct err *e);
 /* Gives the directory and the files in it to the user.  Errors: not-found (no such user), io. */
 MUST_USE bool broker_user_give(const char *dir, const char *user, struct err *e);
 /* Whether `user` exists and root would be given up for it: only root starts a broker as somebody else. */

@@ -141,11 +141,13 @@ static bool check_crl(struct cli *cli, struct slice der, struct slice had, const
         return true;
     if (!crl_read(had, &crl, e))
         return err_ctx(e, "the list that is there");
-    if (list.number >= crl.number)
+    if (list.number > crl.number || slice_eq(der, had))
         return true;
-    err_set(e, ERR_CONFLICT, "list %llu is older than the one that is there (%llu)", (unsigned long long)list.number,
+    err_set(e, ERR_CONFLICT, "list %llu %s the one that is there (%llu)", (unsigned long long)list.number,
+            list.number < crl.number ? "is older than" : "has the number and not the content of",
             (unsigned long long)crl.number);
-    return err_why(e, "what was revoked would be valid again");
+    err_why(e, "RFC 5280 section 5.2.3: the number of a list only grows; what was revoked would be valid again");
+    return err_try(e, "kith ca crl with %s in the place of the root's root.crl makes a newer one", PATH_ROOT_CRL);
 }
 
 /* The list that will hold, against the issuing certificate that will: a certificate that it has is not brought in; a list
@@ -302,8 +304,9 @@ static bool run_export(void *ctx, const void *opts, const struct args_words *wor
     }
 #define ROOT_DIR_ROW                                                                                                   \
     {                                                                                                                  \
-        NULL, "root-dir", OPT_PATH, .arg = "DIR", .help = "the offline root's directory", AT(root_dir),                \
-                                    .required = true                                                                   \
+        NULL, "root-dir", OPT_PATH, .arg = "DIR",                                                                      \
+                                    .help = "the offline root's directory, or the platform's if it keeps the root",    \
+                                    AT(root_dir), .required = true                                                     \
     }
 #define DAYS_ROW                                                                                                       \
     {                                                                                                                  \
@@ -360,6 +363,12 @@ const struct verb ca_verbs[] = {
     {"ca init-root", NULL, "an offline root, on a machine without network", ROWS(root_rows), 0, 0, offline_init_root},
     {"ca sign-request", "FILE", "the offline root signs a platform's issuing CA", ROWS(sign_rows), 1, 1,
      offline_sign_request},
-    {"ca crl", NULL, "the offline root makes its next CRL", ROWS(crl_rows), 0, 0, offline_crl},
+    {"ca crl", NULL,
+     "the root makes its next CRL, with a higher number\n"
+     "Of an offline root (--root-dir as ca init-root made it) the list goes to the platform by ca install. Of a root "
+     "that\n"
+     "is kept on the platform (--root-dir is the platform's directory) it takes the place of ca/root.crl, which the\n"
+     "server reads: it is in force at once. No list replaces one with the same or a higher number.",
+     ROWS(crl_rows), 0, 0, offline_crl},
 };
 const size_t ca_verbs_n = ARRAY_LEN(ca_verbs);

@@ -71,6 +71,9 @@ MUST_USE bool cli_write_document(struct cli *cli, const char *file, const struct
 MUST_USE bool cli_write_said(struct cli *cli, const char *name, const char *text, struct err *e);
 /* SHA-256 as people compare it: "AB:CD:..." */
 void cli_put_fingerprint(struct buf *b, const uint8_t digest[32]);
+/* A private key that is somebody else's does not go into the directory of a platform, where its backup and its server are.
+ * `option` named it.  Errors: option. */
+MUST_USE bool cli_is_outside(struct cli *cli, const char *option, const char *dir, struct err *e);
 /* "PATH" made absolute against the working directory; NULL stays NULL. */
 const char *cli_absolute(struct cli *cli, const char *path);
 

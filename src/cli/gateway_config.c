@@ -170,6 +170,9 @@ bool gateway_config_run(void *ctx, const void *opts, const struct args_words *wo
         err_set(e, ERR_NOTFOUND, "%s is no gateway's directory", o->gate);
         return err_try(e, "kith gateway add NAME --out %s", o->gate);
     }
+    struct err no_user = {0};
+    if (c.user && !broker_user_check(c.user, &no_user))
+        fprintf(cli->talk, "%s; the broker starts only where there is one\n", no_user.what);
     warn_of_reach(cli, dir, o->user);
     return bring_plugin(cli, dir, o->user, &c.plugin, e) && config_write_mosquitto(&c, &out, e) &&
            cli_write_document(cli, o->out, &out, e);

@@ -45,7 +45,8 @@ static const struct opt root_conf_rows[] = {
 };
 
 struct root {
-    const char *dir;
+    const char *dir, *list; /* list: its newest CRL, DER */
+    bool online;            /* the directory is the platform's, whose server reads the list there */
     struct root_conf conf;
     struct ca_key k;
     struct buf der;
@@ -81,9 +82,12 @@ static bool root_conf_read(struct cli *cli, struct root *r, const char **cert, s
         }
         r->conf = (struct root_conf){s.name, s.root_key, s.passphrase_file, s.hsm_module, s.hsm_token, s.hsm_pin_file};
         *cert = in(cli, r->dir, PATH_ROOT_CERT);
-        return true;
+        r->list = in(cli, r->dir, PATH_ROOT_CRL);
+        r->online = true;
+        return arena_ok(&cli->arena, e);
     }
     *cert = in(cli, r->dir, "root.cer");
+    r->list = in(cli, r->dir, "root.crl");
     if (!file_read(path, CONFIG_MAX, &text, e))
         return err_try(e, "kith ca init-root --dir DIR --name ORG makes an offline root");
     if (!config_read(path, buf_slice(&text), root_conf_rows, ARRAY_LEN(root_conf_rows), &cli->arena, &r->conf, e))
@@ -179,6 +183,8 @@ bool offline_init_root(void *ctx, const void *opts, const struct args_words *wor
         err_set(e, ERR_CONFLICT, "%s exists already", dir);
         return err_try(e, "another directory, or remove it if no root was finished in it");
     }
+    if (!cli_is_outside(cli, "--dir", dir, e))
+        return false;
     struct root_conf c = {.name = o->name,
                           .key = o->hsm ? token_ref(cli, o->token) : "file:root.key",
                           .hsm_module = cli_absolute(cli, o->hsm),
@@ -249,13 +255,11 @@ static bool sign_request(struct cli *cli, const struct ca_opts *o, struct root *
     if (!pki_make_issuing(r->k.key, &r->cert, csr->subject, csr->spki, url, o->years, &cli->env, &der, e) ||
         !cert_read(buf_slice(&der), &cert, e) || !codec_encode(CODEC_HEX, cert.serial, hex, sizeof hex))
         return false;
-    const char *issued = in(cli, r->dir, "issued"), *list = in(cli, r->dir, "root.crl");
-    if (!file_exists(list))
-        list = in(cli, r->dir, PATH_ROOT_CRL);
+    const char *issued = in(cli, r->dir, "issued");
     /* The root's own record comes first: what it signed is known even if the answer is lost. */
     if (!file_mkdir_private(issued, e) ||
         !file_write_new(arena_printf(&cli->arena, "%s/%s.cer", issued, hex), 0644, cert.der, e) ||
-        !file_read(list, ROOT_LIST_MAX, &crl, e))
+        !file_read(r->list, ROOT_LIST_MAX, &crl, e))
         return false;
     pem_put(&pem, PEM_CERT, cert.der);
     pem_put(&pem, PEM_CERT, r->cert.der);
@@ -365,6 +369,24 @@ static bool add_revoked(struct cli *cli, const struct ca_opts *o, const struct r
     return true;
 }
 
+/* A copy of the root's directory that was put back knows less than what it gave out before. */
+static bool check_replaced(const char *out, const struct root *r, uint64_t number, struct err *e)
+{
+    struct crl there;
+    struct err ignored;
+    AUTO(buf_clear) struct buf text = {0}, der = {0};
+    buf_init(&text, ROOT_LIST_MAX);
+    buf_init(&der, ROOT_LIST_MAX);
+    if (!out || strcmp(out, "-") == 0 || !file_exists(out) || !file_read(out, ROOT_LIST_MAX, &text, &ignored) ||
+        !pem_or_der_get(buf_slice(&text), PEM_CRL, &der, &ignored) || !crl_read(buf_slice(&der), &there, &ignored) ||
+        !slice_eq(there.issuer, r->cert.subject) || there.number < number)
+        return true;
+    err_set(e, ERR_CONFLICT, "%s has list %llu, and the next one of %s would be %llu", out,
+            (unsigned long long)there.number, r->list, (unsigned long long)number);
+    err_why(e, "RFC 5280 section 5.2.3: the number of a list only grows; what was revoked since would be valid again");
+    return err_try(e, "put the newest list (DER) in the place of %s; or another --out", r->list);
+}
+
 static bool make_crl(struct cli *cli, const struct ca_opts *o, struct root *r, struct pki_revoked *all, struct err *e)
 {
     struct crl old;
@@ -373,19 +395,20 @@ static bool make_crl(struct cli *cli, const struct ca_opts *o, struct root *r, s
     buf_init(&before, ROOT_LIST_MAX);
     buf_init(&der, ROOT_LIST_MAX);
     buf_init(&pem, ROOT_LIST_MAX);
-    const char *file = in(cli, r->dir, "root.crl");
-    if (!file_exists(file))
-        file = in(cli, r->dir, PATH_ROOT_CRL);
-    if (!file_read(file, ROOT_LIST_MAX, &before, e) || !crl_read(buf_slice(&before), &old, e) ||
+    if (!file_read(r->list, ROOT_LIST_MAX, &before, e) || !crl_read(buf_slice(&before), &old, e) ||
         !crl_verify(&crypto_openssl, &old, r->cert.spki, e))
-        return err_ctx(e, "%s", file);
-    if (!read_revoked(&old, all, &n, e) || !add_revoked(cli, o, r, all, &n, e) ||
+        return err_ctx(e, "%s", r->list);
+    if (!check_replaced(o->out, r, old.number + 1, e) || !read_revoked(&old, all, &n, e) ||
+        !add_revoked(cli, o, r, all, &n, e) ||
         !pki_make_root_crl(r->k.key, &r->cert, all, n, old.number + 1, o->days, &cli->env, &der, e) ||
-        !file_write_atomic(file, 0644, buf_slice(&der), e))
+        !file_write_atomic(r->list, 0644, buf_slice(&der), e))
         return false;
     pem_put(&pem, PEM_CRL, buf_slice(&der));
-    fprintf(cli->talk, "list %llu with %zu certificates; next: kith --dir DIR ca install FILE, on the platform\n",
-            (unsigned long long)old.number + 1, n);
+    fprintf(cli->talk, "list %llu with %zu certificates; ", (unsigned long long)old.number + 1, n);
+    if (r->online)
+        fprintf(cli->talk, "it is in force: the server reads %s\n", r->list);
+    else
+        fprintf(cli->talk, "next: kith --dir DIR ca install FILE, on the platform\n");
     return cli_write_document(cli, o->out, &pem, e);
 }
 

@@ -47,13 +47,14 @@ static const struct opt operator_rows[] = {
     OUT_ROW,
     KEY_ROW,
 };
+static const char *const feed_schemes[] = {"https", NULL};
 static const struct opt gateway_rows[] = {
     {NULL, "site", OPT_TEXT, .arg = "NAME", .help = "it serves devices of this site only (tag site); all if not given",
      AT(site)},
     {NULL, "hostnames", OPT_LIST, 0, HOSTS_MAX, .arg = "A,B", .help = "names and addresses that devices reach it by",
      AT(hostnames)},
-    {NULL, "feed-url", OPT_TEXT, .arg = "URL", .help = "where it reaches the platform, if not by the platform's url",
-     AT(url)},
+    {NULL, "feed-url", OPT_URL, 1, 200, .words = feed_schemes, .arg = "URL",
+     .help = "where it reaches the platform, if not by the platform's url", AT(url)},
     {NULL, "user", OPT_TEXT, 1, 64, BROKER_USER, .arg = "NAME",
      .help = "as root, if there is this user: the directory is given to it, as whom Debian's broker goes on", AT(user)},
     OUT_ROW,
@@ -135,7 +136,7 @@ static bool certify(struct cli *cli, const char *path, const char *name, const s
     buf_init(&body, 65536);
     buf_init(&pem, 65536);
     if (!party_name_check("the name", slice_str(name), 63, e) || /* before it names a directory */
-        !check_hosts(&o->hostnames, e))
+        !check_hosts(&o->hostnames, e) || !cli_is_outside(cli, "--out", dir, e))
         return false;
     if (file_exists(in_dir(cli, dir, "cert.pem"))) {
         err_set(e, ERR_CONFLICT, "%s has a certificate already", dir);
@@ -291,8 +292,11 @@ static bool write_gate_conf(struct cli *cli, const char *dir, const char *name, 
 static bool give_to_broker(struct cli *cli, const char *dir, const char *user, struct err *e)
 {
     const char *blocked;
-    if (!broker_user_applies(user))
+    if (!broker_user_applies(user)) {
+        if (strcmp(user, BROKER_USER) != 0 && strcmp(user, "root") != 0)
+            fprintf(cli->talk, "only root can give %s to %s: chown -R %s %s\n", dir, user, user, dir);
         return true;
+    }
     if (!broker_user_give(dir, user, e))
         return false;
     fprintf(cli->talk, "%s belongs to %s, as whom a broker that root starts goes on\n", dir, user);
@@ -309,6 +313,8 @@ static bool run_gateway_add(void *ctx, const void *opts, const struct args_words
     AUTO(buf_clear) struct buf reply = {0};
     buf_init(&reply, CLI_ANSWER_MAX);
     const char *name = words->v[0], *dir = cli_absolute(cli, o->out ? o->out : name), *url, *origin;
+    if (strcmp(o->user, BROKER_USER) != 0 && !broker_user_check(o->user, e))
+        return false;
     if (!cli_call_json(cli, "GET", "/v1/status", NULL, 0, &reply, &status, e) ||
         !json_get_text(status, "url", 1000, &url, e) || !json_get_text(status, "origin", 300, &origin, e) ||
         !certify(cli, "/v1/gateways", name, o, dir, &reply, &j, e) || !write_issuers(cli, dir, j, e) ||

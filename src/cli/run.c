@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -304,4 +305,29 @@ const char *cli_absolute(struct cli *cli, const char *path)
     if (path[0] == '/' || !getcwd(cwd, sizeof cwd))
         return arena_str(&cli->arena, slice_of(path, n));
     return arena_printf(&cli->arena, "%s/%.*s", cwd, (int)n, path);
+}
+
+/* What is there of a path, without links; "/" at the least. */
+static const char *real_part(struct cli *cli, const char *path)
+{
+    char *part = arena_str(&cli->arena, slice_str(path)), *slash, real[PATH_MAX];
+    while (part && !realpath(part, real) && (slash = strrchr(part, '/')) && slash != part)
+        *slash = 0;
+    return part && realpath(part, real) ? arena_str(&cli->arena, slice_str(real)) : "/";
+}
+
+bool cli_is_outside(struct cli *cli, const char *option, const char *dir, struct err *e)
+{
+    const char *real = real_part(cli, dir);
+    for (size_t n = real ? strlen(real) : 0; n > 0; n--) {
+        if (real[n] && real[n] != '/')
+            continue;
+        const char *conf = arena_printf(&cli->arena, "%.*s/" SETTINGS_FILE, (int)n, real);
+        if (!conf || !file_exists(conf))
+            continue;
+        err_set(e, ERR_OPTION, "%s: %s is in the directory of a platform", option, dir);
+        err_why(e, "%s is there; a key that is another's would stand in its backups", conf);
+        return err_try(e, "%s with a directory outside %.*s", option, (int)n, real);
+    }
+    return arena_ok(&cli->arena, e);
 }

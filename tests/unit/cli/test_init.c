@@ -224,6 +224,52 @@ static void brings_in_no_list_that_is_old_or_foreign_and_no_revoked_ca(void **st
     assert_run(0, "--dir", at("d"), "doctor", "root-crl");
 }
 
+/* Also from a copy of the root's directory that was put back, whose numbers begin again. */
+static void no_list_takes_the_place_of_a_newer_one(void **state)
+{
+    (void)state;
+    assert_run(0, "ca", "init-root", "--dir", at("r"), "--name", "Acme");
+    assert_run(0, "init", "--dir", at("d"), "--offline-root");
+    assert_run(0, "ca", "sign-request", at("d/ca/issuing.csr"), "--root-dir", at("r"), "--out", at("s.pem"));
+    assert_run(0, "--dir", at("d"), "ca", "install", at("s.pem"));
+    assert_true(shell("cp -a r copy"));
+    assert_run(0, "ca", "crl", "--root-dir", at("r"), "--out", at("c.pem"));
+    assert_run(0, "--dir", at("d"), "ca", "install", at("c.pem"));
+    assert_run(0, "--dir", at("d"), "ca", "install", at("c.pem"));
+    assert_says(5, "only grows", "ca", "crl", "--root-dir", at("copy"), "--out", at("c.pem"));
+    assert_run(0, "ca", "crl", "--root-dir", at("copy"), "--out", at("other.pem"));
+    assert_says(5, "not the content", "--dir", at("d"), "ca", "install", at("other.pem"));
+    assert_true(shell("openssl crl -in c.pem -outform der | cmp - d/ca/root.crl"));
+    assert_true(shell("cp d/ca/root.crl copy/root.crl"));
+    assert_run(0, "ca", "crl", "--root-dir", at("copy"), "--out", at("c.pem"));
+    assert_run(0, "--dir", at("d"), "ca", "install", at("c.pem"));
+    /* A root that the platform keeps: its list is the one that the server reads, whatever else lies there. */
+    assert_run(0, "init", "--dir", at("on"));
+    for (int i = 0; i < 2; i++)
+        assert_says(0, "it is in force", "ca", "crl", "--root-dir", at("on"), "--out", at("on/root.crl"));
+    assert_true(shell("openssl crl -inform der -in on/ca/root.crl -noout -crlnumber | grep -qx 'crlNumber=0x03'"));
+    assert_true(shell("openssl crl -in on/root.crl -outform der | cmp - on/ca/root.crl"));
+}
+
+/* Keys of others: a backup of the platform's directory must not hold them. */
+static void no_key_of_another_goes_into_a_platform(void **state)
+{
+    (void)state;
+    assert_run(0, "init", "--dir", at("d"));
+    assert_true(shell("ln -s d link"));
+    static const char *const places[] = {"d", "d/x", "d/x/y", "link/x", "link/../d/x"};
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        assert_says(2, "directory of a platform", "--dir", at("d"), "operator", "add", "bob", "--role", "admin",
+                    "--out", at(places[i]));
+        if (i)
+            assert_says(2, "directory of a platform", "ca", "init-root", "--name", "A", "--dir", at(places[i]));
+    }
+    assert_says(7, "not running", "--dir", at("d"), "operator", "add", "bob", "--role", "admin", "--out", at("bob"));
+    assert_true(shell("test ! -e d/x && test ! -e d/key.pem"));
+    assert_says(2, "https://", "--dir", at("d"), "gateway", "add", "g", "--feed-url", "ftp://x");
+    assert_says(3, "no user", "--dir", at("d"), "gateway", "add", "g", "--user", "nobody-here");
+}
+
 static void installs_nothing_of_another_root_or_key(void **state)
 {
     (void)state;
@@ -258,6 +304,8 @@ int main(void)
         T(refuses_options_that_do_not_fit),
         T(the_offline_root_signs_and_takes_back),
         T(brings_in_no_list_that_is_old_or_foreign_and_no_revoked_ca),
+        T(no_list_takes_the_place_of_a_newer_one),
+        T(no_key_of_another_goes_into_a_platform),
         T(installs_nothing_of_another_root_or_key),
         T(the_ca_lives_in_a_token), /* last: a process keeps its module */
     };
