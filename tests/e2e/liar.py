@@ -28,7 +28,8 @@ class Liar:
                 up.connect(self.real)
                 up.sendall(self.ask(client.recv(65536)).replace(b"HTTP/1.1\r\n", b"HTTP/1.1\r\nConnection: close\r\n", 1))
                 head, _, body = b"".join(iter(lambda: up.recv(65536), b"")).partition(b"\r\n\r\n")
-                body = json.dumps(self.tell(json.loads(body))).encode()
+                if b"application/json" in head:
+                    body = json.dumps(self.tell(json.loads(body))).encode()
                 status = head.split(b"\r\n")[0]
                 client.sendall(b"%s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" %
                                (status, len(body), body))
