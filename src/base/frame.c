@@ -223,7 +223,7 @@ static bool address_of(const char *path, struct sockaddr_un *sa, struct err *e)
         err_set(e, ERR_USAGE, "\"%s\" is too long for a socket", ERR_QUOTE(slice_str(path)));
         return err_why(e, "unix(7): at most %zu characters", sizeof sa->sun_path - 1);
     }
-    strcpy(sa->sun_path, path);
+    memcpy(sa->sun_path, path, strlen(path) + 1);
     return true;
 }
 

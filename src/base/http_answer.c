@@ -8,6 +8,7 @@
 
 #include "base/http_conn.h"
 #include "base/json_out.h"
+#include "base/mono.h"
 
 #define HEAD_MAX    (16 << 10)
 #define PROBLEM_MAX (8 << 10)
@@ -169,7 +170,7 @@ void http_report(struct http_request *req)
     const struct http_server_opts *o = &req->s->o;
     count_status(req->w, req->status);
     if (o->done)
-        o->done(req, req->status, http_now_us() - req->began_us, o->arg);
+        o->done(req, req->status, mono_us() - req->began_us, o->arg);
 }
 
 static void finish(void *arg)

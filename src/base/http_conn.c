@@ -18,13 +18,6 @@
 #define PROGRESS_MIN   (64 << 10)  /* bytes of an answer to be taken in each answer_ms */
 #define LINGER_MS      2000
 
-int64_t http_now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
 static int64_t now_ms(void)
 {
     struct timespec t;
@@ -380,7 +373,7 @@ static bool find_peer(struct http_conn *c, const struct sockaddr *sa)
     if (c->door == HTTP_DOOR_LOCAL) {
         struct ucred cred;
         socklen_t n = sizeof(cred);
-        strcpy(c->peer, "local");
+        snprintf(c->peer, sizeof c->peer, "local");
         if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) != 0)
             return false;
         c->uid = cred.uid;

@@ -171,6 +171,5 @@ MUST_USE bool http_precheck(struct http_request *req);
 void http_dispatch(struct http_request *req);
 /* Answers something that is no request. */
 void http_refuse(struct http_conn *c, int status, const struct err *e);
-int64_t http_now_us(void);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/codec.h"
 #include "base/http_conn.h"
+#include "base/mono.h"
 
 /* The path with its escapes undone, for people and for {name...}. */
 static void join_path(struct http_request *req)
@@ -67,7 +68,7 @@ bool http_request_new(struct http_conn *c, size_t head_n, struct http_request **
         return err_set(e, ERR_NOMEM, "out of memory for a request");
     evbuffer_remove(bufferevent_get_input(c->bev), req->text, head_n);
     req->text[head_n] = 0;
-    req->began_us = http_now_us();
+    req->began_us = mono_us();
     req->body_max = req->s->o.limits.body_max;
     if (!http1_read_head(req->text, head_n, &req->head, e))
         return false;

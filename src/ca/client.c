@@ -12,6 +12,7 @@
 
 #include "base/frame.h"
 #include "base/log.h"
+#include "base/mono.h"
 #include "base/wake.h"
 #include "core/cbor.h"
 
@@ -346,9 +347,7 @@ static void sync_answer(void *arg, struct reader *fields, size_t n, const struct
 /* A signer that hangs must not hang who asks. */
 static bool sync_wait(struct sync_call *s)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until); /* banned: a wait's end, nothing that is recorded */
-    until.tv_sec += CALL_TIMEOUT_S;
+    struct timespec until = mono_end(CALL_TIMEOUT_S * 1000);
     int rc = 0;
     pthread_mutex_lock(&s->lock);
     while (!s->done && rc == 0)

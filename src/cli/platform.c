@@ -43,17 +43,18 @@ bool platform_dirs(const char *dir, struct arena *a, struct err *e)
 bool platform_passphrase(const char *file, const struct env *env, struct err *e)
 {
     uint8_t bytes[32];
-    char text[64];
+    char text[64], line[sizeof text + 1];
     if (file_exists(file))
         return file_check_private(file, e);
     if (!env_random(env, bytes, sizeof bytes, e))
         return false;
-    if (!codec_encode(CODEC_BASE64URL, SLICE_ARRAY(bytes), text, sizeof text - 1))
+    if (!codec_encode(CODEC_BASE64URL, SLICE_ARRAY(bytes), text, sizeof text))
         return err_set(e, ERR_INTERNAL, "passphrase");
-    strcat(text, "\n");
-    bool ok = file_write_new(file, 0600, slice_str(text), e);
+    snprintf(line, sizeof line, "%s\n", text);
+    bool ok = file_write_new(file, 0600, slice_str(line), e);
     explicit_bzero(bytes, sizeof bytes);
     explicit_bzero(text, sizeof text);
+    explicit_bzero(line, sizeof line);
     return ok;
 }
 

@@ -4,6 +4,7 @@
 #include "base/codec.h"
 #include "base/http_client.h"
 #include "base/log.h"
+#include "base/mono.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -174,14 +175,7 @@ static void back_off(struct gate *g, int64_t *wait_ms)
         r = (uint32_t)env_mono_ms(g->env);
     int64_t ms = *wait_ms / 2 + (int64_t)(r % (uint32_t)(*wait_ms / 2 + 1));
     *wait_ms = *wait_ms * 2 > g->conf.retry_max_ms ? g->conf.retry_max_ms : *wait_ms * 2;
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    struct timespec until = mono_end(ms);
     pthread_mutex_lock(&g->lock);
     while (!atomic_load(&g->stop) && pthread_cond_clockwait(&g->wake, &g->lock, CLOCK_MONOTONIC, &until) == 0)
         ;

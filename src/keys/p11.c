@@ -6,24 +6,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/mono.h"
 #include "keys/p11_token.h"
 #include "keys/p11_uri.h"
 #include "keys/secret.h"
 
 #define MECHANISMS_MAX 512
-
-int64_t p11_now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-struct timespec p11_deadline(unsigned wait_ms)
-{
-    int64_t ms = p11_now_ms() + wait_ms;
-    return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-}
 
 void p11_fault_text(char *dst, size_t cap, const char *at, CK_RV rv)
 {
@@ -206,7 +194,7 @@ void p11_free(struct p11 *p)
 
 void p11_health(struct p11 *p, struct p11_health *out)
 {
-    int64_t now = p11_now_ms();
+    int64_t now = mono_ms();
     pthread_mutex_lock(&p->lock);
     *out = p->seen;
     out->state = p->pin_refused ? P11_DOWN : p->state;

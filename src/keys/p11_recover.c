@@ -1,6 +1,8 @@
 /* Repairing what was lost: sessions, the login, the module's own state. */
 #include "keys/p11_token.h"
 
+#include "base/mono.h"
+
 void p11_latch_pin(struct p11 *p, CK_RV rv)
 {
     if (p11_class_of(rv) != P11_PIN)
@@ -12,13 +14,13 @@ void p11_latch_pin(struct p11 *p, CK_RV rv)
 
 CK_RV p11_reload(struct p11 *p, const char **at)
 {
-    int64_t now = p11_now_ms();
+    int64_t now = mono_ms();
     if (now < p->reload_at_ms) {
         *at = "the module was reloaded just before";
         return CKR_TOKEN_NOT_PRESENT;
     }
     p->reload_at_ms = now + p->cfg.reload_min_ms;
-    struct timespec until = p11_deadline(p->cfg.wait_ms);
+    struct timespec until = mono_end(p->cfg.wait_ms);
     *at = "calls hang in the module";
     if (pthread_rwlock_clockwrlock(&p->module, CLOCK_MONOTONIC, &until) != 0)
         return CKR_DEVICE_ERROR;

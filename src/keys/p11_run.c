@@ -4,6 +4,8 @@
 
 #include "keys/p11_token.h"
 
+#include "base/mono.h"
+
 #define FAULTS_TO_DOWN 3
 #define TRIAL_MAX_MS   10000
 
@@ -15,7 +17,7 @@ static bool admit(struct p11 *p, struct err *e)
         err_set(e, ERR_P11_MODULE, "token \"%s\": used after fork()", ERR_QUOTE(slice_str(p->label)));
         return err_why(e, "PKCS#11 v2.40 section 5.4: a child must initialise the module itself");
     }
-    int64_t now = p11_now_ms();
+    int64_t now = mono_ms();
     pthread_mutex_lock(&p->lock);
     p->seen.requests++;
     bool refused = p->pin_refused, closed = p->state == P11_DOWN && now < p->trial_at_ms;
@@ -55,7 +57,7 @@ static void record(struct p11 *p, const char *at, CK_RV rv, bool final)
         if (was_down && (p->trial_ms *= 2) > TRIAL_MAX_MS)
             p->trial_ms = TRIAL_MAX_MS;
         if (p->state == P11_DOWN)
-            p->trial_at_ms = p11_now_ms() + p->trial_ms;
+            p->trial_at_ms = mono_ms() + p->trial_ms;
     } else {
         p->seen.replays++;
     }
@@ -67,7 +69,7 @@ static void record(struct p11 *p, const char *at, CK_RV rv, bool final)
 /* Waits for its turn; with `module` held shared.  *fresh: the turn is there, the session is to be opened. */
 static CK_RV turn_take(struct p11 *p, CK_SESSION_HANDLE *out, uint64_t *gen, bool *fresh)
 {
-    struct timespec until = p11_deadline(p->cfg.wait_ms);
+    struct timespec until = mono_end(p->cfg.wait_ms);
     CK_RV rv = CKR_OK;
     *fresh = false;
     pthread_mutex_lock(&p->lock);
@@ -131,7 +133,7 @@ static void session_give(struct p11 *p, CK_SESSION_HANDLE s, uint64_t gen, bool 
 
 static CK_RV try_once(struct p11 *p, p11_op op, void *ctx, struct p11_call *c)
 {
-    struct timespec until = p11_deadline(p->cfg.wait_ms);
+    struct timespec until = mono_end(p->cfg.wait_ms);
     c->at = "waiting for the module";
     if (pthread_rwlock_clockrdlock(&p->module, CLOCK_MONOTONIC, &until) != 0)
         return CKR_DEVICE_ERROR;

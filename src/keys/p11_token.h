@@ -42,8 +42,6 @@ struct p11 {
     struct p11_health seen; /* counters and the token's names */
 };
 
-int64_t p11_now_ms(void);
-struct timespec p11_deadline(unsigned wait_ms); /* CLOCK_MONOTONIC */
 /* Says what rv from the function `at` means; returns false. */
 bool p11_fail(struct p11 *p, const char *at, CK_RV rv, struct err *e);
 bool p11_pin_hint(const struct p11 *p, struct err *e); /* what to do about a refused PIN; returns false */

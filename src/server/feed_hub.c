@@ -7,6 +7,7 @@
 
 #include "base/crash_point.h"
 #include "base/log.h"
+#include "base/mono.h"
 #include "core/cbor.h"
 #include "core/crl_reason.h"
 #include "keys/crypto.h"
@@ -283,9 +284,7 @@ void feed_hub_serve(struct feed_hub *h, struct http_request *req)
 /* Waits until there is something to do or the next head is due; takes the marks. */
 static size_t wait_marks(struct feed_hub *h, struct feed_mark **out)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += h->app->settings.feed_interval_s;
+    struct timespec until = mono_end(h->app->settings.feed_interval_s * 1000);
     pthread_mutex_lock(&h->lock);
     int rc = 0;
     while (!h->stop && !h->marks_n && !h->head_wanted && !h->stale && rc == 0)
@@ -440,9 +439,7 @@ uint64_t feed_hub_mark(struct feed_hub *h, const struct feed_mark *m, size_t n)
 
 bool feed_hub_wait(struct feed_hub *h, uint64_t ticket, int timeout_ms, uint64_t *seq, struct err *e)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000 + 1;
+    struct timespec until = mono_end(timeout_ms + 1000);
     pthread_mutex_lock(&h->lock);
     int rc = 0;
     while (h->covered < ticket && rc == 0 && !h->stop)

@@ -8,6 +8,7 @@
 
 #include "base/codec.h"
 #include "base/log.h"
+#include "base/mono.h"
 #include "server/directory.h"
 
 #define PENDING_HIGH (1u << 20) /* bytes that a gateway has not taken; the server would drop it at four times that */
@@ -327,11 +328,7 @@ static bool step(struct feed_streams *l, struct db *db)
 
 static bool wait_ms(struct feed_streams *l, int ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = mono_end(ms);
     pthread_mutex_lock(&l->lock);
     int rc = 0;
     while (!l->stop && !l->woken && rc == 0)

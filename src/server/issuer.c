@@ -6,6 +6,7 @@
 
 #include "base/crash_point.h"
 #include "base/log.h"
+#include "base/mono.h"
 #include "core/cbor.h"
 #include "core/crl_reason.h"
 #include "keys/crypto.h"
@@ -60,14 +61,7 @@ void issuer_leave(struct issuer *i)
 
 bool issuer_hold(struct issuer *i, int timeout_ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    struct timespec until = mono_end(timeout_ms);
     pthread_mutex_lock(&i->lock);
     i->held = true;
     int rc = 0;

@@ -7,6 +7,7 @@
 
 #include "base/crash_point.h"
 #include "base/log.h"
+#include "base/mono.h"
 #include "core/cbor.h"
 #include "ledger/note.h"
 #include "server/issuer.h"
@@ -241,20 +242,9 @@ static bool checkpoint(struct notary *n, bool last, struct err *e)
     return ok;
 }
 
-static struct timespec in_ms(int ms)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += ms / 1000;
-    t.tv_nsec += (long)(ms % 1000) * 1000000;
-    t.tv_sec += t.tv_nsec / 1000000000;
-    t.tv_nsec %= 1000000000;
-    return t;
-}
-
 static void sleep_until_due(struct notary *n, int ms)
 {
-    struct timespec until = in_ms(ms);
+    struct timespec until = mono_end(ms);
     pthread_mutex_lock(&n->lock);
     int rc = 0;
     while (!n->stop && !n->wanted && rc == 0)
@@ -348,7 +338,7 @@ bool notary_get_note(struct notary *n, char out[NOTARY_NOTE_MAX], uint64_t *size
 
 bool notary_wait(struct notary *n, uint64_t size, int timeout_ms, struct err *e)
 {
-    struct timespec until = in_ms(timeout_ms);
+    struct timespec until = mono_end(timeout_ms);
     pthread_mutex_lock(&n->lock);
     n->wanted = true;
     pthread_cond_broadcast(&n->wake);

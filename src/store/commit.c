@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/mono.h"
 #include "base/wake.h"
 #include "store/log_name.h"
 #include "store/tables.h"
@@ -147,13 +148,6 @@ static bool job_run(struct commit *c, struct job *job, struct err *refused, stru
     return false;
 }
 
-static int64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t); /* banned: how long to wait, how old a fault is; nothing that is recorded */
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
 /* `e` NULL: something was written. */
 static void note_write(struct commit *c, const struct err *e)
 {
@@ -161,7 +155,7 @@ static void note_write(struct commit *c, const struct err *e)
         return;
     pthread_mutex_lock(&c->lock);
     c->fault = e ? *e : (struct err){0};
-    c->fault_us = now_us();
+    c->fault_us = mono_us();
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -176,7 +170,7 @@ bool commit_is_failing(struct commit *c, int64_t *age_s, struct err *why)
 {
     pthread_mutex_lock(&c->lock);
     *why = c->fault;
-    *age_s = (now_us() - c->fault_us) / 1000000;
+    *age_s = (mono_us() - c->fault_us) / 1000000;
     pthread_mutex_unlock(&c->lock);
     return why->code != ERR_NONE;
 }
@@ -309,7 +303,7 @@ static void batch_run(struct commit *c, size_t n)
 /* How long the next batch should wait for more jobs.  A sync that took long has gathered them already. */
 static int64_t gather_us(struct commit *c)
 {
-    int64_t now = now_us(), halves = (now - c->lately_us) / LATELY_HALF_US;
+    int64_t now = mono_us(), halves = (now - c->lately_us) / LATELY_HALF_US;
     c->lately = halves < 32 ? c->lately >> halves : 0;
     c->lately_us += halves * LATELY_HALF_US;
     int64_t apart = (int64_t)c->lately * GATHER_JOB_US;
@@ -337,7 +331,7 @@ static size_t batch_take(struct commit *c)
         c->tail = &c->head;
     c->queued -= n;
     c->lately += n;
-    c->taken_us = now_us();
+    c->taken_us = mono_us();
     pthread_mutex_unlock(&c->lock);
     return n;
 }
