@@ -9,26 +9,6 @@
 
 #define PAGE 256 /* certificates that are looked up at once */
 
-bool marks_add(struct marks *m, const struct feed_mark *mark, struct err *e)
-{
-    if (m->n == m->cap) {
-        size_t cap = m->cap ? 2 * m->cap : 8;
-        struct feed_mark *v = reallocarray(m->v, cap, sizeof *v);
-        if (!v)
-            return err_set(e, ERR_NOMEM, "%zu marks", cap);
-        m->v = v;
-        m->cap = cap;
-    }
-    m->v[m->n++] = *mark;
-    return true;
-}
-
-void marks_clear(struct marks *m)
-{
-    free(m->v);
-    *m = (struct marks){0};
-}
-
 uint64_t marks_tell(struct app *app, const struct marks *m)
 {
     uint64_t ticket = feed_hub_mark(app->feed, m->v, m->n);

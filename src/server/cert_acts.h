@@ -9,12 +9,6 @@
 #include "server/feed_hub.h"
 #include "store/tables.h"
 
-struct marks {
-    struct feed_mark *v;
-    size_t n, cap;
-};
-MUST_USE bool marks_add(struct marks *m, const struct feed_mark *mark, struct err *e);
-void marks_clear(struct marks *m);
 /* After the commit: tells the gateways, and ends the feed of a gateway whose own certificate was revoked.  Returns a ticket
  * for feed_hub_wait(). */
 uint64_t marks_tell(struct app *app, const struct marks *m);

@@ -28,8 +28,7 @@ struct feed_hub {
     pthread_mutex_t lock;
     pthread_cond_t wake, sent;
     bool stop;
-    struct feed_mark *marks; /* waiting, in order */
-    size_t marks_n, marks_cap;
+    struct marks marks;       /* waiting, in order */
     uint64_t marked, covered; /* tickets: how many marks came, how many stand in a head */
     bool unsure;              /* a mark was lost: what is covered is known when nothing waits any more */
     atomic_bool stale;        /* the signer's sets and what the database has more than they are to be taken anew */
@@ -126,77 +125,6 @@ static bool take_step(struct feed_hub *h, struct slice answer, struct err *e)
     return ok;
 }
 
-/* The marks of some kinds as the fields of one request; how many items each list has is counted first. */
-static void put_marks(struct buf *out, const struct feed_mark *m, size_t n, enum mark_kind kind)
-{
-    uint8_t item[64];
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++)
-        count += m[i].kind == kind;
-    struct writer w = WRITER_ARRAY(item);
-    cbor_put_array(&w, count);
-    buf_put(out, writer_slice(&w));
-    for (size_t i = 0; i < n; i++) {
-        if (m[i].kind != kind)
-            continue;
-        w = WRITER_ARRAY(item);
-        if (kind == MARK_REVOKE)
-            cbor_put_array(&w, 2);
-        cbor_put_bstr(&w, SLICE_ARRAY(m[i].serial));
-        if (kind == MARK_REVOKE)
-            cbor_put_int(&w, crl_reason_is_final(m[i].reason) ? m[i].reason : 0);
-        buf_put(out, writer_slice(&w));
-    }
-}
-
-struct settling {
-    const struct feed_mark *m;
-    size_t i;
-};
-
-static int by_serial(const void *a, const void *b)
-{
-    const struct settling *x = a, *y = b;
-    int c = memcmp(x->m->serial, y->m->serial, SERIAL_SIZE);
-    return c ? c : (x->i > y->i) - (x->i < y->i);
-}
-
-/* Of several marks on one certificate one is enough, the revocation if there is one.  Returns how many are left. */
-static size_t settle(struct feed_mark *m, size_t *taken)
-{
-    size_t kept = 0, n = *taken;
-    struct settling *s = calloc(n + 1, sizeof *s);
-    struct feed_mark *out = calloc(n + 1, sizeof *out);
-    if (!s || !out) { /* one at a time is right too */
-        free(s);
-        free(out);
-        return *taken = n ? 1 : 0;
-    }
-    for (size_t i = 0; i < n; i++)
-        s[i] = (struct settling){&m[i], i};
-    qsort(s, n, sizeof *s, by_serial);
-    for (size_t i = 0; i < n; i++) {
-        bool same = kept && memcmp(out[kept - 1].serial, s[i].m->serial, SERIAL_SIZE) == 0;
-        if (!same)
-            out[kept++] = *s[i].m;
-        else if (out[kept - 1].kind != MARK_REVOKE)
-            out[kept - 1] = *s[i].m;
-    }
-    if (kept)
-        memcpy(m, out, kept * sizeof *m);
-    free(s);
-    free(out);
-    return kept;
-}
-
-static bool has_kind(const struct feed_mark *m, size_t n, bool revoke)
-{
-    for (size_t i = 0; i < n; i++)
-        if ((m[i].kind == MARK_REVOKE) == revoke)
-            return true;
-    return false;
-}
-
 static bool step(struct feed_hub *h, enum request_type type, struct slice fields, size_t n, struct err *e)
 {
     AUTO(buf_clear) struct buf answer = {0};
@@ -212,14 +140,14 @@ static bool publish(struct feed_hub *h, const struct feed_mark *m, size_t n, str
     AUTO(buf_clear) struct buf fields = {0};
     bool ok = true;
     buf_init(&fields, REQUEST_FRAME_MAX);
-    if (has_kind(m, n, true)) {
-        put_marks(&fields, m, n, MARK_REVOKE);
+    if (marks_have(m, n, true)) {
+        marks_put(&fields, m, n, MARK_REVOKE);
         ok = step(h, REQUEST_REVOKE, buf_slice(&fields), 1, e);
         buf_reset(&fields);
     }
-    if (ok && has_kind(m, n, false)) {
-        put_marks(&fields, m, n, MARK_HOLD);
-        put_marks(&fields, m, n, MARK_RELEASE);
+    if (ok && marks_have(m, n, false)) {
+        marks_put(&fields, m, n, MARK_HOLD);
+        marks_put(&fields, m, n, MARK_RELEASE);
         ok = step(h, REQUEST_HOLD, buf_slice(&fields), 2, e);
     }
     return ok && (n || step(h, REQUEST_HEAD, (struct slice){0}, 0, e));
@@ -287,12 +215,12 @@ static size_t wait_marks(struct feed_hub *h, struct feed_mark **out)
     struct timespec until = mono_end(h->app->settings.feed_interval_s * 1000);
     pthread_mutex_lock(&h->lock);
     int rc = 0;
-    while (!h->stop && !h->marks_n && !h->head_wanted && !h->stale && rc == 0)
+    while (!h->stop && !h->marks.n && !h->head_wanted && !h->stale && rc == 0)
         rc = pthread_cond_clockwait(&h->wake, &h->lock, CLOCK_MONOTONIC, &until);
-    size_t n = h->marks_n < MARKS_A_HEAD ? h->marks_n : MARKS_A_HEAD;
+    size_t n = h->marks.n < MARKS_A_HEAD ? h->marks.n : MARKS_A_HEAD;
     *out = n ? malloc(n * sizeof **out) : NULL;
     if (*out)
-        memcpy(*out, h->marks, n * sizeof **out);
+        memcpy(*out, h->marks.v, n * sizeof **out);
     else
         n = 0;
     h->head_wanted = h->head_wanted || rc != 0;
@@ -303,13 +231,13 @@ static size_t wait_marks(struct feed_hub *h, struct feed_mark **out)
 static void marks_done(struct feed_hub *h, size_t n)
 {
     pthread_mutex_lock(&h->lock);
-    h->marks_n -= n;
-    if (h->marks_n) /* before the first mark there is no memory */
-        memmove(h->marks, h->marks + n, h->marks_n * sizeof *h->marks);
-    h->unsure = h->unsure && (h->stale || h->marks_n);
+    h->marks.n -= n;
+    if (h->marks.n) /* before the first mark there is no memory */
+        memmove(h->marks.v, h->marks.v + n, h->marks.n * sizeof *h->marks.v);
+    h->unsure = h->unsure && (h->stale || h->marks.n);
     if (!h->unsure)
-        h->covered = h->marked - h->marks_n;
-    h->pending_since_ms = h->marks_n ? env_mono_ms(&h->app->env) : 0;
+        h->covered = h->marked - h->marks.n;
+    h->pending_since_ms = h->marks.n ? env_mono_ms(&h->app->env) : 0;
     h->head_wanted = false;
     pthread_cond_broadcast(&h->sent);
     pthread_mutex_unlock(&h->lock);
@@ -348,7 +276,7 @@ static void *hub_thread(void *arg)
             continue;
         }
         struct feed_mark *m;
-        size_t taken = wait_marks(h, &m), n = settle(m, &taken);
+        size_t taken = wait_marks(h, &m), n = marks_settle(m, &taken);
         bool due = n || h->head_wanted, known = feed_state_holds(db, m, n, &e);
         if (due && !h->stop && !(known && publish(h, m, n, &e)) &&
             (!known || h->behind || err_class_of(e.code) == ERR_CLASS_UNAVAILABLE || n == 0 ||
@@ -406,30 +334,24 @@ void feed_hub_free(struct feed_hub *h)
         return;
     feed_streams_free(h->streams);
     feed_state_clear(&h->state);
-    free(h->marks);
+    marks_clear(&h->marks);
     free(h);
 }
 
 uint64_t feed_hub_mark(struct feed_hub *h, const struct feed_mark *m, size_t n)
 {
     pthread_mutex_lock(&h->lock);
-    if (h->marks_n + n > h->marks_cap) {
-        size_t cap = 2 * (h->marks_n + n);
-        struct feed_mark *v = reallocarray(h->marks, cap, sizeof *v);
-        if (v) {
-            h->marks = v;
-            h->marks_cap = cap;
-        } else { /* the database has them, and with a head after it who waits is told */
+    size_t before = h->marks.n;
+    struct err ignored;
+    for (size_t i = 0; i < n; i++)
+        if (!marks_add(&h->marks, &m[i], &ignored)) {
+            /* the database has them, and with a head after it who waits is told */
             h->stale = h->unsure = h->head_wanted = true;
-            h->marked += n;
-            n = 0;
+            h->marks.n = before;
+            break;
         }
-    }
-    if (n)
-        memcpy(h->marks + h->marks_n, m, n * sizeof *m);
-    h->marks_n += n;
     h->marked += n;
-    if (n && !h->pending_since_ms)
+    if (h->marks.n > before && !h->pending_since_ms)
         h->pending_since_ms = env_mono_ms(&h->app->env);
     uint64_t ticket = h->marked;
     pthread_cond_signal(&h->wake);
@@ -470,7 +392,7 @@ void feed_hub_status(struct feed_hub *h, struct feed_hub_status *out)
 {
     pthread_mutex_lock(&h->lock);
     *out = (struct feed_hub_status){
-        .seq = h->state.seq, .head_at = h->state.head_at, .pending = h->marks_n, .refused = h->refused};
+        .seq = h->state.seq, .head_at = h->state.head_at, .pending = h->marks.n, .refused = h->refused};
     out->head_age_s = (env_mono_ms(&h->app->env) - h->head_mono_ms) / 1000;
     out->pending_ms = h->pending_since_ms ? env_mono_ms(&h->app->env) - h->pending_since_ms : 0;
     pthread_mutex_unlock(&h->lock);

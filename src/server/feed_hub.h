@@ -6,16 +6,8 @@
 #ifndef KITH_SERVER_FEED_HUB_H
 #define KITH_SERVER_FEED_HUB_H
 
-#include "model/serial.h"
 #include "server/app.h"
-
-/* Whether it is a hold or a release is looked up when the signer is told. */
-enum mark_kind { MARK_REVOKE, MARK_HOLD, MARK_RELEASE };
-struct feed_mark {
-    enum mark_kind kind;
-    uint8_t serial[SERIAL_SIZE];
-    int reason;
-};
+#include "server/marks.h"
 
 /* Starts the threads. */
 MUST_USE bool feed_hub_new(struct app *app, struct feed_hub **out, struct err *e);
