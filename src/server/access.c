@@ -1,5 +1,5 @@
-/* Who asks: the local socket's peer, or the holder of a certificate of ours.  Every route says which right it wants; the
- * answer to everybody else is a refusal. */
+#include "server/access.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -31,7 +31,7 @@ const char *access_role(size_t i)
     return i < ARRAY_LEN(roles) ? roles[i].name : NULL;
 }
 
-const struct who *app_who(const struct http_request *req)
+const struct who *access_who(const struct http_request *req)
 {
     static const struct who nobody = {.name = "unknown"};
     const struct who *w = http_get0_who(req);

@@ -9,6 +9,7 @@
 #include "base/codec.h"
 #include "base/log.h"
 #include "base/mono.h"
+#include "server/access.h"
 #include "server/directory.h"
 
 #define PENDING_HIGH (1u << 20) /* bytes that a gateway has not taken; the server would drop it at four times that */
@@ -131,7 +132,7 @@ static void on_drain(struct http_request *req, void *arg)
 
 bool feed_stream_new(struct feed_streams *l, struct http_request *req, struct feed_stream **out, struct err *e)
 {
-    const struct who *w = app_who(req);
+    const struct who *w = access_who(req);
     char hex[2 * FEED_CURSOR_SIZE + 2];
     size_t n;
     struct err ignored;

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "server/access.h"
 #include "server/feed_hub.h"
 #include "store/row.h"
 
@@ -151,7 +152,7 @@ static void post_ack(struct http_request *req, void *arg)
         http_error(req, &e);
         return;
     }
-    gateway_acked(arg, app_who(req)->subject, (uint64_t)seq);
+    gateway_acked(arg, access_who(req)->subject, (uint64_t)seq);
     http_answer(req, 204, NULL, (struct slice){0}, NULL, 0);
 }
 

@@ -15,6 +15,7 @@
 #include "keys/crypto.h"
 #include "keys/secret.h"
 #include "model/settings_check.h"
+#include "server/access.h"
 #include "server/adopt.h"
 #include "server/anteroom.h"
 #include "server/api/api.h"

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/pem.h"
+#include "server/access.h"
 #include "server/crls.h"
 #include "server/health.h"
 #include "server/notary.h"

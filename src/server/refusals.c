@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "server/access.h"
 #include "server/alarms.h"
 
 #define COUNTERS_MAX 1024 /* then the rest of the minute is counted under "other" */
@@ -179,8 +180,8 @@ static bool of_first(const char *who, int64_t minute)
 void refusal_note(struct app *app, const struct http_request *req, const char *who, const char *via,
                   const struct err *e)
 {
-    if (!who && app_who(req)->party != PARTY_UNKNOWN)
-        who = app_who(req)->name;
+    if (!who && access_who(req)->party != PARTY_UNKNOWN)
+        who = access_who(req)->name;
     if (!who || !of_first(who, app_now(app) / 60)) {
         count(app, who ? who : UNKNOWN, http_peer(req), via, err_slug(e->code));
         return;

@@ -151,7 +151,7 @@ static void dispatch(struct http_request *req, void *arg)
     struct err e;
     if (w) {
         *w = *of;
-        w->call = (struct call){.app = of->call.app, .req = req, .who = app_who(req), .status = 200};
+        w->call = (struct call){.app = of->call.app, .req = req, .who = access_who(req), .status = 200};
         buf_init(&w->call.text, API_OUT_MAX);
         w->call.out = json_out_of(&w->call.text);
         if (queue_put(w->row->auth & API_WAITS ? patient.queue : prompt.queue, w))

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/json.h"
 #include "base/json_out.h"
+#include "server/access.h"
 #include "server/app.h"
 
 #define API_BODY_MAX (1u << 20)

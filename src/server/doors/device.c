@@ -2,12 +2,13 @@
 #include "server/doors/device.h"
 
 #include "base/json_out.h"
+#include "server/access.h"
 #include "server/records.h"
 
 static void post_hello(struct http_request *req, void *arg)
 {
     struct app *app = arg;
-    const struct who *w = app_who(req);
+    const struct who *w = access_who(req);
     struct device_row dev;
     struct err e;
     AUTO(buf_clear) struct buf b = {0};

@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "base/tls.h"
 #include "keys/crypto.h"
+#include "server/access.h"
 #include "server/app.h"
 #include "server/device_acts.h"
 #include "server/doors/idevid.h"
@@ -65,7 +66,7 @@ static void get_cacerts(struct http_request *req, void *arg)
 static void get_csrattrs(struct http_request *req, void *arg)
 {
     struct app *app = arg;
-    const struct who *w = app_who(req);
+    const struct who *w = access_who(req);
     const char *id = w->party == PARTY_DEVICE ? w->subject : NULL, *password;
     struct device_row dev;
     char bind[8] = "no";
@@ -237,7 +238,7 @@ static void enrol(struct app *app, struct http_request *req, bool renew)
     struct csr csr;
     uint8_t der[CSR_DER_MAX];
     const char *user, *password;
-    const struct who *w = app_who(req);
+    const struct who *w = access_who(req);
     struct enrolment *en = calloc(1, sizeof *en);
     bool ok = en || err_set(&e, ERR_NOMEM, "enrolment");
     if (ok && !renew && http_basic(req, &user, &password))
