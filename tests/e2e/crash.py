@@ -90,6 +90,16 @@ class Load:
         self.odd.append((device["id"], 0, b"no answer within 60 s"))
 
 
+    def finish(self):
+        """All that asked have their answer."""
+        self.stopping = True
+        for t in self.threads:
+            t.join(70)
+            assert not t.is_alive(), "a device waits for ever"
+        say(f"{len(self.answered)} certificates, {self.retries} retries")
+        assert not self.odd, self.odd[:5]
+
+
 def kill_one(k, rng):
     victim = rng.choice(VICTIMS)
     pid = k.pids().get(victim)
@@ -175,12 +185,8 @@ def main():
             t.start()
         killed = kill_at_random(k, load, seconds, random.Random(seed))
         wait_for(lambda: children_ready(k), "everything to run again", 30, 0.05)
-        load.stopping = True
-        for t in load.threads:
-            t.join(70)
-            assert not t.is_alive(), "a device waits for ever"
-        say(f"killed: {killed}; {len(load.answered)} certificates, {load.retries} retries")
-        assert not load.odd, load.odd[:5]
+        say(f"killed: {killed}")
+        load.finish()
         assert all(killed.values()) and len(load.answered) > 100
         lost = check(k, load)
         say(f"{lost} certificates were signed and not delivered; they wait or are revoked, and are in the ledger")

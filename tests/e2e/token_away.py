@@ -32,12 +32,8 @@ def main():
             n = len(load.answered)
             wait_for(lambda: len(load.answered) > n + 20, "enrolments after the token came back", 40)
             say(f"token back: {time.monotonic() - back:.1f} s until 20 more had enrolled")
-        load.stopping = True
-        for t in load.threads:
-            t.join(70)
-        assert not load.odd, load.odd[:5]
+        load.finish()
         assert k.pids() == before, "something was restarted"
-        say(f"{len(load.answered)} certificates, {load.retries} retries")
         wait_for(lambda: k.api("GET", "/readyz").status == 200, "readiness", 30, 0.1)
         check(k, load)
         work_still(k, load)

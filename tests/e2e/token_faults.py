@@ -128,12 +128,8 @@ def main():
         grow(load, MORE)
         goes_through_faults(k, shim, load)
         goes_through_absence(k, shim, load)
-        load.stopping = True
-        for t in load.threads:
-            t.join(70)
-        assert not load.odd, load.odd[:5]
+        load.finish()
         assert k.pids() == before, "something was restarted"
-        say(f"{len(load.answered)} certificates, {load.retries} retries")
         check(k, load)
         work_still(k, load)
         never_tries_a_changed_pin_again(k, shim)

@@ -21,5 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 /* In place of a hash and of a signature something quick that depends on every byte: the structure is what is fuzzed. */
 extern const struct crypto fuzz_crypto;
+/* Of a struct signer: what fuzz_crypto verifies. */
+bool fuzz_sign(void *ctx, const struct slice *parts, size_t n, uint8_t *sig, size_t *sig_n, struct err *e);
 
 #endif

@@ -20,4 +20,13 @@ static bool verify(enum sig_alg alg, struct slice spki, const struct slice *part
     return slice_eq(sig, SLICE_ARRAY(h)) || err_set(e, ERR_CRYPTO, "signature");
 }
 
+bool fuzz_sign(void *ctx, const struct slice *parts, size_t n, uint8_t *sig, size_t *sig_n, struct err *e)
+{
+    (void)ctx;
+    (void)e;
+    mix(parts, n, sig);
+    *sig_n = SHA256_SIZE;
+    return true;
+}
+
 const struct crypto fuzz_crypto = {.sha256 = mix, .verify = verify};

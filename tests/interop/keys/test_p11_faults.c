@@ -144,13 +144,14 @@ static void load_goes_round(void)
         }
 }
 
-static void drop_under_load(int times)
+/* The fault comes `times` times while threads sign, and no request fails. */
+static void fault_under_load(const char *fault, int times)
 {
     pthread_t t[THREADS];
     load_start(t);
     for (int i = 1; i <= times; i++) {
         char plan[32];
-        snprintf(plan, sizeof plan, "drop=%d", i);
+        snprintf(plan, sizeof plan, "%s=%d", fault, i);
         token_plan(plan);
         load_goes_round();
     }
@@ -163,7 +164,7 @@ static void drop_under_load(int times)
 static void loses_no_request_when_sessions_drop_under_load(void **state)
 {
     (void)state;
-    drop_under_load(15);
+    fault_under_load("drop", 15);
     assert_true(health().relogins >= 5);
     assert_int_equal(health().state, P11_HEALTHY);
 }
@@ -189,18 +190,7 @@ static void logs_in_again_when_the_token_logged_it_out(void **state)
 static void loses_no_request_when_handles_are_forgotten_under_load(void **state)
 {
     (void)state;
-    pthread_t t[THREADS];
-    load_start(t);
-    for (int i = 1; i <= 15; i++) {
-        char plan[32];
-        snprintf(plan, sizeof plan, "forget=%d", i);
-        token_plan(plan);
-        load_goes_round();
-    }
-    load_goes_on();
-    load_stop(t);
-    if (load.failed)
-        fail_msg("%u requests failed, last: %s", load.failed, load.last.what);
+    fault_under_load("forget", 15);
     assert_true(health().replays >= 5);
 }
 
@@ -493,7 +483,7 @@ static void gives_the_pin_for_each_signature_where_the_key_wants_it(void **state
     for (int i = 0; i < 5; i++)
         assert_ok(sign_once(&e), e);
     assert_int_equal(token_count("context 0"), 5);
-    drop_under_load(5);
+    fault_under_load("drop", 5);
     token_plan("drop=5\nnew_pin=1");
     unlink(token_log);
     for (int i = 0; i < 10; i++)
