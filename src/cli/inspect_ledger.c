@@ -5,17 +5,10 @@
 
 static void put_signers(struct view *v, const struct note *n)
 {
-    if (v->json)
-        json_out_list(&v->o, "signatures");
-    for (size_t i = 0; i < n->sigs_n; i++) {
-        const struct note_sig *s = &n->sigs[i];
-        if (v->json)
-            json_out_slice(&v->o, NULL, s->name);
-        else
-            view_put_slice(v, "signed by", s->name);
-    }
-    if (v->json)
-        json_out_end(&v->o);
+    view_list(v, "signatures");
+    for (size_t i = 0; i < n->sigs_n; i++)
+        view_put_item(v, "signed by", n->sigs[i].name);
+    view_list_end(v);
 }
 
 bool view_note(struct view *v, struct slice s)
@@ -46,18 +39,12 @@ bool view_export(struct view *v, struct slice s)
         return false;
     view_put_text(v, "type", "export of a ledger");
     struct slice rest = slice_of(s.p + magic, s.n - magic);
-    if (v->json)
-        json_out_list(&v->o, "keys");
+    view_list(v, "keys");
     while (rest.n > 4 && memcmp(rest.p, "key ", 4) == 0) {
         struct slice line = slice_take_line(&rest);
-        line = slice_of(line.p + 4, line.n - 4);
-        if (v->json)
-            json_out_slice(&v->o, NULL, line);
-        else
-            view_put_slice(v, "key", line);
+        view_put_item(v, "key", slice_of(line.p + 4, line.n - 4));
     }
-    if (v->json)
-        json_out_end(&v->o);
+    view_list_end(v);
     struct slice line = slice_take_line(&rest);
     size_t n = 0;
     for (size_t i = 5; i < line.n && line.p[i] >= '0' && line.p[i] <= '9' && n < NOTE_MAX; i++)
@@ -78,38 +65,21 @@ bool view_export(struct view *v, struct slice s)
     return true;
 }
 
-/* ledger.vkeys: a verifier key of C2SP signed notes in each line; '#' begins a comment line. */
-static bool next_key_line(struct slice *rest, struct slice *line)
-{
-    while (rest->n) {
-        *line = slice_take_line(rest);
-        if (line->n && line->p[0] != '#')
-            return true;
-    }
-    return false;
-}
-
 bool view_vkeys(struct view *v, struct slice s)
 {
     struct note_key key;
     struct err ignored;
     struct slice rest = s, line;
     size_t n = 0;
-    for (; next_key_line(&rest, &line); n++)
+    for (; note_vkey_next(&rest, &line); n++)
         if (!note_key_read(&crypto_openssl, line, &key, &ignored))
             return false;
     if (n == 0)
         return false;
     view_put_text(v, "type", "keys that sign a log's checkpoints (C2SP)");
-    if (v->json)
-        json_out_list(&v->o, "keys");
-    for (rest = s; next_key_line(&rest, &line);) {
-        if (v->json)
-            json_out_slice(&v->o, NULL, line);
-        else
-            view_put_slice(v, "key", line);
-    }
-    if (v->json)
-        json_out_end(&v->o);
+    view_list(v, "keys");
+    for (rest = s; note_vkey_next(&rest, &line);)
+        view_put_item(v, "key", line);
+    view_list_end(v);
     return true;
 }

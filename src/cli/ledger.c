@@ -16,18 +16,15 @@
 
 /* ---- keys that are trusted ---- */
 
-/* One verifier key a line, the log's first; '#' begins a comment line. */
+/* The log's comes first. */
 static bool read_keys(const char *path, struct trusted *out, struct err *e)
 {
     AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, KEYS_FILE_MAX);
     if (!file_read(path, KEYS_FILE_MAX, &b, e))
         return false;
-    struct slice rest = buf_slice(&b);
-    while (rest.n) {
-        struct slice line = slice_take_line(&rest);
-        if (line.n == 0 || line.p[0] == '#')
-            continue;
+    struct slice rest = buf_slice(&b), line;
+    while (note_vkey_next(&rest, &line)) {
         if (out->n == EXPORT_KEYS_MAX)
             return err_set(e, ERR_LIMIT, "%s: more than %d keys", path, EXPORT_KEYS_MAX);
         if (!note_key_read(&crypto_openssl, line, &out->keys[out->n], e)) {

@@ -48,6 +48,26 @@ void view_put_slice(struct view *v, const char *key, struct slice s)
         view_put_text(v, key, ERR_QUOTE(s));
 }
 
+void view_list(struct view *v, const char *key)
+{
+    if (v->json)
+        json_out_list(&v->o, key);
+}
+
+void view_put_item(struct view *v, const char *key, struct slice s)
+{
+    if (v->json)
+        json_out_slice(&v->o, NULL, s);
+    else
+        view_put_slice(v, key, s);
+}
+
+void view_list_end(struct view *v)
+{
+    if (v->json)
+        json_out_end(&v->o);
+}
+
 void view_put_time(struct view *v, const char *key, int64_t at)
 {
     view_put_text(v, key, RFC3339(at));

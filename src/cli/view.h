@@ -25,6 +25,10 @@ void view_put_time(struct view *v, const char *key, int64_t at);
 void view_put_digest(struct view *v, struct slice s);
 void view_put_verdict(struct view *v, const char *key, bool ok, const struct err *e);
 void view_put_name(struct view *v, const char *key, struct slice name);
+/* A list in JSON; as lines each item has its key before it. */
+void view_list(struct view *v, const char *key);
+void view_put_item(struct view *v, const char *key, struct slice s);
+void view_list_end(struct view *v);
 
 /* False if it is none; then nothing was put. */
 bool view_cert(struct view *v, struct slice der);

@@ -95,6 +95,17 @@ bool note_key_read(const struct crypto *c, struct slice vkey, struct note_key *o
     return true;
 }
 
+bool note_vkey_next(struct slice *text, struct slice *vkey)
+{
+    while (text->n) {
+        *vkey = slice_take_line(text);
+        if (vkey->n && vkey->p[0] != '#')
+            return true;
+    }
+    *vkey = (struct slice){0};
+    return false;
+}
+
 bool note_keys_read(const struct crypto *c, struct slice text, struct note_key keys[NOTE_KEYS], struct err *e)
 {
     struct slice rest = text;

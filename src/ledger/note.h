@@ -30,6 +30,8 @@ MUST_USE bool note_key_make(const struct crypto *c, const char *name, enum note_
                             struct note_key *out, struct err *e);
 /* vkey: `name+hex(id)+base64(type || key)`.  Errors: note. */
 MUST_USE bool note_key_read(const struct crypto *c, struct slice vkey, struct note_key *out, struct err *e);
+/* The next line of a file of vkeys, others than empty ones and comments ('#'); false at the end. */
+bool note_vkey_next(struct slice *text, struct slice *vkey);
 /* The platform's own file of verifier keys, as kith init wrote it: the log's, then its cosigner's, one a line.  Errors: note. */
 enum { NOTE_KEY_LOG, NOTE_KEY_COSIGNER, NOTE_KEYS };
 MUST_USE bool note_keys_read(const struct crypto *c, struct slice text, struct note_key keys[NOTE_KEYS], struct err *e);
