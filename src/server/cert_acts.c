@@ -75,14 +75,7 @@ bool cert_act_all(struct tx *tx, const struct cert_act *a, const char *subject, 
         const struct value args[] = {value_text(subject),      value_int(ids[PAGE - 1]),
                                      value_int(kind),          value_int(tx_now_ms(tx) / 1000),
                                      value_int(done[a->kind]), value_int(PAGE)};
-        AUTO(rows_close) struct rows r = {0};
-        n = 0;
-        if (!db_query(tx_db(tx), &sql_page, args, ARRAY_LEN(args), &r, e))
-            return false;
-        while (n < PAGE && rows_next(&r, e))
-            ids[n++] = rows_int(&r, 0);
-        rows_close(&r);
-        if (e->code)
+        if (!db_query_ints(tx_db(tx), &sql_page, args, ARRAY_LEN(args), ids, PAGE, &n, e))
             return false;
         for (size_t i = 0; i < n; i++)
             if (!cert_act(tx, a, ids[i], m, e))

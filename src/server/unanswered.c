@@ -108,14 +108,7 @@ bool unanswered_revoke(struct tx *tx, const char *subject, const char *why, stru
     int64_t ids[PAGE];
     size_t n = any ? PAGE : 0;
     while (n == PAGE) { /* whoever is revoked is not found again */
-        AUTO(rows_close) struct rows r = {0};
-        n = 0;
-        if (!db_query(tx_db(tx), &sql_of_subject, args, ARRAY_LEN(args), &r, e))
-            return false;
-        while (n < PAGE && rows_next(&r, e))
-            ids[n++] = rows_int(&r, 0);
-        rows_close(&r);
-        if (e->code)
+        if (!db_query_ints(tx_db(tx), &sql_of_subject, args, ARRAY_LEN(args), ids, PAGE, &n, e))
             return false;
         for (size_t i = 0; i < n; i++)
             if (!revoke_one(tx, ids[i], why, m, e))

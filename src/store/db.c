@@ -197,6 +197,19 @@ bool db_query_row(struct db *db, const struct sql *q, const struct value *args, 
     return false;
 }
 
+bool db_query_ints(struct db *db, const struct sql *q, const struct value *args, size_t args_n, int64_t *out,
+                   size_t cap, size_t *n, struct err *e)
+{
+    AUTO(rows_close) struct rows r = {0};
+    *n = 0;
+    err_clear(e);
+    if (!db_query(db, q, args, args_n, &r, e))
+        return false;
+    while (*n < cap && rows_next(&r, e))
+        out[(*n)++] = rows_int(&r, 0);
+    return e->code == ERR_NONE;
+}
+
 bool db_exec(struct db *db, const struct sql *q, const struct value *args, size_t n, struct err *e)
 {
     return args_fit(q, n, e) && may_go_on(db, e) && db->ops->exec(db, q, args, n, e);

@@ -79,6 +79,9 @@ void rows_close(struct rows *r);
 /* One row or none.  True if a row was there; false with e->code == 0 if none. */
 MUST_USE bool db_query_row(struct db *db, const struct sql *q, const struct value *args, size_t n, struct rows *out,
                            struct err *e);
+/* The numbers in the first column, of `cap` rows at the most. */
+MUST_USE bool db_query_ints(struct db *db, const struct sql *q, const struct value *args, size_t args_n, int64_t *out,
+                            size_t cap, size_t *n, struct err *e);
 
 /* For tests: something happens at the after-th statement from now on (1: the next; BEGIN and COMMIT count, ROLLBACK does
  * not).  0 takes it back. */
