@@ -11,5 +11,6 @@
 
 /* As snprintf with "%s" does: what fits, and a NUL.  cap is not 0. */
 void str_copy(char *dst, size_t cap, const char *src);
+void str_copy_slice(char *dst, size_t cap, struct slice src);
 
 #endif

@@ -1,6 +1,6 @@
 #include "ca/request.h"
 
-#include "base/codec.h"
+#include "base/str.h"
 #include "core/cbor.h"
 
 #define AUTHORITY_FIELDS 6
@@ -139,13 +139,6 @@ static bool protocol_error(struct err *e)
     return err_set(e, ERR_SIGNER_PROTOCOL, "an answer that is not one");
 }
 
-static void copy_text(char *dst, size_t cap, struct slice s)
-{
-    size_t n = s.n < cap - 1 ? s.n : cap - 1;
-    memcpy(dst, s.p, n);
-    dst[n] = 0;
-}
-
 bool answer_get(struct reader *r, size_t *n, struct err *e)
 {
     size_t items = cbor_get_array(r);
@@ -161,9 +154,9 @@ bool answer_get(struct reader *r, size_t *n, struct err *e)
         return protocol_error(e);
     if (e) {
         e->code = (enum err_code)code;
-        copy_text(e->what, sizeof e->what, what);
-        copy_text(e->why, sizeof e->why, why);
-        copy_text(e->hint, sizeof e->hint, hint);
+        str_copy_slice(e->what, sizeof e->what, what);
+        str_copy_slice(e->why, sizeof e->why, why);
+        str_copy_slice(e->hint, sizeof e->hint, hint);
     }
     return false;
 }

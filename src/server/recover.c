@@ -1,10 +1,9 @@
 #include "server/recover.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
-#include "base/buf.h"
 #include "base/crash_point.h"
+#include "base/str.h"
 #include "core/cbor.h"
 #include "core/crl_reason.h"
 #include "keys/crypto.h"
@@ -95,8 +94,8 @@ static bool enter_cert(struct tx *tx, struct lost *l, struct err *e)
     if (!cert_read(l->der, &c, e))
         return false;
     struct slice name = is_device ? l->device : name_get0_cn(c.subject);
-    snprintf(subject, sizeof subject, "%.*s", (int)name.n, (const char *)name.p);
-    snprintf(profile, sizeof profile, "%.*s", (int)l->profile.n, (const char *)l->profile.p);
+    str_copy_slice(subject, sizeof subject, name);
+    str_copy_slice(profile, sizeof profile, l->profile);
     const struct cert_origin from = {.kind = kind_of(l), .subject = subject, .profile = profile, .issued_at = l->at};
     if (!cert_row_make(&row, l->der, &from, e))
         return false;

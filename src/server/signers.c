@@ -3,8 +3,8 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#include "base/buf.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "core/cbor.h"
 
 static struct {
@@ -16,11 +16,6 @@ static struct {
 const char *signer_name(int i)
 {
     return i == SIGNER_ISSUING ? "issuing" : "ledger";
-}
-
-static void copy_text(char *dst, size_t cap, struct slice s)
-{
-    snprintf(dst, cap, "%.*s", (int)s.n, (const char *)s.p);
 }
 
 bool signer_ask(struct client *c, struct signer_state *out, struct err *e)
@@ -44,9 +39,9 @@ bool signer_ask(struct client *c, struct signer_state *out, struct err *e)
                                  .clock_off_s = s.clock_off_s,
                                  .vouched_size = s.vouched_size,
                                  .forked = s.forked};
-    copy_text(out->token, sizeof out->token, s.token);
-    copy_text(out->fault, sizeof out->fault, s.fault);
-    copy_text(out->damage, sizeof out->damage, s.damage);
+    str_copy_slice(out->token, sizeof out->token, s.token);
+    str_copy_slice(out->fault, sizeof out->fault, s.fault);
+    str_copy_slice(out->damage, sizeof out->damage, s.damage);
     memcpy(out->vouched_root.b, s.vouched_root.p, SHA256_SIZE);
     return true;
 }
