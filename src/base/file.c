@@ -11,11 +11,17 @@
 #define READ_STEP 65536
 #define PATH_CAP  4096
 
+/* Where the errno of what went wrong says a way out. */
+static bool advise(int code, struct err *e)
+{
+    return code == ENOSPC || code == EDQUOT ? err_try(e, "make room on that file system") : false;
+}
+
 static bool fail(struct err *e, const char *act, const char *path)
 {
-    bool full = errno == ENOSPC || errno == EDQUOT;
-    err_set(e, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "cannot %s \"%s\": %m", act, ERR_QUOTE(slice_str(path)));
-    return full ? err_try(e, "make room on that file system") : false;
+    int code = errno;
+    err_set(e, code == ENOENT ? ERR_NOTFOUND : ERR_IO, "cannot %s \"%s\": %m", act, ERR_QUOTE(slice_str(path)));
+    return advise(code, e);
 }
 
 void file_close(int *fd)
@@ -83,14 +89,12 @@ static bool read_fd(int fd, const char *path, size_t max, struct buf *out, struc
 {
     size_t before = out->n;
     for (;;) {
-        /* One byte more than may come, so that a file that is too long is seen. */
-        size_t left = max - (out->n - before), step = left < READ_STEP ? left + 1 : READ_STEP;
-        char tmp[1];
-        char *p = left ? buf_space(out, step > left ? left : step) : tmp;
-        size_t cap = left ? (step > left ? left : step) : 1;
+        size_t left = max - (out->n - before), step = left < READ_STEP ? left : READ_STEP;
+        char more; /* one byte behind what may come, so that a file that is too long is seen */
+        char *p = left ? buf_space(out, step) : &more;
         if (!p)
             return err_set(e, ERR_TOO_BIG, "\"%s\" does not fit into %zu bytes", ERR_QUOTE(slice_str(path)), out->max);
-        ssize_t n = read(fd, p, cap);
+        ssize_t n = read(fd, p, left ? step : 1);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -138,9 +142,9 @@ bool file_write_all(int fd, struct slice s, struct err *e)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {
-            bool full = errno == ENOSPC || errno == EDQUOT;
+            int code = errno;
             err_set(e, ERR_IO, "cannot write: %m");
-            return full ? err_try(e, "make room on that file system") : false;
+            return advise(code, e);
         }
         s = slice_of(s.p + n, s.n - (size_t)n);
     }
