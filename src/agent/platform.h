@@ -28,7 +28,8 @@ struct platform {
     /* The CA certificates; the root must be the one of the fingerprint.  Unauthenticated. */
     bool (*cacerts)(void *ctx, struct platform_answer *out, struct err *e);
     bool (*enroll)(void *ctx, const struct platform_request *want, struct platform_answer *out, struct err *e);
-    /* Shows that `by` works.  A device that is gone for good gets ERR_TOMBSTONE. */
+    /* Shows that `by` works.  A device that was retired gets ERR_DEVICE_RETIRED, as
+     * for renewal. */
     bool (*hello)(void *ctx, const struct credential *by, struct platform_hello *out, struct err *e);
 };
 

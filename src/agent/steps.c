@@ -199,6 +199,14 @@ static bool read_claim(struct agent *a, struct buf *claim, struct err *e)
     return !file_exists(path) || file_read_private(path, CLAIM_MAX, claim, e);
 }
 
+/* Only what the platform says to the device's own certificate may have its keys destroyed: not to a claim, which others may
+ * have seen, nor to nobody in particular. */
+static bool heard(struct agent *a, bool ok, const struct err *e)
+{
+    a->told_to_wipe = !ok && e->code == ERR_DEVICE_RETIRED;
+    return ok;
+}
+
 /* Asks with the claim, or with the current credential. */
 static bool ask_by(struct agent *a, const struct credential *next, struct platform_answer *answer, struct err *e)
 {
@@ -216,7 +224,7 @@ static bool ask_by(struct agent *a, const struct credential *next, struct platfo
     } else if (ok && slot) {
         want.by = &current;
         ok = credential_open(a->state, &a->keys, slot, &current, e) &&
-             a->platform.enroll(a->platform.ctx, &want, answer, e);
+             heard(a, a->platform.enroll(a->platform.ctx, &want, answer, e), e);
     } else if (ok) {
         ok = err_set(e, ERR_AGENT_NOT_ENROLLED, "%s has neither a credential nor a claim", a->state->dir);
         err_try(e, "kith-agent enroll --dir %s, with a token of `kith device add --token`", a->state->dir);
@@ -254,18 +262,19 @@ static bool ask(struct agent *a, struct credential *next, struct err *e)
     return true;
 }
 
-/* A device that is gone for good destroys its keys, whoever was asking; a dead claim would stand in the way of a new one,
- * and of renewal by the credential that works. */
+/* A device that was retired destroys its keys; a dead claim would stand in the way of a new one, and of renewal by the
+ * credential that works. */
 static bool judge(struct agent *a, struct err *e)
 {
     char path[STATE_PATH_MAX];
     struct err wiped;
-    bool dead_claim = e->code == ERR_CLAIM || e->code == ERR_CLAIM_USED || e->code == ERR_CLAIM_OTHER_KEY;
+    bool used_up = e->code == ERR_CLAIM || e->code == ERR_CLAIM_USED || e->code == ERR_CLAIM_OTHER_KEY;
+    bool dead_claim = used_up || e->code == ERR_TOMBSTONE;
     if (dead_claim && !file_remove(state_path(a->state, "claim", path), &wiped))
         LOG(a->env, WARN, "agent", "the claim is not removed", log_err(&wiped));
-    if (dead_claim && !e->hint[0])
+    if (used_up && !e->hint[0])
         err_try(e, "kith device token %s, on the platform, makes a new token", a->conf->device);
-    if (e->code != ERR_TOMBSTONE)
+    if (!a->told_to_wipe)
         return false;
     if (!agent_wipe(a, e->what, &wiped))
         LOG(a->env, ERROR, "agent", "the keys could not be wiped", log_err(&wiped));
@@ -274,7 +283,7 @@ static bool judge(struct agent *a, struct err *e)
 
 static bool prove(struct agent *a, const struct credential *c, struct err *e)
 {
-    return a->platform.hello(a->platform.ctx, c, &a->hello, e);
+    return heard(a, a->platform.hello(a->platform.ctx, c, &a->hello, e), e);
 }
 
 /* Installs what has proven itself.  Repeats of any part do no harm. */
@@ -328,6 +337,7 @@ bool agent_obtain(struct agent *a, struct err *e)
     struct credential next;
     unsigned slot = state_slot(a->state, STATE_NEXT);
     a->retry_after_s = 0;
+    a->told_to_wipe = false;
     credential_init(&next);
     if (agent_is_retired(a)) {
         err_set(e, ERR_AGENT_RETIRED, "%s was retired", a->state->dir);
@@ -345,6 +355,7 @@ bool agent_say_hello(struct agent *a, struct err *e)
     struct credential current;
     unsigned slot = state_slot(a->state, STATE_CURRENT);
     a->retry_after_s = 0;
+    a->told_to_wipe = false;
     if (!slot)
         return err_set(e, ERR_AGENT_NOT_ENROLLED, "%s has no credential", a->state->dir);
     credential_init(&current);
@@ -414,7 +425,7 @@ bool agent_wipe(struct agent *a, const char *why, struct err *e)
     if (n < 0 || !file_write_atomic(state_path(a->state, "retired", path), 0600, slice_of(text, (size_t)n), e))
         return false;
     reached(a, STEP_RETIRED);
-    LOG(a->env, WARN, "agent", "the platform says this device is gone for good: keys are wiped",
+    LOG(a->env, WARN, "agent", "the platform says that this device was retired: keys are wiped",
         log_str("device", a->conf->device));
     return agent_tidy(a, e);
 }

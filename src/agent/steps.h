@@ -43,6 +43,7 @@ struct agent {
     void (*reached)(void *ctx, enum agent_step step);
     void *reached_ctx;
     int64_t retry_after_s; /* what the platform said last */
+    bool told_to_wipe;     /* in its answer to a certificate of ours */
     struct platform_hello hello;
 };
 
@@ -53,8 +54,8 @@ bool agent_has_claim(const struct agent *a);
 /* True if there is a new credential to be got or a half-got one to go on with, whatever the time. */
 bool agent_is_half_way(const struct agent *a);
 /* Gets, proves and installs a credential: by the claim if there is one, else by renewal of the current one.
- * Errors: ERR_AGENT_NOT_ENROLLED, ERR_AGENT_PENDING (ask again in a->retry_after_s), what the platform says; with
- * ERR_TOMBSTONE the state was wiped; a claim that was refused for good is removed. */
+ * Errors: ERR_AGENT_NOT_ENROLLED, ERR_AGENT_PENDING (ask again in a->retry_after_s), what the platform says; if that is
+ * ERR_DEVICE_RETIRED to a certificate of ours, the state was wiped; a claim that was refused for good is removed. */
 MUST_USE bool agent_obtain(struct agent *a, struct err *e);
 /* Shows the current credential to the platform; a->hello has the answer. */
 MUST_USE bool agent_say_hello(struct agent *a, struct err *e);

@@ -148,6 +148,8 @@ ERR_ROW(ERR_DEVICE_STATE, CONFLICT, 600, "device-state",
 ERR_ROW(ERR_NAME, USAGE, 601, "name", "A name has characters or a length that Kith does not take.")
 ERR_ROW(ERR_TOMBSTONE, POLICY, 602, "tombstone",
         "The device was retired, revoked or scrapped. That is permanent: no door lets it in again.")
+ERR_ROW(ERR_DEVICE_RETIRED, POLICY, 604, "device-retired",
+        "The device was retired, and whoever holds its key is told to destroy that. It comes back under no identity.")
 ERR_ROW(ERR_SERIAL, SYNTAX, 603, "serial", "The certificate's serial number is not one that this platform gives out.")
 /* 700-799: ledger */
 ERR_ROW(ERR_EVENT, INTERNAL, 700, "event",

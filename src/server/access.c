@@ -55,12 +55,19 @@ static const struct sql sql_cert = {
     "SELECT subject, subject_kind, revoked_at, hold, base, der FROM certificate WHERE id = $1"};
 static const struct sql sql_role = {"SELECT role FROM operator WHERE name = $1"};
 
-/* A device that is told so wipes its keys. */
-static bool is_tombstone(struct app *app, const char *device)
+/* Why a device's certificate is revoked.  Only one that was retired is told to wipe its keys, and only when it has shown one of
+ * them: what is revoked may be looked into. */
+static bool revoked(struct app *app, const struct who *w, struct err *e)
 {
     struct device_row dev;
-    struct err e;
-    return device_row_read(app_db(app), device, &dev, &e) && device_state_is_permanent(dev.state);
+    struct err ignored;
+    bool is_device = w->party == PARTY_DEVICE && device_row_read(app_db(app), w->subject, &dev, &ignored);
+    if (!is_device || !device_state_is_permanent(dev.state))
+        return err_set(e, ERR_DENIED, "the certificate of %s is revoked", w->name);
+    if (dev.state != DEVICE_RETIRED)
+        return err_set(e, ERR_TOMBSTONE, "%s is %s, for good", w->name, device_state_name(dev.state));
+    err_set(e, ERR_DEVICE_RETIRED, "%s is retired", w->name);
+    return err_try(e, "on the device: destroy its keys");
 }
 
 /* The stored certificate decides, byte for byte: no signature has to be verified for that. */
@@ -94,10 +101,8 @@ static bool cert_party(struct app *app, struct http_request *req, struct who *w,
     w->cert_id = args[0].i;
     snprintf(w->subject, sizeof w->subject, "%s", rows_text(&r, 0));
     snprintf(w->name, sizeof w->name, "%s:%s", kinds[kind].prefix, w->subject);
-    if (!rows_is_null(&r, 2) && w->party == PARTY_DEVICE && is_tombstone(app, w->subject))
-        return err_set(e, ERR_TOMBSTONE, "%s is gone for good", w->name);
     if (!rows_is_null(&r, 2))
-        return err_set(e, ERR_DENIED, "the certificate of %s is revoked", w->name);
+        return revoked(app, w, e);
     if (rows_int(&r, 3))
         return err_set(e, ERR_DENIED, "the certificate of %s is on hold", w->name);
     return true;

@@ -64,7 +64,8 @@ class Platform:
     def reset(self):
         self.life_s = 3600
         self.pending = self.unavailable = 0  # how many enrolments get 202, or 503
-        self.other_key = self.other_ca = self.tombstone = self.hello_denied = False
+        self.other_key = self.other_ca = self.hello_denied = False
+        self.gone = None  # the code of the answer to everybody
         self.binding = None  # "asked": csrattrs says so; "unsaid": only the refusal does
         self.closes = 0  # how many answers of csrattrs are the last on their connection
         self.posts = 0
@@ -134,8 +135,8 @@ class Est(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         peer = self.peer()
         PLATFORM.heard += "Authorization" in self.headers
-        if PLATFORM.tombstone:
-            return self.problem(403, "tombstone", "device %s is retired" % DEVICE)
+        if PLATFORM.gone:
+            return self.problem(403, PLATFORM.gone, "device %s is not what it was" % DEVICE)
         if self.path == "/device/v1/hello":
             PLATFORM.hellos += 1
             if not peer or PLATFORM.hello_denied:

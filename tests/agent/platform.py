@@ -104,6 +104,27 @@ def keeps_keys_on_a_token(k, state):
     agent("run", "--dir", state + "p384", "--once", "--renew", env=env)
 
 
+def keeps_its_keys_when_only_revoked(k, state):
+    """Nor does it wipe them when it is suspended or quarantined, or when one certificate is taken back."""
+    key = lambda serial: open(state + serial + "/current/key.pem").read()
+    for i, (words, code) in enumerate(((["revoke", "--reason", "superseded"], 6), (["revoke", "--reason", "keyCompromise"], 6),
+                                       (["suspend", "--why", "test"], 4))):
+        serial = "5-%d" % i
+        agent("enroll", "--dir", state + serial, stdin=token(k, serial))
+        was = key(serial)
+        k.kith("device", words[0], serial, *words[1:])
+        for more in ([], ["--renew"]):
+            p = agent("run", "--dir", state + serial, "--once", *more, want=code)
+            assert "wiped" not in p.stderr and ("error[tombstone]" in p.stderr) == (code == 6), p.stderr
+        assert key(serial) == was and status(state + serial)["state"] == "enrolled"
+    k.kith("device", "resume", serial)
+    agent("run", "--dir", state + serial, "--once")
+    was = key(serial)
+    k.kith("cert", "revoke", status(state + serial)["certificate"]["serial"])
+    agent("run", "--dir", state + serial, "--once", want=4)
+    assert key(serial) == was
+
+
 def is_wiped_when_retired(k, state):
     agent("enroll", "--dir", state, stdin=token(k, "4"))
     k.kith("device", "retire", "4", "--why", "test")

@@ -356,12 +356,27 @@ def renews_by_itself_and_stops_when_told(url, state):
 
 def wipes_its_keys_when_the_device_is_retired(url, state):
     agent("enroll", "--dir", state, stdin=token(url))
-    PLATFORM.tombstone = True
+    PLATFORM.gone = "device-retired"
     assert "error[agent-retired]" in agent("run", "--dir", state, "--once", want=6).stderr
     assert status(state)["state"] == "retired"
     assert os.listdir(state + "/credentials") == [] and not os.path.lexists(state + "/current")
-    PLATFORM.tombstone = False
+    PLATFORM.gone = None
     assert "error[agent-retired]" in agent("enroll", "--dir", state, stdin=token(url), want=6).stderr
+
+
+def wipes_nothing_that_was_only_revoked(url, state):
+    """Nor by any other refusal, nor by an answer to a claim, which proves nothing of who asked."""
+    agent("enroll", "--dir", state, stdin=token(url))
+    was = pair(state)
+    for code in ("tombstone", "denied", "device-state"):
+        PLATFORM.gone = code
+        for words in ([], ["--renew"]):
+            p = agent("run", "--dir", state, "--once", *words, want=6 if code == "tombstone" else 4 if code == "denied" else 5)
+            assert "error[%s]" % code in p.stderr and pair(state) == was, p.stderr
+    PLATFORM.gone = "device-retired"
+    p = agent("enroll", "--dir", state, "--again", "--wait", "0", stdin=token(url), want=6)
+    assert "error[device-retired]" in p.stderr and "wiped" not in p.stderr and pair(state) == was, p.stderr
+    assert "keys are wiped" in agent("run", "--dir", state, "--once", want=6).stderr  # the certificate is shown
 
 
 def a_gateway_of_the_same_name_gets_no_claim(url, state):
@@ -379,7 +394,7 @@ def a_forged_answer_wipes_nothing(url, state):
     """Whoever stands in the platform's place: with a CA of the same names, with a device's or a gateway's certificate, without TLS."""
     agent("enroll", "--dir", state, stdin=token(url))
     was = pair(state)
-    PLATFORM.tombstone = True
+    PLATFORM.gone = "device-retired"
     forged = [dict(by=Platform()), dict(usages=[ExtendedKeyUsageOID.CLIENT_AUTH]), dict(usages=GATEWAY)]
     for fault in forged:
         server, other = serve(**fault)

@@ -104,8 +104,8 @@ static bool ca_enroll(void *ctx, const struct platform_request *want, struct pla
     struct writer w = WRITER_ARRAY(der);
     const struct credential *by = want->by;
     ca->book->asked++;
-    if (ca->book->tombstone)
-        return err_set(e, ERR_TOMBSTONE, "retired");
+    if (ca->book->retired)
+        return err_set(e, ERR_DEVICE_RETIRED, "retired");
     if (!want->make_csr(want->arg, (struct slice){0}, &w, e) || !csr_read(writer_slice(&w), &csr, e) ||
         !csr_verify(&crypto_openssl, &csr, e))
         return false;
@@ -127,8 +127,8 @@ static bool ca_hello(void *ctx, const struct credential *by, struct platform_hel
     struct ca *ca = ctx;
     *out = (struct platform_hello){0};
     ca->book->hellos++;
-    if (ca->book->tombstone)
-        return err_set(e, ERR_TOMBSTONE, "retired");
+    if (ca->book->retired)
+        return err_set(e, ERR_DEVICE_RETIRED, "retired");
     if (works(by))
         return true;
     ca->book->bad++;

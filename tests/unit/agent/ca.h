@@ -13,7 +13,7 @@ struct ca_book {
     unsigned asked, hellos, other_keys, bad; /* other_keys: the claim came with a second key */
     unsigned reached[STEP_COUNT];
     int kill_at; /* -1: nowhere */
-    bool tombstone, pending, wrong_key;
+    bool retired, pending, wrong_key;
     uint8_t claim_key[SHA256_SIZE];
     bool claim_used;
 };

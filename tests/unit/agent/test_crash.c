@@ -69,7 +69,7 @@ static void tear_down(struct bench *b)
 static bool work_once(struct bench *b, enum flow flow, bool fresh, struct err *e)
 {
     if (flow == RETIRE)
-        return !agent_say_hello(&b->agent, e) && e->code == ERR_TOMBSTONE && agent_is_retired(&b->agent);
+        return !agent_say_hello(&b->agent, e) && e->code == ERR_DEVICE_RETIRED && agent_is_retired(&b->agent);
     if (flow == ENROL && fresh) {
         struct token t = ca_token(&ca);
         if (!agent_take_token(&b->agent, &t, e))
@@ -194,7 +194,7 @@ static void run_case(enum flow flow, enum agent_step step, const char *name)
     if (flow != ENROL)
         assert_int_equal(start(ENROL, true, -1), 0);
     memset(ca.book->reached, 0, sizeof ca.book->reached);
-    ca.book->tombstone = flow == RETIRE;
+    ca.book->retired = flow == RETIRE;
     int status = start(flow, true, (int)step);
     if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
         fail_msg("%s: the step %s was never reached (status %x)", name, step_names[step], (unsigned)status);
