@@ -1,6 +1,7 @@
 /* Fills a database with devices that are active, each with a key and a certificate, as enrolments would have left them: rows
  * and entries through the store, tiles through the ledger.  What stands in place of the certificate is random bytes of a
- * certificate's size, and its serial is another node's, so that the signer's own numbers stay free.
+ * certificate's size.  They ran out four weeks ago: so the signer's own numbers stay free, and come behind theirs in the
+ * table, as new certificates mostly do.
  *
  *     fill WHERE ORIGIN N      the platform was started once (model "m" is there) and does not run */
 #include <stdio.h>
@@ -17,8 +18,8 @@
 
 #define BATCH    2048
 #define DER_SIZE 219 /* packed against another one */
-#define NODE     2   /* of the serials */
 #define LIFE_S   (90 * 86400)
+#define OVER_S   (28 * 86400) /* a shard */
 
 static uint8_t noise[8192];
 
@@ -60,7 +61,8 @@ static bool add_device(struct tx *tx, const char *id, const char *serial, int64_
 
 static bool add_cert(struct tx *tx, uint64_t n, const char *id, const uint8_t *spki, int64_t now, struct err *e)
 {
-    struct serial s = {.issuer = ISSUER_ISSUING, .node = NODE, .shard = shard_of(now + LIFE_S), .index = (uint32_t)n};
+    int64_t until = now - OVER_S;
+    struct serial s = {.issuer = ISSUER_ISSUING, .node = 1, .shard = shard_of(until), .index = (uint32_t)n};
     uint8_t fields[1024], digest[32];
     struct writer w = WRITER_ARRAY(fields);
     struct slice der = slice_of(noise + n % 4096, DER_SIZE);
@@ -78,11 +80,11 @@ static bool add_cert(struct tx *tx, uint64_t n, const char *id, const uint8_t *s
         [CERTIFICATE_PROFILE] = value_text("ldevid"),
         [CERTIFICATE_SPKI] = value_blob(slice_of(spki, 32)),
         [CERTIFICATE_SPKI64] = value_int(spki64_of(spki)),
-        [CERTIFICATE_NOT_BEFORE] = value_int(now),
-        [CERTIFICATE_NOT_AFTER] = value_int(now + LIFE_S),
+        [CERTIFICATE_NOT_BEFORE] = value_int(until - LIFE_S),
+        [CERTIFICATE_NOT_AFTER] = value_int(until),
         [CERTIFICATE_HOLD] = value_int(0),
         [CERTIFICATE_DER] = value_blob(der),
-        [CERTIFICATE_ISSUED_AT] = value_int(now),
+        [CERTIFICATE_ISSUED_AT] = value_int(until - LIFE_S),
     };
     const struct change c[] = {{.table = &table_certificate, .cols = cert}};
     if (!event_write(&d, &w, e))
