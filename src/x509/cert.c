@@ -65,15 +65,8 @@ static void read_ski(struct reader *r, struct cert *c, bool critical)
 
 static void read_aki(struct reader *r, struct cert *c, bool critical)
 {
-    struct reader in = der_enter(r, DER_SEQUENCE);
     (void)critical;
-    if (der_peek(&in) == DER_CONTEXT(0))
-        c->aki = der_expect(&in, DER_CONTEXT(0));
-    if (der_peek(&in) == DER_CONTEXT_CONS(1)) /* issuer and serial number: names chain without them */
-        (void)der_raw(&in);
-    if (der_peek(&in) == DER_CONTEXT(2))
-        (void)der_raw(&in);
-    der_leave(r, &in);
+    c->aki = extension_get_aki(r);
 }
 
 static void read_name_constraints(struct reader *r, struct cert *c, bool critical)
@@ -91,10 +84,8 @@ static void read_crl_points(struct reader *r, struct cert *c, bool critical)
         struct reader point = der_enter(&points, DER_SEQUENCE), name, full;
         if (der_enter_optional(&point, DER_CONTEXT_CONS(0), &name)) {
             if (der_enter_optional(&name, DER_CONTEXT_CONS(0), &full)) {
-                struct san s;
-                while (san_next(&full, &s))
-                    if (s.type == SAN_URI && !c->crl_url.n)
-                        c->crl_url = s.value;
+                struct slice uri = extension_get_uri(&full);
+                c->crl_url = c->crl_url.n ? c->crl_url : uri;
                 der_leave(&name, &full);
             } else {
                 (void)der_raw(&name);

@@ -27,13 +27,7 @@ bool cert_key_id(const struct crypto *c, enum ski_method method, struct slice sp
 
 static void put_key_ids(struct writer *w, const struct cert_template *t, const struct crypto *c)
 {
-    if (t->aki.n) {
-        struct extension_mark x = extension_open(w, OID_AUTHORITY_KEY_ID, false);
-        size_t seq = der_open(w, DER_SEQUENCE);
-        der_put(w, DER_CONTEXT(0), t->aki);
-        der_close(w, seq);
-        extension_close(w, x);
-    }
+    extension_put_aki(w, t->aki);
     if (t->ski_method != SKI_NONE) {
         uint8_t id[KEY_ID_SIZE];
         if (!cert_key_id(c, t->ski_method, t->spki, id))
@@ -74,19 +68,11 @@ static void put_usage(struct writer *w, const struct cert_template *t)
     }
 }
 
-static void put_uri(struct writer *w, struct slice url)
-{
-    san_put(w, &(struct san){.type = SAN_URI, .value = url});
-}
-
 static void put_crl_url(struct writer *w, struct slice url)
 {
     struct extension_mark x = extension_open(w, OID_CRL_DIST_POINTS, false);
     size_t points = der_open(w, DER_SEQUENCE), point = der_open(w, DER_SEQUENCE);
-    size_t name = der_open(w, DER_CONTEXT_CONS(0)), full = der_open(w, DER_CONTEXT_CONS(0));
-    put_uri(w, url);
-    der_close(w, full);
-    der_close(w, name);
+    extension_put_point(w, url);
     der_close(w, point);
     der_close(w, points);
     extension_close(w, x);
@@ -98,7 +84,7 @@ static void put_access(struct writer *w, struct slice method, struct slice url)
         return;
     size_t seq = der_open(w, DER_SEQUENCE);
     der_put_oid(w, method);
-    put_uri(w, url);
+    san_put(w, &(struct san){.type = SAN_URI, .value = url});
     der_close(w, seq);
 }
 

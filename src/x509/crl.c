@@ -24,27 +24,13 @@ static void read_number(struct reader *r, struct crl *c)
         c->number = n.n > 8 ? UINT64_MAX : c->number << 8 | n.p[i];
 }
 
-static void read_aki(struct reader *r, struct crl *c)
-{
-    struct reader in = der_enter(r, DER_SEQUENCE);
-    while (reader_left(&in)) {
-        struct der_item it = der_next(&in);
-        if (it.tag == DER_CONTEXT(0))
-            c->aki = it.content;
-    }
-    der_leave(r, &in);
-}
-
 /* IssuingDistributionPoint (section 5.2.5): a full name with a URI, and no narrowing that a reader here could miss. */
 static void read_idp(struct reader *r, struct crl *c)
 {
     struct reader in = der_enter(r, DER_SEQUENCE), name;
     if (der_enter_optional(&in, DER_CONTEXT_CONS(0), &name)) {
         struct reader full = der_enter(&name, DER_CONTEXT_CONS(0));
-        struct san s;
-        while (san_next(&full, &s))
-            if (s.type == SAN_URI && !c->idp_uri.n)
-                c->idp_uri = s.value;
+        c->idp_uri = extension_get_uri(&full);
         der_leave(&name, &full);
         der_leave(&in, &name);
     }
@@ -57,7 +43,7 @@ static bool read_extension(const struct extension *x, struct crl *c)
     if (slice_eq(x->oid, OID_CRL_NUMBER))
         read_number(&r, c);
     else if (slice_eq(x->oid, OID_AUTHORITY_KEY_ID))
-        read_aki(&r, c);
+        c->aki = extension_get_aki(&r);
     else if (slice_eq(x->oid, OID_ISSUING_DIST_POINT))
         read_idp(&r, c);
     else if (x->critical || slice_eq(x->oid, OID_DELTA_CRL))

@@ -76,13 +76,7 @@ static void put_extensions(struct writer *w, const struct crl_template *t)
     uint8_t number[8];
     struct extension_mark x;
     size_t explicit = der_open(w, DER_CONTEXT_CONS(0)), list = der_open(w, DER_SEQUENCE);
-    if (t->aki.n) {
-        x = extension_open(w, OID_AUTHORITY_KEY_ID, false);
-        size_t seq = der_open(w, DER_SEQUENCE);
-        der_put(w, DER_CONTEXT(0), t->aki);
-        der_close(w, seq);
-        extension_close(w, x);
-    }
+    extension_put_aki(w, t->aki);
     for (size_t i = 0; i < sizeof number; i++)
         number[i] = (uint8_t)(t->number >> (56 - 8 * i));
     x = extension_open(w, OID_CRL_NUMBER, false);
@@ -90,11 +84,8 @@ static void put_extensions(struct writer *w, const struct crl_template *t)
     extension_close(w, x);
     if (t->idp_uri.n) {
         x = extension_open(w, OID_ISSUING_DIST_POINT, true);
-        size_t seq = der_open(w, DER_SEQUENCE), name = der_open(w, DER_CONTEXT_CONS(0));
-        size_t full = der_open(w, DER_CONTEXT_CONS(0));
-        san_put(w, &(struct san){.type = SAN_URI, .value = t->idp_uri});
-        der_close(w, full);
-        der_close(w, name);
+        size_t seq = der_open(w, DER_SEQUENCE);
+        extension_put_point(w, t->idp_uri);
         der_close(w, seq);
         extension_close(w, x);
     }

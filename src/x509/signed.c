@@ -1,8 +1,10 @@
 #include "x509/signed.h"
 
 #include "core/der.h"
+#include "core/oid.h"
 #include "keys/key.h"
 #include "x509/alg.h"
+#include "x509/san.h"
 
 bool signed_read(struct slice der, struct signed_parts *out)
 {
@@ -104,4 +106,47 @@ void extension_close(struct writer *w, struct extension_mark x)
 {
     der_close(w, x.octets);
     der_close(w, x.seq);
+}
+
+void extension_put_aki(struct writer *w, struct slice key_id)
+{
+    if (!key_id.n)
+        return;
+    struct extension_mark x = extension_open(w, OID_AUTHORITY_KEY_ID, false);
+    size_t seq = der_open(w, DER_SEQUENCE);
+    der_put(w, DER_CONTEXT(0), key_id);
+    der_close(w, seq);
+    extension_close(w, x);
+}
+
+struct slice extension_get_aki(struct reader *r)
+{
+    struct reader in = der_enter(r, DER_SEQUENCE);
+    struct slice key_id = {0};
+    if (der_peek(&in) == DER_CONTEXT(0))
+        key_id = der_expect(&in, DER_CONTEXT(0));
+    if (der_peek(&in) == DER_CONTEXT_CONS(1))
+        (void)der_raw(&in);
+    if (der_peek(&in) == DER_CONTEXT(2))
+        (void)der_raw(&in);
+    der_leave(r, &in);
+    return key_id;
+}
+
+void extension_put_point(struct writer *w, struct slice uri)
+{
+    size_t name = der_open(w, DER_CONTEXT_CONS(0)), full = der_open(w, DER_CONTEXT_CONS(0));
+    san_put(w, &(struct san){.type = SAN_URI, .value = uri});
+    der_close(w, full);
+    der_close(w, name);
+}
+
+struct slice extension_get_uri(struct reader *r)
+{
+    struct slice uri = {0};
+    struct san s;
+    while (san_next(r, &s))
+        if (s.type == SAN_URI && !uri.n)
+            uri = s.value;
+    return uri;
 }

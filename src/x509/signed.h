@@ -51,4 +51,13 @@ struct extension_mark {
 MUST_USE struct extension_mark extension_open(struct writer *w, struct slice oid, bool critical);
 void extension_close(struct writer *w, struct extension_mark x);
 
+/* AuthorityKeyIdentifier (section 4.2.1.1) as an extension; nothing for no key id. */
+void extension_put_aki(struct writer *w, struct slice key_id);
+/* The key id of its value; issuer and serial number are passed over: names chain without them. */
+struct slice extension_get_aki(struct reader *r);
+/* DistributionPointName (section 4.2.1.13) with this URI as full name. */
+void extension_put_point(struct writer *w, struct slice uri);
+/* The first URI of its full name, whose GeneralNames stand in *r. */
+struct slice extension_get_uri(struct reader *r);
+
 #endif
