@@ -52,9 +52,11 @@ static bool read_token(const struct enroll_opts *o, bool needed, struct token *t
     if (ok && s.n)
         ok = *given = token_parse(s, t, e);
     else if (ok && needed) {
-        ok = err_set(e, ERR_TOKEN, "there is no token on standard input");
-        err_try(e, "kith device add --token prints one; paste it, or name a file by --token-file");
+        ok = err_set(e, ERR_TOKEN, "there is no token %s%s", o->token_file ? "in " : "on standard input",
+                     o->token_file ? o->token_file : "");
     }
+    if (!ok && !e->hint[0])
+        err_try(e, "kith device add --token prints one; paste it, or name a file with nothing else by --token-file");
     buf_wipe(&text);
     return ok;
 }

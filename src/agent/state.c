@@ -84,8 +84,21 @@ bool state_peek(const char *dir, struct state *out, struct err *e)
         err_set(e, ERR_NOTFOUND, "there is no state directory %s", ERR_QUOTE(slice_str(dir)));
         return err_try(e, "kith-agent enroll --dir %s", ERR_QUOTE_PATH(slice_str(dir)));
     }
+    struct stat st;
+    if (stat(s.dir, &st) != 0 || !S_ISDIR(st.st_mode)) {
+        err_set(e, ERR_CONFLICT, "%s is not a directory", ERR_QUOTE(slice_str(dir)));
+        return err_try(e, "name the directory that kith-agent enroll made, or another one for a new identity");
+    }
     *out = s;
     return true;
+}
+
+static bool not_opened(const char *dir, struct err *e)
+{
+    if (e->hint[0])
+        return false;
+    return err_try(e, "look at %s: is it this user's, and is there room on its disk? Nothing in it was changed",
+                   ERR_QUOTE_PATH(slice_str(dir)));
 }
 
 bool state_open(const char *dir, bool create, struct state *out, struct err *e)
@@ -94,13 +107,13 @@ bool state_open(const char *dir, bool create, struct state *out, struct err *e)
     struct state s;
     *out = (struct state){.lock = -1};
     if (create && !file_mkdir_private(dir, e))
-        return false;
+        return not_opened(dir, e);
     if (!state_peek(dir, &s, e) || !file_check_private(s.dir, e) ||
         !file_lock(state_path(&s, "lock", path), &s.lock, e))
-        return false;
+        return not_opened(dir, e);
     if (!file_mkdir_private(state_path(&s, SLOTS, path), e) || !clean(&s, e)) {
         state_close(&s);
-        return false;
+        return not_opened(dir, e);
     }
     *out = s;
     return true;

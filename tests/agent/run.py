@@ -207,6 +207,25 @@ def a_damaged_credential_is_replaced_by_a_token(url, state):
         agent("run", "--once", "--dir", state)
 
 
+def what_is_no_state_or_token_is_told(url, state):
+    with open(state, "w") as f:
+        f.write("x" * 5000)
+    for verb, d in [(v, d) for v in ("enroll", "run", "status") for d in (state, state + "/below", state + "-no/where")]:
+        is_told(subprocess.run([AGENT, verb, "--dir", d], input="", capture_output=True, text=True), None, verb + " " + d)
+    os.truncate(state, 0)
+    for path, code in ((state, "token"), (state + "-no", "not-found"), (AGENT, "too-big")):
+        p = subprocess.run([AGENT, "enroll", "--dir", state + "-d", "--token-file", path], capture_output=True, text=True)
+        is_told(p, code, path)
+        assert path in p.stderr and "standard input" not in p.stderr, p.stderr
+    with open(state, "w", newline="") as f:
+        f.write(token(url).strip() + "\r\n\r\n")
+    agent("enroll", "--dir", state + "-d", "--token-file", state)
+    with subprocess.Popen(["sh", "-c", 'trap "" XFSZ; ulimit -f 0; exec "$@"', "sh", AGENT, "run", "--once", "--dir", state + "-d"],
+                          stderr=subprocess.PIPE, text=True) as p:
+        told = p.stderr.read()
+    assert "error[io]" in told and "is there room on its disk" in told, told
+
+
 def two_agents_do_not_share_a_directory(url, state):
     agent("enroll", "--dir", state, stdin=token(url))
     with open(state + "/lock") as f:
