@@ -212,6 +212,8 @@ ERR_ROW(ERR_CHANNEL_BINDING, AUTH, 1006, "channel-binding",
         "The request's challengePassword does not belong to this TLS connection.")
 ERR_ROW(ERR_NOT_READY, UNAVAILABLE, 1007, "not-ready",
         "A part that is needed is not there yet; /readyz lists the parts.")
+ERR_ROW(ERR_NOT_OFFERED, USAGE, 1008, "not-offered",
+        "The standard has this request as an option, and this platform does not offer it (HTTP status 501).")
 /* 1100-1199: gate */
 ERR_ROW(ERR_FEED, SYNTAX, 1100, "feed",
         "A message of the revocation feed is not in the form of doc/spec/feed.md; nothing of it was taken over.")

@@ -419,7 +419,7 @@ def answers_what_rfc_7030_asks(k, d):
     assert p.count(b"BEGIN CERTIFICATE") == 2
     assert k.https("GET", "/.well-known/est/csrattrs").status == 200
     for verb in ("serverkeygen", "fullcmc"):
-        refused(k.https("POST", "/.well-known/est/" + verb, b"x", {"Content-Type": "application/pkcs10"}), 501, "not-found")
+        refused(k.https("POST", "/.well-known/est/" + verb, b"x", {"Content-Type": "application/pkcs10"}), 501, "not-offered")
     dev = d.device()
     basic = {"Authorization": "Basic " + base64.b64encode(f"{dev['id']}:{dev['claim']}".encode()).decode()}
     refused(k.https("POST", "/.well-known/est/simpleenroll", base64.b64encode(csr_of(new_key())),

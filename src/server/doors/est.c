@@ -82,7 +82,7 @@ static void not_offered(struct http_request *req, void *arg)
 {
     (void)arg;
     struct err e;
-    err_set(&e, ERR_NOTFOUND, "%s is not offered", http_path(req));
+    err_set(&e, ERR_NOT_OFFERED, "%s is not offered", http_path(req));
     err_why(&e, "RFC 7030 sections 4.3 and 4.4 make it optional");
     err_try(&e, "simpleenroll with a key that the device makes itself");
     http_problem(req, 501, &e, NULL, 0);
