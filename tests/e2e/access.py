@@ -178,6 +178,12 @@ def no_route_takes_what_it_does_not_know(k, admin):
     assert refused[0] == 400 and json.loads(refused[1])["code"] == "usage", refused
     a = k.api("POST", "/v1/devices/batch", b'{"model":"pump","serial":"S-1","frobnicate":1}\n')
     assert a.json["added"] == 0 and a.json["failed"][0]["code"] == "usage", a
+    for body in (b"", b"\n\n", b"nonsense", b'[{"model":"pump","serial":"S-1"}]', b'{"devices":[{"model":"pump","serial":"S-1"}]}',
+                 b'{\n"model": "pump",\n"serial": "S-1"\n}\n', b"\xff\xfe\n", b"{}\n"):
+        a = k.api("POST", "/v1/devices/batch", body)
+        assert a.status == 400 and a.code in ("usage", "json") and a.json["rule"] and a.json["try"], (body, a)
+    a = k.api("POST", "/v1/devices/batch", b'nonsense\n{"model":"pump"}\n')
+    assert a.status == 200 and [f["line"] for f in a.json["failed"]] == [1, 2], a
     assert shown == [k.must("GET", p) for p in lists]
     assert "revoked_at" not in k.must("GET", f"/v1/certs/{cert['id']}")
     say(f"{n} requests")

@@ -118,8 +118,19 @@ struct batch {
     size_t n;
 };
 
+/* Whatever else is wrong with it: a map that says something of a device. */
+static bool is_of_device(const struct json *line)
+{
+    for (size_t i = 0; json_is_map(line) && device_members[i]; i++)
+        if (json_has(line, device_members[i]))
+            return true;
+    return false;
+}
+
+/* A line that fails stands in the report; a body in which there is no line of a device at all is refused. */
 static bool read_batch(struct call *c, struct batch *b, struct err *e)
 {
+    bool readable = false;
     struct slice body = http_body(c->req);
     while (body.n) {
         struct slice line = slice_take_line(&body);
@@ -130,9 +141,19 @@ static bool read_batch(struct call *c, struct batch *b, struct err *e)
         struct err *each = &b->each[b->n];
         if (json_read(line, API_BODY_MAX, &b->lines[b->n], each) && json_only(b->lines[b->n], device_members, each))
             (void)!read_device(c->app, b->lines[b->n], &b->arena, &b->d[b->n], each);
+        readable = readable || is_of_device(b->lines[b->n]);
         b->n++;
     }
-    return true;
+    if (readable)
+        return true;
+    if (b->n == 0) {
+        err_set(e, ERR_USAGE, "the body is empty");
+    } else {
+        *e = b->each[0];
+        err_ctx(e, "line 1");
+    }
+    err_why(e, "no line of the body is a JSON map of a device; nothing was added");
+    return err_try(e, "one map a line: {\"model\": NAME, \"serial\": SERIAL}");
 }
 
 /* Of those that are known: who asked for tokens and lost the answer learns which devices have not enrolled yet. */
