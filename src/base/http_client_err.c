@@ -66,12 +66,22 @@ static bool not_trusted(const char *url, const char *cause, struct err *e)
                    "gateway may have the same host name");
         return err_try(e, "look who listens there; at the platform, profiles/server.profile has to give cmcRA");
     }
-    err_set(e, ERR_TLS_TRUST, "%s: %s", ERR_QUOTE(slice_str(url)), cause);
+    if (strstr(cause, "subject name")) {
+        err_set(e, ERR_TLS_TRUST, "%s: the server's certificate is for another host", ERR_QUOTE(slice_str(url)));
+        err_why(e, "its root is trusted, but the URL's host is none of its names");
+        return err_try(e, "the host as `kith status` has it in url, there; or name this one in hostnames of kith.conf");
+    }
     if (strstr(cause, "not yet valid") || strstr(cause, "expired")) {
+        err_set(e, ERR_TLS_TRUST, "%s: %s", ERR_QUOTE(slice_str(url)), cause);
         err_why(e, "by this machine's clock the server's certificate is not valid now");
         return err_try(e, "compare `date -u` here with the right time; else look at the server's clock");
     }
-    return err_try(e, "compare the root's fingerprint with what `kith ca ls` says at the server");
+    err_set(e, ERR_TLS_TRUST, "%s: the server's certificate does not lead to the root that is trusted here",
+            ERR_QUOTE(slice_str(url)));
+    err_why(e, "%s", cause);
+    return err_try(e,
+                   "compare the SHA-256 of that root with what `kith ca ls` says at the platform: if it is the same, "
+                   "something else listens there");
 }
 
 bool http_client_failed(const struct run *run, CURLcode code, struct err *e)

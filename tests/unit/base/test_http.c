@@ -266,6 +266,8 @@ static void refuses_a_server_that_is_not_trusted(void **state)
             call.url = wrong_name;
         }
         assert_err(http_client_call(c, &call, &r, &e), e, ERR_TLS_TRUST);
+        assert_non_null(strstr(e.what, good ? "for another host" : "does not lead to the root"));
+        assert_true(e.why[0] && e.hint[0]);
         http_client_free(c);
     }
     identity_clear(&other);
