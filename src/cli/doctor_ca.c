@@ -15,13 +15,12 @@ bool doctor_read_cert(struct doctor *d, const char *name, struct buf *der, struc
     return file_read(doctor_path(d, name), CERT_MAX, der, e) && cert_read(buf_slice(der), c, e);
 }
 
-static bool read_cert(struct doctor *d, const char *name, struct buf *der, struct cert *c, struct doctor_finding *f,
-                      const char *hint)
+static bool read_cert(struct doctor *d, const char *name, struct buf *der, struct cert *c, struct doctor_finding *f)
 {
     struct err e;
     if (doctor_read_cert(d, name, der, c, &e))
         return true;
-    doctor_bad(f, hint, "%s", e.what);
+    doctor_bad(f, settings_try_ca(d->s), "%s", e.what);
     return false;
 }
 
@@ -30,7 +29,7 @@ static void judge_cert(struct doctor *d, const char *name, int64_t least_days, s
     struct cert c;
     AUTO(buf_clear) struct buf der = {0};
     buf_init(&der, CERT_MAX);
-    if (!read_cert(d, name, &der, &c, f, "kith ca install FILE, once the offline root has signed the request"))
+    if (!read_cert(d, name, &der, &c, f))
         return;
     int64_t days = (c.not_after - d->now) / DAY_S;
     if (d->now < c.not_before)
@@ -51,8 +50,8 @@ void doctor_check_issuing(struct doctor *d, struct doctor_finding *f)
     buf_init(&der, CERT_MAX);
     buf_init(&issuing_der, CERT_MAX);
     judge_cert(d, PATH_ISSUING_CERT, ISSUING_DAYS, f);
-    if (f->failed || !read_cert(d, PATH_ROOT_CERT, &der, &root, f, "kith ca install FILE") ||
-        !read_cert(d, PATH_ISSUING_CERT, &issuing_der, &issuing, f, "kith ca install FILE"))
+    if (f->failed || !read_cert(d, PATH_ROOT_CERT, &der, &root, f) ||
+        !read_cert(d, PATH_ISSUING_CERT, &issuing_der, &issuing, f))
         return;
     if (!root_check_issuing(&crypto_openssl, &root, &issuing, &e))
         doctor_bad_err(f, &e, NULL);
@@ -72,8 +71,7 @@ void doctor_check_root_crl(struct doctor *d, struct doctor_finding *f)
     AUTO(buf_clear) struct buf der = {0}, issuing_der = {0};
     buf_init(&der, CERT_MAX);
     buf_init(&issuing_der, CERT_MAX);
-    if (!read_cert(d, PATH_ROOT_CERT, &der, &root, f, "kith ca install FILE") ||
-        !read_cert(d, PATH_ISSUING_CERT, &issuing_der, &issuing, f, "kith ca install FILE"))
+    if (!read_cert(d, PATH_ROOT_CERT, &der, &root, f) || !read_cert(d, PATH_ISSUING_CERT, &issuing_der, &issuing, f))
         return;
     if (!root_list_check(&crypto_openssl, doctor_path(d, PATH_ROOT_CRL), &root, &issuing, &list, &e))
         doctor_bad_err(f, &e, NULL);

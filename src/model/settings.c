@@ -250,3 +250,10 @@ const char *settings_path(const struct settings *s, struct arena *a, const char 
 {
     return arena_printf(a, "%s/%s", s->dir, name);
 }
+
+const char *settings_try_ca(const struct settings *s)
+{
+    return s->root_key
+               ? "restore it from the backup of the directory; a copy of the certificate will do: kith ca install FILE"
+               : "kith ca install FILE, once the offline root has signed the request (kith ca sign-request)";
+}

@@ -65,6 +65,9 @@ MUST_USE bool settings_hsm_peer(const struct settings *s, struct hsm_peer *out, 
 /* Files below the directory, by the part that owns them; NULL without memory. */
 const char *settings_path(const struct settings *s, struct arena *a, const char *name);
 
+/* What to try when the file of a CA certificate is not there: only an offline root may still have to send it. */
+const char *settings_try_ca(const struct settings *s);
+
 #define PATH_CA           "ca"
 #define PATH_ROOT_CERT    "ca/root.cer"    /* DER */
 #define PATH_ISSUING_CERT "ca/issuing.cer" /* DER */

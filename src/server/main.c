@@ -86,7 +86,7 @@ static bool read_cert(struct app *app, const char *name, struct slice *der, stru
     const char *path = settings_path(&app->settings, &app->arena, name);
     buf_init(&b, CERT_MAX);
     if (!path || !file_read(path, CERT_MAX, &b, e))
-        return err_try(e, "kith ca install FILE, once the offline root has signed the request");
+        return err_try(e, "%s", settings_try_ca(&app->settings));
     *der = arena_dup(&app->arena, buf_slice(&b));
     return cert_read(*der, out, e) || err_ctx(e, "%s", path);
 }
@@ -365,7 +365,7 @@ static void raise_descriptors(void)
     }
 }
 
-/* With an offline root there is no certificate at first: say so, and wait. */
+/* With an offline root there is no certificate at first, and any may be lost: say so, and wait. */
 static bool wait_for_ca(struct app *app, int local, struct err *e)
 {
     const char *path = settings_path(&app->settings, &app->arena, PATH_ISSUING_CERT);
@@ -374,11 +374,11 @@ static bool wait_for_ca(struct app *app, int local, struct err *e)
     struct err why;
     if (file_exists(path))
         return true;
-    err_set(&why, ERR_UNAVAILABLE, "waiting for the issuing CA's certificate");
-    err_why(&why, "the offline root has to sign it first; until then nothing is recorded and nothing issued");
-    err_try(&why, "kith ca install brings it");
-    LOG(&app->env, NOTICE, "server", "waiting for the issuing CA's certificate: kith ca install FILE...",
-        log_str("file", path));
+    err_set(&why, ERR_UNAVAILABLE, "waiting for the issuing CA's certificate: %s is not there", path);
+    err_why(&why, app->settings.root_key ? "it was there since init; nothing is recorded or issued without it"
+                                         : "the offline root has to sign it; until then nothing is recorded or issued");
+    err_try(&why, "%s", settings_try_ca(&app->settings));
+    LOG(&app->env, NOTICE, "server", "waits", log_err(&why));
     if (!find_place(app, local, &at, e) || !anteroom_open(&at, "ca", &why, &room, e))
         return false;
     while (!file_exists(path))

@@ -31,7 +31,7 @@ static bool read_issuer(struct domain *d, struct err *e)
     buf_init(&b, CERT_MAX);
     const char *path = settings_path(d->settings, &d->arena, PATH_ISSUING_CERT);
     if (!file_read(path, CERT_MAX, &b, e)) {
-        err_try(e, "kith ca install FILE, once the offline root has signed the request");
+        err_try(e, "%s", settings_try_ca(d->settings));
         return false;
     }
     d->ca_der = arena_dup(&d->arena, buf_slice(&b));

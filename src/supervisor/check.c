@@ -142,13 +142,9 @@ static void check_ca(struct state *s, const char *role, const char *name)
     const char *issuing = settings_path(s->c->settings, s->a, PATH_ISSUING_CERT);
     bool to_come = !s->c->settings->root_key && issuing && !file_exists(issuing);
     err_set(&e, ERR_SETUP, "%s: \"%s\" is not there%s", role, ERR_QUOTE(slice_str(path)), to_come ? " yet" : "");
-    if (to_come) {
-        err_why(&e, "with an offline root its request must be signed first; until then nothing is issued");
-        err_try(&e, "kith ca sign-request on the machine with the root, then kith ca install");
-    } else {
-        err_why(&e, "it was there since the platform was set up; without it nothing is issued");
-        err_try(&e, "restore it from the backup of the directory");
-    }
+    err_why(&e, to_come ? "with an offline root its request must be signed first; until then nothing is issued"
+                        : "it was there since the platform was set up; without it nothing is issued");
+    err_try(&e, "%s", settings_try_ca(s->c->settings));
     report(s, &e, !to_come);
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Operators that wait for silent gateways stop nobody else, not even the end of the platform; an export that cannot be completed is
+"""Operators that wait for silent gateways stop nobody else, not even the end of the platform; who waits for nothing is told so; an export that cannot be completed is
 refused, not handed over."""
 import os
 import signal
@@ -82,6 +82,27 @@ def nobody_waits_for_a_server_that_is_stopped(k):
     wait_for(lambda: k.kith("status", ok=False).returncode == 0, "the answer")
 
 
+def a_lost_certificate_of_the_ca_is_asked_for_as_it_can_be_had(k):
+    """No offline root will send this one: /readyz, doctor and kithd -t say to restore it."""
+    path = k.dir + "/ca/issuing.cer"
+    os.rename(path, path + ".away")
+    os.kill(k.pids()["kith-server"], signal.SIGKILL)
+    said = lambda: (lambda a: a.body.decode() if a.status == 503 else None)(k.api("GET", "/readyz"))
+    text = wait_for(lambda: try_it(said), "who asks to be told", 20)
+    assert "FAIL ca: " in text and path in text and "restore it" in text and "offline" not in text, text
+    for p in (k.kith("doctor", "issuing", ok=False), run(os.path.join(BIN, "kithd"), "--config", k.dir + "/kith.conf", "-t", ok=False)):
+        assert p.returncode and "restore it" in p.stdout + p.stderr and "offline" not in p.stdout + p.stderr, p.stdout + p.stderr
+    k.kith("ca", "install", path + ".away")
+    k.wait_ready()
+
+
+def try_it(f):
+    try:
+        return f()
+    except OSError:
+        return None
+
+
 def refuses_a_cut_export(k):
     good, cut = k.w.path("good.export"), k.w.path("cut.export")
     k.kith("ledger", "export", good)
@@ -106,6 +127,7 @@ def main():
         takes_requests_again(k, devices)
         ends_in_good_order_meanwhile(k, devices)
         nobody_waits_for_a_server_that_is_stopped(k)
+        a_lost_certificate_of_the_ca_is_asked_for_as_it_can_be_had(k)
         refuses_a_cut_export(k)
         k.stop()
         say("ok")
