@@ -27,7 +27,12 @@ bool http_client_new(const struct http_client_opts *opts, struct http_client **o
     c->curl = curl_easy_init();
     c->agent = strdup(opts->user_agent ? opts->user_agent : "kith");
     c->unix_path = opts->unix_path ? strdup(opts->unix_path) : NULL;
-    if (!c->curl || !c->agent || (opts->unix_path && !c->unix_path)) {
+    if (opts->connect_to) {
+        char line[300]; /* ":" and ":": whatever the URL has */
+        snprintf(line, sizeof line, "::%s", opts->connect_to);
+        c->connect_to = curl_slist_append(NULL, line);
+    }
+    if (!c->curl || !c->agent || (opts->unix_path && !c->unix_path) || (opts->connect_to && !c->connect_to)) {
         http_client_free(c);
         return err_set(e, ERR_NOMEM, "out of memory for an HTTP client");
     }
@@ -71,6 +76,7 @@ void http_client_free(struct http_client *c)
         curl_easy_cleanup(c->curl);
         quiet_end(&q);
     }
+    curl_slist_free_all(c->connect_to);
     free(c->unix_path);
     free(c->agent);
     free(c);
@@ -239,6 +245,8 @@ static void set_up(struct run *run, struct curl_slist *fields)
     curl_easy_setopt(h, CURLOPT_HTTPHEADER, fields);
     if (c->unix_path)
         curl_easy_setopt(h, CURLOPT_UNIX_SOCKET_PATH, c->unix_path);
+    if (c->connect_to)
+        curl_easy_setopt(h, CURLOPT_CONNECT_TO, c->connect_to);
     if (call->user) {
         curl_easy_setopt(h, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
         curl_easy_setopt(h, CURLOPT_USERNAME, call->user);

@@ -13,6 +13,7 @@ struct http_client;
 struct http_client_opts {
     struct tls_client tls;  /* copied; what it points to must outlive the client */
     const char *unix_path;  /* talk to this socket, whatever the URL's host; NULL: TCP */
+    const char *connect_to; /* "HOST:PORT" to go to instead of the URL's, which still says who has to be there; NULL */
     const char *user_agent; /* "kith" if NULL */
     int64_t connect_ms;     /* 10 s if 0 */
 };

@@ -16,6 +16,7 @@ struct http_client {
     CURL *curl;
     struct http_client_opts o;
     char *unix_path, *agent;
+    struct curl_slist *connect_to;
     char why[CURL_ERROR_SIZE];
     _Atomic bool cancelled;
     struct err tls_err; /* of the setting up of TLS, which libcurl calls back for */

@@ -4,10 +4,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/file.h"
+#include "base/http_client.h"
 #include "cli/client.h"
 #include "cli/doctor.h"
 #include "store/schema.h"
 #include "store/tables.h"
+
+#define PORT_MS 2000 /* on this machine */
 
 static const struct sql sql_last_entry = {"SELECT time_ms FROM entry ORDER BY pos DESC LIMIT 1"};
 
@@ -63,16 +67,11 @@ void doctor_check_database(struct doctor *d, struct doctor_finding *f)
         doctor_fine(f, "sound, schema %d", SCHEMA_VERSION);
 }
 
-/* Free while the server is down, open while it runs. */
-static bool try_port(const struct doctor *d, const char *listen_at, struct doctor_finding *f)
+/* While the server is down. */
+static bool is_free(const char *listen_at, const char *host, uint16_t number, struct doctor_finding *f)
 {
-    char host[256], port[8];
-    uint16_t number;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = d->running ? 0 : AI_PASSIVE}, *list = NULL;
-    if (!opt_split_address(slice_str(listen_at), host, sizeof host, &number)) {
-        doctor_bad(f, "ADDRESS:PORT", "%s is no address and port", listen_at);
-        return false;
-    }
+    char port[8];
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *list = NULL;
     snprintf(port, sizeof port, "%u", number);
     if (getaddrinfo(host[0] ? host : NULL, port, &hints, &list) != 0 || !list) {
         doctor_bad(f, "listen = ADDRESS:PORT in kith.conf", "%s is not an address of this machine", listen_at);
@@ -80,23 +79,65 @@ static bool try_port(const struct doctor *d, const char *listen_at, struct docto
     }
     int fd = socket(list->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    bool ok = fd >= 0 && (d->running ? connect(fd, list->ai_addr, list->ai_addrlen)
-                                     : bind(fd, list->ai_addr, list->ai_addrlen)) == 0;
-    int why = errno;
-    if (ok && !d->running)
-        ok = listen(fd, 1) == 0;
+    bool ok = fd >= 0 && bind(fd, list->ai_addr, list->ai_addrlen) == 0 && listen(fd, 1) == 0;
     if (!ok)
-        doctor_bad(f, d->running ? "look at the log of kithd" : "ss -ltnp shows who has it", "%s: %s", listen_at,
-                   strerror(why));
+        doctor_bad(f, "ss -ltnp shows who has it", "%s: %s", listen_at, strerror(errno));
     if (fd >= 0)
         close(fd);
     freeaddrinfo(list);
     return ok;
 }
 
+/* While it runs: over TLS with a certificate of the platform's server, and either way with the platform's root.  A server that
+ * cannot start says so on the plain port. */
+static bool is_ours(struct doctor *d, const char *listen_at, const char *to, const char *url, struct doctor_finding *f)
+{
+    char type[64];
+    struct err e;
+    struct http_reply r = {0};
+    AUTO(buf_clear) struct buf root = {0};
+    AUTO(http_client_free_auto) struct http_client *c = NULL;
+    buf_init(&root, CERT_MAX);
+    if (!file_read(doctor_path(d, PATH_ROOT_CERT), CERT_MAX, &root, &e)) {
+        doctor_bad_err(f, &e, settings_try_ca(d->s));
+        return false;
+    }
+    struct http_client_opts o = {
+        .tls = {.root = buf_slice(&root), .platform = true}, .connect_to = to, .connect_ms = PORT_MS};
+    struct http_call call = {
+        .url = arena_printf(&d->cli->arena, "%s/ca/root.cer", url), .timeout_ms = PORT_MS, .any_status = true};
+    if (!http_client_new(&o, &c, &e) || !http_client_call(c, &call, &r, &e)) {
+        doctor_bad(f, "ss -ltnp shows who listens there; the log of kithd, whether it does", "%s: %s%s%s", listen_at,
+                   e.what, e.why[0] ? "; " : "", e.why);
+        return false;
+    }
+    bool starting = r.status == 503 && http_reply_header(&r, "content-type", type, sizeof type) &&
+                    strcmp(type, "application/problem+json") == 0;
+    bool ok = starting || (r.status == 200 && slice_eq(buf_slice(&r.body), buf_slice(&root)));
+    http_reply_clear(&r);
+    if (!ok)
+        doctor_bad(f, "ss -ltnp shows who listens there; end it, and restart kithd",
+                   "%s: something else than this platform answers", listen_at);
+    return ok;
+}
+
+static bool check_port(struct doctor *d, const char *listen_at, const char *url, struct doctor_finding *f)
+{
+    char host[256], to[300];
+    uint16_t number;
+    if (!opt_split_address(slice_str(listen_at), host, sizeof host, &number)) {
+        doctor_bad(f, "ADDRESS:PORT", "%s is no address and port", listen_at);
+        return false;
+    }
+    if (!d->running)
+        return is_free(listen_at, host, number, f);
+    snprintf(to, sizeof to, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host[0] ? host : "127.0.0.1", number);
+    return is_ours(d, listen_at, to, url, f);
+}
+
 void doctor_check_ports(struct doctor *d, struct doctor_finding *f)
 {
-    if (try_port(d, d->s->listen, f) && try_port(d, d->s->plain_listen, f))
+    if (check_port(d, d->s->listen, d->s->url, f) && check_port(d, d->s->plain_listen, d->s->plain_url, f))
         doctor_fine(f, "%s and %s %s", d->s->listen, d->s->plain_listen, d->running ? "answer" : "are free");
 }
 

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 
-from kithtest import BIN, Kith, World, run, say, wait_for
+from kithtest import BIN, Kith, World, run, say, stop, wait_for
 
 STOPPED = 3  # src/model/event_table.h
 WAITS = 20  # more than the server has threads for all of its operators
@@ -103,6 +103,24 @@ def try_it(f):
         return None
 
 
+def another_server_on_our_port_is_told(k):
+    """Whoever listens there has to be the platform: that something answers, by TLS too, says nothing."""
+    assert "answer" in k.kith("doctor", "ports").stdout
+    k.stop()
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", k.w.path("alien.key"), "-out", k.w.path("alien.pem"))
+    alien = k.w.start(["openssl", "s_server", "-accept", f"127.0.0.1:{k.tls_port}", "-cert", k.w.path("alien.pem"), "-key",
+                       k.w.path("alien.key"), "-quiet", "-www"], "alien.log")
+    k.launch()
+    said = lambda: (lambda t: t if "does not lead to the root" in t else None)(k.kith("doctor", "ports", ok=False).stdout)
+    text = wait_for(said, "the alien to be told", 20, 0.2)
+    assert text.startswith("FAIL  ports") and str(k.tls_port) in text and "try: ss -ltnp" in text, text
+    stop(alien)
+    k.w.running.remove(alien)
+    k.wait_ready(60)
+    assert "answer" in k.kith("doctor", "ports").stdout
+
+
 def refuses_a_cut_export(k):
     good, cut = k.w.path("good.export"), k.w.path("cut.export")
     k.kith("ledger", "export", good)
@@ -128,6 +146,7 @@ def main():
         ends_in_good_order_meanwhile(k, devices)
         nobody_waits_for_a_server_that_is_stopped(k)
         a_lost_certificate_of_the_ca_is_asked_for_as_it_can_be_had(k)
+        another_server_on_our_port_is_told(k)
         refuses_a_cut_export(k)
         k.stop()
         say("ok")
