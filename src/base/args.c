@@ -89,7 +89,8 @@ static bool check_required(const struct reading *r, struct err *e)
     for (size_t i = 0; i < r->n; i++)
         if (r->rows[i].required && !r->rows[i].section && !r->seen[i]) {
             err_set(e, ERR_OPTION, "--%s is missing", r->rows[i].name);
-            return err_try(e, "add --%s %s", r->rows[i].name, opt_arg_name(&r->rows[i]));
+            err_why(e, "there is no default for it");
+            return err_try(e, "--%s %s", r->rows[i].name, opt_arg_name(&r->rows[i]));
         }
     return true;
 }

@@ -122,7 +122,8 @@ static bool text_of(const json_t *v, const char *name, size_t max, const char **
         return false;
     if (json_string_length(v) > max) {
         err_set(e, ERR_JSON, "\"%s\" has %zu bytes", where(name), json_string_length(v));
-        return err_why(e, "at most %zu are allowed", max);
+        err_why(e, "at most %zu are allowed", max);
+        return err_try(e, "a shorter one");
     }
     *out = json_string_value(v);
     return true;

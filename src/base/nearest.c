@@ -1,6 +1,7 @@
 #include "base/nearest.h"
 
 #include <limits.h>
+#include <stdio.h>
 
 #define WORD_MAX 48 /* longer words are compared by their beginning */
 
@@ -56,4 +57,16 @@ const char *nearest_in(struct slice word, const char *const *list)
     for (; *list; list++)
         nearest_offer(&n, *list);
     return nearest_word(&n);
+}
+
+bool nearest_refuse(enum err_code code, const char *what, const char *word, const char *const *list, struct err *e)
+{
+    char all[ERR_WHY_MAX - 20] = "";
+    size_t n = 0;
+    for (size_t i = 0; list[i] && n < sizeof all; i++)
+        n += (size_t)snprintf(all + n, sizeof all - n, "%s%s", i ? ", " : "", list[i]);
+    const char *near = nearest_in(slice_str(word), list);
+    err_set(e, code, "\"%s\" is no %s", ERR_QUOTE(slice_str(word)), what);
+    err_why(e, "there are %s", all);
+    return near ? err_try(e, "did you mean \"%s\"?", near) : err_try(e, "one of these, such as %s", list[0]);
 }

@@ -4,6 +4,7 @@
 #define KITH_BASE_NEAREST_H
 
 #include "core/cc.h"
+#include "core/err.h"
 #include "core/slice.h"
 
 struct nearest {
@@ -18,5 +19,8 @@ const char *nearest_word(const struct nearest *n); /* NULL if nothing is near */
 unsigned nearest_distance(struct slice a, struct slice b);
 /* From a NULL-terminated list. */
 const char *nearest_in(struct slice word, const char *const *list);
+/* What is said of a word that the list has not: "x" is no `what`, what there is, and the one that may have been meant.
+ * Always false. */
+bool nearest_refuse(enum err_code code, const char *what, const char *word, const char *const *list, struct err *e);
 
 #endif

@@ -14,9 +14,10 @@
 #include "keys/secret.h"
 #include "x509/chain.h"
 
-#define CHAIN_MAX  8
-#define TIMEOUT_MS 30000
-#define PROMPT_MS  5000 /* for what answers at once, or not at all */
+#define CHAIN_MAX   8
+#define TIMEOUT_MS  30000
+#define PROMPT_MS   5000 /* for what answers at once, or not at all */
+#define SEGMENT_MAX 1000
 
 /* What a connection over TLS borrows while it lives. */
 struct identity {
@@ -200,11 +201,20 @@ static bool connect_once(struct cli *cli, struct err *e)
     return hc.url ? false : arena_ok(&cli->arena, e);
 }
 
+/* cli_path() of a word that no device, model or party can be called by. */
+static bool too_long(struct err *e)
+{
+    err_set(e, ERR_OPTION, "a name or number that is longer than %d bytes names nothing", SEGMENT_MAX);
+    return err_try(e, "kith device ls, kith model ls and the like show what there is");
+}
+
 static bool call(struct cli *cli, const char *method, const char *path, const char *type, const struct buf *body,
                  int64_t timeout_ms, struct buf *reply, struct err *e)
 {
     struct http_reply r = {0};
     struct slice s;
+    if (!path)
+        return too_long(e);
     if (!connect_once(cli, e) || (body && !buf_done(body, &s, e)))
         return false;
     struct http_call hc = {.method = method,
@@ -286,12 +296,14 @@ static void put_encoded(struct buf *b, const char *s)
 const char *cli_path(struct cli *cli, const char *prefix, const char *segment, const char *suffix)
 {
     AUTO(buf_clear) struct buf b = {0};
+    if (strlen(segment) > SEGMENT_MAX)
+        return NULL;
     buf_init(&b, 8192);
     buf_put_str(&b, prefix);
     put_encoded(&b, segment);
     buf_put_str(&b, suffix);
     const char *s = buf_ok(&b) ? arena_str(&cli->arena, buf_slice(&b)) : NULL;
-    return s ? s : "/v1/too-long";
+    return s;
 }
 
 void cli_put_query(struct buf *b, const char *name, const char *value)

@@ -4,6 +4,7 @@
 
 #include "base/config.h"
 #include "base/file.h"
+#include "base/nearest.h"
 #include "base/pem.h"
 #include "base/rfc3339.h"
 #include "ca/own_key.h"
@@ -349,8 +350,8 @@ static bool add_revoked(struct cli *cli, const struct ca_opts *o, const struct r
     struct pki_revoked r = {.at = env_now_s(&cli->env)};
     if (!o->revoke)
         return true;
-    if (o->reason && (r.reason = crl_reason_from_name(o->reason)) < 0)
-        return err_set(e, ERR_OPTION, "\"%s\" is no reason of RFC 5280 section 5.3.1", ERR_QUOTE(slice_str(o->reason)));
+    if (o->reason && !crl_reason_is_final(r.reason = crl_reason_from_name(o->reason)))
+        return nearest_refuse(ERR_OPTION, "reason to revoke for good", o->reason, crl_reasons_final, e);
     char hex[3 * CERT_SERIAL_MAX + 2];
     if (!plain_hex(o->revoke, hex, sizeof hex) ||
         !codec_decode(CODEC_HEX, slice_str(hex), r.serial, sizeof r.serial, &r.serial_n, e)) {

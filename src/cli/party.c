@@ -192,15 +192,12 @@ static bool run_operator_add(void *ctx, const void *opts, const struct args_word
     AUTO(json_free_auto) struct json *j = NULL;
     AUTO(buf_clear) struct buf reply = {0};
     buf_init(&reply, CLI_ANSWER_MAX);
-    const char *name = words->v[0], *dir = cli_absolute(cli, o->out ? o->out : name), *near;
+    const char *name = words->v[0], *dir = cli_absolute(cli, o->out ? o->out : name);
     bool known = false;
     for (size_t i = 0; role_words[i]; i++)
         known = known || strcmp(role_words[i], o->role) == 0;
-    if (!known) {
-        near = nearest_in(slice_str(o->role), role_words);
-        err_set(e, ERR_OPTION, "there is no role \"%s\"", ERR_QUOTE(slice_str(o->role)));
-        return err_try(e, near ? "--role %s" : "admin, security, factory, release, data, auditor or owner", near);
-    }
+    if (!known)
+        return nearest_refuse(ERR_OPTION, "role", o->role, role_words, e);
     if (!certify(cli, "/v1/operators", name, o, dir, &reply, &j, e))
         return false;
     const char *key = o->csr ? "KEY" : arena_printf(&cli->arena, "%s/key.pem", dir);

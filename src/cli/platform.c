@@ -108,11 +108,11 @@ static void put_conf(struct making *m, struct buf *b)
 
 /* ---- going on after a kill ---- */
 
-static bool directory_is_empty(const char *dir)
+bool platform_is_vacant(const char *dir)
 {
     DIR *d = opendir(dir);
     if (!d)
-        return true;
+        return errno == ENOENT;
     size_t n = 0;
     for (struct dirent *f; (f = readdir(d));)
         n += strcmp(f->d_name, ".") != 0 && strcmp(f->d_name, "..") != 0;
@@ -137,7 +137,7 @@ static bool look_around(struct making *m, struct err *e)
         return err_try(e, "kith --dir %s status, or another directory", p->dir);
     }
     m->out->continued = file_exists(platform_path(m, PART_FILE));
-    return m->out->continued || directory_is_empty(p->dir) || refuse_foreign(p, e);
+    return m->out->continued || platform_is_vacant(p->dir) || refuse_foreign(p, e);
 }
 
 /* The file is written first and named kith.conf last.  One that is there must say the same. */

@@ -34,6 +34,8 @@ struct platform_made {
 /* Errors: conflict (an installation or something else is there), and whatever a step meets. */
 MUST_USE bool platform_make(const struct platform_plan *plan, const struct env *env, struct arena *a,
                             struct platform_made *out, struct err *e);
+/* True if there is no such directory, or nothing in it. */
+bool platform_is_vacant(const char *dir);
 /* Makes dir (its own and each part of the layout), private.  Errors: file-mode, conflict, io. */
 MUST_USE bool platform_dirs(const char *dir, struct arena *a, struct err *e);
 /* A random passphrase in a new file of mode 0600, or the one that is there. */

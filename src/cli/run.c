@@ -10,6 +10,7 @@
 #include "base/problem.h"
 #include "cli/cli.h"
 #include "cli/client.h"
+#include "cli/platform.h"
 #include "core/utf8.h"
 #include "keys/crypto.h"
 
@@ -252,7 +253,8 @@ bool cli_write_document(struct cli *cli, const char *file, const struct buf *b, 
 bool cli_read_input(const char *path, struct buf *out, struct err *e)
 {
     if (strcmp(path, "-") != 0)
-        return file_read(path, out->max, out, e);
+        return file_read(path, out->max, out, e) || e->hint[0] ||
+               err_try(e, "a regular file that you may read, or - for standard input");
     for (;;) {
         char part[65536];
         ssize_t n = read(STDIN_FILENO, part, sizeof part);
@@ -282,7 +284,8 @@ bool cli_settings(struct cli *cli, const struct settings **out, struct err *e)
     if (!file_exists(path)) {
         err_set(e, ERR_NOTFOUND, "there is no installation in %s", cli->g.dir);
         err_why(e, "it has no " SETTINGS_FILE);
-        return err_try(e, "kith init --dir %s", cli->g.dir);
+        return platform_is_vacant(cli->g.dir) ? err_try(e, "kith init --dir %s", cli->g.dir)
+                                              : err_try(e, "--dir DIR, where " SETTINGS_FILE " is");
     }
     cli->has_settings = settings_read(path, &cli->arena, &cli->settings, e);
     return cli->has_settings;

@@ -32,7 +32,8 @@ static bool put_each(struct json_out *o, const char *const *words, size_t n, str
         const char *name = arena_str(a, slice_of(words[i], len));
         for (size_t k = 0; k < i; k++)
             if (same_name(words[i], words[k]))
-                return err_set(e, ERR_OPTION, "tag \"%s\" comes twice", ERR_QUOTE(slice_str(name)));
+                return err_set(e, ERR_OPTION, "tag \"%s\" comes twice", ERR_QUOTE(slice_str(name))) ||
+                       err_try(e, "each tag once: NAME=VALUE,NAME=VALUE");
         json_out_text(o, name, words[i] + len + 1);
     }
     return true;

@@ -41,6 +41,18 @@ bool p11_fail(struct p11 *p, const char *at, CK_RV rv, struct err *e)
         [P11_OBJECT] = ERR_P11_TOKEN, [P11_TOKEN] = ERR_P11_TOKEN,     [P11_DEVICE] = ERR_P11_DEVICE,
         [P11_PIN] = ERR_P11_PIN,      [P11_FATAL] = ERR_P11_MODULE,
     };
+    static const char away[] = "see that the token is there: kith doctor token, and the tool that came with it";
+    static const char log[] = "look into the log of the device and its module; then kith doctor token";
+    static const char *const hints[] = {
+        [P11_OK] = log,
+        [P11_REQUEST] = "kith doctor token says what the token can do; its policy may forbid more",
+        [P11_SESSION] = away,
+        [P11_OBJECT] = away,
+        [P11_TOKEN] = away,
+        [P11_DEVICE] = log,
+        [P11_PIN] = log,
+        [P11_FATAL] = log,
+    };
     if (rv == P11_RV_SET)
         return false;
     if (rv == P11_RV_BUSY) {
@@ -51,7 +63,10 @@ bool p11_fail(struct p11 *p, const char *at, CK_RV rv, struct err *e)
     char text[96];
     p11_fault_text(text, sizeof text, at, rv);
     err_set(e, codes[p11_class_of(rv)], "token \"%s\": %s", ERR_QUOTE(slice_str(p->label)), text);
-    return p11_class_of(rv) == P11_PIN ? p11_pin_hint(p, e) : false;
+    if (p11_class_of(rv) == P11_PIN)
+        return p11_pin_hint(p, e);
+    err_why(e, "PKCS#11: that is what the module answered");
+    return err_try(e, "%s", hints[p11_class_of(rv)]);
 }
 
 /* --- opening and closing --- */

@@ -1,6 +1,6 @@
 #include "model/device.h"
 
-static const char *const names[DEVICE_STATES] = {
+static const char *const names[DEVICE_STATES + 1] = {
     [DEVICE_NONE] = "none",           [DEVICE_ORDERED] = "ordered",         [DEVICE_MADE] = "made",
     [DEVICE_SHIPPED] = "shipped",     [DEVICE_CLAIMED] = "claimed",         [DEVICE_ACTIVE] = "active",
     [DEVICE_SUSPENDED] = "suspended", [DEVICE_QUARANTINED] = "quarantined", [DEVICE_RETIRED] = "retired",
@@ -25,6 +25,11 @@ static const unsigned next[DEVICE_STATES] = {
 const char *device_state_name(enum device_state s)
 {
     return (unsigned)s < DEVICE_STATES ? names[s] : "none";
+}
+
+const char *const *device_state_names(void)
+{
+    return names + 1;
 }
 
 enum device_state device_state_from_name(const char *name)

@@ -32,6 +32,7 @@ enum device_state {
 };
 
 const char *device_state_name(enum device_state s);
+const char *const *device_state_names(void);                /* all that a device may be in, and a NULL */
 enum device_state device_state_from_name(const char *name); /* DEVICE_NONE if there is none of that name */
 
 /* May a device go from one state to another?  Errors: conflict (and what would be possible). */

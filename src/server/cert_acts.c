@@ -54,7 +54,8 @@ bool cert_act(struct tx *tx, const struct cert_act *a, int64_t id, struct marks 
     AUTO(rows_close) struct rows r = {0};
     err_clear(e);
     if (!row_read(tx_db(tx), &table_certificate, &key, &r, e))
-        return e->code ? false : err_set(e, ERR_NOTFOUND, "certificate %lld is not known", (long long)id);
+        return !e->code &&
+               (err_set(e, ERR_NOTFOUND, "certificate %lld is not known", (long long)id) || err_try(e, "kith cert ls"));
     if (!rows_is_null(&r, CERTIFICATE_REVOKED_AT))
         return err_set(e, ERR_CONFLICT, "certificate %lld is revoked already", (long long)id);
     return change_cert(tx, a, &r, m, e);

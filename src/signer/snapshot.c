@@ -104,6 +104,14 @@ static bool other_roster(const struct domain *d, struct err *e)
     return err_try(e, "put the roster and profiles back as `kith init` wrote them");
 }
 
+/* Emptied, cut or changed: it is all the same. */
+static bool damaged(struct err *e)
+{
+    err_set(e, ERR_JOURNAL, "the signer's snapshot was cut, changed or damaged");
+    err_why(e, "it ends with the SHA-256 of what stands before, and that does not fit");
+    return err_try(e, "move it away: the journal has everything that it says");
+}
+
 static bool get(struct domain *d, struct slice bytes, struct err *e)
 {
     struct reader r = reader_of(bytes);
@@ -113,7 +121,7 @@ static bool get(struct domain *d, struct slice bytes, struct err *e)
     struct slice digest = cbor_get_bstr_n(&r, SHA256_SIZE), roster = cbor_get_bstr_n(&r, SHA256_SIZE);
     d->last_time = cbor_get_int(&r);
     if (!reader_ok(&r) || version != SNAPSHOT_VERSION)
-        return err_set(e, ERR_JOURNAL, "the signer's snapshot is malformed");
+        return damaged(e);
     memcpy(d->snapshot_at.digest, digest.p, SHA256_SIZE);
     if (!slice_eq(roster, SLICE_ARRAY(d->roster_digest)))
         return other_roster(d, e);
@@ -122,7 +130,7 @@ static bool get(struct domain *d, struct slice bytes, struct err *e)
     d->head_seq = cbor_get_uint(&r);
     struct slice prev = cbor_get_bstr_n(&r, SHA256_SIZE);
     if (!reader_ok(&r) || !get_shards(d, &r))
-        return err_set(e, ERR_JOURNAL, "the signer's snapshot is malformed");
+        return damaged(e);
     memcpy(d->head_prev, prev.p, SHA256_SIZE);
     return true;
 }
@@ -132,13 +140,12 @@ static bool checked(const struct domain *d, struct slice file, struct slice *sta
 {
     uint8_t digest[SHA256_SIZE];
     if (file.n < sizeof digest)
-        return err_set(e, ERR_JOURNAL, "the signer's snapshot is malformed");
+        return damaged(e);
     *state = slice_of(file.p, file.n - sizeof digest);
     d->crypto->sha256(state, 1, digest);
     if (memcmp(digest, file.p + state->n, sizeof digest) == 0)
         return true;
-    err_set(e, ERR_JOURNAL, "the signer's snapshot was changed or damaged");
-    return err_try(e, "move it away: the journal has everything that it says");
+    return damaged(e);
 }
 
 bool snapshot_read(struct domain *d, const char *path, bool *found, struct err *e)

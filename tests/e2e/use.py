@@ -87,7 +87,20 @@ SLIPS = [
     ("device add --modle pump", 2, "did you mean --model"),
     ("device add --model pump --serial ''", 2, "1 to 64 characters"),
     ("device ls --limit many", 2, "not a whole number"),
-    ("device ls --state gone", 2, "no state"),
+    ("device ls --state gone", 2, "there are ordered, made,"),
+    ("device ls --state clamed", 2, 'did you mean "claimed"'),
+    ("device revoke SN-1 --reason bogus", 2, "there are unspecified, keyCompromise"),
+    ("device revoke SN-1 --reason certificateHold", 2, "no reason to revoke for good"),
+    ("cert revoke 00 --reason supperseded", 2, 'did you mean "superseded"'),
+    ("ca crl --root-dir {D} --revoke 00 --reason certificateHold", 2, "no reason to revoke for good"),
+    ("operator add bob --role amdin", 2, 'did you mean "admin"'),
+    ("device add --model pump --from nope", 3, "or - for standard input"),
+    ("inspect {D}", 1, "a regular file"),
+    ("device show " + 2000 * "x", 2, "names nothing"),
+    ("device claim SN-1", 2, "try: --owner NAME"),
+    ("gateway add g --feed-url ftp://x", 2, "try: --feed-url https://HOST"),
+    ("gateway add g --user nobody-here", 3, 'no user "nobody-here"'),
+    ("operator add bob --role admin --out {D}/bob", 2, "in the directory of a platform"),
     ("help nothing", 2, "no command"),
     ("explain not-fuond", 3, "explain not-found"),
     ("explain zzzzz", 3, "the code that stands in"),
@@ -117,7 +130,7 @@ def slips_are_told(k):
         line = line.replace("{D}", k.dir)
         p = k.kith(*shlex.split(line), ok=False)
         assert p.returncode == code and wanted in p.stderr, f"{line}: exit {p.returncode}\n{p.stderr}"
-        assert p.stderr.startswith("error["), p.stderr
+        assert p.stderr.startswith("error[") and "\ntry: " in p.stderr, f"{line}: {p.stderr}"
         for hint in re.findall(r"^try: (.*)$", p.stderr, re.M):
             assert hint == hint.strip() and hint, f"{line}: try: [{hint}]"
         p = k.kith("--json", *shlex.split(line), ok=False)

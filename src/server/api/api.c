@@ -251,7 +251,7 @@ bool call_reason(const struct call *c, int def, int *out, struct err *e)
         return false;
     *out = crl_reason_from_name(name);
     return crl_reason_is_final(*out) ||
-           err_set(e, ERR_USAGE, "\"%s\" is no reason to revoke for good", ERR_QUOTE(slice_str(name)));
+           nearest_refuse(ERR_USAGE, "reason to revoke for good", name, crl_reasons_final, e);
 }
 
 const char *call_owner(const struct call *c)

@@ -87,7 +87,8 @@ static bool id_of(struct call *c, int64_t *id, struct err *e)
     *id = strtoll(text, &end, 10);
     return (*text && !*end && errno == 0) ||
            err_set(e, ERR_NOTFOUND, "\"%s\" is neither a certificate's number nor its serial number",
-                   ERR_QUOTE(slice_str(text)));
+                   ERR_QUOTE(slice_str(text))) ||
+           err_try(e, "kith cert ls");
 }
 
 /* An owner sees those of its own devices; false without an error: no. */
@@ -111,7 +112,8 @@ static bool show(struct call *c, struct err *e)
     const struct value args[] = {value_int(id)};
     AUTO(rows_close) struct rows r = {0};
     if (!db_query_row(c->db, &sql_one, args, 1, &r, e) || !may_see(c, &r, e))
-        return e->code ? false : err_set(e, ERR_NOTFOUND, "certificate %lld is not known", (long long)id);
+        return !e->code &&
+               (err_set(e, ERR_NOTFOUND, "certificate %lld is not known", (long long)id) || err_try(e, "kith cert ls"));
     if (!der_store_unpack(c->app->ders, c->db, &r, 10, 11, der, &n, e))
         return err_ctx(e, "certificate %lld", (long long)id);
     put_cert(c, &r);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/nearest.h"
 #include "core/crl_reason.h"
 #include "keys/crypto.h"
 #include "model/event_print.h"
@@ -279,7 +280,7 @@ static bool list(struct call *c, struct err *e)
         owner = named;
     enum device_state which = device_state_from_name(state);
     if (state[0] && which == DEVICE_NONE)
-        return err_set(e, ERR_USAGE, "\"%s\" is no state of a device", ERR_QUOTE(slice_str(state)));
+        return nearest_refuse(ERR_USAGE, "state of a device", state, device_state_names(), e);
     int64_t limit, n = 0;
     if (!call_query_int(c, "limit", 1, LIST_MAX, 100, &limit, e))
         return false;

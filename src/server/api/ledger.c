@@ -38,7 +38,8 @@ static bool prove(struct call *c, struct err *e)
     if (entry < 0)
         return err_set(e, ERR_USAGE, "?entry=NUMBER is missing");
     if ((uint64_t)entry >= tree_size(c->app->tree))
-        return err_set(e, ERR_NOTFOUND, "the ledger has %llu entries", (unsigned long long)tree_size(c->app->tree));
+        return err_set(e, ERR_NOTFOUND, "the ledger has %llu entries", (unsigned long long)tree_size(c->app->tree)) ||
+               err_try(e, "kith ledger ls shows the numbers");
     if (!notary_wait(c->app->notary, (uint64_t)entry + 1, WAIT_MS, e) ||
         !notary_get_note(c->app->notary, note, &size, &at) ||
         !tree_prove_inclusion(c->app->tree, c->db, (uint64_t)entry, size, &proof, e))

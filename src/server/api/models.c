@@ -29,9 +29,11 @@ static bool run(struct tx *tx, struct job *job, struct err *e)
     bool found = row_read(tx_db(tx), &table_model, &key, &r, e);
     if (!found && e->code)
         return false;
-    if (found != j->exists)
-        return err_set(e, found ? ERR_CONFLICT : ERR_NOTFOUND, "model \"%s\" %s", j->name,
-                       found ? "exists already" : "is not known");
+    if (found != j->exists) {
+        err_set(e, found ? ERR_CONFLICT : ERR_NOTFOUND, "model \"%s\" %s", j->name,
+                found ? "exists already" : "is not known");
+        return err_try(e, found ? "kith model set changes it" : "kith model ls");
+    }
     struct event_draft d = event_draft_of(found ? EVENT_MODEL_CHANGED : EVENT_MODEL_ADDED);
     event_set_text(&d, "who", j->who);
     event_set_text(&d, "model", j->name);
@@ -208,7 +210,8 @@ static bool show(struct call *c, struct err *e)
     AUTO(rows_close) struct rows r = {0};
     err_clear(e);
     if (!row_read(c->db, &table_model, &key, &r, e))
-        return e->code ? false : err_set(e, ERR_NOTFOUND, "model \"%s\" is not known", ERR_QUOTE(key.s));
+        return !e->code &&
+               (err_set(e, ERR_NOTFOUND, "model \"%s\" is not known", ERR_QUOTE(key.s)) || err_try(e, "kith model ls"));
     return put_row(c, &r, e);
 }
 

@@ -193,6 +193,8 @@ static void options_stand_anywhere_and_help_is_there(void **state)
     assert_says(0, "  device history DEVICE", "device", "--help");
     assert_says(0, "\"name\":\"device add\"", "help", "--json");
     assert_says(2, "word 1 is empty", "inspect", "");
+    assert_says(3, "try: kith init --dir", "status", "--dir", at("d"));
+    assert_says(3, "try: --dir DIR, where kith.conf is", "status", "--dir", "/etc");
     assert_run(0, "init", "--dir", at("d"));
     assert_says(7, "not running", "status", "--dir", at("d"));
     assert_says(0, "complete", "completion", "bash");
