@@ -144,7 +144,9 @@ static void check_ca(struct state *s, const char *role, const char *name)
     err_set(&e, ERR_SETUP, "%s: \"%s\" is not there%s", role, ERR_QUOTE(slice_str(path)), to_come ? " yet" : "");
     err_why(&e, to_come ? "with an offline root its request must be signed first; until then nothing is issued"
                         : "it was there since the platform was set up; without it nothing is issued");
-    err_try(&e, "%s", settings_try_ca(s->c->settings));
+    err_try(&e, "%s",
+            to_come || s->c->settings->root_key ? settings_try_ca(s->c->settings)
+                                                : "restore it from the backup of the directory");
     report(s, &e, !to_come);
 }
 
