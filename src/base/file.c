@@ -175,12 +175,24 @@ static bool write_temp(int fd, const char *path, mode_t mode, struct slice s, st
     return fsync(fd) == 0 || fail(e, "sync", path);
 }
 
+bool file_may_replace(const char *path, struct err *e)
+{
+    struct stat st;
+    if (stat(path, &st) != 0 || S_ISREG(st.st_mode))
+        return true;
+    err_set(e, ERR_CONFLICT, "\"%s\" is not a regular file", ERR_QUOTE_PATH(slice_str(path)));
+    err_why(e, "a file is written beside it and then takes its name: what is there would be gone");
+    return err_try(e, "give another name");
+}
+
 static bool write_beside(const char *path, mode_t mode, struct slice s, bool replace, struct err *e)
 {
     char tmp[PATH_CAP];
     int len = snprintf(tmp, sizeof tmp, "%s.tmp-XXXXXX", path);
     if (len < 0 || (size_t)len >= sizeof tmp)
         return err_set(e, ERR_IO, "the path is longer than %d characters", PATH_CAP);
+    if (!file_may_replace(path, e))
+        return false;
     AUTO(file_close) int fd = mkostemp(tmp, O_CLOEXEC);
     if (fd < 0)
         return fail(e, "create a file beside", path);

@@ -25,6 +25,9 @@ MUST_USE bool file_check_private_stat(const char *path, const struct stat *st, m
 MUST_USE bool file_check_trusted(const char *path, bool dir, struct err *e);
 /* Is it there, and a directory or a regular file?  Errors: setup, io. */
 MUST_USE bool file_check_kind(const char *path, bool dir, struct stat *st, struct err *e);
+/* May a file get this name?  What is no regular file (a device, a pipe, a directory, also behind a link) would be gone, or
+ * nobody would read what is written.  Errors: conflict. */
+MUST_USE bool file_may_replace(const char *path, struct err *e);
 bool file_exists(const char *path);
 MUST_USE bool file_remove(const char *path, struct err *e); /* a missing one is fine; syncs the directory */
 MUST_USE bool file_sync_dir_of(const char *path, struct err *e);

@@ -193,6 +193,8 @@ static bool export_to(struct cli *cli, const char *file, struct err *e)
     const char *part = arena_printf(&cli->arena, "%s.part", file);
     if (!part)
         return arena_ok(&cli->arena, e);
+    if (to_file && !file_may_replace(file, e))
+        return false;
     AUTO(file_close) int fd = to_file ? open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
     if (to_file && fd < 0)
         return err_set(e, ERR_IO, "cannot write %s: %s", part, strerror(errno));

@@ -3,6 +3,7 @@
 refused, not handed over."""
 import os
 import signal
+import stat
 import threading
 
 from kithtest import BIN, Kith, World, run, say, stop, wait_for
@@ -130,6 +131,10 @@ def refuses_a_cut_export(k):
     assert answer.returncode != 0, answer
     assert not os.path.exists(cut), "half an export was handed over"
     run("test", "-s", good)
+    pipe = k.w.path("pipe")
+    os.mkfifo(pipe)
+    answer = k.kith("ledger", "export", pipe, ok=False)
+    assert answer.returncode and "not a regular file" in answer.stderr and stat.S_ISFIFO(os.lstat(pipe).st_mode), answer
 
 
 def main():

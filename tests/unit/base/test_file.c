@@ -64,6 +64,22 @@ static void writes_whole_files_or_none(void **state)
     assert_ok(file_remove(path, &e), e);
 }
 
+static void takes_no_name_from_what_is_no_file(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct stat st;
+    assert_int_equal(mkfifo(in_dir("pipe"), 0600), 0);
+    assert_int_equal(symlink("pipe", in_dir("link")), 0);
+    assert_int_equal(symlink("nowhere", in_dir("dangling")), 0);
+    assert_err(file_write_atomic(in_dir("pipe"), 0600, SLICE_LIT("x"), &e), e, ERR_CONFLICT);
+    assert_err(file_write_atomic(in_dir("link"), 0600, SLICE_LIT("x"), &e), e, ERR_CONFLICT);
+    assert_err(file_write_atomic(dir, 0600, SLICE_LIT("x"), &e), e, ERR_CONFLICT);
+    assert_int_equal(lstat(in_dir("pipe"), &st), 0);
+    assert_true(S_ISFIFO(st.st_mode));
+    assert_ok(file_write_atomic(in_dir("dangling"), 0600, SLICE_LIT("x"), &e), e);
+}
+
 static void bounds_what_it_reads(void **state)
 {
     (void)state;
@@ -149,6 +165,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(writes_whole_files_or_none, setup, teardown),
+        cmocka_unit_test_setup_teardown(takes_no_name_from_what_is_no_file, setup, teardown),
         cmocka_unit_test_setup_teardown(bounds_what_it_reads, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_secrets_that_others_can_read, setup, teardown),
         cmocka_unit_test_setup_teardown(lets_one_process_hold_a_lock, setup, teardown),
