@@ -173,9 +173,15 @@ bool settings_is_below(const char *dir, const char *path)
     return path && strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == 0 || n == 1);
 }
 
+const char *settings_database_file(const struct settings *s)
+{
+    return strncmp(s->database, "sqlite:", 7) == 0 ? s->database + 7 : NULL;
+}
+
 const char *settings_database_dir(const struct settings *s, struct arena *a)
 {
-    return strncmp(s->database, "sqlite:", 7) == 0 ? dir_of(a, s->database + 7) : NULL;
+    const char *file = settings_database_file(s);
+    return file ? dir_of(a, file) : NULL;
 }
 
 bool settings_check_database(const struct settings *s, struct arena *a, struct err *e)

@@ -88,6 +88,7 @@ const char *settings_try_ca(const struct settings *s);
 
 /* The directory of the database's file; NULL if it is a server. */
 const char *settings_database_dir(const struct settings *s, struct arena *a);
+const char *settings_database_file(const struct settings *s); /* likewise */
 /* True if the passphrase or PIN comes from systemd: "credential:NAME". */
 bool settings_is_credential(const struct settings *s);
 /* The server may write in the database's directory.  Errors: config, if keys, signers or secrets lie there too. */

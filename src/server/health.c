@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <sys/statvfs.h>
 
+#include "base/file.h"
 #include "base/rfc3339.h"
 #include "ca/root_list.h"
 #include "server/alarms.h"
@@ -241,10 +242,12 @@ static bool check_store(struct app *app, struct health_finding *f)
     struct arena a;
     int64_t age_s;
     arena_init(&a, 16384);
-    const char *data = settings_database_dir(&app->settings, &a);
-    bool ok = has_room("database", data, f) &&
-              has_room("issuing signer", settings_path(&app->settings, &a, PATH_SIGNERS "/issuing"), f) &&
-              has_room("ledger signer", settings_path(&app->settings, &a, PATH_SIGNERS "/ledger"), f);
+    const char *data = settings_database_dir(&app->settings, &a), *file = settings_database_file(&app->settings);
+    bool ok = !file || file_exists(file) ||
+              snprintf(f->detail, sizeof f->detail, "%s was moved or removed while it was open", file) < 0;
+    ok = ok && has_room("database", data, f) &&
+         has_room("issuing signer", settings_path(&app->settings, &a, PATH_SIGNERS "/issuing"), f) &&
+         has_room("ledger signer", settings_path(&app->settings, &a, PATH_SIGNERS "/ledger"), f);
     arena_clear(&a);
     if (ok && commit_is_failing(app->commit, &age_s, &why) && age_s < STORE_FAULT_S)
         ok = snprintf(f->detail, sizeof f->detail, "%s: nothing could be written %lld s ago", err_slug(why.code),
@@ -261,7 +264,8 @@ static const struct {
 } checks[] = {
     {"signer-issuing", "look at the log of kithd: token, PIN file, passphrase file", check_issuing, true},
     {"signer-ledger", "look at the log of kithd: passphrase file, disk", check_ledger, true},
-    {"store", "make room on that file system, or look at the database server; it goes on by itself", check_store, true},
+    {"store", "make room on that file system, put the file back, or look at the database server; it goes on by itself",
+     check_store, true},
     {"token", "look at the token; Kith logs in again by itself once it is back", check_token, true},
     {"checkpoint", "look at the log: the signers say why they do not sign", check_checkpoint, false},
     {"ledger", "stop kithd and restore the newest copy of the database", check_tree, true},

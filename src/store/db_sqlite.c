@@ -331,8 +331,22 @@ static bool sqlite_script(struct db *db, const char *text, struct err *e)
 
 /* ---- transactions ---- */
 
+/* The open file outlives its name: what is written to it after that is lost with the process, and whoever comes next begins
+ * with what has the name by then. */
+static bool is_in_place(struct db *db, struct err *e)
+{
+    int moved = 0;
+    if (sqlite3_file_control(of(db)->s, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK || !moved)
+        return true;
+    err_set(e, ERR_STORE_UNAVAILABLE, "the file of the database was moved or removed while it was open");
+    err_why(e, "what is written to it now would be lost");
+    return err_try(e, "put that very file back, with those beside it; or stop kithd and restore the newest copy");
+}
+
 static bool sqlite_begin(struct db *db, bool snapshot, struct err *e)
 {
+    if (!snapshot && !is_in_place(db, e))
+        return false;
     return sqlite_exec(db, snapshot ? &of(db)->begin_read : &of(db)->begin, NULL, 0, e);
 }
 

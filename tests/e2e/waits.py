@@ -122,6 +122,19 @@ def another_server_on_our_port_is_told(k):
     assert "answer" in k.kith("doctor", "ports").stdout
 
 
+def misses_its_database(k):
+    """Its file is moved away while it is open: nothing is answered that would be lost; with the file it goes on."""
+    path = k.dir + "/data/kith.db"
+    os.rename(path, path + ".away")
+    answer = k.kith("device", "add", "--model", "pump", "--serial", "WT-AWAY", ok=False)
+    assert answer.returncode, answer
+    a = k.api("GET", "/readyz")
+    assert a.status == 503 and b"moved or removed" in a.body, a
+    os.rename(path + ".away", path)
+    wait_for(lambda: k.kith("device", "add", "--model", "pump", "--serial", "WT-BACK", ok=False).returncode == 0, "the store")
+    k.wait_ready(30)
+
+
 def refuses_a_cut_export(k):
     good, cut = k.w.path("good.export"), k.w.path("cut.export")
     k.kith("ledger", "export", good)
@@ -152,6 +165,7 @@ def main():
         nobody_waits_for_a_server_that_is_stopped(k)
         a_lost_certificate_of_the_ca_is_asked_for_as_it_can_be_had(k)
         another_server_on_our_port_is_told(k)
+        misses_its_database(k)
         refuses_a_cut_export(k)
         k.stop()
         say("ok")

@@ -208,12 +208,33 @@ static void the_log_is_carried_over_and_starts_anew(void **state)
     sqlite3_close(s);
 }
 
+static void a_file_without_its_name_is_not_written(void **state)
+{
+    struct env_test *t = *state;
+    struct err e = {0};
+    struct db *db;
+    char away[300];
+    const char *path = t->where + sizeof "sqlite:" - 1;
+    assert_ok(db_open_raw(t->where, true, &db, &e), e);
+    snprintf(away, sizeof away, "%s.away", path);
+    assert_ok(db_begin(db, &e), e);
+    db_rollback(db);
+    assert_int_equal(rename(path, away), 0);
+    assert_err(db_begin(db, &e), e, ERR_STORE_UNAVAILABLE);
+    assert_non_null(strstr(e.what, "moved or removed"));
+    assert_int_equal(rename(away, path), 0);
+    assert_ok(db_begin(db, &e), e);
+    db_rollback(db);
+    db_free(db);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(pages_behind_the_end_are_dropped, env_setup, env_teardown),
         cmocka_unit_test_setup_teardown(what_was_taken_back_is_not_written_over_others, env_setup, env_teardown),
         cmocka_unit_test_setup_teardown(the_log_is_carried_over_and_starts_anew, env_setup, env_teardown),
+        cmocka_unit_test_setup_teardown(a_file_without_its_name_is_not_written, env_setup, env_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
