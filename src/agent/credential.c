@@ -10,6 +10,7 @@
 #include "keys/provider.h"
 #include "x509/certs_only.h"
 #include "x509/chain.h"
+#include "x509/name.h"
 
 #define RECEIVED "Received: "
 #define REF_MAX  1024
@@ -220,6 +221,17 @@ bool credential_open(const struct state *s, const struct key_env *env, unsigned 
         return true;
     err_set(e, ERR_AGENT_STATE, "%s is not there", state_slot_path(s, slot, "cert.pem", path));
     return credential_damaged(s, e);
+}
+
+bool credential_is_of(const struct credential *c, const char *device, struct err *e)
+{
+    struct slice cn = name_get0_cn(c->cert.subject);
+    if (!c->chain_n || !device || cn.n < 4 || memcmp(cn.p, "dev_", 4) != 0 || slice_eq(cn, slice_str(device)))
+        return true;
+    err_set(e, ERR_AGENT_CERT, "key and certificate are those of \"%s\", and agent.conf says %s", ERR_QUOTE(cn),
+            device);
+    err_why(e, "one device would act under the name of another");
+    return err_try(e, "restore this directory from its own copy, or enrol in a new one: kith-agent enroll --dir DIR");
 }
 
 bool credential_peek(const struct state *s, unsigned slot, struct credential *out, struct err *e)

@@ -38,6 +38,8 @@ MUST_USE bool credential_read_cert(const struct state *s, struct credential *c, 
 /* Key and certificate of a credential that is in use: that there is none is damage too. */
 MUST_USE bool credential_open(const struct state *s, const struct key_env *env, unsigned slot, struct credential *out,
                               struct err *e);
+/* A certificate that names a device names this one, or the directory holds what is another's.  Errors: ERR_AGENT_CERT. */
+MUST_USE bool credential_is_of(const struct credential *c, const char *device, struct err *e);
 /* The certificate alone, without the key (status). */
 MUST_USE bool credential_peek(const struct state *s, unsigned slot, struct credential *out, struct err *e);
 

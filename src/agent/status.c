@@ -57,7 +57,7 @@ static void look(struct view *v)
     if (!conf_check(&v->s.conf, v->s.state.dir, e) || strcmp(v->s.conf.store, "file") != 0)
         return;
     credential_init(&c);
-    (void)!credential_open(&v->s.state, &env, slot, &c, e);
+    (void)!(credential_open(&v->s.state, &env, slot, &c, e) && credential_is_of(&c, v->s.conf.device, e));
     credential_clear(&c);
 }
 

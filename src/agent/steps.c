@@ -207,6 +207,11 @@ static bool heard(struct agent *a, bool ok, const struct err *e)
     return ok;
 }
 
+static bool open_current(const struct agent *a, unsigned slot, struct credential *c, struct err *e)
+{
+    return credential_open(a->state, &a->keys, slot, c, e) && credential_is_of(c, a->conf->device, e);
+}
+
 /* Asks with the claim, or with the current credential. */
 static bool ask_by(struct agent *a, const struct credential *next, struct platform_answer *answer, struct err *e)
 {
@@ -223,8 +228,7 @@ static bool ask_by(struct agent *a, const struct credential *next, struct platfo
         ok = a->platform.enroll(a->platform.ctx, &want, answer, e);
     } else if (ok && slot) {
         want.by = &current;
-        ok = credential_open(a->state, &a->keys, slot, &current, e) &&
-             heard(a, a->platform.enroll(a->platform.ctx, &want, answer, e), e);
+        ok = open_current(a, slot, &current, e) && heard(a, a->platform.enroll(a->platform.ctx, &want, answer, e), e);
     } else if (ok) {
         ok = err_set(e, ERR_AGENT_NOT_ENROLLED, "%s has neither a credential nor a claim", a->state->dir);
         err_try(e, "kith-agent enroll --dir %s, with a token of `kith device add --token`", a->state->dir);
@@ -359,7 +363,7 @@ bool agent_say_hello(struct agent *a, struct err *e)
     if (!slot)
         return err_set(e, ERR_AGENT_NOT_ENROLLED, "%s has no credential", a->state->dir);
     credential_init(&current);
-    bool ok = credential_open(a->state, &a->keys, slot, &current, e) && prove(a, &current, e);
+    bool ok = open_current(a, slot, &current, e) && prove(a, &current, e);
     credential_clear(&current);
     return ok || judge(a, e);
 }

@@ -215,7 +215,7 @@ static bool journal_new(const char *path, const struct crypto *crypto, struct jo
 static bool lost(const struct journal *j, const char *how, struct err *e)
 {
     err_set(e, ERR_JOURNAL_LOST, "%s: %s", j->path, how);
-    err_why(e, "a signer that does not know what it signed would give the same serial numbers out again");
+    err_why(e, "a signer that does not know what it signed could sign against it: a serial number twice, another log");
     return err_try(
         e, "restore the signer's directory from its last copy; only kith init makes a journal, of a new platform");
 }

@@ -4,6 +4,7 @@
     platform.py [KILLS]"""
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -123,6 +124,19 @@ def keeps_its_keys_when_only_revoked(k, state):
     k.kith("cert", "revoke", status(state + serial)["certificate"]["serial"])
     agent("run", "--dir", state + serial, "--once", want=4)
     assert key(serial) == was
+
+
+def does_not_act_for_another(k, state):
+    """Key and certificate of another device in its directory fit each other: it sees that they are not its own."""
+    for name in "ab":
+        agent("enroll", "--dir", state + name, stdin=token(k, "swap-" + name))
+    theirs = status(state + "b")["device"]
+    for file in os.listdir(state + "b/current"):
+        shutil.copy(f"{state}b/current/{file}", f"{state}a/current/{file}")
+    for verb in (("run", "--once", "--renew"), ("run", "--once")):
+        p = agent(verb[0], "--dir", state + "a", *verb[1:], want=6)
+        assert "agent-cert" in p.stderr and theirs in p.stderr, p
+    assert len(certificates(k, theirs)) == 1
 
 
 def is_wiped_when_retired(k, state):
