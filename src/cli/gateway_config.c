@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/host.h"
 #include "cli/broker_user.h"
 #include "cli/cli.h"
 #include "cli/gateway_config.h"
@@ -154,6 +155,10 @@ bool gateway_config_run(void *ctx, const void *opts, const struct args_words *wo
     if (!o->gate) {
         err_set(e, ERR_OPTION, "--gate is missing");
         return err_try(e, "kith gateway config --gate DIR");
+    }
+    if (o->bind && !host_check(slice_str(o->bind), e)) {
+        err_set(e, ERR_OPTION, "--bind: \"%s\" is neither a name nor an address", ERR_QUOTE(slice_str(o->bind)));
+        return err_try(e, "--bind 192.0.2.1, say, or none of it for all addresses");
     }
     const char *dir = cli_absolute(cli, o->gate);
     struct config_write c = {.plugin = o->plugin ? cli_absolute(cli, o->plugin) : find_plugin(cli),

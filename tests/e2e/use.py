@@ -114,6 +114,7 @@ SLIPS = [
     ("device add --model pump --serial SN-9 --failures x", 2, "--failures needs --from"),
     ("device revoke SN-1 --wait-time 1s", 2, "--wait-time needs --wait"),
     ("operator add bob --role admin --csr x --key-type p384", 2, "--csr and --key-type exclude each other"),
+    ("gateway config --gate {W}/gate --bind a_b", 2, "try: --bind"),
     ("gateway config --check x --gate y", 2, "--check and --gate exclude each other"),
     ("ca crl --root-dir {D} --reason superseded", 2, "--reason needs --revoke"),
     ("ledger ls --keys x", 2, "--keys needs --export"),
