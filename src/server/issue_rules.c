@@ -235,11 +235,10 @@ static bool idevid_values(struct tx *tx, const struct issuance *is, int64_t now,
     return true;
 }
 
-/* What a device's certificate changes with it: the key is the device's, its claim is used, it is active. */
+/* What a device's certificate changes with it: the key is the device's, its claim is used, it is active.  Its row is open. */
 static bool device_values(struct tx *tx, const struct issuance *is, const struct device_row *dev, int64_t now,
                           struct storing *s, struct err *e)
 {
-    const struct value key = value_text(is->subject);
     if (!check_key(tx, is, &s->same_key, e))
         return false;
     if (!s->same_key)
@@ -254,8 +253,6 @@ static bool device_values(struct tx *tx, const struct issuance *is, const struct
         return err_set(e, ERR_CLAIM, "a new claim of device %s was made meanwhile", is->subject);
     if (!is_claim(is) && dev->state != DEVICE_CLAIMED)
         return true;
-    if (!row_read(tx_db(tx), &table_device, &key, &s->device_rows, e))
-        return e->code ? false : err_set(e, ERR_NOTFOUND, "device %s is gone", is->subject);
     row_values(&s->device_rows, &table_device, s->device);
     if (is_claim(is)) {
         s->device[DEVICE_CLAIM_USED_AT] = value_int(now);
@@ -280,7 +277,7 @@ bool issue_store(struct tx *tx, struct issuance *is, struct err *e)
     err_clear(&is->voided);
     bool may = is->kind != CERT_DEVICE
                    ? check_party(tx, is, &is->voided)
-                   : device_row_read(tx_db(tx), is->subject, &dev, &is->voided) &&
+                   : device_row_open(tx_db(tx), is->subject, &s.device_rows, &dev, &is->voided) &&
                          check_device(tx, is, &dev, &is->voided) && device_values(tx, is, &dev, now, &s, &is->voided);
     if (!may)
         return store_void(tx, is, &s.row, e);
@@ -298,8 +295,9 @@ bool issue_store(struct tx *tx, struct issuance *is, struct err *e)
 /* ---- the first transaction ---- */
 
 /* Signed before, and the answer was lost: it counts from now on, as if it had just been stored. */
-static bool deliver(struct tx *tx, struct issuance *is, int64_t id, const struct device_row *dev, struct err *e)
+static bool deliver(struct tx *tx, struct issuance *is, int64_t id, struct err *e)
 {
+    struct device_row dev;
     uint8_t fields[512];
     struct event ev;
     const struct value key = value_int(id);
@@ -320,7 +318,8 @@ static bool deliver(struct tx *tx, struct issuance *is, int64_t id, const struct
     is->cert_id = id;
     is->repeated = is->delivered = true;
     crash_point("server.delivering");
-    if (!device_values(tx, is, dev, tx_now_ms(tx) / 1000, &s, e))
+    if (!device_row_open(tx_db(tx), is->subject, &s.device_rows, &dev, e) ||
+        !device_values(tx, is, &dev, tx_now_ms(tx) / 1000, &s, e))
         return false;
     set_idevid(is, s.idevid_digest, &d);
     return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, s.changes, s.n, NULL, e) &&
@@ -352,5 +351,5 @@ bool issue_reserve(struct tx *tx, struct issuance *is, struct err *e)
            reservations_take(issuer_get0_reservations(is->app->issuer), &is->reservation, is->subject, is->spki_hash,
                              e) &&
            unanswered_find(tx, is, &is->waiting, e) &&
-           (!is->waiting || is->job.looks || deliver(tx, is, is->waiting, &dev, e));
+           (!is->waiting || is->job.looks || deliver(tx, is, is->waiting, e));
 }

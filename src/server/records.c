@@ -49,19 +49,24 @@ static void take_device(const struct rows *r, struct device_row *out)
     take_claim(r, &out->claim);
 }
 
-bool device_row_read(struct db *db, const char *id, struct device_row *out, struct err *e)
+bool device_row_open(struct db *db, const char *id, struct rows *rows, struct device_row *out, struct err *e)
 {
     *out = (struct device_row){0};
-    AUTO(rows_close) struct rows r = {0};
     const struct value key = value_text(id);
-    if (row_read(db, &table_device, &key, &r, e)) {
-        take_device(&r, out);
+    if (row_read(db, &table_device, &key, rows, e)) {
+        take_device(rows, out);
         return true;
     }
     if (e->code)
         return false;
     err_set(e, ERR_NOTFOUND, "device \"%s\" is not known", ERR_QUOTE(slice_str(id)));
     return err_try(e, "kith device ls");
+}
+
+bool device_row_read(struct db *db, const char *id, struct device_row *out, struct err *e)
+{
+    AUTO(rows_close) struct rows r = {0};
+    return device_row_open(db, id, &r, out, e);
 }
 
 static const struct sql sql_find = {"SELECT id FROM device WHERE serial = $1 AND ($2 = '' OR model = $2) "

@@ -28,6 +28,8 @@ struct device_row {
 };
 /* Errors: ERR_NOTFOUND. */
 MUST_USE bool device_row_read(struct db *db, const char *id, struct device_row *out, struct err *e);
+/* The same for who changes the row: all its columns are in *rows, which the caller closes. */
+MUST_USE bool device_row_open(struct db *db, const char *id, struct rows *rows, struct device_row *out, struct err *e);
 /* By id, or by serial number where that is unique; `model`, `owner` NULL: any.  The device of another owner is not found. */
 MUST_USE bool device_find(struct db *db, const char *id_or_serial, const char *model, const char *owner,
                           struct device_row *out, struct err *e);
