@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "base/opt.h"
 #include "ledger/note.h"
 
 /* Each thread reads by a connection of its own, closed when the thread ends. */
@@ -74,4 +75,10 @@ bool app_vkeys(struct app *app, struct note_key *keys, struct err *e)
         err_ctx(e, PATH_VKEYS);
     arena_clear(&a);
     return ok;
+}
+
+bool app_listen_at(const char *text, char *host, size_t cap, uint16_t *port, struct err *e)
+{
+    return opt_split_address(slice_str(text), host, cap, port) ||
+           err_set(e, ERR_CONFIG, "\"%s\" is not ADDRESS:PORT", ERR_QUOTE(slice_str(text)));
 }

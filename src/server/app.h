@@ -52,6 +52,9 @@ static inline int64_t app_now(const struct app *app)
     return env_now_s(&app->env);
 }
 
+/* ADDRESS:PORT of the settings.  Errors: ERR_CONFIG. */
+MUST_USE bool app_listen_at(const char *text, char *host, size_t cap, uint16_t *port, struct err *e);
+
 /* Two keys: the log's and the issuing signer's; both have to have signed a checkpoint. */
 struct note_key;
 MUST_USE bool app_vkeys(struct app *app, struct note_key *keys, struct err *e);
