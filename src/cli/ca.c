@@ -29,14 +29,14 @@ void ca_key_close(struct ca_key *o)
     p11_free(o->p11);
 }
 
-bool ca_key_open(const char *ref, const char *passphrase_file, const char *module, const char *token,
-                 const char *pin_file, struct ca_key *o, struct err *e)
+bool ca_key_open(const struct ca_key_place *at, struct ca_key *o, struct err *e)
 {
+    const struct p11_config cfg = {.mark_file = at->pin_mark};
     *o = (struct ca_key){0};
-    if (module && !p11_open(module, token, pin_file, NULL, &o->p11, e))
+    if (at->module && !p11_open(at->module, at->token, at->pin_file, &cfg, &o->p11, e))
         return false;
-    o->env = (struct key_env){.passphrase_file = passphrase_file, .p11 = o->p11};
-    return key_open(&o->env, ref, &o->key, e);
+    o->env = (struct key_env){.passphrase_file = at->passphrase_file, .p11 = o->p11};
+    return key_open(&o->env, at->ref, &o->key, e);
 }
 
 /* ---- bringing it back ---- */
@@ -112,12 +112,20 @@ static bool check_issuing(struct cli *cli, const struct settings *s, struct slic
     struct cert c;
     struct chain path;
     struct ca_key k;
+    const struct ca_key_place at = {.ref = s->issuing_key,
+                                    .passphrase_file = s->passphrase_file,
+                                    .module = s->hsm_module,
+                                    .token = s->hsm_token,
+                                    .pin_file = s->hsm_pin_file,
+                                    .pin_mark = settings_path(s, &cli->arena, PATH_PIN_MARK)};
     const struct chain_rules rules = {.at = env_now_s(&cli->env), .key_usage = KU_KEY_CERT_SIGN | KU_CRL_SIGN};
     if (!cert_read(der, &c, e) || !chain_verify(&crypto_openssl, &c, NULL, 0, root, 1, &rules, &path, e))
         return err_ctx(e, "issuing certificate");
     if (!c.is_ca)
         return err_set(e, ERR_CHAIN_RULE, "the issuing certificate is no CA's");
-    bool ok = ca_key_open(s->issuing_key, s->passphrase_file, s->hsm_module, s->hsm_token, s->hsm_pin_file, &k, e);
+    if (!arena_ok(&cli->arena, e))
+        return false;
+    bool ok = ca_key_open(&at, &k, e);
     if (ok && !slice_eq(c.spki, key_get0_spki(k.key))) {
         err_set(e, ERR_KEY_MISMATCH, "the certificate is not for this platform's issuing key");
         ok = err_try(e, "kith ca sign-request with ca/issuing.csr of %s", s->dir);

@@ -15,6 +15,12 @@ struct ca_opts {
 
 extern const char *const ca_key_words[];
 
+/* Where a CA's key is, and what opens it. */
+struct ca_key_place {
+    const char *ref, *passphrase_file, *module, *token, *pin_file;
+    const char *pin_mark; /* keys/pin_mark.h */
+};
+
 /* A key with what it stands on. */
 struct ca_key {
     struct p11 *p11;
@@ -22,8 +28,7 @@ struct ca_key {
     struct key *key;
 };
 void ca_key_close(struct ca_key *k);
-MUST_USE bool ca_key_open(const char *ref, const char *passphrase_file, const char *module, const char *token,
-                          const char *pin_file, struct ca_key *out, struct err *e);
+MUST_USE bool ca_key_open(const struct ca_key_place *at, struct ca_key *out, struct err *e);
 
 /* Verbs of the machine with the offline root; their rows stand with the others (ca.c). */
 bool offline_init_root(void *ctx, const void *opts, const struct args_words *words, struct err *e);

@@ -47,6 +47,7 @@ static const struct opt root_conf_rows[] = {
 
 struct root {
     const char *dir, *list; /* list: its newest CRL, DER */
+    const char *pin_mark;   /* keys/pin_mark.h */
     bool online;            /* the directory is the platform's, whose server reads the list there */
     struct root_conf conf;
     struct ca_key k;
@@ -70,6 +71,7 @@ static bool root_conf_read(struct cli *cli, struct root *r, const char **cert, s
 {
     AUTO(buf_clear) struct buf text = {0};
     struct settings s;
+    *cert = NULL;
     buf_init(&text, CONFIG_MAX);
     const char *path = in(cli, r->dir, ROOT_CONF), *kith = in(cli, r->dir, SETTINGS_FILE);
     if (!path || !kith)
@@ -84,11 +86,13 @@ static bool root_conf_read(struct cli *cli, struct root *r, const char **cert, s
         r->conf = (struct root_conf){s.name, s.root_key, s.passphrase_file, s.hsm_module, s.hsm_token, s.hsm_pin_file};
         *cert = in(cli, r->dir, PATH_ROOT_CERT);
         r->list = in(cli, r->dir, PATH_ROOT_CRL);
+        r->pin_mark = in(cli, r->dir, PATH_PIN_MARK);
         r->online = true;
         return arena_ok(&cli->arena, e);
     }
     *cert = in(cli, r->dir, "root.cer");
     r->list = in(cli, r->dir, "root.crl");
+    r->pin_mark = in(cli, r->dir, "pin-refused");
     if (!file_read(path, CONFIG_MAX, &text, e))
         return err_try(e, "kith ca init-root --dir DIR --name ORG makes an offline root");
     if (!config_read(path, buf_slice(&text), root_conf_rows, ARRAY_LEN(root_conf_rows), &cli->arena, &r->conf, e))
@@ -104,9 +108,15 @@ static bool root_open(struct cli *cli, const char *dir, struct root *r, struct e
     *r = (struct root){.dir = cli_absolute(cli, dir)};
     buf_init(&r->der, CERT_MAX);
     if (!root_conf_read(cli, r, &cert, e) || !file_read(cert, CERT_MAX, &r->der, e) ||
-        !cert_read(buf_slice(&r->der), &r->cert, e) ||
-        !ca_key_open(r->conf.key, r->conf.passphrase_file, r->conf.hsm_module, r->conf.hsm_token, r->conf.hsm_pin_file,
-                     &r->k, e))
+        !cert_read(buf_slice(&r->der), &r->cert, e))
+        return err_ctx(e, "root in %s", dir);
+    const struct ca_key_place at = {.ref = r->conf.key,
+                                    .passphrase_file = r->conf.passphrase_file,
+                                    .module = r->conf.hsm_module,
+                                    .token = r->conf.hsm_token,
+                                    .pin_file = r->conf.hsm_pin_file,
+                                    .pin_mark = r->pin_mark};
+    if (!ca_key_open(&at, &r->k, e))
         return err_ctx(e, "root in %s", dir);
     return own_key_is_of(r->k.key, &r->cert, "root's key", cert, e);
 }

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 """A wrong PIN in the PIN file reaches the token once: not by each signer, not by the supervisor's restarts, not by a restart of
-kithd, kithd -t or doctor.  The right PIN, written to the file, is enough to go on.  The argument is the shim, which counts."""
+kithd, kithd -t, doctor or ca; nor does that of an offline root by each command.  The right PIN, written to the file, is enough to go on.  The argument is the shim, which counts."""
 import os
 import signal
 import subprocess
 import sys
 
-from kithtest import BIN, Kith, World, say, stop, wait_for
+from kithtest import BIN, Kith, World, run, say, stop, wait_for
 from token_faults import Shim, doctor
 
 PIN, SIGNERS = "135790", 2
@@ -43,8 +43,34 @@ def logins(shim):
     return shim.count("login") - shim.count("login 102")
 
 
+def put(file, pin):
+    with open(file, "w", encoding="ascii") as f:
+        f.write(pin)
+
+
+def is_refused_unasked(k, *words):
+    p = k.kith(*words, ok=False)
+    assert p.returncode == 4 and "refused before" in p.stderr, p
+
+
+def offline_root_tries_once(k, shim, module):
+    root, pin_file = k.w.path("root"), k.w.write("root-pin", PIN)
+    os.chmod(pin_file, 0o600)
+    run(os.path.join(BIN, "kith"), "ca", "init-root", "--dir", root, "--name", "Root", "--hsm", module, "--token", "offline",
+        "--pin-file", pin_file, env=k.w.env)
+    put(pin_file, "999999")
+    before = logins(shim)
+    p = k.kith("ca", "crl", "--root-dir", root, ok=False)
+    assert p.returncode == 4 and logins(shim) == before + 1, p
+    is_refused_unasked(k, "ca", "crl", "--root-dir", root)
+    assert logins(shim) == before + 1, k.w.log("shim/log")
+    put(pin_file, PIN)
+    k.kith("ca", "crl", "--root-dir", root)
+
+
 def main():
     with World("pin") as w:
+        w.softhsm("offline", PIN)
         words = w.softhsm(pin=PIN)
         shim = Shim(w)
         words[words.index("--hsm") + 1] = sys.argv[1]
@@ -53,9 +79,9 @@ def main():
         k = Kith(w, *words)
         k.start()
         k.stop()
+        offline_root_tries_once(k, shim, sys.argv[1])
         os.unlink(shim.log)
-        with open(pin_file, "w", encoding="ascii") as f:
-            f.write("999999")
+        put(pin_file, "999999")
         both_are_held_again(k, lambda: start(k))
         tried = logins(shim)
         assert tried == 1, f"the wrong PIN was tried {tried} times:\n" + w.log("shim/log") + w.log("kithd.log")
@@ -69,9 +95,10 @@ def main():
         both_are_held_again(k, lambda: start(k))
         found = doctor(k, "token")
         assert not found["ok"] and "refused before" in found["detail"], found
+        is_refused_unasked(k, "ca", "crl", "--root-dir", k.dir)
+        is_refused_unasked(k, "ca", "install", os.path.join(k.dir, "ca", "issuing.cer"))
         assert logins(shim) == 1, "tried again:\n" + w.log("shim/log")
-        with open(pin_file, "w", encoding="ascii") as f:
-            f.write(PIN)
+        put(pin_file, PIN)
         k.wait_ready()
         assert doctor(k, "token")["ok"]
         # Two signers; doctor's token and keys, and the two signers that it rehearses.
