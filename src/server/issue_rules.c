@@ -192,6 +192,13 @@ static void draft_issued(const struct issuance *is, const struct storing *s, str
         event_set_flag(d, "same_key", s->same_key);
 }
 
+/* A rule was looked at and says no; that the rows could not be read says nothing of the certificate. */
+static bool is_refusal(const struct err *e)
+{
+    enum err_class c = err_class_of(e->code);
+    return c != ERR_CLASS_UNAVAILABLE && c != ERR_CLASS_IO && c != ERR_CLASS_INTERNAL;
+}
+
 /* The state changed while the signer signed: the certificate is recorded as revoked and never delivered. */
 static bool store_void(struct tx *tx, struct issuance *is, struct cert_row *row, struct err *e)
 {
@@ -279,6 +286,10 @@ bool issue_store(struct tx *tx, struct issuance *is, struct err *e)
                    ? check_party(tx, is, &is->voided)
                    : device_row_open(tx_db(tx), is->subject, &s.device_rows, &dev, &is->voided) &&
                          check_device(tx, is, &dev, &is->voided) && device_values(tx, is, &dev, now, &s, &is->voided);
+    if (!may && !is_refusal(&is->voided)) {
+        *e = is->voided;
+        return false;
+    }
     if (!may)
         return store_void(tx, is, &s.row, e);
     struct event ev;
