@@ -1,6 +1,7 @@
 #include "cli/client.h"
 
 #include <openssl/pem.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -135,6 +136,35 @@ static bool open_tls(struct cli *cli, struct err *e)
     return http_client_new(&o, &cli->client, e);
 }
 
+/* Its lock has the number of the kithd that holds it, or of the last one that did. */
+static bool kithd_runs(struct cli *cli, const struct settings *s, long *pid)
+{
+    char text[32], name[16] = {0};
+    const char *lock = settings_path(s, &cli->arena, PATH_LOCK);
+    AUTO(buf_clear) struct buf b = {0};
+    buf_init(&b, sizeof text);
+    if (!lock || !file_read(lock, sizeof text - 1, &b, NULL) || (*pid = strtol(buf_str(&b), NULL, 10)) <= 0)
+        return false;
+    snprintf(text, sizeof text, "/proc/%ld/comm", *pid);
+    FILE *f = fopen(text, "re");
+    bool ok = f && fgets(name, sizeof name, f) && strcmp(name, "kithd\n") == 0;
+    if (f)
+        fclose(f);
+    return ok;
+}
+
+bool cli_socket_is_lost(struct cli *cli, const struct settings *s, struct err *e)
+{
+    long pid;
+    if (file_exists(s->socket) || !kithd_runs(cli, s, &pid))
+        return false;
+    err_set(e, ERR_UNAVAILABLE, "kithd runs as process %ld, but %s is not there", pid, s->socket);
+    err_why(e, "somebody removed it, or kithd has only just started");
+    (void)err_try(
+        e, "the same in a moment: kithd starts its server again with another; its log says what may be in the way");
+    return true;
+}
+
 static bool open_local(struct cli *cli, struct err *e)
 {
     const struct settings *s;
@@ -145,6 +175,8 @@ static bool open_local(struct cli *cli, struct err *e)
     if (strlen(s->socket) >= sizeof sa.sun_path)
         return err_set(e, ERR_LIMIT, "the socket's path is longer than %zu bytes: %s", sizeof sa.sun_path - 1,
                        s->socket);
+    if (cli_socket_is_lost(cli, s, e))
+        return false;
     if (!file_exists(s->socket)) {
         err_set(e, ERR_UNAVAILABLE, "the platform in %s is not running", s->dir);
         err_why(e, "%s is not there", s->socket);

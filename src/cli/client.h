@@ -28,6 +28,8 @@ const char *cli_path(struct cli *cli, const char *prefix, const char *segment, c
 /* Appends ?name=value or &name=value; nothing for NULL. */
 void cli_put_query(struct buf *b, const char *name, const char *value);
 bool cli_key_is_on_token(const struct cli *cli);
+/* True if the server's socket is not there, and yet kithd runs; *e says so. */
+bool cli_socket_is_lost(struct cli *cli, const struct settings *s, struct err *e);
 void cli_client_close(struct cli *cli);
 
 #endif

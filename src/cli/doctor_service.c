@@ -143,7 +143,10 @@ void doctor_check_ports(struct doctor *d, struct doctor_finding *f)
 
 void doctor_check_socket(struct doctor *d, struct doctor_finding *f)
 {
-    if (!d->running)
+    struct err e;
+    if (cli_socket_is_lost(d->cli, d->s, &e))
+        doctor_bad_err(f, &e, NULL);
+    else if (!d->running)
         doctor_skip(f, "the platform is not running");
     else if (d->mute.code)
         doctor_bad_err(f, &d->mute, "look at the log of kithd");

@@ -12,18 +12,17 @@
 
 #include "base/child.h"
 #include "base/file.h"
-#include "base/frame.h"
 #include "base/log.h"
 #include "base/notify.h"
 #include "keys/pin_mark.h"
+#include "supervisor/socket_file.h"
 
-#define READY_WORD      "ready\n"
-#define READY_FD        4
-#define SIGNER_FD       3
-#define LISTEN_WAIT_MS  20000
-#define LISTEN_RETRY_MS 100
-#define ARENA_MAX       (64 * 1024)
-#define HELD_LOOK_MS    1000 /* at the PIN file */
+#define READY_WORD     "ready\n"
+#define READY_FD       4
+#define SIGNER_FD      3
+#define ARENA_MAX      (64 * 1024)
+#define HELD_LOOK_MS   1000 /* at the PIN file */
+#define SOCKET_LOOK_MS 1000 /* at the files of the sockets */
 
 enum phase { RUNNING, STOPPING_SERVER, STOPPING_SIGNERS, STOPPED };
 
@@ -33,12 +32,15 @@ struct run {
     struct arena arena;
     struct child children[CHILDREN];
     int lock, signals, ready[2];
-    int listeners[CHILD_SERVER];
+    struct socket_file sockets[CHILDREN];
+    const char *run_dir; /* where they are, unless kith.conf has the server's elsewhere */
     char word[sizeof READY_WORD];
     size_t word_n;
-    bool was_ready;
+    bool was_ready, serving; /* a server was, this one is */
     enum phase phase;
-    int64_t kill_ms, watchdog_ms;
+    int64_t kill_ms, watchdog_ms, look_ms;
+    int64_t end_by_ms[CHILDREN]; /* it was told to end, to be started again; 0: it was not */
+    bool told_gone;
     char pin[CHILD_SERVER][PIN_MARK_MAX]; /* the PIN file as it was before each signer started */
 };
 
@@ -48,8 +50,8 @@ static void run_clear(struct run *r)
     file_close(&r->signals);
     file_close(&r->ready[0]);
     file_close(&r->ready[1]);
-    for (size_t i = 0; i < ARRAY_LEN(r->listeners); i++)
-        file_close(&r->listeners[i]);
+    for (size_t i = 0; i < CHILDREN; i++)
+        socket_file_close(&r->sockets[i]);
     arena_clear(&r->arena);
 }
 
@@ -77,29 +79,14 @@ static bool open_signals(struct run *r, struct err *e)
 
 static bool take_directory(struct run *r, struct err *e)
 {
-    const char *dir = settings_path(r->s->settings, &r->arena, PATH_RUN);
+    r->run_dir = settings_path(r->s->settings, &r->arena, PATH_RUN);
     const char *lock = settings_path(r->s->settings, &r->arena, PATH_LOCK);
-    if (!arena_ok(&r->arena, e) || !file_mkdir_private(dir, e))
+    if (!arena_ok(&r->arena, e) || !file_mkdir_private(r->run_dir, e))
         return false;
     if (!file_lock(lock, &r->lock, e)) {
         if (e->code == ERR_LOCKED)
             err_why(e, "one kithd runs an installation: two would give out the same serial numbers");
         return false;
-    }
-    return true;
-}
-
-/* With the lock in hand, a socket that still answers belongs to the signer of a kithd that was killed, and that signer is
- * on its way out: wait for it. */
-static bool listen_patiently(struct run *r, const char *path, int *fd, struct err *e)
-{
-    int64_t deadline = env_mono_ms(r->env) + LISTEN_WAIT_MS;
-    for (bool said = false; !frame_listen(path, fd, e); said = true) {
-        if (e->code != ERR_LOCKED || env_mono_ms(r->env) >= deadline)
-            return false;
-        if (!said)
-            LOG(r->env, NOTICE, "kithd", "waiting for a signer of an earlier kithd to end", log_str("socket", path));
-        poll(NULL, 0, LISTEN_RETRY_MS);
     }
     return true;
 }
@@ -115,7 +102,7 @@ static void set_signer(struct run *r, enum supervise_child which, const char *na
         .argv = {"kith-signer", "--config", r->s->config, "--domain", domain, "--fd",
                  "3", [SIGNER_ONCE] = r->s->accept_clock ? "--accept-clock" : NULL},
         .envp = envp,
-        .fd = r->listeners[which],
+        .fd = r->sockets[which].fd,
         .fd_as = SIGNER_FD,
     };
 }
@@ -124,10 +111,11 @@ static bool prepare(struct run *r, struct err *e)
 {
     static const char *const sockets[] = {PATH_RUN "/signer-issuing.sock", PATH_RUN "/signer-ledger.sock"};
     for (size_t i = 0; i < ARRAY_LEN(sockets); i++) {
-        const char *path = settings_path(r->s->settings, &r->arena, sockets[i]);
-        if (!arena_ok(&r->arena, e) || !listen_patiently(r, path, &r->listeners[i], e))
+        r->sockets[i].path = settings_path(r->s->settings, &r->arena, sockets[i]);
+        if (!arena_ok(&r->arena, e) || !socket_file_listen_patiently(&r->sockets[i], r->env, e))
             return false;
     }
+    r->sockets[CHILD_SERVER].path = r->s->settings->socket;
     char **envp = child_environment(r->s->environ, &r->arena);
     if (!envp)
         return err_set(e, ERR_NOMEM, "no memory for the environment");
@@ -212,11 +200,12 @@ static void start_due(struct run *r)
 
 static void log_end(struct run *r, const struct child *c, pid_t pid, int64_t lived_ms, int status)
 {
+    bool told = r->phase != RUNNING || r->end_by_ms[c - r->children];
     bool killed = WIFSIGNALED(status);
     const char *how = killed ? "signal" : "status";
     int64_t value = killed ? WTERMSIG(status) : WEXITSTATUS(status);
     const char *signal_name = killed ? sigabbrev_np(WTERMSIG(status)) : NULL;
-    if (r->phase != RUNNING)
+    if (told)
         LOG(r->env, INFO, "kithd", "ended", log_str("child", c->name), log_int("pid", pid), log_int(how, value),
             log_int("lived_ms", lived_ms));
     else
@@ -232,6 +221,10 @@ static void one_ended(struct run *r, struct child *c, int status)
     struct err e;
     child_ended(c, now);
     log_end(r, c, pid, lived_ms, status);
+    if (c == &r->children[CHILD_SERVER])
+        r->serving = false;
+    if (r->end_by_ms[c - r->children])
+        r->end_by_ms[c - r->children] = r->look_ms = 0; /* those that waited for it have their turn */
     if (r->phase == RUNNING && c != &r->children[CHILD_SERVER] && WIFEXITED(status) &&
         WEXITSTATUS(status) == SIGNER_EXIT_PIN) {
         c->held = true;
@@ -263,6 +256,56 @@ static void reap(struct run *r)
     }
 }
 
+/* --- sockets whose files are gone --- */
+
+static void kill_late(struct run *r, const struct child *c)
+{
+    if (!c->pid)
+        return;
+    LOG(r->env, WARN, "kithd", "does not end; killed", log_str("child", c->name), log_int("pid", c->pid));
+    child_kill(c);
+}
+
+/* Who listens where nobody finds it ends; its next life has a socket with a file. */
+static void renew_socket(struct run *r, int which)
+{
+    struct socket_file *s = &r->sockets[which];
+    struct child *c = &r->children[which];
+    struct err e;
+    if (!file_mkdir_private(r->run_dir, &e) || !socket_file_renew(s, &e)) {
+        if (!r->told_gone)
+            LOG(r->env, ERROR, "kithd", "a socket is gone and cannot be made again", log_str("socket", s->path),
+                log_err(&e));
+        r->told_gone = true;
+        return;
+    }
+    LOG(r->env, ERROR, "kithd", "its socket was removed: started again with another", log_str("child", c->name),
+        log_str("socket", s->path));
+    r->told_gone = false;
+    if (which != CHILD_SERVER)
+        c->fd = s->fd;
+    if (c->pid)
+        r->end_by_ms[which] = env_mono_ms(r->env) + r->s->stop_ms;
+    child_signal(c, SIGTERM);
+}
+
+/* As at the end the server goes first: what it has begun it ends with its signers. */
+static void look_at_sockets(struct run *r)
+{
+    int64_t now = env_mono_ms(r->env);
+    if (now < r->look_ms)
+        return;
+    r->look_ms = now + SOCKET_LOOK_MS;
+    for (int i = CHILD_SERVER; i >= 0; i--) {
+        if (r->end_by_ms[i] && now >= r->end_by_ms[i])
+            kill_late(r, &r->children[i]);
+        else if (!r->end_by_ms[i] && !socket_file_is_there(&r->sockets[i]) && (i != CHILD_SERVER || r->serving))
+            renew_socket(r, i);
+        if (i == CHILD_SERVER && r->end_by_ms[i])
+            return;
+    }
+}
+
 /* --- what comes in --- */
 
 static void server_is_ready(struct run *r)
@@ -271,7 +314,7 @@ static void server_is_ready(struct run *r)
     LOG(r->env, NOTICE, "kithd", "ready", log_int("ms", env_mono_ms(r->env) - r->children[CHILD_SERVER].started_ms));
     if (!r->was_ready)
         tell(r, notify_ready(r->s->notify_socket, &e), &e);
-    r->was_ready = true;
+    r->was_ready = r->serving = true;
     tell(r, notify_status(r->s->notify_socket, &e, "ready"), &e);
 }
 
@@ -335,10 +378,8 @@ static void go_on_stopping(struct run *r)
     for (int i = from; i < to; i++) {
         const struct child *c = &r->children[i];
         left = left || c->pid;
-        if (c->pid && late) {
-            LOG(r->env, WARN, "kithd", "does not end; killed", log_str("child", c->name), log_int("pid", c->pid));
-            child_kill(c);
-        }
+        if (late)
+            kill_late(r, c);
     }
     if (late)
         r->kill_ms += r->s->stop_ms;
@@ -365,6 +406,7 @@ static int wait_ms(const struct run *r)
             int64_t due = r->children[i].held ? now + HELD_LOOK_MS : r->children[i].restart_ms;
             next = due < next ? due : next;
         }
+    next = r->look_ms < next ? r->look_ms : next;
     if (r->phase != RUNNING)
         next = r->kill_ms;
     if (r->s->watchdog_ms && r->watchdog_ms < next)
@@ -394,9 +436,10 @@ static bool turn(struct run *r, struct err *e)
         read_ready(r);
     read_signals(r);
     reap(r);
-    if (r->phase == RUNNING)
+    if (r->phase == RUNNING) {
+        look_at_sockets(r);
         start_due(r);
-    else
+    } else
         go_on_stopping(r);
     feed_watchdog(r);
     return true;
@@ -405,7 +448,9 @@ static bool turn(struct run *r, struct err *e)
 bool supervise_run(const struct supervise *s, struct err *e)
 {
     AUTO(run_clear)
-    struct run r = {.s = s, .env = s->env, .lock = -1, .signals = -1, .ready = {-1, -1}, .listeners = {-1, -1}};
+    struct run r = {.s = s, .env = s->env, .lock = -1, .signals = -1, .ready = {-1, -1}};
+    for (int i = 0; i < CHILDREN; i++)
+        r.sockets[i].fd = -1;
     arena_init(&r.arena, ARENA_MAX);
     if (!take_directory(&r, e) || !open_signals(&r, e) || !prepare(&r, e))
         return false;

@@ -2,6 +2,7 @@
 """Operators that wait for silent gateways stop nobody else, not even the end of the platform; who waits for nothing is told so; an export that cannot be completed is
 refused, not handed over."""
 import os
+import shutil
 import signal
 import stat
 import threading
@@ -104,6 +105,33 @@ def try_it(f):
         return None
 
 
+def sockets_that_somebody_removes_come_back(k):
+    """With run/ the files go by which server, signers and command line find each other."""
+    shutil.rmtree(k.dir + "/run")
+    wait_for(lambda: k.kith("status", ok=False).returncode == 0, "the command line", 20, 0.1)
+    k.wait_ready(30)
+    pids = k.pids()
+    os.kill(pids["kith-signer issuing"], signal.SIGKILL)
+    wait_for(lambda: k.pids().get("kith-signer issuing", pids["kith-signer issuing"]) != pids["kith-signer issuing"], "the signer")
+    k.curl_enrol("after-run", k.add_device("AFTER-RUN"))
+    assert k.w.log("kithd.log").count("its socket was removed") == 3, "who was started again?"
+    assert stat.S_IMODE(os.stat(k.dir + "/run").st_mode) == 0o700
+    # While nothing can be made there, the platform goes on for all but the command line, and doctor says what is missing.
+    device = k.add_device("WITHOUT-RUN")
+    shutil.rmtree(k.dir + "/run")
+    with open(k.dir + "/run", "x"):
+        pass
+    wait_for(lambda: "cannot be made again" in k.w.log("kithd.log"), "the word of kithd")
+    p = k.kith("doctor", "server", ok=False)
+    assert p.returncode == 1 and "FAIL  server" in p.stdout and "kith.sock is not there" in p.stdout, p.stdout + p.stderr
+    p = k.kith("status", ok=False)
+    assert p.returncode == 7 and "kithd runs as process" in p.stderr and "try: " in p.stderr, p.stderr
+    k.curl_enrol("without-run", device)
+    os.unlink(k.dir + "/run")
+    wait_for(lambda: k.kith("status", ok=False).returncode == 0, "the command line", 20, 0.1)
+    k.wait_ready(30)
+
+
 def another_server_on_our_port_is_told(k):
     """Whoever listens there has to be the platform: that something answers, by TLS too, says nothing."""
     assert "answer" in k.kith("doctor", "ports").stdout
@@ -164,6 +192,7 @@ def main():
         ends_in_good_order_meanwhile(k, devices)
         nobody_waits_for_a_server_that_is_stopped(k)
         a_lost_certificate_of_the_ca_is_asked_for_as_it_can_be_had(k)
+        sockets_that_somebody_removes_come_back(k)
         another_server_on_our_port_is_told(k)
         misses_its_database(k)
         refuses_a_cut_export(k)

@@ -8,10 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
-static char dir[200], who[16] = "server", words[200];
+static char dir[80], who[16] = "server", words[200];
 static int listener = -1, ready = -1;
 static volatile sig_atomic_t term, hup;
 
@@ -100,6 +101,17 @@ static int is_told(const char *word)
     return strstr(words, word) != NULL;
 }
 
+/* The server's own socket, at which nobody asks a fake. */
+static void listen_local(void)
+{
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    snprintf(sa.sun_path, sizeof sa.sun_path, "%s/run/kith.sock", dir);
+    unlink(sa.sun_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(fd, (struct sockaddr *)&sa, sizeof sa) != 0 || listen(fd, 1) != 0)
+        _exit(97);
+}
+
 static void say_ready(const char *word)
 {
     if (write(ready, word, strlen(word)) != (ssize_t)strlen(word))
@@ -139,6 +151,8 @@ int main(int argc, char **argv)
         return 7;
     signal(SIGTERM, is_told("deaf") ? SIG_IGN : on_term);
     signal(SIGHUP, on_hup);
+    if (ready >= 0)
+        listen_local();
     if (is_told("helper"))
         start_helper();
     if (is_told("other-word"))

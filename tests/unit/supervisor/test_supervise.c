@@ -144,6 +144,68 @@ static void connections_wait_while_a_signer_starts_again(void **state)
     stop(f);
 }
 
+static int run_shell(const struct fixture *f, const char *command)
+{
+    char text[256];
+    snprintf(text, sizeof text, "cd %s && %s", f->dir, command);
+    return system(text);
+}
+
+/* Whoever lost its file is started again with another socket; the others go on. */
+static void sockets_that_are_gone_are_made_again(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *command;
+        int server, issuing, ledger; /* of them start again */
+    } rows[] = {
+        {"rm -r run", 1, 1, 1},
+        {"mv run away", 1, 1, 1},
+        {"rm run/kith.sock", 1, 0, 0},
+        {"rm run/signer-issuing.sock", 0, 1, 0},
+        {"mv run/signer-issuing.sock run/signer-ledger.sock", 0, 1, 1},
+    };
+    int server = 1, issuing = 1, ledger = 1;
+    char answer[32];
+    start_all(f);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_int_equal(run_shell(f, rows[i].command), 0);
+        fixture_until(f, "start", "issuing", issuing += rows[i].issuing);
+        fixture_until(f, "start", "ledger", ledger += rows[i].ledger);
+        fixture_until(f, "ready", "server", server += rows[i].server);
+        ask(f, "signer-issuing.sock", answer, sizeof answer);
+        assert_string_equal(answer, "issuing");
+        ask(f, "signer-ledger.sock", answer, sizeof answer);
+        assert_string_equal(answer, "ledger");
+        assert_int_equal(access(fixture_path(f, "run/kith.sock"), F_OK), 0);
+    }
+    assert_int_equal(fixture_count(f, "start", "server"), server);
+    assert_int_equal(fixture_count(f, "start", "issuing"), issuing);
+    assert_int_equal(fixture_count(f, "start", "ledger"), ledger);
+    assert_int_equal(fixture_count(f, "end", "server"), server - 1); /* in order */
+    assert_true(fixture_at(f, "term", "issuing", 0, NULL) >= fixture_at(f, "end", "server", 0, NULL));
+    stop(f);
+}
+
+/* Nobody ends for a socket that could not be made again, and one that does not end for it is killed. */
+static void a_socket_that_cannot_be_made_ends_nobody(void **state)
+{
+    struct fixture *f = *state;
+    fixture_write(f, "fake.ledger", 0600, "deaf");
+    start_all(f);
+    assert_int_equal(run_shell(f, "rm -r run && touch run"), 0);
+    assert_true(fixture_until_log(f, "a socket is gone and cannot be made again"));
+    poll(NULL, 0, 2500);
+    assert_int_equal(fixture_count(f, "start", "server") + fixture_count(f, "start", "issuing"), 2);
+    assert_null(strstr(strstr(fixture_read(f, "log"), "cannot be made") + 1, "cannot be made")); /* said once */
+    assert_int_equal(run_shell(f, "rm run"), 0);
+    fixture_until(f, "ready", "server", 2);
+    fixture_until(f, "start", "issuing", 2);
+    fixture_until(f, "start", "ledger", 2);
+    assert_non_null(strstr(fixture_read(f, "log"), "does not end; killed"));
+    stop(f);
+}
+
 static void ends_the_server_before_the_signers(void **state)
 {
     struct fixture *f = *state;
@@ -309,6 +371,8 @@ int main(int argc, char **argv)
         ROW(starts_again_with_growing_waits),
         ROW(logs_the_signal_that_ended_a_child),
         ROW(connections_wait_while_a_signer_starts_again),
+        ROW(sockets_that_are_gone_are_made_again),
+        ROW(a_socket_that_cannot_be_made_ends_nobody),
         ROW(ends_the_server_before_the_signers),
         ROW(kills_what_does_not_end),
         ROW(what_a_child_started_ends_with_it),
