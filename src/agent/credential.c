@@ -234,6 +234,22 @@ bool credential_is_of(const struct credential *c, const char *device, struct err
     return err_try(e, "restore this directory from its own copy, or enrol in a new one: kith-agent enroll --dir DIR");
 }
 
+bool credential_leads_to(const struct credential *c, struct slice root, struct err *e)
+{
+    struct cert above[CREDENTIAL_CHAIN_MAX], anchor;
+    struct chain ignored;
+    struct chain_rules rules = {.leaf_may_be_expired = true};
+    if (!cert_read(root, &anchor, e))
+        return false;
+    rules.at = anchor.not_before > c->cert.not_before ? anchor.not_before : c->cert.not_before;
+    for (size_t i = 1; i < c->chain_n; i++) {
+        if (!cert_read(c->chain[i], &above[i - 1], e))
+            return false;
+        rules.at = above[i - 1].not_before > rules.at ? above[i - 1].not_before : rules.at;
+    }
+    return chain_verify(&crypto_openssl, &c->cert, above, c->chain_n - 1, &anchor, 1, &rules, &ignored, e);
+}
+
 bool credential_peek(const struct state *s, unsigned slot, struct credential *out, struct err *e)
 {
     credential_init(out);

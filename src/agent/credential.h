@@ -40,6 +40,8 @@ MUST_USE bool credential_open(const struct state *s, const struct key_env *env, 
                               struct err *e);
 /* A certificate that names a device names this one, or the directory holds what is another's.  Errors: ERR_AGENT_CERT. */
 MUST_USE bool credential_is_of(const struct credential *c, const char *device, struct err *e);
+/* Do the certificates behind the device's own lead to the root, at a time when they all held?  Errors: those of chain_verify(). */
+MUST_USE bool credential_leads_to(const struct credential *c, struct slice root, struct err *e);
 /* The certificate alone, without the key (status). */
 MUST_USE bool credential_peek(const struct state *s, unsigned slot, struct credential *out, struct err *e);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "agent/mend.h"
 #include "agent/verbs.h"
 #include "base/log.h"
 #include "base/rfc3339.h"
@@ -144,6 +145,8 @@ static bool enroll(struct session *s, struct program *p, const struct enroll_opt
         return false;
     if (ok && works && !o->again && (!given || strcmp(token.device, s->conf.device ? s->conf.device : "") == 0)) {
         explicit_bzero(&token, sizeof token);
+        if (!mend_files(&s->agent, e))
+            return false;
         tell(s, o, "enrolled already");
         return true;
     }

@@ -1,5 +1,6 @@
 /* kith-agent run: keeps the credential renewed. */
 #include "agent/hook.h"
+#include "agent/mend.h"
 #include "agent/verbs.h"
 #include "base/log.h"
 #include "base/notify.h"
@@ -15,7 +16,7 @@ struct run {
     struct program *p;
     struct session *s;
     struct report report;
-    struct retry obtain, hello, hook;
+    struct retry obtain, files, hello, hook;
     bool force;       /* renew now, whatever the time */
     unsigned refused; /* proofs of `next` that the platform refused */
     struct err last;  /* for --once, and a PIN that the token refused */
@@ -120,6 +121,21 @@ static void do_hello(struct run *r)
     note(r, NULL, NULL);
 }
 
+/* True if they are as they should be. */
+static bool do_files(struct run *r)
+{
+    struct err e = {0};
+    if (!retry_is_due(&r->files, &r->p->env))
+        return false;
+    if (mend_files(&r->s->agent, &e)) {
+        retry_done(&r->files);
+        return true;
+    }
+    retry_later(&r->files, &r->p->env, r->s->agent.retry_after_s, 0);
+    note(r, "a file for other programs is not made anew", &e);
+    return false;
+}
+
 static void do_hook(struct run *r)
 {
     struct err e = {0};
@@ -137,7 +153,8 @@ static void do_hook(struct run *r)
 static void do_what_is_due(struct run *r)
 {
     do_obtain(r);
-    if (!agent_is_retired(&r->s->agent))
+    /* The hook hands on what the files are. */
+    if (!agent_is_retired(&r->s->agent) && do_files(r))
         do_hook(r);
     if (!agent_is_retired(&r->s->agent))
         do_hello(r);
@@ -156,7 +173,7 @@ static bool retired(struct run *r, struct err *e)
 static int64_t next_wait(const struct run *r, int64_t watchdog_ms)
 {
     int64_t renew_at, ends_at, now = env_mono_ms(&r->p->env), wait = TICK_MS;
-    const struct retry *all[] = {&r->obtain, &r->hello, &r->hook};
+    const struct retry *all[] = {&r->obtain, &r->files, &r->hello, &r->hook};
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         if (all[i]->at_ms > now && all[i]->at_ms - now < wait)
             wait = all[i]->at_ms - now;
@@ -248,6 +265,7 @@ static bool live(struct run *r, bool once, struct err *e)
             return true;
         LOG(&r->p->env, NOTICE, "agent", "another PIN file: tried");
         retry_done(&r->obtain);
+        retry_done(&r->files);
         retry_done(&r->hello);
     }
 }

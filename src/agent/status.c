@@ -1,6 +1,7 @@
 /* kith-agent status: what the state directory says, without touching it. */
 #include <stdio.h>
 
+#include "agent/mend.h"
 #include "agent/verbs.h"
 #include "base/json.h"
 #include "base/rfc3339.h"
@@ -61,13 +62,23 @@ static void look(struct view *v)
     credential_clear(&c);
 }
 
+/* What others could do here, or what others use. */
+static void look_around(struct view *v)
+{
+    struct err *e = &v->damage;
+    if (file_check_private(v->s.state.dir, e))
+        look(v);
+    if (!e->code)
+        (void)!mend_check(&v->s.state, &v->s.conf, e);
+}
+
 static bool collect(struct view *v, const char *dir, int64_t now, struct err *e)
 {
     credential_init(&v->current);
     if (!state_peek(dir, &v->s.state, e) || !session_read_conf(&v->s, e))
         return false;
     const struct agent a = {.state = &v->s.state, .conf = &v->s.conf};
-    look(v);
+    look_around(v);
     report_read(&v->s.state, &v->report);
     v->state = state_name(v, &a, now);
     if (v->current.chain_n)

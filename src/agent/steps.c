@@ -2,12 +2,13 @@
 
 #include <stdio.h>
 
+#include "agent/mend.h"
+#include "agent/root_file.h"
+
 #include "base/codec.h"
 #include "base/log.h"
-#include "base/pem.h"
 #include "base/rfc3339.h"
 #include "keys/crypto.h"
-#include "x509/certs_only.h"
 #include "x509/csr.h"
 #include "x509/name.h"
 
@@ -68,48 +69,6 @@ bool agent_take_token(struct agent *a, const struct token *t, struct err *e)
         return false;
     reached(a, STEP_CLAIM);
     return true;
-}
-
-/* --- the root --- */
-
-static bool write_root(struct agent *a, struct slice der, struct err *e)
-{
-    char path[STATE_PATH_MAX];
-    struct buf pem;
-    buf_init(&pem, STATE_CERT_MAX);
-    pem_put(&pem, PEM_CERT, der);
-    bool ok = file_write_atomic(state_path(a->state, "root.pem", path), 0644, buf_slice(&pem), e) &&
-              file_write_atomic(state_path(a->state, "root.cer", path), 0644, der, e);
-    buf_clear(&pem);
-    if (ok)
-        reached(a, STEP_ROOT);
-    return ok;
-}
-
-/* Finds the root by its fingerprint among the platform's CA certificates; *certs keeps them all. */
-static bool fetch_root(struct agent *a, struct platform_answer *cas, struct slice *root, struct err *e)
-{
-    uint8_t want[SHA256_SIZE], got[SHA256_SIZE];
-    struct slice one, left;
-    *root = (struct slice){0};
-    if (!conf_is_enrolled(a->conf, want))
-        return err_set(e, ERR_AGENT_NOT_ENROLLED, "%s names no platform and device", a->state->dir);
-    bool ok = a->platform.cacerts(a->platform.ctx, cas, e);
-    a->retry_after_s = cas->retry_after_s;
-    if (!ok)
-        return false;
-    left = buf_slice(&cas->certs);
-    while (!root->n && certs_only_next(&left, &one)) {
-        sha256(one, got);
-        if (slice_eq(SLICE_ARRAY(got), SLICE_ARRAY(want)))
-            *root = one;
-    }
-    if (!root->n) {
-        err_set(e, ERR_AGENT_ROOT, "no CA certificate of %s has the fingerprint %s", a->conf->url,
-                a->conf->root_sha256);
-        return err_try(e, "compare with `kith ca ls` there; a new token is needed if the platform was made anew");
-    }
-    return has(a, "root.cer") && has(a, "root.pem") ? true : write_root(a, *root, e);
 }
 
 /* --- one credential --- */
@@ -244,8 +203,9 @@ static bool ask(struct agent *a, struct credential *next, struct err *e)
     struct slice root;
     buf_init(&cas.certs, STATE_CERT_MAX);
     buf_init(&answer.certs, STATE_CERT_MAX);
-    bool ok = fetch_root(a, &cas, &root, e);
+    bool ok = mend_fetch_root(a, &cas, &root, e) && root_file_write(a->state, root, e);
     if (ok) {
+        reached(a, STEP_ROOT);
         ok = ask_by(a, next, &answer, e);
         a->retry_after_s = answer.retry_after_s;
     }

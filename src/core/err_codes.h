@@ -252,7 +252,8 @@ ERR_ROW(ERR_AGENT_ENROLLED, CONFLICT, 1202, "agent-enrolled",
 ERR_ROW(ERR_AGENT_NOT_ENROLLED, NOTFOUND, 1203, "agent-not-enrolled",
         "The state directory has neither a credential nor a claim to get one with.")
 ERR_ROW(ERR_AGENT_ROOT, CRYPTO, 1204, "agent-root",
-        "What the platform sent as its root certificate is not the one whose fingerprint stands in the token.")
+        "What is said to be the platform's root certificate, by the platform or by a file here, is not the one whose fingerprint "
+        "stands in the token.")
 ERR_ROW(ERR_AGENT_CERT, CRYPTO, 1205, "agent-cert",
         "What the platform sent as certificate is not for the key that asked, or does not lead to the root.")
 ERR_ROW(ERR_AGENT_PENDING, UNAVAILABLE, 1206, "agent-pending",

@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from est_server import (AGENT, DER, DEVICE, GATEWAY, PLATFORM, Est, Platform, Server, agent, now, serve, status,
+from est_server import (AGENT, DER, DEVICE, GATEWAY, PEM, PLATFORM, Est, Platform, Server, agent, now, serve, status,
                         test_each, token)
 from kithtest import World
 
@@ -150,15 +150,31 @@ DAMAGE = [
     ("head -c 300 current/cert.pem > x; mv x current/cert.pem", None, None),
     ("rm current/cert.pem", "agent-state", "agent-state"),
     ("true > current/key.ref", "agent-state", "agent-state"),
+    ("echo garbage > current/key.ref", "agent-state", "agent-state"),
+    ("rm current/key.ref", "not-found", "not-found"),
+    ("sed -i 's/^root_sha256 = ..../root_sha256 = 0000/' agent.conf", "agent-root", "tls-trust"),
     ("rm current", "agent-state", ""),
     ("rm current && ln -s /nowhere current", "agent-state", ""),
     ("true > agent.conf", "agent-state", "agent-state"),
     ("echo nonsense > agent.conf", "config", "config"),
     ("rm agent.conf", "agent-state", "agent-state"),
-    ("chmod 755 .", "", "file-mode"),
+    ("chmod 755 .", "file-mode", "file-mode"),
+    ("chmod 777 .", "file-mode", "file-mode"),
     ("echo '{' > status.json", "", ""),
-    ("rm root.cer root.pem lock", "", ""),
+    ("rm root.cer root.pem lock", "agent-state", ""),
 ]
+
+ALIEN = Platform()
+ALIEN_FILES = {"root.cer": ALIEN.root.public_bytes(DER), "root.pem": ALIEN.root.public_bytes(PEM)}
+# what other programs read: what happens to it, and whether `status` says that it is away or that it is something else
+OTHERS = {
+    "missing": (lambda name, was: None, "agent-state"),
+    "empty": (lambda name, was: b"", "agent-root"),
+    "truncated": (lambda name, was: was[:len(was) // 2], "agent-root"),
+    "garbage": (lambda name, was: b"garbage\n", "agent-root"),
+    "another platform's": (lambda name, was: ALIEN_FILES[name], "agent-root"),
+    "another platform's beside it": (lambda name, was: was + ALIEN_FILES[name], "agent-root"),
+}
 
 
 def is_told(p, code, case):
@@ -194,6 +210,83 @@ def damage_is_told_and_loses_nothing(url, state):
         agent("run", "--once", "--dir", d)
         assert public(pair(d)) == public(was) or "cert.pem" in command, "another key after " + command
         shutil.rmtree(d)
+
+
+def damage(state, names, how):
+    """What was there."""
+    was = {}
+    for name in names:
+        with open(state + "/" + name, "rb") as f:
+            was[name] = f.read()
+        spoilt = OTHERS[how][0](name, was[name])
+        os.unlink(state + "/" + name)
+        if spoilt is not None:
+            with open(state + "/" + name, "wb") as f:
+                f.write(spoilt)
+    return was
+
+
+def files(state, names):
+    return {name: open(state + "/" + name, "rb").read() for name in names if os.path.exists(state + "/" + name)}
+
+
+def the_root_for_other_programs_is_made_anew(url, state):
+    """From the other file without the platform, else from what it sends; trusted is only what has the token's fingerprint."""
+    agent("enroll", "--dir", state, stdin=token(url))
+    away = "https://localhost:1"
+    for how, (_, code) in OTHERS.items():
+        for names in (("root.cer",), ("root.pem",), ("root.cer", "root.pem")):
+            case = "%s %s" % (" and ".join(names), how)
+            was = damage(state, names, how)
+            whole = len(names) == 2 and "beside" not in how  # nothing of it is left here
+            p = agent("status", "--dir", state, want=1 if code == "agent-state" else 6)
+            assert "error[%s]: %s/%s" % (code, state, names[0]) in p.stderr, case + ": " + p.stderr
+            assert "why: " in p.stderr and "try: kith-agent run --once" in p.stderr, p.stderr
+            conf(state, "platform", "url = " + away)
+            p = agent("run", "--once", "--dir", state, want=7)
+            assert (files(state, names) == was) == (not whole), case
+            if whole:
+                assert p.stderr.count(names[0]) and "a file for other programs is not made anew" in p.stderr, case + p.stderr
+            conf(state, "platform", "url = " + url)
+            agent("run", "--once", "--dir", state)
+            assert files(state, names) == was, case
+            status(state)
+    damage(state, ("root.cer", "root.pem"), "garbage")
+    agent("enroll", "--dir", state, stdin=token(url))  # the same token again mends it too
+    status(state)
+
+
+def a_lost_root_comes_from_no_other_platform(url, state):
+    """Whoever stands in the platform's place gives none; and the hook is told of none that is wrong."""
+    agent("enroll", "--dir", state, stdin=token(url))
+    server, other = serve(by=ALIEN)
+    conf(state, "platform", "url = " + other)
+    conf(state, "hook", "command = /bin/touch %s/ran" % state)
+    damage(state, ("root.cer", "root.pem"), "another platform's")
+    p = agent("run", "--once", "--dir", state, want=6)
+    assert "error[tls-trust]" in p.stderr and not os.path.exists(state + "/ran"), p.stderr
+    server.shutdown()
+    conf(state, "platform", "url = " + url)
+    agent("run", "--once", "--dir", state)
+    assert os.path.exists(state + "/ran")
+    status(state)
+
+
+def issuers_behind_the_certificate_are_put_back(url, state):
+    """A broker would not know what the device's certificate leads to."""
+    agent("enroll", "--dir", state, stdin=token(url))
+    path = state + "/current/cert.pem"
+    was = open(path).read()
+    leaf = was[:was.index("-----END") + len("-----END CERTIFICATE-----\n")]
+    for text in (leaf, leaf + ALIEN.issuing.public_bytes(PEM).decode()):
+        with open(path, "w") as f:
+            f.write(text)
+        p = agent("status", "--dir", state, want=6)
+        assert "/cert.pem: " in p.stderr and "try: kith-agent run --once" in p.stderr, p.stderr
+        asked = len(PLATFORM.asked)
+        agent("run", "--once", "--dir", state)
+        assert open(path).read() == was and len(PLATFORM.asked) == asked
+        status(state)
 
 
 def a_damaged_credential_is_replaced_by_a_token(url, state):
