@@ -139,7 +139,8 @@ static bool run_model_show(void *ctx, const void *opts, const struct args_words 
 const struct verb model_verbs[] = {
     {"model add", "NAME [SETTING=VALUE...]",
      "a product type\n"
-     "Settings: profile (ldevid), renew_expired_days, quarantine_on_second_key, channel_binding.",
+     "Settings: profile (ldevid), renew_expired_days, quarantine_on_second_key, channel_binding,\n"
+     "live_certificates (4: of one device, good at once; one more makes the oldest superseded).",
      NO_ROWS, 1, 20, run_model_add},
     {"model ls", NULL, "list product types", NO_ROWS, 0, 0, run_model_ls},
     {"model show", "NAME", "one product type", NO_ROWS, 1, 1, run_model_show},

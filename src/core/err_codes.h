@@ -214,6 +214,9 @@ ERR_ROW(ERR_NOT_READY, UNAVAILABLE, 1007, "not-ready",
         "A part that is needed is not there yet; /readyz lists the parts.")
 ERR_ROW(ERR_NOT_OFFERED, USAGE, 1008, "not-offered",
         "The standard has this request as an option, and this platform does not offer it (HTTP status 501).")
+ERR_ROW(ERR_LIVE_CERTIFICATES, LIMIT, 1009, "live-certificates",
+        "Within an hour the device got as many certificates as its model lets be good at once (live_certificates). "
+        "Either it asks in a loop with new keys, or somebody has a copy of its key.")
 /* 1100-1199: gate */
 ERR_ROW(ERR_FEED, SYNTAX, 1100, "feed",
         "A message of the revocation feed is not in the form of doc/spec/feed.md; nothing of it was taken over.")

@@ -1,4 +1,6 @@
 /* Who gets a certificate: the checks and changes of the two transactions of an issuance, on the database alone. */
+#include <stdlib.h>
+
 #include "base/crash_point.h"
 #include "base/json.h"
 #include "base/str.h"
@@ -9,6 +11,7 @@
 #include "server/cert_row.h"
 #include "server/der_store.h"
 #include "server/issuer.h"
+#include "server/live_certs.h"
 #include "server/records.h"
 #include "server/unanswered.h"
 #include "store/row.h"
@@ -29,11 +32,14 @@ static bool is_claim(const struct issuance *is)
 /* The first time that a request is looked at: what its model says of it. */
 static bool read_model(struct tx *tx, struct issuance *is, struct err *e)
 {
-    char bind[8];
+    char bind[8], live[8];
     const struct setting_text want[] = {{"profile", DEFAULT_PROFILE, is->profile, sizeof is->profile},
-                                        {"channel_binding", "no", bind, sizeof bind}};
+                                        {"channel_binding", "no", bind, sizeof bind},
+                                        {"live_certificates", LIVE_CERTS_DEFAULT, live, sizeof live}};
     if (!model_settings_text(tx_db(tx), is->model, want, ARRAY_LEN(want), e))
         return false;
+    long n = strtol(live, NULL, 10);
+    is->live_max = n < LIVE_CERTS_MIN ? LIVE_CERTS_MIN : n > LIVE_CERTS_MAX ? LIVE_CERTS_MAX : (int)n;
     if (is->bound || strcmp(bind, "yes") != 0)
         return true;
     is->profile[0] = 0; /* or a second run of the job would pass */
@@ -59,6 +65,12 @@ static bool check_device(struct tx *tx, struct issuance *is, const struct device
         return err_try(e, "kith device resume %s, on the platform", dev->serial);
     }
     return is->profile[0] ? true : read_model(tx, is, e);
+}
+
+/* It has no certificate yet: none is counted. */
+static bool is_first(const struct device_row *dev)
+{
+    return dev->state == DEVICE_CLAIMED;
 }
 
 /* What the same subject got for the same key and profile within a day. */
@@ -300,7 +312,8 @@ bool issue_store(struct tx *tx, struct issuance *is, struct err *e)
     return event_make(&d, s.row.digest, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, s.changes, s.n, NULL, e) &&
            (!is->party || is->enlist(tx, is, e)) &&
            (is->kind != CERT_DEVICE ||
-            unanswered_revoke(tx, is->subject, "never delivered; the device has another", &is->marks, e));
+            (unanswered_revoke(tx, is->subject, "never delivered; the device has another", &is->marks, e) &&
+             (is_first(&dev) || live_certs_keep(tx, is, e))));
 }
 
 /* ---- the first transaction ---- */
@@ -334,7 +347,8 @@ static bool deliver(struct tx *tx, struct issuance *is, int64_t id, struct err *
         return false;
     set_idevid(is, s.idevid_digest, &d);
     return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, s.changes, s.n, NULL, e) &&
-           unanswered_forget(tx, id, e) && marks_add(&is->marks, &mark, e);
+           unanswered_forget(tx, id, e) && marks_add(&is->marks, &mark, e) &&
+           (is_first(&dev) || live_certs_keep(tx, is, e));
 }
 
 bool issue_reserve(struct tx *tx, struct issuance *is, struct err *e)
@@ -342,7 +356,7 @@ bool issue_reserve(struct tx *tx, struct issuance *is, struct err *e)
     struct device_row dev;
     bool known;
     is->repeated = is->delivered = false;
-    is->waiting = 0;
+    is->waiting = is->again_s = 0;
     is->marks.n = 0;
     if (is->kind != CERT_DEVICE)
         return check_party(tx, is, e);
@@ -362,5 +376,6 @@ bool issue_reserve(struct tx *tx, struct issuance *is, struct err *e)
            reservations_take(issuer_get0_reservations(is->app->issuer), &is->reservation, is->subject, is->spki_hash,
                              e) &&
            unanswered_find(tx, is, &is->waiting, e) &&
-           (!is->waiting || is->job.looks || deliver(tx, is, is->waiting, e));
+           (is->waiting ? is->job.looks || deliver(tx, is, is->waiting, e)
+                        : is_claim(is) || is_first(&dev) || live_certs_check(tx, is, e));
 }

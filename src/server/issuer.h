@@ -41,6 +41,7 @@ struct issuance {
     char claim[CLAIM_TEXT_SIZE + 1];
     uint8_t old_der[ISSUANCE_DER_MAX]; /* renewal: the certificate before; IDevID */
     size_t old_der_n;
+    int64_t shown_id;                 /* renewal: its id */
     char anchor[ANCHOR_NAME_MAX + 1]; /* IDevID: whose word it is */
     struct slice idevid_serial;       /* in old_der */
     char storage[16];                 /* where the key is, as its holder says; empty: not said */
@@ -56,6 +57,8 @@ struct issuance {
     bool quarantine;   /* the model wants it if the claim comes with a second key */
     bool repeated;     /* der is what the same request got before */
     bool delivered;    /* and it was never answered: its hold is taken off */
+    int live_max;      /* how many of its certificates are good at once (server/live_certs.h) */
+    int64_t again_s;   /* refused for that long; 0: it would be the same later */
     int64_t waiting;   /* a certificate that was never answered and may be this request's; 0: none */
     bool is_base;      /* it was stored as it is: others may lean on it (server/der_store.h) */
     struct err voided; /* set: signed, but the state had changed; recorded as revoked, never delivered */

@@ -153,7 +153,7 @@ def main():
     with World("agent-platform") as w:
         k = Kith(w)
         k.start()
-        k.kith("model", "add", "meter")
+        k.kith("model", "add", "meter", f"live_certificates={KILLS + 4}")  # each that was not killed in time renewed
         test_each(w, TESTS, k)
         k.stop()
 

@@ -100,7 +100,7 @@ def main():
     with World("withdrawn") as w:
         k = Kith(w)
         k.start()
-        k.add_model()
+        k.add_model(live_certificates=str(RENEWALS + 1))
         d = Doors(k)
         timed(a_change_of_state_is_for_every_certificate, k, d)
         timed(a_claim_that_is_replaced_while_the_signer_signs_is_void, k, d)

@@ -7,6 +7,7 @@
 #include "ca/profile.h"
 #include "keys/crypto.h"
 #include "server/api/api.h"
+#include "server/live_certs.h"
 #include "server/records.h"
 #include "store/row.h"
 
@@ -54,10 +55,11 @@ static bool run(struct tx *tx, struct job *job, struct err *e)
     return ok;
 }
 
-static bool is_days(const char *text)
+static bool is_number(const char *text, long min, long max)
 {
     size_t n = strspn(text, "0123456789");
-    return n > 0 && n <= 4 && text[n] == 0;
+    long v = n > 0 && n <= 4 && text[n] == 0 ? strtol(text, NULL, 10) : -1;
+    return v >= min && v <= max;
 }
 
 static bool is_switch(const char *key)
@@ -99,8 +101,8 @@ static bool check_profile(struct call *c, const char *name, struct err *e)
     return err_try(e, "profile=ldevid");
 }
 
-static const char *const known[] = {"profile", "renew_expired_days", "quarantine_on_second_key", "channel_binding",
-                                    NULL};
+static const char *const known[] = {"profile",         "renew_expired_days", "quarantine_on_second_key",
+                                    "channel_binding", "live_certificates",  NULL};
 
 static bool check_name(const char *key, struct err *e)
 {
@@ -130,10 +132,14 @@ static bool settings_check(struct call *c, const struct json *settings, struct e
         if (strcmp(key, "profile") == 0) {
             if (!check_profile(c, v, e))
                 return false;
-        } else if (strcmp(key, "renew_expired_days") == 0 && !is_days(v)) {
+        } else if (strcmp(key, "renew_expired_days") == 0 && !is_number(v, 0, 9999)) {
             err_set(e, ERR_USAGE, "renew_expired_days: \"%s\" is not a number of at most 4 digits",
                     ERR_QUOTE(slice_str(v)));
             return err_try(e, "renew_expired_days=30");
+        } else if (strcmp(key, "live_certificates") == 0 && !is_number(v, LIVE_CERTS_MIN, LIVE_CERTS_MAX)) {
+            err_set(e, ERR_USAGE, "live_certificates: \"%s\" is not a number from %d to %d", ERR_QUOTE(slice_str(v)),
+                    LIVE_CERTS_MIN, LIVE_CERTS_MAX);
+            return err_try(e, "live_certificates=" LIVE_CERTS_DEFAULT);
         } else if (is_switch(key) && strcmp(v, "yes") != 0 && strcmp(v, "no") != 0) {
             err_set(e, ERR_USAGE, "%s: \"%s\" is neither yes nor no", key, ERR_QUOTE(slice_str(v)));
             return err_try(e, "%s=yes", key);

@@ -44,11 +44,16 @@ static void answer_certs(struct http_request *req, const struct slice *certs, si
     http_answer(req, 200, CERTS_ONLY, slice_str(text), NULL, 0);
 }
 
-static void refuse(struct app *app, struct http_request *req, const char *who, const struct err *e)
+static void refuse(struct app *app, struct http_request *req, const char *who, int64_t again_s, const struct err *e)
 {
     static const struct http_field challenge = {"WWW-Authenticate", "Basic realm=\"kith\""};
+    char seconds[24];
+    const struct http_field again = {"Retry-After", seconds};
+    snprintf(seconds, sizeof seconds, "%lld", (long long)again_s);
     refusal_note(app, req, who, "est", e);
-    if (err_class_of(e->code) == ERR_CLASS_AUTH)
+    if (again_s)
+        http_problem(req, err_http_status(e->code), e, &again, 1);
+    else if (err_class_of(e->code) == ERR_CLASS_AUTH)
         http_problem(req, 401, e, &challenge, 1);
     else
         http_error(req, e);
@@ -114,7 +119,7 @@ static void done(struct issuance *is, const struct err *e)
         }
         http_problem(en->req, 503, &own, &again, 1);
     } else {
-        refuse(is->app, en->req, is->proven ? is->who : NULL, e);
+        refuse(is->app, en->req, is->proven ? is->who : NULL, is->again_s, e);
     }
     free(en);
 }
@@ -226,6 +231,7 @@ static bool by_renewal(struct app *app, struct enrolment *en, const struct who *
         return err_set(e, ERR_LIMIT, "a certificate of %zu bytes", der.n);
     memcpy(is->old_der, der.p, der.n);
     is->old_der_n = der.n;
+    is->shown_id = w->cert_id;
     is->authority = AUTHORITY_RENEWAL;
     snprintf(is->subject, sizeof is->subject, "%s", w->subject);
     snprintf(is->who, sizeof is->who, "%s", w->name);
@@ -254,7 +260,7 @@ static void enrol(struct app *app, struct http_request *req, bool renew)
              err_try(&e, "a claim by HTTP Basic, or a client certificate");
     ok = ok && read_csr(app, req, der, &csr, &en->is.bound, &e) && fill(en, &csr, &e);
     if (!ok) {
-        refuse(app, req, en && is_proven(app, &en->is) ? en->is.who : NULL, &e);
+        refuse(app, req, en && is_proven(app, &en->is) ? en->is.who : NULL, 0, &e);
         free(en);
         return;
     }
