@@ -179,10 +179,23 @@ size_t settings_check(const struct settings *s, struct arena *a, settings_found 
 
 /* --- files --- */
 
-static void look(struct finding *f, const char *role, const char *path)
+enum kind { FILE_, DIR_, ANY };
+
+/* Something else in a secret's place is told as that: chmod would not mend it. */
+static bool is_private(const char *path, enum kind kind, struct err *e)
+{
+    struct stat st;
+    if (kind == ANY)
+        return file_check_private(path, e);
+    if (file_check_kind(path, kind == DIR_, &st, e))
+        return file_check_private_stat(path, &st, 077, e);
+    return err_try(e, "move it away, and put back what was there, from the backup of the directory");
+}
+
+static void look(struct finding *f, const char *role, const char *path, enum kind kind)
 {
     struct err e;
-    if (!path || !file_exists(path) || file_check_private(path, &e))
+    if (!path || !file_exists(path) || is_private(path, kind, &e))
         return;
     (void)err_ctx(&e, "%s", role);
     report(f, &e);
@@ -191,7 +204,7 @@ static void look(struct finding *f, const char *role, const char *path)
 static void look_at_secret(struct finding *f, const char *role, const char *path)
 {
     if (path && strncmp(path, "credential:", 11) != 0) /* systemd closes those */
-        look(f, role, path);
+        look(f, role, path, FILE_);
 }
 
 /* The file of a key; NULL if it is in a token. */
@@ -208,8 +221,8 @@ static void look_at_keys(struct finding *f)
 {
     const char *dir = settings_path(f->s, f->a, "keys");
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-        look(f, arena_printf(f->a, "[ca] %s", keys[i].name), key_file(f->s, &keys[i], f->a));
-    look(f, "keys", dir);
+        look(f, arena_printf(f->a, "[ca] %s", keys[i].name), key_file(f->s, &keys[i], f->a), FILE_);
+    look(f, "keys", dir, DIR_);
     DIR *d = dir ? opendir(dir) : NULL;
     for (struct dirent *ent; d && (ent = readdir(d));) {
         const char *path = arena_printf(f->a, "%s/%s", dir, ent->d_name);
@@ -219,7 +232,7 @@ static void look_at_keys(struct finding *f)
             told = named && strcmp(named, path) == 0;
         }
         if (!told)
-            look(f, "key", path);
+            look(f, "key", path, ANY);
     }
     if (d)
         closedir(d);
@@ -229,27 +242,29 @@ size_t settings_check_private(const struct settings *s, struct arena *a, setting
 {
     static const struct {
         const char *role, *name;
+        enum kind kind;
     } rows[] = {
-        {"run", PATH_RUN},
-        {"signers", PATH_SIGNERS},
-        {"signer issuing", PATH_SIGNERS "/issuing"},
-        {"signer issuing", PATH_SIGNERS "/issuing/journal"},
-        {"signer issuing", PATH_SIGNERS "/issuing/state"},
-        {"signer ledger", PATH_SIGNERS "/ledger"},
-        {"signer ledger", PATH_SIGNERS "/ledger/journal"},
-        {"signer ledger", PATH_SIGNERS "/ledger/state"},
+        {"run", PATH_RUN, DIR_},
+        {"signers", PATH_SIGNERS, DIR_},
+        {"lock of kithd", PATH_LOCK, FILE_},
+        {"signer issuing", PATH_SIGNERS "/issuing", DIR_},
+        {"signer issuing", PATH_SIGNERS "/issuing/journal", FILE_},
+        {"signer issuing", PATH_SIGNERS "/issuing/state", FILE_},
+        {"signer ledger", PATH_SIGNERS "/ledger", DIR_},
+        {"signer ledger", PATH_SIGNERS "/ledger/journal", FILE_},
+        {"signer ledger", PATH_SIGNERS "/ledger/state", FILE_},
     };
     struct finding f = {.s = s, .a = a, .found = found, .ctx = ctx};
     bool sqlite = strncmp(s->database, "sqlite:", 7) == 0;
     if (strncmp(s->database, "postgres", 8) == 0 && strchr(s->database, '@'))
-        look(&f, "configuration", s->file); /* there may be a password in it */
+        look(&f, "configuration", s->file, FILE_); /* there may be a password in it */
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        look(&f, rows[i].role, settings_path(s, a, rows[i].name));
+        look(&f, rows[i].role, settings_path(s, a, rows[i].name), rows[i].kind);
     look_at_secret(&f, "[keys] passphrase_file", s->passphrase_file);
     look_at_secret(&f, "[keys] hsm_pin_file", s->hsm_pin_file);
     look_at_keys(&f);
     if (sqlite)
-        look(&f, "[store] database", s->database + 7);
+        look(&f, "[store] database", s->database + 7, FILE_);
     return f.n;
 }
 

@@ -17,7 +17,7 @@ struct state {
 };
 
 enum openness {
-    PRIVATE,  /* it is a secret: settings_check_private() looks at who may do what with it */
+    PRIVATE,  /* it is a secret: settings_check_private() looks at all but whether it is there */
     READABLE, /* others may read it, for it is public; but whoever can write it decides for us */
 };
 
@@ -33,7 +33,8 @@ static void look(struct state *s, const char *role, const char *path, enum openn
 {
     struct stat st;
     struct err e;
-    if (openness == READABLE ? file_check_trusted(path, dir, &e) : file_check_kind(path, dir, &st, &e))
+    if (openness == READABLE ? file_check_trusted(path, dir, &e)
+                             : file_exists(path) || file_check_kind(path, dir, &st, &e))
         return;
     if (!e.hint[0] && hint)
         err_try(&e, "%s", hint);
@@ -93,10 +94,7 @@ static void check_token(struct state *s)
 /* The first start makes the file; later its absence is a loss. */
 static void check_database(struct state *s)
 {
-    const char *db = s->c->settings->database;
     struct err e;
-    if (strncmp(db, "sqlite:", 7) == 0 && file_exists(db + 7))
-        look(s, "[store] database", db + 7, PRIVATE, false, NULL);
     if (!settings_check_lost(s->c->settings, s->a, NULL, &e) || !settings_check_database_dir(s->c->settings, s->a, &e))
         report(s, &e, true);
 }
@@ -153,12 +151,8 @@ static void check_ca(struct state *s, const char *role, const char *name)
 static void check_run_dir(struct state *s, const char *dir)
 {
     struct err e;
-    if (file_exists(dir)) {
-        look(s, "run", dir, PRIVATE, true, NULL);
-        return;
-    }
-    if (access(s->c->settings->dir, W_OK) == 0)
-        return; /* made at the start */
+    if (file_exists(dir) || access(s->c->settings->dir, W_OK) == 0)
+        return; /* told already, or made at the start */
     err_set(&e, ERR_IO, "\"%s\" cannot be made: %m", ERR_QUOTE(slice_str(dir)));
     report(s, &e, true);
 }

@@ -9,7 +9,7 @@
 /* One thing is broken in a whole installation; kithd -t must name it and say what to do. */
 struct row {
     const char *name;
-    enum { REMOVE, MODE, TEXT } how;
+    enum { REMOVE, MODE, TEXT, DIRECTORY } how;
     const char *file;
     mode_t mode;
     const char *text; /* REMOVE: another that goes with it */
@@ -40,6 +40,13 @@ struct row {
 static const struct row rows[] = {
     {"key gone", REMOVE, "keys/ledger.key", 0, NULL, 3, "error[setup]: [ca] ledger_key", "try: restore it"},
     {"key open", MODE, "keys/issuing.key", 0644, NULL, 6, "error[file-mode]: [ca] issuing_key", "try: chmod 600"},
+    {"key a directory", DIRECTORY, "keys/issuing.key", 0755, NULL, 3, "/keys/issuing.key\" is not a regular file",
+     "try: move it away"},
+    {"lock a directory", DIRECTORY, "signers/kithd.lock", 0755, NULL, 3, "error[setup]: lock of kithd",
+     "try: move it away"},
+    {"journal a directory", DIRECTORY, "signers/issuing/journal", 0700, NULL, 3, "error[setup]: signer issuing",
+     "try: move it away"},
+    {"run a file", TEXT, "run", 0600, "", 3, "/run\" is not a directory", "try: move it away"},
     {"passphrase gone", REMOVE, "passphrase", 0, NULL, 3, "error[setup]: [keys] passphrase_file", "try: put it back"},
     {"passphrase open", MODE, "passphrase", 0640, NULL, 6, "error[file-mode]: [keys] passphrase_file", "why: "},
     {"root gone", REMOVE, "ca/root.cer", 0, NULL, 3, "error[setup]: root certificate", "try: restore"},
@@ -114,6 +121,10 @@ static void break_one(const struct fixture *f, const struct row *row)
         break;
     case TEXT:
         fixture_write(f, row->file, row->mode, row->text);
+        break;
+    case DIRECTORY:
+        (void)unlink(fixture_path(f, row->file));
+        assert_int_equal(mkdir(fixture_path(f, row->file), row->mode), 0);
     }
 }
 
@@ -126,7 +137,9 @@ static void names_what_is_broken(void **state)
         break_one(&f, &rows[i]);
         int status = fixture_wait(fixture_spawn(&f, NULL, "-t", NULL), 8000);
         const char *log = fixture_read(&f, "log");
-        if (status != rows[i].exit || !strstr(log, rows[i].says) || (rows[i].also && !strstr(log, rows[i].also)))
+        bool chmod_of_a_directory = rows[i].how == DIRECTORY && strstr(log, "chmod");
+        if (status != rows[i].exit || !strstr(log, rows[i].says) || (rows[i].also && !strstr(log, rows[i].also)) ||
+            chmod_of_a_directory)
             fail_msg("%s: exit %d, not %d: %s", rows[i].name, status, rows[i].exit, log);
         fixture_clear(&f);
     }
@@ -158,6 +171,7 @@ static void does_not_start_with_what_people_have_to_mend(void **state)
         {"keys/ledger.key", 0644, NULL, 6, "error[file-mode]: [ca] ledger_key"},
         {"passphrase", 0644, NULL, 6, "error[file-mode]: [keys] passphrase_file"},
         {"ledger.vkeys", 0644, "other.test/l+0+AQ\n", 2, "error[config]"},
+        {"run", 0600, "", 3, "error[setup]: run"},
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct fixture f;
