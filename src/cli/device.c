@@ -29,7 +29,10 @@ static const struct opt add_rows[] = {
     {NULL, "expires", OPT_SECONDS, 60, 315360000, .needs = "token", .arg = "TIME",
      .help = "how long the token is good (7d)", AT(expires_s)},
     {NULL, "from", OPT_PATH, .arg = "FILE",
-     .help = "many devices: CSV with a line of titles, or JSON lines; - for stdin", AT(from)},
+     .help =
+         "many devices: CSV with a line of titles (model, serial, owner, tags as A=B;C=D, tag:NAME), or JSON lines; - "
+         "for stdin",
+     AT(from)},
     {NULL, "out", OPT_PATH, .needs = "from token", .arg = "FILE",
      .help = "the tokens go there, not to stdout; mode 0600, and a broken run goes on with it", AT(out)},
     {NULL, "failures", OPT_PATH, .needs = "from", .arg = "FILE",

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/nearest.h"
 #include "cli/client.h"
+#include "cli/tags.h"
 #include "cli/token_file.h"
 
 #define FILE_MAX       (512u << 20)
@@ -29,40 +30,58 @@ static void put_common(struct json_out *o, const struct import_opts *io, bool ha
         json_out_int(o, "expires_s", io->expires_s);
 }
 
-bool csv_to_json(const char *const *titles, const char *const *fields, size_t n, const struct import_opts *io,
-                 struct buf *line, struct err *e)
+static bool is_tag(const char *title)
 {
-    static const char *const plain[] = {"model", "serial", "owner", NULL};
-    bool model = false, owner = false, tags = false;
+    return strncmp(title, "tag:", 4) == 0;
+}
+
+bool csv_check_title(const char *title, struct err *e)
+{
+    static const char *const plain[] = {"model", "serial", "owner", "tags", NULL};
+    for (size_t i = 0; plain[i]; i++)
+        if (strcmp(plain[i], title) == 0)
+            return true;
+    if (is_tag(title))
+        return true;
+    const char *near = nearest_in(slice_str(title), plain);
+    err_set(e, ERR_SYNTAX, "column \"%s\" is not known", ERR_QUOTE(slice_str(title)));
+    return near ? err_try(e, "did you mean %s?", near) : err_try(e, "model, serial, owner, tags, tag:NAME");
+}
+
+bool csv_to_json(const char *const *titles, const char *const *fields, size_t n, const struct import_opts *io,
+                 struct arena *a, struct buf *line, struct err *e)
+{
+    bool model = false, owner = false;
+    struct opt_list tags = {0};
     struct json_out o = json_out_of(line);
     json_out_map(&o, NULL);
     for (size_t i = 0; i < n; i++) {
-        bool is_tag = strncmp(titles[i], "tag:", 4) == 0, known = is_tag;
-        for (size_t k = 0; plain[k]; k++)
-            known = known || strcmp(plain[k], titles[i]) == 0;
-        if (!known) {
-            const char *near = nearest_in(slice_str(titles[i]), plain);
-            err_set(e, ERR_SYNTAX, "column \"%s\" is not known", ERR_QUOTE(slice_str(titles[i])));
-            return near ? err_try(e, "did you mean %s?", near) : err_try(e, "model, serial, owner, tag:NAME");
-        }
-        tags = tags || is_tag;
-        if (is_tag || !fields[i][0])
+        if (!fields[i][0])
             continue;
-        model = model || strcmp(titles[i], "model") == 0;
-        owner = owner || strcmp(titles[i], "owner") == 0;
-        json_out_text(&o, titles[i], fields[i]);
+        if (strcmp(titles[i], "tags") == 0) {
+            if (!tags_split(fields[i], a, &tags, e))
+                return false;
+        } else if (is_tag(titles[i])) {
+            if (!tags_add(arena_printf(a, "%s=%s", titles[i] + 4, fields[i]), a, &tags, e))
+                return false;
+        } else {
+            model = model || strcmp(titles[i], "model") == 0;
+            owner = owner || strcmp(titles[i], "owner") == 0;
+            json_out_text(&o, titles[i], fields[i]);
+        }
     }
-    if (tags)
-        json_out_map(&o, "tags");
-    for (size_t i = 0; i < n; i++)
-        if (strncmp(titles[i], "tag:", 4) == 0 && fields[i][0])
-            json_out_text(&o, titles[i] + 4, fields[i]);
-    if (tags)
-        json_out_end(&o);
+    if (tags.n && !tags_put(&o, tags.v, tags.n, a, e))
+        return false;
     put_common(&o, io, model, owner);
     json_out_end(&o);
     return true;
 }
+
+/* Found here; it waits for what the server finds in the lines before it, so that the file is in the order of lines. */
+struct failure {
+    uint64_t line;
+    const char *code, *detail;
+};
 
 struct import {
     struct cli *cli;
@@ -78,6 +97,9 @@ struct import {
     struct buf batch;
     uint64_t lines[BATCH_LINES]; /* where the batch's lines stand in the file */
     size_t batch_n;
+    struct failure held[BATCH_LINES];
+    size_t held_n, held_at;
+    struct arena held_arena;
     uint64_t total, done, added, existing, failed;
     uint64_t waiting, again; /* known ones without a certificate, and who of them got a new token */
     struct buf waiting_lines;
@@ -97,6 +119,23 @@ static bool report(struct import *im, uint64_t line, const char *code, const cha
     json_out_text(&o, "detail", detail);
     json_out_end(&o);
     return fprintf(im->failures, "%s\n", buf_str(&b)) > 0 || err_set(e, ERR_IO, "cannot write %s", im->o->failures);
+}
+
+static bool hold(struct import *im, const struct err *bad, struct err *e)
+{
+    im->held[im->held_n++] = (struct failure){
+        .line = im->line, .code = err_slug(bad->code), .detail = arena_str(&im->held_arena, slice_str(bad->what))};
+    return arena_ok(&im->held_arena, e);
+}
+
+static bool report_held(struct import *im, uint64_t before, struct err *e)
+{
+    for (; im->held_at < im->held_n && im->held[im->held_at].line < before; im->held_at++) {
+        const struct failure *f = &im->held[im->held_at];
+        if (!report(im, f->line, f->code, f->detail, e))
+            return false;
+    }
+    return true;
 }
 
 static void progress(struct import *im, bool last)
@@ -234,7 +273,8 @@ static bool read_answer(struct import *im, const struct json *j, struct err *e)
         const char *code, *detail;
         const struct json *f = json_item(failed, i);
         if (!json_get_int(f, "line", 1, (int64_t)im->batch_n, &line, e) || !json_get_text(f, "code", 100, &code, e) ||
-            !json_get_text(f, "detail", 1000, &detail, e) || !report(im, im->lines[line - 1], code, detail, e))
+            !json_get_text(f, "detail", 1000, &detail, e) || !report_held(im, im->lines[line - 1], e) ||
+            !report(im, im->lines[line - 1], code, detail, e))
             return false;
     }
     return print_added(im, devices, e) && (!waiting || read_waiting(im, waiting, e));
@@ -244,7 +284,7 @@ static bool send_batch(struct import *im, struct err *e)
 {
     AUTO(buf_clear) struct buf reply = {0};
     buf_init(&reply, CLI_ANSWER_MAX);
-    for (int try = 1;; try++) {
+    for (int try = 1; im->batch_n; try++) {
         AUTO(json_free_auto) struct json *j = NULL;
         if (cli_call_lines(im->cli, "/v1/devices/batch", &im->batch, &reply, &j, e)) {
             if (!read_answer(im, j, e))
@@ -257,9 +297,12 @@ static bool send_batch(struct import *im, struct err *e)
         }
         nanosleep(&(struct timespec){.tv_sec = try}, NULL);
     }
+    if (!report_held(im, UINT64_MAX, e))
+        return false;
     im->done += im->batch_n;
-    im->batch_n = 0;
+    im->batch_n = im->held_n = im->held_at = 0;
     buf_reset(&im->batch);
+    arena_clear(&im->held_arena);
     progress(im, false);
     return true;
 }
@@ -306,13 +349,11 @@ static bool next_line(struct import *im, struct buf *out, bool *skip, struct err
         return true;
     if (n != im->titles_n)
         return err_set(e, ERR_SYNTAX, "%zu fields, but there are %zu titles", n, im->titles_n);
-    return csv_to_json(im->titles, fields, n, im->o, out, e);
+    return csv_to_json(im->titles, fields, n, im->o, &im->arena, out, e);
 }
 
 static bool start_csv(struct import *im, struct err *e)
 {
-    AUTO(buf_clear) struct buf probe = {0};
-    buf_init(&probe, ARENA_LINE_MAX);
     if (im->rest.n >= 3 && memcmp(im->rest.p, "\xef\xbb\xbf", 3) == 0) /* a spreadsheet's byte order mark */
         im->rest = slice_of(im->rest.p + 3, im->rest.n - 3);
     if (!csv_record(&im->rest, &im->titles_arena, im->titles, FIELDS_MAX, &im->titles_n, e))
@@ -322,8 +363,9 @@ static bool start_csv(struct import *im, struct err *e)
         err_set(e, ERR_OPTION, "%s: no device stands in it", im->o->file);
         return err_try(e, "a line of titles, then a line for each device");
     }
-    if (!csv_to_json(im->titles, im->titles, im->titles_n, im->o, &probe, e))
-        return err_ctx(e, "%s", im->o->file);
+    for (size_t i = 0; i < im->titles_n; i++)
+        if (!csv_check_title(im->titles[i], e))
+            return err_ctx(e, "%s", im->o->file);
     return true;
 }
 
@@ -347,7 +389,7 @@ static bool run(struct import *im, struct err *e)
         buf_reset(&line);
         if (!next_line(im, &line, &skip, &bad)) {
             im->done++;
-            if (!report(im, im->line, err_slug(bad.code), bad.what, e))
+            if (!hold(im, &bad, e) || (im->held_n == BATCH_LINES && !send_batch(im, e)))
                 return false;
             continue;
         }
@@ -363,7 +405,7 @@ static bool run(struct import *im, struct err *e)
         if (im->batch_n == BATCH_LINES && !send_batch(im, e))
             return false;
     }
-    return im->batch_n == 0 || send_batch(im, e);
+    return send_batch(im, e);
 }
 
 bool import_devices(struct cli *cli, const struct import_opts *o, struct err *e)
@@ -379,9 +421,13 @@ bool import_devices(struct cli *cli, const struct import_opts *o, struct err *e)
     im.is_csv = file.n && file.p[first] != '{';
     arena_init(&im.titles_arena, ARENA_LINE_MAX);
     arena_init(&im.arena, ARENA_LINE_MAX);
+    arena_init(&im.held_arena, ARENA_LINE_MAX);
     buf_init(&im.batch, 1u << 20);
     buf_init(&im.waiting_lines, 64u << 20);
+    struct err ignored;
     bool ok = run(&im, e);
+    if (!ok)
+        (void)report_held(&im, UINT64_MAX, &ignored);
     if (ok)
         progress(&im, true);
     ok = ok && (!cli->g.json || print_sum(&im, e));
@@ -403,6 +449,7 @@ bool import_devices(struct cli *cli, const struct import_opts *o, struct err *e)
     buf_clear(&im.batch);
     buf_clear(&im.waiting_lines);
     arena_clear(&im.arena);
+    arena_clear(&im.held_arena);
     arena_clear(&im.titles_arena);
     return ok;
 }

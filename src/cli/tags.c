@@ -3,6 +3,8 @@
 #include "cli/client.h"
 #include "cli/show.h"
 
+#define WORDS_MAX 128 /* each takes 8 bytes of the 1024 that the server keeps */
+
 const struct opt tags_rows[TAGS_ROWS] = {
     {NULL, "remove", OPT_LIST, .arg = "NAME,...", .help = "these are taken off",
      .offset = offsetof(struct tags_opts, remove)},
@@ -45,6 +47,31 @@ bool tags_put(struct json_out *o, const char *const *words, size_t n, struct are
     bool ok = put_each(o, words, n, a, e);
     json_out_end(o);
     return ok;
+}
+
+bool tags_add(const char *word, struct arena *a, struct opt_list *l, struct err *e)
+{
+    if (l->n == WORDS_MAX)
+        return err_set(e, ERR_LIMIT, "more than %d tags", WORDS_MAX);
+    l->v = l->v ? l->v : arena_array(a, WORDS_MAX, sizeof *l->v);
+    if (!arena_ok(a, e))
+        return false;
+    l->v[l->n++] = word;
+    return true;
+}
+
+bool tags_split(const char *text, struct arena *a, struct opt_list *l, struct err *e)
+{
+    static const char between[] = ";, ";
+    for (text += strspn(text, between); *text; text += strspn(text, between)) {
+        size_t used = strcspn(text, ";,"), n = used;
+        while (text[n - 1] == ' ')
+            n--;
+        if (!tags_add(arena_str(a, slice_of(text, n)), a, l, e))
+            return false;
+        text += used;
+    }
+    return true;
 }
 
 static bool is_changed(const char *name, const struct tags_opts *o, const struct args_words *words)

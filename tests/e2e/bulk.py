@@ -51,7 +51,9 @@ def start(k, path, **kw):
 
 def check_failures(path, bad):
     with open(path + ".failures") as f:
-        told = {x["line"]: x for x in map(json.loads, f)}
+        lines = [json.loads(line) for line in f]
+    told = {x["line"]: x for x in lines}
+    assert [x["line"] for x in lines] == sorted(told), "not in the order of lines"
     assert set(told) == set(bad), f"told {sorted(told)}, wanted {sorted(bad)}"
     for line, code in bad.items():
         assert told[line]["detail"] and (code is None or told[line]["code"] == code), told[line]
