@@ -6,6 +6,7 @@
 #include "base/host.h"
 #include "cli/cli.h"
 #include "cli/platform.h"
+#include "ledger/note.h"
 
 struct init_opts {
     const char *name, *origin, *plain_url, *listen, *plain_listen, *hostnames, *secrets, *database, *profiles;
@@ -115,6 +116,15 @@ static bool check_places(struct cli *cli, const struct settings *s, struct err *
     return !db || strcmp(db, data) == 0 || settings_check_database_dir(s, &cli->arena, e);
 }
 
+static bool check_origin(const char *origin, struct err *e)
+{
+    if (note_name_check(origin, e))
+        return true;
+    e->code = ERR_OPTION;
+    err_ctx(e, "--origin");
+    return err_try(e, "--origin kith.example/log/01");
+}
+
 static bool make_plan(struct cli *cli, const struct init_opts *o, struct platform_plan *p, struct err *e)
 {
     const char *dir = cli_absolute(cli, cli->g.dir);
@@ -151,7 +161,7 @@ static bool make_plan(struct cli *cli, const struct init_opts *o, struct platfor
         return false;
     if (url)
         p->origin = o->origin ? o->origin : origin_of(cli, url, o->name);
-    return arena_ok(&cli->arena, e);
+    return arena_ok(&cli->arena, e) && check_origin(p->origin, e);
 }
 
 static void put_json(struct buf *b, const struct platform_plan *p, const struct platform_made *m)

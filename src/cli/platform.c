@@ -230,7 +230,7 @@ static int is_profile(const struct dirent *d)
     return n > 8 && strcmp(d->d_name + n - 8, ".profile") == 0;
 }
 
-static bool copy_profile(struct making *m, const char *file, struct roster_file *out, struct err *e)
+static bool take_profile(struct making *m, const char *file, bool copy, struct roster_file *out, struct err *e)
 {
     struct profile p;
     AUTO(buf_clear) struct buf text = {0};
@@ -240,6 +240,8 @@ static bool copy_profile(struct making *m, const char *file, struct roster_file 
         return false;
     if (!profile_parse(&crypto_openssl, buf_slice(&text), &p, e))
         return err_ctx(e, "%s", from);
+    if (!copy)
+        return true;
     out->name = arena_str(m->a, slice_of(file, strlen(file) - 8));
     memcpy(out->digest, p.digest, sizeof p.digest);
     return file_write_atomic(arena_printf(m->a, "%s/" PATH_PROFILES "/%s", m->plan->dir, file), 0644, buf_slice(&text),
@@ -254,28 +256,38 @@ static bool settle_journal(struct making *m, const char *name, const uint8_t ros
                 : arena_ok(m->a, e);
 }
 
-static bool settle_roster(struct making *m, struct err *e)
+/* copy: into the platform; else they are only read. */
+static bool take_profiles(struct making *m, bool copy, struct roster_file files[ROSTER_PROFILES_MAX], size_t *count,
+                          struct err *e)
 {
     struct dirent **list = NULL;
-    struct roster_file files[ROSTER_PROFILES_MAX];
-    AUTO(buf_clear) struct buf b = {0};
-    buf_init(&b, 65536);
     int n = scandir(m->plan->profiles, &list, is_profile, alphasort);
     bool ok = n > 0 && n <= ROSTER_PROFILES_MAX;
     if (!ok) {
-        err_set(e, ERR_NOTFOUND, "no profiles in %s", m->plan->profiles);
+        err_set(e, ERR_NOTFOUND, "%s profiles in %s", n > 0 ? "too many" : "no", m->plan->profiles);
+        err_why(e, "a platform has 1 to %d files *.profile", ROSTER_PROFILES_MAX);
         err_try(e, "--profiles DIR: where profiles/ of Kith's sources or packages is");
     }
     for (int i = 0; i < n; i++) {
-        ok = ok && copy_profile(m, list[i]->d_name, &files[i], e);
+        ok = ok && take_profile(m, list[i]->d_name, copy, &files[i], e);
         free(list[i]);
     }
     free(list);
+    *count = ok ? (size_t)n : 0;
+    return ok;
+}
+
+static bool settle_roster(struct making *m, struct err *e)
+{
+    struct roster_file files[ROSTER_PROFILES_MAX];
+    AUTO(buf_clear) struct buf b = {0};
+    size_t n;
     struct slice s;
     uint8_t check[SHA256_SIZE];
-    ok = ok && own_key_derive_check(m->key[KEY_DERIVE], check, e);
+    buf_init(&b, 65536);
+    bool ok = take_profiles(m, true, files, &n, e) && own_key_derive_check(m->key[KEY_DERIVE], check, e);
     if (ok)
-        roster_put(&b, RATE_PER_MINUTE, check, files, (size_t)n);
+        roster_put(&b, RATE_PER_MINUTE, check, files, n);
     if (!ok || !buf_done(&b, &s, e) || !file_write_atomic(platform_path(m, PATH_SIGNERS "/issuing/roster"), 0600, s, e))
         return false;
     static const uint8_t none[SHA256_SIZE];
@@ -328,9 +340,11 @@ static bool make(struct making *m, struct err *e)
 {
     AUTO(buf_clear) struct buf conf = {0};
     struct slice s;
+    struct roster_file files[ROSTER_PROFILES_MAX];
+    size_t files_n;
     buf_init(&conf, CONFIG_MAX);
     const struct platform_plan *p = m->plan;
-    if (!look_around(m, e) || !choose_secrets(m, e))
+    if (!look_around(m, e) || !choose_secrets(m, e) || !take_profiles(m, false, files, &files_n, e))
         return false;
     const struct p11_config cfg = {.template = p->hsm_template};
     if (p->hsm_module && !p11_open(p->hsm_module, p->hsm_token, p->hsm_pin_file, &cfg, &m->p11, e))

@@ -50,15 +50,21 @@ static void key_id(const struct crypto *c, struct note_key *k)
     memcpy(k->id, hash, sizeof(k->id));
 }
 
+bool note_name_check(const char *name, struct err *e)
+{
+    if (name_valid(slice_str(name)))
+        return true;
+    err_set(e, ERR_NOTE, "key name \"%s\" is not one", ERR_QUOTE(slice_str(name)));
+    return err_why(e, "c2sp.org/signed-note: not empty, no spaces, no plus");
+}
+
 bool note_key_make(const struct crypto *c, const char *name, enum note_key_type type, struct slice spki,
                    struct note_key *out, struct err *e)
 {
     struct note_key k = {.type = (uint8_t)type};
     memset(out, 0, sizeof(*out));
-    if (!name_valid(slice_str(name))) {
-        err_set(e, ERR_NOTE, "key name \"%s\" is not one", ERR_QUOTE(slice_str(name)));
-        return err_why(e, "c2sp.org/signed-note: not empty, no spaces, no plus");
-    }
+    if (!note_name_check(name, e))
+        return false;
     if (spki.n != sizeof(ed25519_spki) + sizeof(k.pub) || memcmp(spki.p, ed25519_spki, sizeof(ed25519_spki)) != 0) {
         err_set(e, ERR_POLICY, "key of %s is not Ed25519", ERR_QUOTE(slice_str(name)));
         return err_why(e, "c2sp.org/tlog-checkpoint; RFC 8410 section 4");

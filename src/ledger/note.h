@@ -25,6 +25,10 @@ struct note_key {
     uint8_t pub[32];
 };
 
+/* What a key, and with it a log, may be called: no space, no '+'.  Errors: note. */
+MUST_USE bool note_name_check(const char *name, struct err *e);
+/* What a key, and with it a log, may be called.  Errors: note. */
+MUST_USE bool note_name_check(const char *name, struct err *e);
 /* A key by its name and DER SubjectPublicKeyInfo.  Errors: note (name), policy (not Ed25519). */
 MUST_USE bool note_key_make(const struct crypto *c, const char *name, enum note_key_type type, struct slice spki,
                             struct note_key *out, struct err *e);

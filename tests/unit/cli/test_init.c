@@ -75,6 +75,8 @@ static void makes_nothing_that_kithd_would_refuse(void **state)
         {"--url", "https://kith.test:99999", "url"},
         {"--url", "https://my_host", "url"},
         {"--hostnames", "kith.test,bad_host", "bad_host"},
+        {"--origin", "a b", "--origin: "},
+        {"--origin", "a+b", "--origin: "},
     };
     for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
         assert_says(2, odd[i][2], "init", "--dir", at("d"), odd[i][0], odd[i][1]);
@@ -91,6 +93,10 @@ static void makes_nothing_that_kithd_would_refuse(void **state)
         snprintf(where, sizeof where, "sqlite:%s", places[i][0]);
         assert_says(3, places[i][1], "init", "--dir", at("d"), "--database", where);
     }
+    assert_says(3, "no profiles in", "init", "--dir", at("d"), "--profiles", at("nope"));
+    assert_says(3, "no profiles in", "init", "--dir", at("d"), "--profiles", at("e"));
+    assert_true(shell("mkdir p && echo nonsense > p/ldevid.profile"));
+    assert_says(2, "p/ldevid.profile", "init", "--dir", at("d"), "--profiles", at("p"));
     assert_says(2, "--secrets", "init", "--dir", at("d"), "--secrets", at("d"));
     assert_says(2, "--secrets", "init", "--dir", at("d"), "--secrets", at("d/s"));
     assert_true(shell("test ! -e d && test ! -e d-secrets"));
