@@ -83,7 +83,8 @@ bool name_check(const char *what, struct slice name, size_t max, struct err *e)
     if (ok)
         return true;
     err_set(e, ERR_NAME, "%s \"%s\" cannot be used", what, ERR_QUOTE(name));
-    return err_why(e, "1 to %zu letters, digits, inner spaces or any of %s", max, marks);
+    err_why(e, "1 to %zu letters, digits, inner spaces or any of %s", max, marks);
+    return err_try(e, "another %s, such as pump-7.north", what);
 }
 
 bool party_name_check(const char *what, struct slice name, size_t max, struct err *e)
@@ -93,5 +94,6 @@ bool party_name_check(const char *what, struct slice name, size_t max, struct er
     if (name.p[0] != '.' && !memchr(name.p, '/', name.n))
         return true;
     err_set(e, ERR_NAME, "%s \"%s\" cannot be used", what, ERR_QUOTE(name));
-    return err_why(e, "it becomes a directory's name: no '/', and no '.' at the beginning");
+    err_why(e, "it becomes a directory's name: no '/', and no '.' at the beginning");
+    return err_try(e, "another %s, such as pump-7.north", what);
 }

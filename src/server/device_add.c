@@ -27,7 +27,7 @@ static bool ask_claim(struct app *app, struct device_new *d, struct err *e)
     if (!answer_end(&r, e))
         return false;
     if (text.n != CLAIM_TEXT_SIZE)
-        return err_set(e, ERR_SIGNER_PROTOCOL, "a claim of %zu characters", text.n);
+        return err_set(e, ERR_SIGNER_PROTOCOL, "a claim of %zu characters, not %d", text.n, CLAIM_TEXT_SIZE);
     memcpy(d->claim, text.p, text.n);
     d->claim[text.n] = 0;
     sha256(text, d->digest);
@@ -35,11 +35,21 @@ static bool ask_claim(struct app *app, struct device_new *d, struct err *e)
     return true;
 }
 
+/* Devices are found by id or serial number: a word must not be the one's id and the other's serial number. */
+static bool check_no_id(const char *serial, struct err *e)
+{
+    if (!id_is_valid("dev_", serial))
+        return true;
+    err_set(e, ERR_NAME, "serial \"%s\" has the form of a device's id", serial);
+    err_why(e, "where a device is named by id or serial number, it would stand for another one");
+    return err_try(e, "the serial number that the device's maker gave it");
+}
+
 bool device_prepare(struct app *app, struct device_new *d, struct err *e)
 {
     uint8_t random[ID_RANDOM];
     if (!name_check("model", slice_str(d->model), MODEL_NAME_MAX, e) ||
-        !name_check("serial", slice_str(d->serial), DEVICE_SERIAL_MAX, e) ||
+        !name_check("serial", slice_str(d->serial), DEVICE_SERIAL_MAX, e) || !check_no_id(d->serial, e) ||
         (d->owner && !name_check("owner", slice_str(d->owner), OWNER_NAME_MAX, e)) ||
         !env_random(&app->env, random, sizeof random, e))
         return false;
@@ -111,6 +121,7 @@ static bool is_first_model(struct tx *tx, const char *name, struct err *e)
     if (e->code || n == 0)
         return e->code == ERR_NONE;
     err_set(e, ERR_NOTFOUND, "model \"%s\" is not known", ERR_QUOTE(slice_str(name)));
+    err_why(e, "only a platform's first model is made along with a device");
     return nearest_word(&near) ? err_try(e, "did you mean \"%s\"? If not: kith model add \"%s\"", known, name)
                                : err_try(e, "kith model add \"%s\"", name);
 }
@@ -131,10 +142,12 @@ static bool check_new(struct tx *tx, const struct device_new *d, bool *new_model
         if (*new_model)
             return true;
         err_set(e, ERR_NOTFOUND, "model \"%s\" is not known", ERR_QUOTE(model.s));
+        err_why(e, "only a device that is added by itself makes the platform's first model along with it");
         return err_try(e, "kith model add \"%s\"", d->model);
     }
     if (db_query_row(tx_db(tx), &sql_exists, both, 2, &r, e)) {
         err_set(e, ERR_CONFLICT, "%s %s exists already: %s", d->model, d->serial, rows_text(&r, 0));
+        err_why(e, "a model's serial number is one device's");
         if (device_state_is_permanent((enum device_state)rows_int(&r, 1))) {
             err_why(e, "it is %s, for good; a serial number serves once",
                     device_state_name((enum device_state)rows_int(&r, 1)));
@@ -202,6 +215,13 @@ bool device_add(struct app *app, struct device_new *d, size_t n, const char *who
     return commit_run(app->commit, &j.job, e);
 }
 
+static bool is_gone(const struct device_row *d, struct err *e)
+{
+    err_set(e, ERR_TOMBSTONE, "device %s is %s", d->id, device_state_name(d->state));
+    err_why(e, "that is for good: no claim lets it in again");
+    return err_try(e, "kith device add, with a serial number of its own for the new device");
+}
+
 static bool run_claim(struct tx *tx, struct job *job, struct err *e)
 {
     struct add_job *j = (struct add_job *)job;
@@ -213,7 +233,7 @@ static bool run_claim(struct tx *tx, struct job *job, struct err *e)
     if (!device_row_read(tx_db(tx), j->d->id, &dev, e))
         return false;
     if (device_state_is_permanent(dev.state))
-        return err_set(e, ERR_TOMBSTONE, "device %s is %s", dev.id, device_state_name(dev.state));
+        return is_gone(&dev, e);
     if (!row_read(tx_db(tx), &table_device, &key, &r, e))
         return false;
     row_values(&r, &table_device, cols);

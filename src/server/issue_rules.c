@@ -125,6 +125,13 @@ static bool check_key(struct tx *tx, const struct issuance *is, bool *known, str
     return true;
 }
 
+bool party_is_taken(const struct table *t, const char *name, struct err *e)
+{
+    err_set(e, ERR_CONFLICT, "%s \"%s\" exists already", t->name, ERR_QUOTE(slice_str(name)));
+    err_why(e, "each %s has a name of its own", t->name);
+    return err_try(e, "another name, or kith %s rm first", t->name);
+}
+
 /* A certificate is good for all that its name may do, so a name that is taken gets no second one. */
 static bool check_party(struct tx *tx, const struct issuance *is, struct err *e)
 {
@@ -134,7 +141,7 @@ static bool check_party(struct tx *tx, const struct issuance *is, struct err *e)
         return true;
     err_clear(e);
     if (row_read(tx_db(tx), is->party, &key, &r, e))
-        return err_set(e, ERR_CONFLICT, "%s \"%s\" exists already", is->party->name, is->subject);
+        return party_is_taken(is->party, is->subject, e);
     return e->code == ERR_NONE;
 }
 

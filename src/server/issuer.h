@@ -90,5 +90,7 @@ struct reservations *issuer_get0_reservations(struct issuer *i);
 /* The database's rules of the two transactions, in issue_rules.c. */
 bool issue_reserve(struct tx *tx, struct issuance *is, struct err *e);
 bool issue_store(struct tx *tx, struct issuance *is, struct err *e);
+/* What is said of an operator, gateway or anchor whose name another one has.  Always false. */
+bool party_is_taken(const struct table *t, const char *name, struct err *e);
 
 #endif

@@ -60,6 +60,7 @@ bool device_row_open(struct db *db, const char *id, struct rows *rows, struct de
     if (e->code)
         return false;
     err_set(e, ERR_NOTFOUND, "device \"%s\" is not known", ERR_QUOTE(slice_str(id)));
+    err_why(e, "no device has this id");
     return err_try(e, "kith device ls");
 }
 
@@ -88,11 +89,17 @@ bool device_find(struct db *db, const char *id_or_serial, const char *model, con
         str_copy(id, sizeof id, rows_text(&r, 0));
     else if (!e->code)
         err_set(e, ERR_NOTFOUND, "no device has the id or serial number \"%s\"", ERR_QUOTE(args[0].s));
+    if (!id[0] && e->code == ERR_NOTFOUND) {
+        err_why(e, owner ? "or it is another owner's" : "each device is in the list by both");
+        return err_try(e, "kith device ls");
+    }
     if (!id[0])
-        return e->code == ERR_NOTFOUND ? err_try(e, "kith device ls") : false;
-    if (!model && rows_next(&r, e))
-        return err_set(e, ERR_CONFLICT, "several devices have the serial number \"%s\"; name one by its id",
-                       ERR_QUOTE(args[0].s));
+        return false;
+    if (!model && rows_next(&r, e)) {
+        err_set(e, ERR_CONFLICT, "several devices have the serial number \"%s\"", ERR_QUOTE(args[0].s));
+        err_why(e, "a serial number is one device's within a model only");
+        return err_try(e, "kith device ls --serial %s, then one of them by its id", ERR_QUOTE(args[0].s));
+    }
     return !e->code && device_row_read(db, id, out, e);
 }
 
@@ -133,8 +140,13 @@ bool model_settings_text(struct db *db, const char *model, const struct setting_
     const struct value key = value_text(model);
     for (size_t i = 0; i < n; i++)
         str_copy(want[i].out, want[i].cap, want[i].def);
-    if (!row_read(db, &table_model, &key, &r, e))
-        return e->code ? false : err_set(e, ERR_NOTFOUND, "model \"%s\" is not known", ERR_QUOTE(slice_str(model)));
+    if (!row_read(db, &table_model, &key, &r, e)) {
+        if (e->code)
+            return false;
+        err_set(e, ERR_NOTFOUND, "model \"%s\" is not known", ERR_QUOTE(slice_str(model)));
+        err_why(e, "a device's model says by which profile it is certified");
+        return err_try(e, "kith model ls, or kith model add NAME first");
+    }
     const char *settings = rows_text(&r, MODEL_SETTINGS);
     if (!settings[0] || strcmp(settings, "{}") == 0)
         return true;

@@ -150,7 +150,7 @@ def many_claims_fill_no_table(k, d):
 
 def a_new_claim_voids_the_one_before(k, d):
     dev = d.device()
-    refused(k.api("POST", "/v1/devices", {"model": "pump", "serial": "EST-X", "token": True, "expires_s": 0}), 400, "json")
+    refused(k.api("POST", "/v1/devices", {"model": "pump", "serial": "EST-X", "token": True, "expires_s": 0}), 400, "usage")
     again = k.must("POST", f"/v1/devices/{dev['id']}/token", {})
     refused(k.enrol(csr_of(new_key()), dev["id"], dev["claim"]), 401, "claim")
     assert k.enrol(csr_of(new_key()), dev["id"], again["claim"]).status == 200
@@ -276,7 +276,7 @@ def revokes_for_good_or_not_at_all(k, d):
     dev = d.device()
     for reason in ("certificateHold", "removeFromCRL", "nonsense"):
         refused(k.api("POST", f"/v1/devices/{dev['id']}/revoke", {"reason": reason}), 400, "usage")
-    for bad, code in (("", "name"), ("a\nb", "name"), ("x" * 65, "json")):
+    for bad, code in (("", "name"), ("a\nb", "name"), ("x" * 65, "usage")):
         refused(k.api("POST", "/v1/models", {"name": bad}), 400, code)
     for setting in ({"profile": "nope"}, {"profile": "../x"}, {"renew_expired_days": "abc"}, {"renew_expired_days": "99999"}):
         refused(k.api("POST", "/v1/models", {"name": "odd", "settings": setting}), 400, "usage")

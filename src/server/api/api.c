@@ -226,19 +226,30 @@ bool api_add_routes(struct app *app, struct err *e)
            add_rows(app, api_alarms, api_alarms_n, e);
 }
 
+bool call_member(bool ok, struct err *e)
+{
+    if (!ok && e->code == ERR_JSON)
+        e->code = ERR_USAGE;
+    return ok;
+}
+
 bool call_text(const struct call *c, const char *name, size_t max, const char *def, const char **out, struct err *e)
 {
     *out = def;
-    if (!c->in || !json_has(c->in, name))
-        return def || err_set(e, ERR_USAGE, "\"%s\" is missing", name);
-    return json_get_text(c->in, name, max, out, e);
+    if (c->in && json_has(c->in, name))
+        return call_member(json_get_text(c->in, name, max, out, e), e);
+    if (def)
+        return true;
+    err_set(e, ERR_USAGE, "\"%s\" is missing", name);
+    err_why(e, "the body has to have it");
+    return err_try(e, "{\"%s\": ...}; doc/openapi.json has all members", name);
 }
 
 bool call_int(const struct call *c, const char *name, int64_t min, int64_t max, int64_t def, int64_t *out,
               struct err *e)
 {
     *out = def;
-    return !c->in || !json_has(c->in, name) || json_get_int(c->in, name, min, max, out, e);
+    return !c->in || !json_has(c->in, name) || call_member(json_get_int(c->in, name, min, max, out, e), e);
 }
 
 bool call_reason(const struct call *c, int def, int *out, struct err *e)
@@ -247,7 +258,7 @@ bool call_reason(const struct call *c, int def, int *out, struct err *e)
     *out = def;
     if (!c->in || !json_has(c->in, "reason"))
         return true;
-    if (!json_get_text(c->in, "reason", 40, &name, e))
+    if (!call_text(c, "reason", 40, NULL, &name, e))
         return false;
     *out = crl_reason_from_name(name);
     return crl_reason_is_final(*out) ||
@@ -289,7 +300,8 @@ bool call_query(const struct call *c, const char *name, char *dst, size_t cap, s
     if (http_query(c->req, name, dst, cap) || !http_has_query(c->req, name))
         return true;
     err_set(e, ERR_USAGE, "\"%s\" of the query is longer than %zu characters, or badly escaped", name, cap - 1);
-    return err_why(e, "without it the answer would be of everything");
+    err_why(e, "without it the answer would be of everything");
+    return err_try(e, "%s of at most %zu characters, others than letters and digits as %%XX", name, cap - 1);
 }
 
 bool call_query_int(const struct call *c, const char *name, int64_t min, int64_t max, int64_t def, int64_t *out,

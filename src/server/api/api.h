@@ -60,6 +60,8 @@ extern const size_t api_devices_n, api_models_n, api_certs_n, api_parties_n, api
 /* Handlers in a file of their own (api/statement.c, api/history.c). */
 call_handler statement_show, history_show;
 
+/* The body was JSON: what is wrong with a member is a slip in what is asked, and told as that.  Returns `ok`. */
+bool call_member(bool ok, struct err *e);
 /* A member of the body, or def. */
 MUST_USE bool call_text(const struct call *c, const char *name, size_t max, const char *def, const char **out,
                         struct err *e);

@@ -24,13 +24,20 @@
 
 /* ---- adding ---- */
 
+static bool is_no_text(const char *tag, struct err *e)
+{
+    err_set(e, ERR_USAGE, "tag \"%s\" is no text", ERR_QUOTE(slice_str(tag)));
+    err_why(e, "topics and sites are chosen by texts");
+    return err_try(e, "{\"tags\": {\"site\": \"berlin\"}}");
+}
+
 static bool read_tags(const struct json *in, struct arena *a, struct slice *out, struct err *e)
 {
     const struct json *tags;
     *out = (struct slice){0};
     if (!json_has(in, "tags"))
         return true;
-    if (!json_get_map(in, "tags", &tags, e))
+    if (!call_member(json_get_map(in, "tags", &tags, e), e))
         return false;
     AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, TAGS_MAX);
@@ -38,31 +45,39 @@ static bool read_tags(const struct json *in, struct arena *a, struct slice *out,
     for (size_t i = 0; i < json_count(tags); i++)
         if (!json_text(json_value(tags, i)) || !name_check("tag", slice_str(json_key(tags, i)), TAG_MAX, e) ||
             !name_check("tag's value", slice_str(json_text(json_value(tags, i))), TAG_MAX, e))
-            return e->code ? false : err_set(e, ERR_USAGE, "tag \"%s\" is no text", json_key(tags, i));
+            return e->code ? false : is_no_text(json_key(tags, i), e);
     json_put(&o, NULL, tags);
-    if (!buf_ok(&b))
-        return err_set(e, ERR_LIMIT, "tags of more than %d bytes", TAGS_MAX);
+    if (!buf_ok(&b)) {
+        err_set(e, ERR_LIMIT, "tags of more than %d bytes", TAGS_MAX);
+        err_why(e, "as JSON; gateways keep them in memory");
+        return err_try(e, "fewer tags, or shorter ones");
+    }
     *out = arena_dup(a, buf_slice(&b));
     return true;
 }
 
 static const char *const device_members[] = {"model", "serial", "owner", "tags", "token", "expires_s", "v", NULL};
 
+static bool read_members(const struct json *in, struct device_new *d, int64_t *expires_s, struct err *e)
+{
+    return json_get_text(in, "model", MODEL_NAME_MAX, &d->model, e) &&
+           json_get_text(in, "serial", DEVICE_SERIAL_MAX, &d->serial, e) &&
+           (!json_has(in, "owner") || json_get_text(in, "owner", OWNER_NAME_MAX, &d->owner, e)) &&
+           (!json_has(in, "token") || json_get_bool(in, "token", &d->claim_wanted, e)) &&
+           (!json_has(in, "expires_s") || json_get_int(in, "expires_s", 60, CLAIM_S_MAX, expires_s, e));
+}
+
 static bool read_device(struct app *app, const struct json *in, struct arena *a, struct device_new *d, struct err *e)
 {
     int64_t expires_s = CLAIM_S;
-    bool token = false;
     *d = (struct device_new){0};
-    if (!in)
-        return err_set(e, ERR_USAGE, "a JSON map with model and serial is needed");
-    if (!json_get_text(in, "model", MODEL_NAME_MAX, &d->model, e) ||
-        !json_get_text(in, "serial", DEVICE_SERIAL_MAX, &d->serial, e) ||
-        (json_has(in, "owner") && !json_get_text(in, "owner", OWNER_NAME_MAX, &d->owner, e)) ||
-        (json_has(in, "token") && !json_get_bool(in, "token", &token, e)) ||
-        (json_has(in, "expires_s") && !json_get_int(in, "expires_s", 60, CLAIM_S_MAX, &expires_s, e)) ||
-        !read_tags(in, a, &d->tags, e))
+    if (!in) {
+        err_set(e, ERR_USAGE, "a JSON map with model and serial is needed");
+        err_why(e, "without the two there is no device");
+        return err_try(e, "{\"model\": NAME, \"serial\": SERIAL}");
+    }
+    if (!call_member(read_members(in, d, &expires_s, e), e) || !read_tags(in, a, &d->tags, e))
         return false;
-    d->claim_wanted = token;
     d->claim_expires_at = app_now(app) + expires_s;
     return device_prepare(app, d, e);
 }
@@ -353,6 +368,13 @@ static const struct act_name {
     {"quarantine", DEVICE_QUARANTINED, 0},
 };
 
+static bool no_act(const char *verb, struct err *e)
+{
+    err_set(e, ERR_NOTFOUND, "nothing is done to devices by \"%s\"", ERR_QUOTE(slice_str(verb)));
+    err_why(e, "doc/openapi.json has what can be done to one");
+    return err_try(e, "suspend, resume, revoke, retire or quarantine");
+}
+
 static bool act(struct call *c, struct err *e)
 {
     const char *verb = http_param(c->req, "act");
@@ -363,7 +385,7 @@ static bool act(struct call *c, struct err *e)
         if (strcmp(act_names[i].name, verb) == 0)
             a = &act_names[i];
     if (!a)
-        return err_set(e, ERR_NOTFOUND, "nothing is done to devices by \"%s\"", ERR_QUOTE(slice_str(verb)));
+        return no_act(verb, e);
     struct device_act da = {.who = c->who->name, .to = a->to};
     if (!call_text(c, "why", DEVICE_WHY_MAX, "", &da.why, e) || !call_reason(c, a->reason, &da.reason, e) ||
         !call_int(c, "wait_ms", 0, WAIT_MS_MAX, 0, &wait_ms, e) || !call_device(c, &d, e))
@@ -388,7 +410,11 @@ static bool check_heir(struct call *c, const char *owner, struct err *e)
     AUTO(rows_close) struct rows r = {0};
     if (!call_owner(c) || db_query_row(c->db, &sql_owner, args, 1, &r, e))
         return true;
-    return e->code ? false : err_set(e, ERR_NOTFOUND, "no owner \"%s\" is known", ERR_QUOTE(args[0].s));
+    if (e->code)
+        return false;
+    err_set(e, ERR_NOTFOUND, "no owner \"%s\" is known", ERR_QUOTE(args[0].s));
+    err_why(e, "the device would be nobody's who could see it");
+    return err_try(e, "the name of an operator whose role is owner");
 }
 
 /* POST {"owner": NAME, "from": who has it now}: "" for a device that nobody has, anything if it is not given. */
@@ -411,13 +437,20 @@ static bool set_owner(struct call *c, struct err *e)
     return device_edit(c->app, &ed, e);
 }
 
+static bool no_tags(struct err *e)
+{
+    err_set(e, ERR_USAGE, "\"tags\" is missing");
+    err_why(e, "they are replaced as a whole, and nothing would be left of them");
+    return err_try(e, "{\"tags\": {...}} with all that the device is to have; {} for none");
+}
+
 static bool set_tags(struct call *c, struct err *e)
 {
     struct device_row d;
     struct arena a;
     struct device_edit ed = {.who = c->who->name, .tags_change = true};
     arena_init(&a, 8192);
-    bool ok = (c->in && json_has(c->in, "tags")) || err_set(e, ERR_USAGE, "\"tags\" is missing");
+    bool ok = (c->in && json_has(c->in, "tags")) || no_tags(e);
     ok = ok && read_tags(c->in, &a, &ed.tags, e) && call_device(c, &d, e);
     if (ok) {
         ed.device = d.id;

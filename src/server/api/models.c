@@ -33,6 +33,7 @@ static bool run(struct tx *tx, struct job *job, struct err *e)
     if (found != j->exists) {
         err_set(e, found ? ERR_CONFLICT : ERR_NOTFOUND, "model \"%s\" %s", j->name,
                 found ? "exists already" : "is not known");
+        err_why(e, found ? "adding it again would replace its settings" : "no product type has this name");
         return err_try(e, found ? "kith model set changes it" : "kith model ls");
     }
     struct event_draft d = event_draft_of(found ? EVENT_MODEL_CHANGED : EVENT_MODEL_ADDED);
@@ -127,7 +128,7 @@ static bool settings_check(struct call *c, const struct json *settings, struct e
         char v[64] = "";
         if (!check_name(key, e))
             return false;
-        if (!setting_as_text(settings, key, v, sizeof v, e))
+        if (!call_member(setting_as_text(settings, key, v, sizeof v, e), e))
             return false;
         if (strcmp(key, "profile") == 0) {
             if (!check_profile(c, v, e))
@@ -157,7 +158,7 @@ static bool settings_of(struct call *c, struct buf *out, struct err *e)
         buf_put_str(out, "{}");
         return true;
     }
-    if (!json_get_map(c->in, "settings", &settings, e) || !settings_check(c, settings, e))
+    if (!call_member(json_get_map(c->in, "settings", &settings, e), e) || !settings_check(c, settings, e))
         return false;
     struct json_out o = json_out_of(out);
     json_put(&o, NULL, settings);

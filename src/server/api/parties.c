@@ -32,6 +32,13 @@ struct newcomer {
     const char *site, *role;
 };
 
+static bool too_large(const struct csr *csr, const struct issuance *is, struct err *e)
+{
+    err_set(e, ERR_LIMIT, "the request has a key of %zu bytes and names of %zu", csr->spki.n, csr->san.n);
+    err_why(e, "a key may have %zu, all names together %zu", sizeof is->spki, sizeof is->san);
+    return err_try(e, "fewer names, or another type of key");
+}
+
 static bool certify(struct call *c, const struct table *t, enum cert_subject kind, const char *name,
                     struct newcomer *new, struct err *e)
 {
@@ -44,7 +51,7 @@ static bool certify(struct call *c, const struct table *t, enum cert_subject kin
         !csr_read(buf_slice(&der), &csr, e) || !csr_verify(c->app->crypto, &csr, e))
         return false;
     if (csr.spki.n > sizeof is->spki || csr.san.n > sizeof is->san)
-        return err_set(e, ERR_LIMIT, "a key of %zu bytes, names of %zu", csr.spki.n, csr.san.n);
+        return too_large(&csr, is, e);
     memcpy(is->spki, csr.spki.p, csr.spki.n);
     is->spki_n = csr.spki.n;
     if (csr.san.n)
@@ -98,9 +105,13 @@ static bool run_party(struct tx *tx, struct job *job, struct err *e)
     bool found = row_read(tx_db(tx), j->table, &key, &r, e);
     if (!found && e->code)
         return false;
-    if (found != j->must_exist)
-        return err_set(e, found ? ERR_CONFLICT : ERR_NOTFOUND, "%s \"%s\" %s", j->table->name, j->name,
-                       found ? "exists already" : "is not known");
+    if (found && !j->must_exist)
+        return party_is_taken(j->table, j->name, e);
+    if (!found && j->must_exist) {
+        err_set(e, ERR_NOTFOUND, "%s \"%s\" is not known", j->table->name, ERR_QUOTE(slice_str(j->name)));
+        err_why(e, "there is none of this name, or it was removed already");
+        return err_try(e, "kith %s ls", j->table->name);
+    }
     const struct change change = {
         .table = j->table, .cols = j->cols ? j->cols : &key, .remove = !j->cols, .insert = !found};
     return record(tx, &j->draft, &change, e) &&
@@ -225,6 +236,7 @@ static bool check_role(const char *role, struct err *e)
         if (strcmp(access_role(i), role) == 0)
             return true;
     err_set(e, ERR_USAGE, "\"%s\" is no role", ERR_QUOTE(slice_str(role)));
+    err_why(e, "a role is what an operator may do");
     return err_try(e, "one of admin, security, factory, release, data, auditor, owner");
 }
 
@@ -325,14 +337,20 @@ static bool anchor_add(struct call *c, struct err *e)
         !pem_get(slice_str(pem), PEM_CERT, &der, e) || !cert_read(buf_slice(&der), &cert, e) ||
         !check_room(c, der.n, e))
         return false;
-    if (!cert.is_ca)
-        return err_set(e, ERR_POLICY, "the certificate is no CA's");
+    if (!cert.is_ca) {
+        err_set(e, ERR_POLICY, "the certificate is no CA's");
+        err_why(e, "RFC 5280 section 4.2.1.9: without cA in basicConstraints it vouches for nothing");
+        return err_try(e, "the certificate of the CA that signed the manufacturer's IDevIDs");
+    }
     if (!check_foreign(c, &cert, e) || !check_model(c, model, e))
         return false;
-    if (json_has(c->in, "register") && !json_get_bool(c->in, "register", &registers, e))
+    if (json_has(c->in, "register") && !call_member(json_get_bool(c->in, "register", &registers, e), e))
         return false;
-    if (registers && !model[0])
-        return err_set(e, ERR_USAGE, "\"register\" needs a \"model\" for the devices that are added");
+    if (registers && !model[0]) {
+        err_set(e, ERR_USAGE, "\"register\" needs a \"model\" for the devices that are added");
+        err_why(e, "a device that registers itself says nothing of its model");
+        return err_try(e, "\"model\": NAME (kith anchor add --model NAME --register)");
+    }
     snprintf(policy, sizeof policy, model[0] ? "{\"model\":\"%s\",\"register\":%s}" : "{}", model,
              registers ? "true" : "false");
     sha256(cert.der, digest);
