@@ -29,9 +29,9 @@ struct identity {
     struct key_env env; /* of a key on a token */
 };
 
-bool cli_key_is_on_token(const struct cli *cli)
+bool cli_key_is_on_token(const char *key)
 {
-    return cli->g.key && strncmp(cli->g.key, "pkcs11:", 7) == 0;
+    return strncmp(key, "pkcs11:", 7) == 0;
 }
 
 static int give_passphrase(char *dst, int cap, int writing, void *ctx)
@@ -105,7 +105,7 @@ static bool read_identity(struct cli *cli, struct identity *id, struct err *e)
         return err_try(e, "kith operator add NAME --role ROLE --out DIR, on the platform, makes both");
     }
     if (!read_certs(cli, cli->g.cert, id->chain, CHAIN_MAX, &id->n, e) ||
-        !(cli_key_is_on_token(cli) ? open_token_key(cli, id, e) : read_key(cli, &id->key, e)))
+        !(cli_key_is_on_token(cli->g.key) ? open_token_key(cli, id, e) : read_key(cli, &id->key, e)))
         return false;
     if (cli->g.ca)
         return read_certs(cli, cli->g.ca, &id->root, 1, &n, e);
@@ -217,7 +217,7 @@ static const char *full_url(struct cli *cli, const char *path)
 }
 
 /* A server that is stopped or hangs still takes connections: it is asked for a sign of life before it is waited for. */
-static bool connect_once(struct cli *cli, struct err *e)
+bool cli_connect(struct cli *cli, struct err *e)
 {
     struct http_reply r;
     if (cli->client)
@@ -247,7 +247,7 @@ static bool call(struct cli *cli, const char *method, const char *path, const ch
     struct slice s;
     if (!path)
         return too_long(e);
-    if (!connect_once(cli, e) || (body && !buf_done(body, &s, e)))
+    if (!cli_connect(cli, e) || (body && !buf_done(body, &s, e)))
         return false;
     struct http_call hc = {.method = method,
                            .url = full_url(cli, path),
@@ -304,7 +304,7 @@ bool cli_fetch(struct cli *cli, const char *path, bool (*on_data)(struct slice p
                struct err *e)
 {
     struct http_reply r = {0};
-    if (!connect_once(cli, e))
+    if (!cli_connect(cli, e))
         return false;
     struct http_call hc = {
         .url = full_url(cli, path), .on_data = on_data, .arg = arg, .timeout_ms = -1, .stall_ms = TIMEOUT_MS};

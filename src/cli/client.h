@@ -7,6 +7,9 @@
 
 #define CLI_ANSWER_MAX (8u << 20)
 
+/* Before something is made that a platform which is not there would leave half made; the calls below do it themselves.
+ * Errors: unavailable, and what is wrong with the caller's certificate and key. */
+MUST_USE bool cli_connect(struct cli *cli, struct err *e);
 /* Calls PATH ("/v1/..."), with a JSON body or NULL; `reply` gets the answer's bytes.  wait_ms: how long the server may take
  * beside the usual half minute.  Errors: unavailable (with how to start it), denied, and what the server says. */
 MUST_USE bool cli_call(struct cli *cli, const char *method, const char *path, const struct buf *body, int64_t wait_ms,
@@ -27,7 +30,7 @@ MUST_USE bool cli_fetch(struct cli *cli, const char *path, bool (*on_data)(struc
 const char *cli_path(struct cli *cli, const char *prefix, const char *segment, const char *suffix);
 /* Appends ?name=value or &name=value; nothing for NULL. */
 void cli_put_query(struct buf *b, const char *name, const char *value);
-bool cli_key_is_on_token(const struct cli *cli);
+bool cli_key_is_on_token(const char *key); /* as --key has it */
 /* True if the server's socket is not there, and yet kithd runs; *e says so. */
 bool cli_socket_is_lost(struct cli *cli, const struct settings *s, struct err *e);
 void cli_client_close(struct cli *cli);

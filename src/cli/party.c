@@ -1,6 +1,7 @@
 /* Operators and gateways: their keys are made here and never leave; what goes to the platform is a request.  Each gets a
  * directory of its own: key.pem, cert.pem (the certificate, then its issuers), for gateways gate.conf and the issuers too. */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/config.h"
 #include "base/file.h"
@@ -66,15 +67,43 @@ static const char *in_dir(struct cli *cli, const char *dir, const char *name)
     return arena_printf(&cli->arena, "%s/%s", dir, name);
 }
 
+/* The place of a party: what of it was not there before. */
+struct place {
+    const char *dir, *key; /* key: a reference */
+    bool made_dir, made_key;
+};
+
+static bool open_place(struct cli *cli, const char *dir, struct place *out, struct err *e)
+{
+    *out = (struct place){.dir = dir,
+                          .key = arena_printf(&cli->arena, "file:%s/key.pem?plain", dir),
+                          .made_dir = !file_exists(dir),
+                          .made_key = !file_exists(in_dir(cli, dir, "key.pem"))};
+    return arena_ok(&cli->arena, e) && file_mkdir_private(dir, e);
+}
+
 /* A key that an earlier, broken try left is used again. */
-static bool open_or_make_key(struct cli *cli, const char *dir, enum key_type type, struct key **out, struct err *e)
+static bool open_or_make_key(const struct place *p, enum key_type type, struct key **out, struct err *e)
 {
     const struct key_env env = {0};
-    const char *ref = arena_printf(&cli->arena, "file:%s/key.pem?plain", dir);
-    if (!ref)
-        return arena_ok(&cli->arena, e);
-    return file_exists(in_dir(cli, dir, "key.pem")) ? key_open(&env, ref, out, e)
-                                                    : key_generate(&env, ref, type, out, e);
+    return p->made_key ? key_generate(&env, p->key, type, out, e) : key_open(&env, p->key, out, e);
+}
+
+/* Where the answer may only be lost, the platform may know the key: it stays for the next try. */
+static bool is_refusal(const struct err *e)
+{
+    enum err_class c = err_class_of(e->code);
+    return c != ERR_CLASS_UNAVAILABLE && c != ERR_CLASS_IO && c != ERR_CLASS_INTERNAL && e->code != ERR_HTTP_ANSWER;
+}
+
+static void take_back(const struct place *p)
+{
+    const struct key_env env = {0};
+    struct err ignored;
+    if (p->made_key)
+        (void)!key_destroy(&env, p->key, &ignored); /* there is none for the request of another */
+    if (p->made_dir)
+        (void)rmdir(p->dir);
 }
 
 static bool check_hosts(const struct opt_list *hosts, struct err *e)
@@ -85,27 +114,26 @@ static bool check_hosts(const struct opt_list *hosts, struct err *e)
     return true;
 }
 
-static bool put_csr(struct cli *cli, const char *name, const struct party_opts *o, struct key *k, struct buf *pem,
-                    struct err *e)
+/* hosts NULL: none. */
+static bool put_csr(const char *name, const struct opt_list *hosts, struct key *k, struct buf *pem, struct err *e)
 {
     uint8_t subject[NAME_DER_MAX], text[NAME_TEXT_MAX], der[CSR_MAX], addresses[HOSTS_MAX][16];
     struct san san[HOSTS_MAX];
     struct writer t = WRITER_ARRAY(text), s = WRITER_ARRAY(subject), w = WRITER_ARRAY(der);
     struct signer signer = key_signer(k);
     struct slice csr;
-    (void)cli;
     writer_put(&t, SLICE_LIT("CN="));
     name_escape(&t, slice_str(name));
     if (!name_write(&s, writer_slice(&t), e))
         return false;
-    for (size_t i = 0; i < o->hostnames.n; i++) {
-        struct slice h = slice_str(o->hostnames.v[i]);
+    for (size_t i = 0; hosts && i < hosts->n; i++) {
+        struct slice h = slice_str(hosts->v[i]);
         size_t n = host_address(h, addresses[i]);
         san[i] = n ? (struct san){.type = SAN_IP, .value = slice_of(addresses[i], n)}
                    : (struct san){.type = SAN_DNS, .value = h};
     }
     struct csr_template tmpl = {
-        .subject = writer_slice(&s), .spki = key_get0_spki(k), .san = san, .san_n = o->hostnames.n};
+        .subject = writer_slice(&s), .spki = key_get0_spki(k), .san = san, .san_n = hosts ? hosts->n : 0};
     if (!csr_write(&tmpl, &signer, &w, e) || !writer_done(&w, &csr))
         return e->code ? false : err_set(e, ERR_INTERNAL, "request larger than its buffer");
     pem_put(pem, PEM_CSR, csr);
@@ -126,28 +154,11 @@ static bool read_csr(const char *path, struct buf *pem, struct err *e)
     return true;
 }
 
-/* Makes the key, asks for the certificate, stores both; *answer is the platform's. */
-static bool certify(struct cli *cli, const char *path, const char *name, const struct party_opts *o, const char *dir,
-                    struct buf *reply, struct json **answer, struct err *e)
+static bool ask(struct cli *cli, const char *path, const char *name, const struct party_opts *o, const char *csr,
+                struct buf *reply, struct json **answer, struct err *e)
 {
-    AUTO(key_free_auto) struct key *k = NULL;
-    AUTO(buf_clear) struct buf body = {0}, pem = {0};
-    const char *cert, *chain;
+    AUTO(buf_clear) struct buf body = {0};
     buf_init(&body, 65536);
-    buf_init(&pem, 65536);
-    if (!party_name_check("the name", slice_str(name), 63, e) || /* before it names a directory */
-        !check_hosts(&o->hostnames, e) || !cli_is_outside(cli, "--out", dir, e))
-        return false;
-    if (file_exists(in_dir(cli, dir, "cert.pem"))) {
-        err_set(e, ERR_CONFLICT, "%s has a certificate already", dir);
-        return err_try(e, "--out DIR, another one");
-    }
-    if (o->csr && !read_csr(o->csr, &pem, e))
-        return false;
-    if (!file_mkdir_private(dir, e) ||
-        (!o->csr && (!open_or_make_key(cli, dir, key_type_from_name(key_words[o->key_type]), &k, e) ||
-                     !put_csr(cli, name, o, k, &pem, e))))
-        return false;
     struct json_out jo = json_out_of(&body);
     json_out_map(&jo, NULL);
     json_out_text(&jo, "name", name);
@@ -155,10 +166,37 @@ static bool certify(struct cli *cli, const char *path, const char *name, const s
         json_out_text(&jo, "role", o->role);
     else
         json_out_text(&jo, "site", o->site ? o->site : "");
-    json_out_text(&jo, "csr", buf_str(&pem));
+    json_out_text(&jo, "csr", csr);
     json_out_end(&jo);
-    if (!cli_call_json(cli, "POST", path, &body, 0, reply, answer, e) ||
-        !json_get_text(*answer, "certificate", 65536, &cert, e) || !json_get_text(*answer, "chain", 65536, &chain, e))
+    return cli_call_json(cli, "POST", path, &body, 0, reply, answer, e);
+}
+
+/* Makes the key, asks for the certificate, stores both; *answer is the platform's. */
+static bool certify(struct cli *cli, const char *path, const char *name, const struct party_opts *o, const char *dir,
+                    struct buf *reply, struct json **answer, struct err *e)
+{
+    AUTO(key_free_auto) struct key *k = NULL;
+    AUTO(buf_clear) struct buf pem = {0};
+    const char *cert, *chain;
+    struct place place;
+    buf_init(&pem, 65536);
+    if (!party_name_check("name", slice_str(name), 63, e) || /* before it names a directory */
+        !check_hosts(&o->hostnames, e) || !cli_is_outside(cli, "--out", dir, e))
+        return false;
+    if (file_exists(in_dir(cli, dir, "cert.pem"))) {
+        err_set(e, ERR_CONFLICT, "%s has a certificate already", dir);
+        return err_try(e, "--out DIR, another one");
+    }
+    if ((o->csr && !read_csr(o->csr, &pem, e)) || !cli_connect(cli, e) || !open_place(cli, dir, &place, e))
+        return false;
+    buf_reset(reply);
+    bool ok = (o->csr || (open_or_make_key(&place, key_type_from_name(key_words[o->key_type]), &k, e) &&
+                          put_csr(name, &o->hostnames, k, &pem, e))) &&
+              ask(cli, path, name, o, buf_str(&pem), reply, answer, e);
+    if (!ok && reply->n == 0 && is_refusal(e))
+        take_back(&place);
+    if (!ok || !json_get_text(*answer, "certificate", 65536, &cert, e) ||
+        !json_get_text(*answer, "chain", 65536, &chain, e))
         return false;
     const char *all = arena_printf(&cli->arena, "%s%s", cert, chain);
     return all ? file_write_atomic(in_dir(cli, dir, "cert.pem"), 0644, slice_str(all), e) : arena_ok(&cli->arena, e);
@@ -206,7 +244,16 @@ static bool run_operator_add(void *ctx, const void *opts, const struct args_word
     return finish(cli, dir, j, e);
 }
 
+#undef AT
+#define AT(field) .offset = offsetof(struct request_opts, field)
+struct request_opts {
+    const char *key, *module, *pin_file, *out;
+    int key_type;
+};
 static const struct opt request_rows[] = {
+    {NULL, "key", OPT_PATH, .arg = "pkcs11:URI", .help = "the key, on a token", AT(key), .required = true},
+    {NULL, "module", OPT_PATH, .arg = "FILE", .help = "PKCS#11 module of the token", AT(module)},
+    {NULL, "pin-file", OPT_PATH, .arg = "FILE", .help = "file with the token's PIN, mode 0600", AT(pin_file)},
     {NULL, "out", OPT_PATH, .arg = "FILE", .help = "where the request goes; stdout if not given", AT(out)},
     KEY_ROW,
 };
@@ -215,22 +262,22 @@ static const struct opt request_rows[] = {
 static bool run_operator_request(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
     struct cli *cli = ctx;
-    const struct party_opts *o = opts;
+    const struct request_opts *o = opts;
     struct key_env env = {0};
     struct key *k = NULL;
     AUTO(buf_clear) struct buf pem = {0};
     buf_init(&pem, 65536);
-    if (!cli_key_is_on_token(cli)) {
+    if (!cli_key_is_on_token(o->key)) {
         err_set(e, ERR_OPTION, "--key names no key on a token");
         return err_try(e, "--key 'pkcs11:token=LABEL;object=NAME' --module FILE --pin-file FILE");
     }
-    if (!party_name_check("the name", slice_str(words->v[0]), 63, e) ||
-        !p11_open_for(cli->g.key, cli->g.module, cli->g.pin_file, NULL, &env.p11, e))
+    if (!party_name_check("name", slice_str(words->v[0]), 63, e) ||
+        !p11_open_for(o->key, o->module, o->pin_file, NULL, &env.p11, e))
         return false;
-    bool ok = key_open(&env, cli->g.key, &k, e);
+    bool ok = key_open(&env, o->key, &k, e);
     if (!ok && err_class_of(e->code) == ERR_CLASS_NOTFOUND)
-        ok = key_generate(&env, cli->g.key, key_type_from_name(key_words[o->key_type]), &k, e);
-    ok = ok && put_csr(cli, words->v[0], o, k, &pem, e) && cli_write_document(cli, o->out, &pem, e);
+        ok = key_generate(&env, o->key, key_type_from_name(key_words[o->key_type]), &k, e);
+    ok = ok && put_csr(words->v[0], NULL, k, &pem, e) && cli_write_document(cli, o->out, &pem, e);
     key_free(k);
     p11_free(env.p11);
     return ok;
@@ -409,7 +456,7 @@ const struct verb operator_verbs[] = {
     {"operator request", "NAME",
      "a request for the key of --key in a token, which is made if it is not there: for operator add --csr\n"
      "Runs where the token is; needs no platform.",
-     ROWS(request_rows, struct party_opts), 1, 1, run_operator_request},
+     ROWS(request_rows, struct request_opts), 1, 1, run_operator_request},
     {"operator ls", NULL, "list operators", NO_ROWS, 0, 0, run_operator_ls},
     {"operator rm", "NAME", "remove one and revoke its certificate", NO_ROWS, 1, 1, run_operator_rm},
 };

@@ -21,8 +21,8 @@ const struct opt cli_global_rows[] = {
     {NULL, "url", OPT_TEXT, .arg = "URL", .help = "a platform elsewhere, as https://HOST:PORT", AT(url)},
     {NULL, "cert", OPT_PATH, .needs = "url", .arg = "FILE", .help = "your operator certificate (PEM, with its issuers)",
      AT(cert)},
-    {NULL, "key", OPT_PATH, .arg = "FILE|pkcs11:URI", .help = "its private key: a PEM file, or one on a token",
-     AT(key)},
+    {NULL, "key", OPT_PATH, .needs = "url", .arg = "FILE|pkcs11:URI",
+     .help = "its private key: a PEM file, or one on a token", AT(key)},
     {NULL, "ca", OPT_PATH, .needs = "url", .arg = "FILE",
      .help = "the platform's root; the last certificate of --cert if not given", AT(ca)},
     {NULL, "passphrase-file", OPT_PATH, .needs = "key", .arg = "FILE", .help = "opens the sealed key of --key",
@@ -100,26 +100,39 @@ struct split {
     int globals_n, rest_n;
 };
 
-static const struct opt *global_of(const char *arg, const struct verb *v, bool *has_value)
+static const struct opt *global_of(const char *arg, bool *has_value)
 {
     if (strncmp(arg, "--", 2) != 0)
         return NULL;
     const char *eq = strchr(arg, '=');
     *has_value = eq;
     struct slice name = slice_of(arg + 2, eq ? (size_t)(eq - arg - 2) : strlen(arg + 2));
-    return v && opt_find(v->rows, v->rows_n, NULL, name) ? NULL
-                                                         : opt_find(cli_global_rows, cli_global_rows_n, NULL, name);
+    return opt_find(cli_global_rows, cli_global_rows_n, NULL, name);
 }
 
-/* v: the command, NULL while it is not known. */
-static bool split_for(struct cli *cli, int argc, char *const *argv, const struct verb *v, struct split *out,
+static const struct opt *own_of(const struct verb *v, const struct opt *global)
+{
+    return v ? opt_find(v->rows, v->rows_n, NULL, slice_str(global->name)) : NULL;
+}
+
+static void move(int argc, char *const *argv, int *at, bool with_value, char **to, int *n)
+{
+    to[(*n)++] = argv[*at];
+    if (with_value && *at + 1 < argc)
+        to[(*n)++] = argv[++*at];
+}
+
+/* v: the command, NULL while it is not known; its own options that stand before its name, `words` long, go behind it. */
+static bool split_for(struct cli *cli, int argc, char *const *argv, const struct verb *v, int words, struct split *out,
                       struct err *e)
 {
+    int early_n = 0;
     *out = (struct split){0};
     out->globals = arena_array(&cli->arena, (size_t)argc + 2, sizeof(char *));
     out->rest = arena_array(&cli->arena, (size_t)argc + 2, sizeof(char *));
-    if (!out->globals || !out->rest)
-        return arena_ok(&cli->arena, e);
+    char **early = arena_array(&cli->arena, (size_t)argc + 2, sizeof(char *));
+    if (!arena_ok(&cli->arena, e))
+        return false;
     for (int i = 0; i < argc; i++) {
         bool has_value = false;
         if (strcmp(argv[i], "--") == 0) {
@@ -127,14 +140,18 @@ static bool split_for(struct cli *cli, int argc, char *const *argv, const struct
                 out->rest[out->rest_n++] = argv[i++];
             break;
         }
-        const struct opt *row = global_of(argv[i], v, &has_value);
-        if (!row) {
+        const struct opt *global = global_of(argv[i], &has_value), *own = global ? own_of(v, global) : NULL;
+        if (global && !own)
+            move(argc, argv, &i, global->type != OPT_BOOL && !has_value, out->globals, &out->globals_n);
+        else if (own && out->rest_n < words)
+            move(argc, argv, &i, own->type != OPT_BOOL && !has_value, early, &early_n);
+        else
             out->rest[out->rest_n++] = argv[i];
-            continue;
+        if (early_n && out->rest_n == words) {
+            memcpy(out->rest + words, early, (size_t)early_n * sizeof *early);
+            out->rest_n += early_n;
+            early_n = 0;
         }
-        out->globals[out->globals_n++] = argv[i];
-        if (row->type != OPT_BOOL && !has_value && i + 1 < argc)
-            out->globals[out->globals_n++] = argv[++i];
     }
     return true;
 }
@@ -145,11 +162,11 @@ static bool split(struct cli *cli, int argc, char *const *argv, const struct ver
     const struct verb *v;
     struct err ignored;
     int used;
-    if (!split_for(cli, argc, argv, NULL, out, e))
+    if (!split_for(cli, argc, argv, NULL, 0, out, e))
         return false;
     if (out->rest_n == 0 || !args_find_verb(verbs, n, out->rest_n, out->rest, &v, &used, &ignored))
         return true;
-    return split_for(cli, argc, argv, v, out, e);
+    return split_for(cli, argc, argv, v, used, out, e);
 }
 
 static bool is_help(const char *word)
@@ -169,7 +186,11 @@ static bool run(struct cli *cli, int argc, char *const *argv, struct err *e)
         !args_read(cli_global_rows, cli_global_rows_n, s.globals_n, s.globals, false, &cli->arena, &cli->g, &words,
                    NULL, e))
         return false;
-    if (s.rest_n == 0 || is_help(s.rest[0]))
+    if (s.rest_n == 0) {
+        err_set(e, ERR_USAGE, "a command is missing");
+        return err_try(e, "kith --help");
+    }
+    if (is_help(s.rest[0]))
         return cli_help(cli, NULL, 0, e);
     if (s.rest_n == 2 && is_help(s.rest[1]))
         return cli_help(cli, s.rest, 1, e);
