@@ -273,9 +273,11 @@ bool cli_write_document(struct cli *cli, const char *file, const struct buf *b, 
 
 bool cli_read_input(const char *path, struct buf *out, struct err *e)
 {
-    if (strcmp(path, "-") != 0)
-        return file_read(path, out->max, out, e) || e->hint[0] ||
-               err_try(e, "a regular file that you may read, or - for standard input");
+    if (strcmp(path, "-") != 0) {
+        if (file_read(path, out->max, out, e))
+            return true;
+        return e->hint[0] ? false : err_try(e, "a regular file that you may read, or - for standard input");
+    }
     for (;;) {
         char part[65536];
         ssize_t n = read(STDIN_FILENO, part, sizeof part);

@@ -277,6 +277,24 @@ static void a_title_that_is_a_slip_is_refused(void **state)
     assert_string_equal(e.hint, "did you mean serial?");
 }
 
+bool __real_file_read(const char *path, size_t max, struct buf *out, struct err *e);
+bool __wrap_file_read(const char *path, size_t max, struct buf *out, struct err *e);
+bool __wrap_file_read(const char *path, size_t max, struct buf *out, struct err *e)
+{
+    if (!strstr(path, "advised"))
+        return __real_file_read(path, max, out, e);
+    err_set(e, ERR_IO, "cannot read \"%s\"", path);
+    return err_try(e, "make room");
+}
+
+/* With a hint of the cause, or with that of the command line. */
+static void input_that_cannot_be_read_is_an_error(void **state)
+{
+    (void)state;
+    assert_says(1, "try: make room", "gateway", "config", "--check", at("advised"));
+    assert_says(3, "try: a regular file", "gateway", "config", "--check", at("nothing"));
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fixture_up, fixture_down)
@@ -290,6 +308,7 @@ int main(void)
         T(the_help_is_the_one_kept),
         T(options_name_only_what_is_beside_them),
         T(options_stand_anywhere_and_help_is_there),
+        T(input_that_cannot_be_read_is_an_error),
         T(csv_is_read_as_rfc_4180_has_it),
         T(a_record_becomes_the_line_that_the_server_takes),
         T(a_title_that_is_a_slip_is_refused),
