@@ -83,7 +83,7 @@ static bool merge(struct session *s, const struct enroll_opts *o, struct err *e)
     return true;
 }
 
-/* A credential that opens and holds, and no claim for another one. */
+/* A credential of its own that opens and holds, and no claim for another one. */
 static bool works_already(struct session *s, const struct program *p)
 {
     struct credential c;
@@ -94,7 +94,7 @@ static bool works_already(struct session *s, const struct program *p)
         return false;
     credential_init(&c);
     bool ok = credential_open(&s->state, &s->agent.keys, slot, &c, &ignored) &&
-              !credential_is_expired(&c, env_now_s(&p->env));
+              credential_is_of(&c, s->conf.device, &ignored) && !credential_is_expired(&c, env_now_s(&p->env));
     credential_clear(&c);
     return ok;
 }

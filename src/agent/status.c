@@ -48,7 +48,7 @@ static void look(struct view *v)
         }
         return;
     }
-    if (!credential_peek(&v->s.state, slot, &v->current, e))
+    if (!credential_peek(&v->s.state, slot, &v->current, e) || !credential_is_of(&v->current, v->s.conf.device, e))
         return;
     if (!file_exists(slot_path(v, slot, "cert.pem"))) {
         err_set(e, ERR_AGENT_STATE, "%s is not there", slot_path(v, slot, "cert.pem"));
@@ -58,7 +58,7 @@ static void look(struct view *v)
     if (!conf_check(&v->s.conf, v->s.state.dir, e) || strcmp(v->s.conf.store, "file") != 0)
         return;
     credential_init(&c);
-    (void)!(credential_open(&v->s.state, &env, slot, &c, e) && credential_is_of(&c, v->s.conf.device, e));
+    (void)!credential_open(&v->s.state, &env, slot, &c, e);
     credential_clear(&c);
 }
 

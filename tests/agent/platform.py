@@ -84,8 +84,6 @@ def survives_kills_at_any_moment(k, state):
 
 
 def keeps_keys_on_a_token(k, state):
-    if not os.path.exists(SOFTHSM):
-        return
     words = k.w.softhsm("dev tok", "1234")
     env, pin = k.w.env, words[words.index("--pin-file") + 1]
     for kind in ("p256", "p384", "rsa2048"):
@@ -103,6 +101,10 @@ def keeps_keys_on_a_token(k, state):
     agent("run", "--dir", state + "p256", "--once", want=6, env=env)
     assert status(state + "p256")["state"] == "retired" and (before, objects()) == (6, 4), (before, objects())
     agent("run", "--dir", state + "p384", "--once", "--renew", env=env)
+    # whose certificate it is, is seen without the token
+    shutil.copy(state + "p384/current/cert.pem", state + "rsa2048/current/cert.pem")
+    p = agent("status", "--dir", state + "rsa2048", want=6)
+    assert "agent-cert" in p.stderr and status(state + "p384")["device"] in p.stderr, p
 
 
 def keeps_its_keys_when_only_revoked(k, state):
@@ -137,6 +139,12 @@ def does_not_act_for_another(k, state):
         p = agent(verb[0], "--dir", state + "a", *verb[1:], want=6)
         assert "agent-cert" in p.stderr and theirs in p.stderr, p
     assert len(certificates(k, theirs)) == 1
+    # nor is it enrolled already: a token is used, and gives it its own again
+    ours = k.kith_json("device", "show", "swap-a")["id"]
+    again = k.kith_json("device", "token", "swap-a")["token"]
+    agent("enroll", "--dir", state + "a", stdin=again)
+    agent("run", "--dir", state + "a", "--once")
+    assert status(state + "a")["device"] == ours and len(certificates(k, ours)) == 2
 
 
 def is_wiped_when_retired(k, state):
