@@ -39,7 +39,7 @@ void doctor_check_passphrase(struct doctor *d, struct doctor_finding *f)
         doctor_skip(f, "comes from systemd when it starts");
     else if (!secret_read_file(file, &s, &e))
         doctor_bad_err(f, &e, "restore it from where init told you to back it up");
-    else if (strncmp(file, d->s->dir, strlen(d->s->dir)) == 0 && file[strlen(d->s->dir)] == '/')
+    else if (cli_is_below(d->s->dir, file))
         doctor_bad(f, "move it and name the place in kith.conf", "%s lies beside the keys that it opens", file);
     else
         doctor_fine(f, "%s", file);

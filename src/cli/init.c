@@ -108,11 +108,6 @@ static bool check_places(struct cli *cli, const struct settings *s, struct err *
     const char *data = settings_path(s, &cli->arena, PATH_DATA), *db = settings_database_dir(s, &cli->arena);
     if (!arena_ok(&cli->arena, e))
         return false;
-    if (settings_is_below(s->dir, s->passphrase_file)) {
-        err_set(e, ERR_OPTION, "--secrets: %s is in the platform's own directory", s->passphrase_file);
-        err_why(e, "a copy of the directory would then hold the keys and what opens them");
-        return err_try(e, "--secrets %s-secrets, or another place outside", s->dir);
-    }
     return !db || strcmp(db, data) == 0 || settings_check_database_dir(s, &cli->arena, e);
 }
 
@@ -157,7 +152,7 @@ static bool make_plan(struct cli *cli, const struct init_opts *o, struct platfor
         .hsm_pin_file = p->hsm_pin_file,
     };
     if (!arena_ok(&cli->arena, e) || !settings_check_database(&places, &cli->arena, e) ||
-        !check_places(cli, &places, e))
+        !cli_secrets_are_apart(dir, p->secrets, e) || !check_places(cli, &places, e))
         return false;
     if (url)
         p->origin = o->origin ? o->origin : origin_of(cli, url, o->name);

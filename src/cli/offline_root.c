@@ -194,7 +194,7 @@ bool offline_init_root(void *ctx, const void *opts, const struct args_words *wor
         err_set(e, ERR_CONFLICT, "%s exists already", dir);
         return err_try(e, "another directory, or remove it if no root was finished in it");
     }
-    if (!cli_is_outside(cli, "--dir", dir, e))
+    if (!cli_is_outside(cli, "--dir", dir, e) || !cli_secrets_are_apart(dir, secrets, e))
         return false;
     struct root_conf c = {.name = o->name,
                           .key = o->hsm ? token_ref(cli, o->token) : "file:root.key",

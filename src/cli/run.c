@@ -333,19 +333,44 @@ const char *cli_absolute(struct cli *cli, const char *path)
     return arena_printf(&cli->arena, "%s/%.*s", cwd, (int)n, path);
 }
 
-/* What is there of a path, without links; "/" at the least. */
-static const char *real_part(struct cli *cli, const char *path)
+/* A path without links and dots; what is not there yet stands at its end, as it would be made. */
+static void real_path(const char *path, char out[PATH_MAX])
 {
-    char *part = arena_str(&cli->arena, slice_str(path)), *slash, real[PATH_MAX];
-    while (part && !realpath(part, real) && (slash = strrchr(part, '/')) && slash != part)
+    char there[PATH_MAX], *slash;
+    snprintf(there, sizeof there, "%s", path);
+    while (!realpath(there, out) && (slash = strrchr(there, '/')))
         *slash = 0;
-    return part && realpath(part, real) ? arena_str(&cli->arena, slice_str(real)) : "/";
+    size_t n = there[0] ? strlen(out) : 0;
+    n = n == 1 ? 0 : n; /* "/" */
+    for (const char *rest = path + strlen(there); *rest;) {
+        rest += strspn(rest, "/");
+        size_t part = strcspn(rest, "/");
+        bool up = part == 2 && memcmp(rest, "..", 2) == 0, stay = part == 0 || (part == 1 && rest[0] == '.');
+        while (up && n > 0 && out[--n] != '/')
+            ;
+        if (!up && !stay && n + part + 2 < PATH_MAX) {
+            out[n] = '/';
+            memcpy(out + n + 1, rest, part);
+            n += part + 1;
+        }
+        rest += part;
+    }
+    memcpy(out + n, n ? "" : "/", n ? 1 : 2);
+}
+
+bool cli_is_below(const char *dir, const char *path)
+{
+    char real_dir[PATH_MAX], real[PATH_MAX];
+    real_path(dir, real_dir);
+    real_path(path, real);
+    return settings_is_below(real_dir, real);
 }
 
 bool cli_is_outside(struct cli *cli, const char *option, const char *dir, struct err *e)
 {
-    const char *real = real_part(cli, dir);
-    for (size_t n = real ? strlen(real) : 0; n > 0; n--) {
+    char real[PATH_MAX];
+    real_path(dir, real);
+    for (size_t n = strlen(real); n > 0; n--) {
         if (real[n] && real[n] != '/')
             continue;
         const char *conf = arena_printf(&cli->arena, "%.*s/" SETTINGS_FILE, (int)n, real);
@@ -356,4 +381,13 @@ bool cli_is_outside(struct cli *cli, const char *option, const char *dir, struct
         return err_try(e, "%s with a directory outside %.*s", option, (int)n, real);
     }
     return arena_ok(&cli->arena, e);
+}
+
+bool cli_secrets_are_apart(const char *dir, const char *secrets, struct err *e)
+{
+    if (!cli_is_below(dir, secrets))
+        return true;
+    err_set(e, ERR_OPTION, "--secrets: %s is in %s itself", secrets, dir);
+    err_why(e, "a copy of the directory would then hold the keys and what opens them");
+    return err_try(e, "--secrets %s-secrets, or another place outside", dir);
 }

@@ -43,6 +43,8 @@ static void finds_what_was_broken(void **state)
         {"passphrase", "rm d-secrets/passphrase", "restore it"},
         {"passphrase", "mv d-secrets/passphrase d/p && sed -i 's#/d-secrets/passphrase#/d/p#' d/kith.conf",
          "beside the keys"},
+        {"passphrase", "ln -s d l; mv d-secrets/passphrase d/p && sed -i 's#/d-secrets/passphrase#/l/p#' d/kith.conf",
+         "beside the keys"},
         {"keys", "head -c 20 /dev/zero | tr '\\0' x > d-secrets/passphrase", "passphrase"},
         {"keys", "rm d/keys/cosign.key", "cosign.key"},
         {"keys", "cp d/keys/ledger.key d/keys/issuing.key; sed -i 's/A/B/' d/keys/issuing.key", "issuing.key"},

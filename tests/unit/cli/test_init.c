@@ -38,6 +38,28 @@ static void secrets_are_outside_and_closed(void **state)
     assert_true(shell("test $(find d/keys -name '*.key' -perm 600 | wc -l) = 5"));
 }
 
+/* However the place is written, and whether the directories are there yet. */
+static void secrets_are_never_beside_the_keys(void **state)
+{
+    (void)state;
+    static const char *const places[] = {"d", "d/s", "l/s", "x/../d/s", "d/x/../s", "./d//./s/", "d/s/t"};
+    for (int made = 0; made < 2; made++) {
+        for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+            if (!made && strncmp(places[i], "l/", 2) == 0)
+                continue;
+            assert_says(2, "--secrets: ", "init", "--dir", at("d"), "--secrets", at(places[i]));
+            if (!made)
+                assert_says(2, "--secrets: ", "ca", "init-root", "--name", "A", "--dir", at("d"), "--secrets",
+                            at(places[i]));
+        }
+        assert_true(shell("test ! -e d/s && test ! -e d/ca && test ! -e d-secrets"));
+        assert_true(shell("mkdir -p -m 700 d && ln -sfn d l"));
+    }
+    assert_run(0, "init", "--dir", at("d"), "--secrets", at("d/../ds"));
+    assert_run(0, "init", "--dir", at("e"), "--secrets", at("e-s"));
+    assert_true(shell("test -s ds/passphrase && test -s e-s/passphrase"));
+}
+
 static void what_is_there_is_never_touched(void **state)
 {
     (void)state;
@@ -97,11 +119,9 @@ static void makes_nothing_that_kithd_would_refuse(void **state)
     assert_says(3, "no profiles in", "init", "--dir", at("d"), "--profiles", at("e"));
     assert_true(shell("mkdir p && echo nonsense > p/ldevid.profile"));
     assert_says(2, "p/ldevid.profile", "init", "--dir", at("d"), "--profiles", at("p"));
-    assert_says(2, "--secrets", "init", "--dir", at("d"), "--secrets", at("d"));
-    assert_says(2, "--secrets", "init", "--dir", at("d"), "--secrets", at("d/s"));
-    assert_true(shell("test ! -e d && test ! -e d-secrets"));
     assert_says(2, "plain_listen", "init", "--dir", at("d"), "--listen", "127.0.0.1:9001", "--plain-listen",
                 "127.0.0.1:9001");
+    assert_true(shell("test ! -e d && test ! -e d-secrets"));
     assert_run(0, "init", "--dir", at("d"));
 }
 
@@ -303,6 +323,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(makes_a_chain_that_openssl_verifies),
         T(secrets_are_outside_and_closed),
+        T(secrets_are_never_beside_the_keys),
         T(what_is_there_is_never_touched),
         T(the_roster_is_one_that_a_signer_reads),
         T(makes_nothing_that_kithd_would_refuse),
