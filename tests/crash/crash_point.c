@@ -15,7 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SLOTS 63
+#define SLOTS         63
+#define STALL_STEP_MS 10
 
 struct slot {
     char name[48]; /* empty: the end */
@@ -56,9 +57,9 @@ static void __attribute__((constructor)) open_plan(int argc, char **argv)
 static bool count(struct slot *s)
 {
     unsigned left = atomic_load(&s->armed);
-    const unsigned ms = atomic_load(&s->stall_ms);
     atomic_fetch_add(&s->reached, 1);
-    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000}, NULL);
+    for (unsigned waited_ms = 0; waited_ms < atomic_load(&s->stall_ms); waited_ms += STALL_STEP_MS)
+        nanosleep(&(struct timespec){.tv_nsec = STALL_STEP_MS * 1000000L}, NULL);
     while (left && !atomic_compare_exchange_weak(&s->armed, &left, left - 1))
         ;
     if (left == 1)

@@ -37,7 +37,7 @@ class Plan:
         struct.pack_into("=I", self.map, self.names.index(name) * self.SLOT.size + 52, count)
 
     def stall(self, name, ms):
-        """Who gets there stays that long."""
+        """Who gets there stays that long; 0 lets go whoever is there."""
         struct.pack_into("=I", self.map, self.names.index(name) * self.SLOT.size + 60, ms)
 
     def set_clock(self, seconds, who=(0, 1, 2)):
