@@ -1,6 +1,6 @@
 /* What `kith doctor` reads of root and issuing CA: certificates and the root's list. */
-#include "base/file.h"
 #include "base/rfc3339.h"
+#include "ca/ca_cert.h"
 #include "ca/root_list.h"
 #include "cli/doctor.h"
 #include "keys/crypto.h"
@@ -12,7 +12,7 @@
 
 bool doctor_read_cert(struct doctor *d, const char *name, struct buf *der, struct cert *c, struct err *e)
 {
-    return file_read(doctor_path(d, name), CERT_MAX, der, e) && cert_read(buf_slice(der), c, e);
+    return ca_cert_read(d->s, name, der, c, e);
 }
 
 static bool read_cert(struct doctor *d, const char *name, struct buf *der, struct cert *c, struct doctor_finding *f)
@@ -20,7 +20,7 @@ static bool read_cert(struct doctor *d, const char *name, struct buf *der, struc
     struct err e;
     if (doctor_read_cert(d, name, der, c, &e))
         return true;
-    doctor_bad(f, settings_try_ca(d->s), "%s", e.what);
+    doctor_bad_err(f, &e, NULL);
     return false;
 }
 
@@ -28,7 +28,6 @@ static void judge_cert(struct doctor *d, const char *name, int64_t least_days, s
 {
     struct cert c;
     AUTO(buf_clear) struct buf der = {0};
-    buf_init(&der, CERT_MAX);
     if (!read_cert(d, name, &der, &c, f))
         return;
     int64_t days = (c.not_after - d->now) / DAY_S;
@@ -47,8 +46,6 @@ void doctor_check_issuing(struct doctor *d, struct doctor_finding *f)
     struct cert root, issuing;
     struct err e;
     AUTO(buf_clear) struct buf der = {0}, issuing_der = {0};
-    buf_init(&der, CERT_MAX);
-    buf_init(&issuing_der, CERT_MAX);
     judge_cert(d, PATH_ISSUING_CERT, ISSUING_DAYS, f);
     if (f->failed || !read_cert(d, PATH_ROOT_CERT, &der, &root, f) ||
         !read_cert(d, PATH_ISSUING_CERT, &issuing_der, &issuing, f))
@@ -69,8 +66,6 @@ void doctor_check_root_crl(struct doctor *d, struct doctor_finding *f)
     struct cert root, issuing;
     struct err e;
     AUTO(buf_clear) struct buf der = {0}, issuing_der = {0};
-    buf_init(&der, CERT_MAX);
-    buf_init(&issuing_der, CERT_MAX);
     if (!read_cert(d, PATH_ROOT_CERT, &der, &root, f) || !read_cert(d, PATH_ISSUING_CERT, &issuing_der, &issuing, f))
         return;
     if (!root_list_check(&crypto_openssl, doctor_path(d, PATH_ROOT_CRL), &root, &issuing, &list, &e))

@@ -70,9 +70,9 @@ static bool is_issuing(struct doctor *d, struct key *k, struct err *e)
 {
     AUTO(buf_clear) struct buf der = {0};
     struct cert c;
-    buf_init(&der, CERT_MAX);
-    if (!d->s->root_key && !file_exists(doctor_path(d, PATH_ISSUING_CERT)))
-        return true;
+    bool to_come;
+    if (!settings_check_ca(d->s, &d->cli->arena, PATH_ISSUING_CERT, &to_come, e))
+        return to_come;
     return doctor_read_cert(d, PATH_ISSUING_CERT, &der, &c, e) &&
            own_key_is_of(k, &c, "issuing key", doctor_path(d, PATH_ISSUING_CERT), e);
 }
@@ -81,7 +81,6 @@ static bool is_root(struct doctor *d, struct key *k, struct err *e)
 {
     AUTO(buf_clear) struct buf der = {0};
     struct cert c;
-    buf_init(&der, CERT_MAX);
     return doctor_read_cert(d, PATH_ROOT_CERT, &der, &c, e) &&
            own_key_is_of(k, &c, "root's key", doctor_path(d, PATH_ROOT_CERT), e);
 }

@@ -93,13 +93,13 @@ static bool is_free(const char *listen_at, const char *host, uint16_t number, st
 static bool is_ours(struct doctor *d, const char *listen_at, const char *to, const char *url, struct doctor_finding *f)
 {
     char type[64];
+    struct cert cert;
     struct err e;
     struct http_reply r = {0};
     AUTO(buf_clear) struct buf root = {0};
     AUTO(http_client_free_auto) struct http_client *c = NULL;
-    buf_init(&root, CERT_MAX);
-    if (!file_read(doctor_path(d, PATH_ROOT_CERT), CERT_MAX, &root, &e)) {
-        doctor_bad_err(f, &e, settings_try_ca(d->s));
+    if (!doctor_read_cert(d, PATH_ROOT_CERT, &root, &cert, &e)) {
+        doctor_bad_err(f, &e, NULL);
         return false;
     }
     struct http_client_opts o = {

@@ -252,14 +252,26 @@ bool settings_check_lost(const struct settings *s, struct arena *a, bool *there,
     return err_try(e, "put the database back to its place, or restore its last copy");
 }
 
+bool settings_check_ca(const struct settings *s, struct arena *a, const char *name, bool *to_come, struct err *e)
+{
+    const char *path = settings_path(s, a, name), *issuing = settings_path(s, a, PATH_ISSUING_CERT);
+    *to_come = false;
+    if (!arena_ok(a, e))
+        return false;
+    if (file_exists(path))
+        return true;
+    *to_come = !s->root_key && !file_exists(issuing) && !settings_has_signed(s, a);
+    err_set(e, ERR_SETUP, "\"%s\" is not there%s", ERR_QUOTE_PATH(slice_str(path)), *to_come ? " yet" : "");
+    err_why(e, *to_come ? "the offline root has to sign first; until then nothing is recorded or issued"
+                        : "it was there since the platform was set up; without it nothing is recorded or issued");
+    return err_try(
+        e,
+        *to_come
+            ? "kith ca install FILE, once the offline root has signed the request (kith ca sign-request)"
+            : "restore it from the backup of the directory; a copy of the certificate will do: kith ca install FILE");
+}
+
 const char *settings_path(const struct settings *s, struct arena *a, const char *name)
 {
     return arena_printf(a, "%s/%s", s->dir, name);
-}
-
-const char *settings_try_ca(const struct settings *s)
-{
-    return s->root_key
-               ? "restore it from the backup of the directory; a copy of the certificate will do: kith ca install FILE"
-               : "kith ca install FILE, once the offline root has signed the request (kith ca sign-request)";
 }

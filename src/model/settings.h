@@ -65,9 +65,6 @@ MUST_USE bool settings_hsm_peer(const struct settings *s, struct hsm_peer *out, 
 /* Files below the directory, by the part that owns them; NULL without memory. */
 const char *settings_path(const struct settings *s, struct arena *a, const char *name);
 
-/* What to try when the file of a CA certificate is not there: only an offline root may still have to send it. */
-const char *settings_try_ca(const struct settings *s);
-
 #define PATH_CA           "ca"
 #define PATH_ROOT_CERT    "ca/root.cer"    /* DER */
 #define PATH_ISSUING_CERT "ca/issuing.cer" /* DER */
@@ -100,6 +97,10 @@ bool settings_is_below(const char *dir, const char *path);
 /* A database file that is missing, or was emptied, beside an issuing signer that has signed.  *there (may be NULL): it is a
  * file with something in it, or no file at all but a server.  Errors: ERR_STORE_LOST; io (nobody can say). */
 MUST_USE bool settings_check_lost(const struct settings *s, struct arena *a, bool *there, struct err *e);
+/* A certificate of the CA (PATH_ROOT_CERT, PATH_ISSUING_CERT) that is not there, and how it can be had.  *to_come: nothing is
+ * lost, for an offline root has yet to send it.  Errors: setup. */
+MUST_USE bool settings_check_ca(const struct settings *s, struct arena *a, const char *name, bool *to_come,
+                                struct err *e);
 bool settings_has_signed(const struct settings *s, struct arena *a);
 
 #endif

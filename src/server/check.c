@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/problem.h"
 #include "base/rfc3339.h"
+#include "ca/ca_cert.h"
 #include "ca/root_list.h"
 #include "ledger/note.h"
 #include "model/settings_check.h"
@@ -18,24 +19,13 @@
 #include "store/schema.h"
 #include "x509/cert.h"
 
-/* `der` is the caller's, and what *out lies in. */
-static bool read_cert(struct app *app, const char *name, struct buf *der, struct cert *out, struct err *e)
-{
-    const char *path = settings_path(&app->settings, &app->arena, name);
-    buf_init(der, CERT_MAX);
-    if (path && file_read(path, CERT_MAX, der, e) && cert_read(buf_slice(der), out, e))
-        return true;
-    if (!e->hint[0])
-        err_try(e, "restore it from its copy");
-    return path ? err_ctx(e, "%s", path) : arena_ok(&app->arena, e);
-}
-
 static bool check_cert(struct app *app, const char *name, struct err *e)
 {
     struct cert c;
     AUTO(buf_clear) struct buf der = {0};
     /* missing: told by who started us, or still to come from the offline root */
-    return !file_exists(settings_path(&app->settings, &app->arena, name)) || read_cert(app, name, &der, &c, e);
+    return !file_exists(settings_path(&app->settings, &app->arena, name)) ||
+           ca_cert_read(&app->settings, name, &der, &c, e);
 }
 
 static bool check_root(struct app *app, struct err *e)
@@ -50,8 +40,8 @@ static bool check_issuing(struct app *app, struct err *e)
     struct err ignored;
     if (!check_cert(app, PATH_ISSUING_CERT, e))
         return false;
-    return !read_cert(app, PATH_ROOT_CERT, &root_der, &root, &ignored) ||
-           !read_cert(app, PATH_ISSUING_CERT, &der, &issuing, &ignored) ||
+    return !ca_cert_read(&app->settings, PATH_ROOT_CERT, &root_der, &root, &ignored) ||
+           !ca_cert_read(&app->settings, PATH_ISSUING_CERT, &der, &issuing, &ignored) ||
            root_check_issuing(app->crypto, &root, &issuing, e);
 }
 
@@ -70,8 +60,8 @@ static bool read_root_list(struct app *app, bool *there, struct root_list *out, 
     AUTO(buf_clear) struct buf root_der = {0}, issuing_der = {0};
     struct cert root, issuing;
     struct err ignored;
-    *there = read_cert(app, PATH_ROOT_CERT, &root_der, &root, &ignored) &&
-             read_cert(app, PATH_ISSUING_CERT, &issuing_der, &issuing, &ignored);
+    *there = ca_cert_read(&app->settings, PATH_ROOT_CERT, &root_der, &root, &ignored) &&
+             ca_cert_read(&app->settings, PATH_ISSUING_CERT, &issuing_der, &issuing, &ignored);
     if (!*there)
         return true;
     const char *file = settings_path(&app->settings, &app->arena, PATH_ROOT_CRL);

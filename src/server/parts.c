@@ -2,8 +2,8 @@
 
 #include <unistd.h>
 
-#include "base/file.h"
 #include "base/log.h"
+#include "ca/ca_cert.h"
 #include "ca/root_list.h"
 #include "server/access.h"
 #include "server/adopt.h"
@@ -36,12 +36,10 @@ static bool random_of(void *ctx, void *p, size_t n)
 static bool read_cert(struct app *app, const char *name, struct slice *der, struct cert *out, struct err *e)
 {
     AUTO(buf_clear) struct buf b = {0};
-    const char *path = settings_path(&app->settings, &app->arena, name);
-    buf_init(&b, CERT_MAX);
-    if (!path || !file_read(path, CERT_MAX, &b, e))
-        return err_try(e, "%s", settings_try_ca(&app->settings));
+    if (!ca_cert_read(&app->settings, name, &b, out, e))
+        return false;
     *der = arena_dup(&app->arena, buf_slice(&b));
-    return cert_read(*der, out, e) || err_ctx(e, "%s", path);
+    return cert_read(*der, out, e);
 }
 
 static bool open_store(struct app *app, struct err *e)

@@ -64,16 +64,13 @@ bool start_await_signer(struct app *app, int local, struct err *e)
 
 bool start_await_ca(struct app *app, int local, struct err *e)
 {
-    const char *path = settings_path(&app->settings, &app->arena, PATH_ISSUING_CERT);
     AUTO(anteroom_close_auto) struct anteroom *room = NULL;
     struct anteroom_place at;
     struct err why;
-    if (file_exists(path))
+    bool to_come;
+    const char *path = settings_path(&app->settings, &app->arena, PATH_ISSUING_CERT);
+    if (settings_check_ca(&app->settings, &app->arena, PATH_ISSUING_CERT, &to_come, &why))
         return true;
-    err_set(&why, ERR_UNAVAILABLE, "waiting for the issuing CA's certificate: %s is not there", path);
-    err_why(&why, app->settings.root_key ? "it was there since init; nothing is recorded or issued without it"
-                                         : "the offline root has to sign it; until then nothing is recorded or issued");
-    err_try(&why, "%s", settings_try_ca(&app->settings));
     LOG(&app->env, NOTICE, "server", "waits", log_err(&why));
     if (!find_place(app, local, &at, e) || !anteroom_open(&at, "ca", &why, &room, e))
         return false;

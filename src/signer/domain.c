@@ -5,6 +5,7 @@
 #include "base/crash_point.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "ca/ca_cert.h"
 #include "ca/own_key.h"
 #include "keys/crypto.h"
 #include "ledger/note.h"
@@ -28,16 +29,11 @@ static const char *path_of(struct domain *d, const char *file)
 static bool read_issuer(struct domain *d, struct err *e)
 {
     AUTO(buf_clear) struct buf b = {0};
-    buf_init(&b, CERT_MAX);
-    const char *path = settings_path(d->settings, &d->arena, PATH_ISSUING_CERT);
-    if (!file_read(path, CERT_MAX, &b, e)) {
-        err_try(e, "%s", settings_try_ca(d->settings));
+    if (!ca_cert_read(d->settings, PATH_ISSUING_CERT, &b, &d->ca, e))
         return false;
-    }
+    const char *path = settings_path(d->settings, &d->arena, PATH_ISSUING_CERT);
     d->ca_der = arena_dup(&d->arena, buf_slice(&b));
-    if (!cert_read(d->ca_der, &d->ca, e))
-        return err_ctx(e, "%s", path);
-    if (!own_key_is_of(d->ca_key, &d->ca, "issuing key", path, e))
+    if (!cert_read(d->ca_der, &d->ca, e) || !own_key_is_of(d->ca_key, &d->ca, "issuing key", path, e))
         return false;
     const struct settings *s = d->settings;
     d->issuer = (struct profile_issuer){

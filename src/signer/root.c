@@ -1,6 +1,6 @@
 /* What the root says of the issuing CA (ca/root_list.h), as the signer sees it: it reads the list itself. */
-#include "base/file.h"
 #include "base/log.h"
+#include "ca/ca_cert.h"
 #include "ca/root_list.h"
 #include "signer/domain.h"
 
@@ -9,17 +9,11 @@
 bool domain_read_root(struct domain *d, struct err *e)
 {
     AUTO(buf_clear) struct buf b = {0};
-    buf_init(&b, CERT_MAX);
-    const char *path = settings_path(d->settings, &d->arena, PATH_ROOT_CERT);
     d->root_list_path = settings_path(d->settings, &d->arena, PATH_ROOT_CRL);
-    if (!arena_ok(&d->arena, e) || !file_read(path, CERT_MAX, &b, e))
+    if (!ca_cert_read(d->settings, PATH_ROOT_CERT, &b, &d->root, e))
         return false;
     struct slice der = arena_dup(&d->arena, buf_slice(&b));
-    if (!arena_ok(&d->arena, e))
-        return false;
-    if (!cert_read(der, &d->root, e))
-        return err_ctx(e, "%s", path);
-    return root_check_issuing(d->crypto, &d->root, &d->ca, e);
+    return arena_ok(&d->arena, e) && cert_read(der, &d->root, e) && root_check_issuing(d->crypto, &d->root, &d->ca, e);
 }
 
 bool domain_check_root(struct domain *d, struct err *e)

@@ -129,22 +129,16 @@ static void check_profiles(struct state *s, const char *dir)
 /* With an offline root both certificates come from another machine; until then the server runs, not ready. */
 static void check_ca(struct state *s, const char *role, const char *name)
 {
+    bool to_come;
     struct err e;
     const char *path = settings_path(s->c->settings, s->a, name);
     if (!path)
         return;
-    if (file_exists(path)) {
+    if (settings_check_ca(s->c->settings, s->a, name, &to_come, &e)) {
         look(s, role, path, READABLE, false, NULL);
         return;
     }
-    const char *issuing = settings_path(s->c->settings, s->a, PATH_ISSUING_CERT);
-    bool to_come = !s->c->settings->root_key && issuing && !file_exists(issuing);
-    err_set(&e, ERR_SETUP, "%s: \"%s\" is not there%s", role, ERR_QUOTE(slice_str(path)), to_come ? " yet" : "");
-    err_why(&e, to_come ? "with an offline root its request must be signed first; until then nothing is issued"
-                        : "it was there since the platform was set up; without it nothing is issued");
-    err_try(&e, "%s",
-            to_come || s->c->settings->root_key ? settings_try_ca(s->c->settings)
-                                                : "restore it from the backup of the directory");
+    err_ctx(&e, "%s", role);
     report(s, &e, !to_come);
 }
 

@@ -9,7 +9,7 @@
 /* One thing is broken in a whole installation; kithd -t must name it and say what to do. */
 struct row {
     const char *name;
-    enum { REMOVE, MODE, TEXT, DIRECTORY } how;
+    enum { REMOVE, MODE, TEXT, DIRECTORY, LOSE /* of a platform that has issued */ } how;
     const char *file;
     mode_t mode;
     const char *text; /* REMOVE: another that goes with it */
@@ -67,6 +67,8 @@ static const struct row rows[] = {
     {"profile writable", MODE, "profiles/ldevid.profile", 0622, NULL, 6, "error[file-mode]: profile", NULL},
     {"keys of the log gone", REMOVE, "ledger.vkeys", 0, NULL, 3, "error[setup]: verifier keys", NULL},
     {"offline root", REMOVE, "ca/issuing.cer", 0, NULL, 0, "warning[setup]: issuing certificate", "kith ca install"},
+    {"certificate of an offline root lost", LOSE, "ca/issuing.cer", 0, TEN TEN TEN, 3,
+     "error[setup]: issuing certificate", "try: restore it"},
     {"configuration gone", REMOVE, "kith.conf", 0, NULL, 3, "error[not-found]", NULL},
     {"configuration writable", MODE, "kith.conf", 0666, NULL, 6, "error[file-mode]: configuration", NULL},
     {"unknown word", TEXT, "kith.conf", 0600, "[platform]\nnmae = x\n", 2, "error[config]", "name"},
@@ -115,6 +117,10 @@ static void break_one(const struct fixture *f, const struct row *row)
         assert_int_equal(unlink(fixture_path(f, row->file)), 0);
         if (row->text)
             assert_int_equal(unlink(fixture_path(f, row->text)), 0);
+        break;
+    case LOSE:
+        assert_int_equal(unlink(fixture_path(f, row->file)), 0);
+        fixture_write(f, "signers/issuing/journal", 0600, row->text);
         break;
     case MODE:
         assert_int_equal(chmod(fixture_path(f, row->file), row->mode), 0);
