@@ -74,6 +74,8 @@ void signer_status_put(struct writer *w, const struct signer_status *s)
     cbor_put_uint(w, s->vouched_size);
     cbor_put_uint(w, s->forked);
     cbor_put_bstr(w, s->vouched_root);
+    cbor_put_uint(w, s->root_list);
+    cbor_put_bstr(w, s->root_digest);
 }
 
 void signer_status_get(struct reader *r, struct signer_status *out)
@@ -95,6 +97,8 @@ void signer_status_get(struct reader *r, struct signer_status *out)
     s.vouched_size = cbor_get_uint(r);
     s.forked = cbor_get_uint_max(r, 1) != 0;
     s.vouched_root = cbor_get_bstr_n(r, SHA256_SIZE);
+    s.root_list = cbor_get_uint(r);
+    s.root_digest = cbor_get_bstr_n(r, SHA256_SIZE);
     *out = reader_ok(r) ? s : (struct signer_status){0};
 }
 
@@ -171,7 +175,7 @@ bool journal_record_read(struct slice record, struct reader *fields, enum journa
 {
     static const uint8_t items[] = {
         [JOURNAL_CERT] = 7, [JOURNAL_REVOKE] = 4, [JOURNAL_HOLD] = 3,  [JOURNAL_RELEASE] = 3, [JOURNAL_HEAD] = 5,
-        [JOURNAL_CRL] = 6,  [JOURNAL_COSIGN] = 4, [JOURNAL_SETUP] = 3, [JOURNAL_CLOCK] = 2};
+        [JOURNAL_CRL] = 6,  [JOURNAL_COSIGN] = 4, [JOURNAL_SETUP] = 3, [JOURNAL_CLOCK] = 2,   [JOURNAL_ROOT_LIST] = 4};
     struct reader r = reader_of(record);
     size_t n = cbor_get_array(&r);
     *kind = (enum journal_kind)cbor_get_uint_max(&r, ARRAY_LEN(items) - 1);

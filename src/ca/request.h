@@ -85,8 +85,10 @@ struct signer_status {
     uint64_t vouched_size;     /* of the tree under the last checkpoint */
     bool forked;               /* the leaves that it got are of another tree */
     struct slice vouched_root; /* SHA256_SIZE */
+    uint64_t root_list;        /* number of the root's newest list that it went by */
+    struct slice root_digest;  /* of that list, SHA256_SIZE; zeros: none yet */
 };
-#define SIGNER_STATUS_FIELDS 16
+#define SIGNER_STATUS_FIELDS 18
 
 void signer_status_put(struct writer *w, const struct signer_status *s);
 void signer_status_get(struct reader *r, struct signer_status *out);
@@ -110,15 +112,16 @@ void claim_derive(struct slice key, struct slice device, struct slice nonce, int
 
 /* What stands in a signer's journal; records are CBOR arrays [kind, time s, ...]. */
 enum journal_kind {
-    JOURNAL_CERT = 1, /* DER, authority, SHA-256 of claim nonce or certificate shown, profile, device */
-    JOURNAL_REVOKE,   /* serial, reason */
-    JOURNAL_HOLD,     /* serial */
-    JOURNAL_RELEASE,  /* serial */
-    JOURNAL_HEAD,     /* seq, SHA-256 of the head's payload, the shards that grew */
-    JOURNAL_CRL,      /* node, shard, number, SHA-256 of the CRL */
-    JOURNAL_COSIGN,   /* size, root */
-    JOURNAL_SETUP,    /* the first record: digest of the roster, zeros where there is none */
-    JOURNAL_CLOCK,    /* an operator said that the clock is right: from here on times may be earlier */
+    JOURNAL_CERT = 1,  /* DER, authority, SHA-256 of claim nonce or certificate shown, profile, device */
+    JOURNAL_REVOKE,    /* serial, reason */
+    JOURNAL_HOLD,      /* serial */
+    JOURNAL_RELEASE,   /* serial */
+    JOURNAL_HEAD,      /* seq, SHA-256 of the head's payload, the shards that grew */
+    JOURNAL_CRL,       /* node, shard, number, SHA-256 of the CRL */
+    JOURNAL_COSIGN,    /* size, root */
+    JOURNAL_SETUP,     /* the first record: digest of the roster, zeros where there is none */
+    JOURNAL_CLOCK,     /* an operator said that the clock is right: from here on times may be earlier */
+    JOURNAL_ROOT_LIST, /* number, SHA-256 of the root's list that was gone by from here on */
 };
 
 /* Begins a record: *fields stands before what its kind has, which is there whole, with nothing behind it.

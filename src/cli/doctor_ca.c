@@ -68,7 +68,7 @@ void doctor_check_root_crl(struct doctor *d, struct doctor_finding *f)
     AUTO(buf_clear) struct buf der = {0}, issuing_der = {0};
     if (!read_cert(d, PATH_ROOT_CERT, &der, &root, f) || !read_cert(d, PATH_ISSUING_CERT, &issuing_der, &issuing, f))
         return;
-    if (!root_list_check(&crypto_openssl, doctor_path(d, PATH_ROOT_CRL), &root, &issuing, &list, &e))
+    if (!root_list_check(&crypto_openssl, doctor_path(d, PATH_ROOT_CRL), &root, &issuing, NULL, &list, &e))
         doctor_bad_err(f, &e, NULL);
     else if (list.next_update && list.next_update < d->now)
         doctor_bad(f, hint, "the list was due to be renewed at %s", RFC3339(list.next_update));

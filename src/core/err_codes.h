@@ -194,8 +194,8 @@ ERR_ROW(ERR_JOURNAL_LOST, IO, 908, "journal-lost",
 ERR_ROW(ERR_CA_REVOKED, UNAVAILABLE, 909, "ca-revoked",
         "The root has revoked the issuing CA: nothing is issued until there is another.")
 ERR_ROW(ERR_ROOT_CRL, UNAVAILABLE, 910, "root-crl",
-        "The root's list (ca/root.crl) is missing, malformed or not the root's: whether the issuing CA is revoked is not "
-        "known, and nothing is issued.")
+        "The root's list (ca/root.crl) is missing, malformed, not the root's or older than one that was there before: "
+        "whether the issuing CA is revoked is not known, and nothing is issued.")
 /* 1000-1099: server */
 ERR_ROW(ERR_CLAIM, AUTH, 1000, "claim",
         "The claim is not one that is open for this device: wrong, expired or withdrawn.")

@@ -65,7 +65,7 @@ static bool read_root_list(struct app *app, bool *there, struct root_list *out, 
     if (!*there)
         return true;
     const char *file = settings_path(&app->settings, &app->arena, PATH_ROOT_CRL);
-    return root_list_check(app->crypto, file, &root, &issuing, out, e) || err_ctx(e, PATH_ROOT_CRL);
+    return root_list_check(app->crypto, file, &root, &issuing, NULL, out, e) || err_ctx(e, PATH_ROOT_CRL);
 }
 
 static bool check_root_list(struct app *app, struct err *e)

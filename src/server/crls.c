@@ -9,12 +9,14 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/queue.h"
+#include "ca/root_list.h"
 #include "core/cbor.h"
 #include "core/crl_reason.h"
 #include "keys/crypto.h"
 #include "model/crl_place.h"
 #include "model/serial.h"
 #include "server/issuer.h"
+#include "server/signers.h"
 #include "x509/crl.h"
 
 #define CACHED_MAX     256
@@ -255,16 +257,18 @@ static bool is_shard(struct app *app, uint8_t node, uint16_t shard)
            (shard == SHARD_NEVER || shard <= shard_of(app->ca.not_after));
 }
 
+/* What is not the root's, or older than what the signer went by, would tell the world that a revoked CA is good. */
 static void serve_root(struct app *app, struct http_request *req)
 {
     AUTO(buf_clear) struct buf b = {0};
+    struct signer_state s[SIGNERS];
     struct err e;
     struct arena a;
+    signers_state(s);
     arena_init(&a, 4096);
-    buf_init(&b, CRL_FILE_MAX);
+    buf_init(&b, ROOT_LIST_MAX);
     const char *path = settings_path(&app->settings, &a, PATH_ROOT_CRL);
-    bool ok = path ? file_read(path, CRL_FILE_MAX, &b, &e) : err_set(&e, ERR_NOMEM, "path of the root's CRL");
-    if (ok)
+    if (arena_ok(&a, &e) && root_list_get(app->crypto, path, &app->root, &s[SIGNER_ISSUING].root_list, &b, &e))
         http_answer(req, 200, "application/pkix-crl", buf_slice(&b), NULL, 0);
     else
         http_error(req, &e);

@@ -143,10 +143,13 @@ static bool check_feed(struct app *app, struct health_finding *f)
 
 static bool read_root_list(struct app *app, struct root_list *out, struct err *e)
 {
+    struct signer_state s[SIGNERS];
     struct arena a;
+    signers_state(s);
     arena_init(&a, 4096);
     const char *file = settings_path(&app->settings, &a, PATH_ROOT_CRL);
-    bool ok = arena_ok(&a, e) && root_list_check(app->crypto, file, &app->root, &app->ca, out, e);
+    bool ok = arena_ok(&a, e) &&
+              root_list_check(app->crypto, file, &app->root, &app->ca, &s[SIGNER_ISSUING].root_list, out, e);
     arena_clear(&a);
     return ok;
 }

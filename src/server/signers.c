@@ -38,11 +38,13 @@ bool signer_ask(struct client *c, struct signer_state *out, struct err *e)
                                  .refused = s.refused,
                                  .clock_off_s = s.clock_off_s,
                                  .vouched_size = s.vouched_size,
-                                 .forked = s.forked};
+                                 .forked = s.forked,
+                                 .root_list.number = s.root_list};
     str_copy_slice(out->token, sizeof out->token, s.token);
     str_copy_slice(out->fault, sizeof out->fault, s.fault);
     str_copy_slice(out->damage, sizeof out->damage, s.damage);
     memcpy(out->vouched_root.b, s.vouched_root.p, SHA256_SIZE);
+    memcpy(out->root_list.digest, s.root_digest.p, SHA256_SIZE);
     return true;
 }
 
@@ -80,6 +82,8 @@ void signers_poll(struct app *app)
         snprintf(why, sizeof why, "%.199s", down ? s.fault : e.what);
         answers = answers && !down;
         pthread_mutex_lock(&all.lock);
+        if (!s.answers)
+            s.root_list = all.state[i].root_list;
         bool same = strcmp(all.state[i].token, s.token) == 0 && all.state[i].token_since;
         s.token_since = same ? all.state[i].token_since : app_now(app);
         all.state[i] = s;

@@ -2,6 +2,7 @@
 #ifndef KITH_SERVER_SIGNERS_H
 #define KITH_SERVER_SIGNERS_H
 
+#include "ca/root_list.h"
 #include "server/app.h"
 
 struct signer_state {
@@ -13,10 +14,11 @@ struct signer_state {
     char damage[160];      /* its journal is damaged: it signs nothing */
     uint64_t vouched_size; /* entries of the tree that it vouched for last */
     struct merkle_hash vouched_root;
-    bool forked;         /* the leaves that it got are those of another tree */
-    int64_t clock_off_s; /* the clock against the time that the signer counts */
-    int64_t asked_ms;    /* of the monotonic clock: what is here is not newer */
-    int64_t token_since; /* the token has been so since */
+    bool forked;                /* the leaves that it got are those of another tree */
+    int64_t clock_off_s;        /* the clock against the time that the signer counts */
+    int64_t asked_ms;           /* of the monotonic clock: what is here is not newer */
+    struct root_list root_list; /* the newest of the root's that it went by, also while it does not answer */
+    int64_t token_since;        /* the token has been so since */
 };
 enum { SIGNER_ISSUING, SIGNER_LEDGER, SIGNERS };
 

@@ -191,9 +191,11 @@ bool domain_record(struct domain *d, struct slice record, const uint8_t *ref, st
 
 bool domain_step(struct domain *d, const struct domain_step *step, struct err *e)
 {
-    /* A list that is being streamed was checked against what was revoked before. */
-    crl_build_free(d->crl);
-    d->crl = NULL;
+    if (step->kind !=
+        JOURNAL_ROOT_LIST) { /* a list that is being streamed was checked against what was revoked before */
+        crl_build_free(d->crl);
+        d->crl = NULL;
+    }
     buf_put(&d->steps, slice_of(step, sizeof *step));
     return buf_ok(&d->steps) || err_set(e, ERR_NOMEM, "batch");
 }
@@ -206,6 +208,12 @@ static void undo_step(struct domain *d, const struct domain_step *step)
         memcpy(d->head_prev, step->prev, SHA256_SIZE);
         for (size_t i = 0; i < d->shards.n; i++) /* the next head says it all again */
             d->shards.v[i].head_universe = 0;
+        return;
+    }
+    if (step->kind == JOURNAL_ROOT_LIST) {
+        d->root_list.number = step->seq;
+        memcpy(d->root_list.digest, step->prev, SHA256_SIZE);
+        d->root_looked = false; /* nothing is said by a list that is not recorded */
         return;
     }
     struct shard *s = shards_find(&d->shards, step->node, step->shard);
@@ -238,8 +246,10 @@ static void undo(struct domain *d, size_t refs, size_t steps)
 bool domain_handle(struct domain *d, request_handler *handler, uint64_t id, struct reader *r, size_t n, struct buf *out,
                    struct err *e)
 {
-    size_t refs = d->pending.n, steps = d->steps.n, batch = journal_batch(d->journal);
     struct slice answer;
+    if (handler == signer_issue) /* before it, for what is found stays found, also if the request is refused */
+        domain_watch_root(d);
+    size_t refs = d->pending.n, steps = d->steps.n, batch = journal_batch(d->journal);
     if (d->damage.code && handler != signer_status) {
         *e = d->damage;
         return false;
@@ -279,6 +289,9 @@ void domain_idle(struct domain *d)
     domain_clock(d);
     check_token(d);
     verify_more(d);
+    domain_watch_root(d);
+    if (!domain_sync(d, &e))
+        LOG(d->env, WARN, "signer", "the root's list is not recorded", log_err(&e));
     if (journal_end(d->journal).at - d->snapshot_at.at < SNAPSHOT_EVERY &&
         d->cover.tree.size - d->snapshot_leaves < SNAPSHOT_LEAVES)
         return;

@@ -9,6 +9,7 @@
 #include "ca/journal.h"
 #include "ca/profile.h"
 #include "ca/request.h"
+#include "ca/root_list.h"
 #include "ca/roster.h"
 #include "keys/key.h"
 #include "keys/p11.h"
@@ -52,7 +53,8 @@ struct domain {
     struct slice ca_der;
     struct cert ca, root;
     const char *root_list_path;
-    struct err root_refusal; /* what the root's list said when it was looked at last; code 0: the CA may issue */
+    struct root_list root_list; /* number and digest of the newest that was gone by; no older one counts */
+    struct err root_refusal;    /* what the root's list said when it was looked at last; code 0: the CA may issue */
     int64_t root_looked_ms;
     bool root_looked;
     uint8_t claim_key[SHA256_SIZE], serial_key[SHA256_SIZE];
@@ -67,13 +69,13 @@ struct domain {
     uint64_t issued, refused; /* since the start */
 };
 
-/* One change of what is revoked or held, or of the chain of heads. */
+/* One change of what is revoked or held, of the chain of heads, or of the root's list. */
 struct domain_step {
     enum journal_kind kind;
     uint8_t node;
     uint16_t shard;
     uint32_t index;
-    uint64_t seq; /* JOURNAL_HEAD: what stood before */
+    uint64_t seq; /* JOURNAL_HEAD, JOURNAL_ROOT_LIST: what stood before */
     uint8_t prev[SHA256_SIZE];
 };
 
@@ -102,11 +104,12 @@ int64_t domain_now(struct domain *d);
 MUST_USE bool domain_check_clock(struct domain *d, struct err *e);
 /* After domain_open(): the wall clock is right, says who started the signer, whatever was signed last. */
 MUST_USE bool domain_accept_clock(struct domain *d, struct err *e);
-/* Opens what domain_check_root() needs. */
+/* Opens what domain_watch_root() needs. */
 MUST_USE bool domain_read_root(struct domain *d, struct err *e);
-/* Whether the root lets the issuing CA issue, as its list says now (it is read again after a second at most).
- * Errors: ERR_CA_REVOKED, ERR_ROOT_CRL. */
-MUST_USE bool domain_check_root(struct domain *d, struct err *e);
+/* Looks at the root's list, if it did not within the last second; one that is newer is in the journal from the next sync on. */
+void domain_watch_root(struct domain *d);
+/* Whether the root lets the issuing CA issue, as its list said then.  Errors: ERR_CA_REVOKED, ERR_ROOT_CRL. */
+MUST_USE bool domain_check_root(const struct domain *d, struct err *e);
 /* Journals a record (from the next sync on it is durable) and, if ref is not NULL, expects a ledger entry that names it. */
 MUST_USE bool domain_record(struct domain *d, struct slice record, const uint8_t *ref, struct err *e);
 

@@ -116,7 +116,8 @@ static bool rehearse(struct domain *d, const struct settings *s, const struct ke
         return false;
     if (s->sandbox && !may_use_token(s, &token))
         problem_print(stderr, "warning", &token);
-    return !d->ca_key || domain_check_root(d, e) || err_ctx(e, "signer %s", domain);
+    domain_watch_root(d);
+    return domain_check_root(d, e) || err_ctx(e, "signer %s", domain);
 }
 
 static bool run(const struct options *o, const struct env *env, struct err *e)

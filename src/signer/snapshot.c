@@ -6,8 +6,8 @@
 #include "core/cbor.h"
 #include "x509/cert.h"
 
-#define SNAPSHOT_VERSION 3
-#define SNAPSHOT_FIELDS  9
+#define SNAPSHOT_VERSION 4
+#define SNAPSHOT_FIELDS  11
 #define SNAPSHOT_MAX     (1u << 30)
 
 static void bits_put(struct writer *w, const struct bits *b)
@@ -48,6 +48,8 @@ static void put(struct writer *w, const struct domain *d)
     cover_put(w, &d->cover);
     cbor_put_uint(w, d->head_seq);
     cbor_put_bstr(w, SLICE_ARRAY(d->head_prev));
+    cbor_put_uint(w, d->root_list.number);
+    cbor_put_bstr(w, SLICE_ARRAY(d->root_list.digest));
     cbor_put_array(w, d->shards.n);
     for (size_t i = 0; i < d->shards.n; i++) {
         const struct shard *s = &d->shards.v[i];
@@ -112,6 +114,17 @@ static bool damaged(struct err *e)
     return err_try(e, "move it away: the journal has everything that it says");
 }
 
+/* As in a JOURNAL_ROOT_LIST. */
+static void get_root_list(struct reader *r, struct domain *d)
+{
+    uint64_t number = cbor_get_uint(r);
+    struct slice digest = cbor_get_bstr_n(r, SHA256_SIZE);
+    if (!reader_ok(r))
+        return;
+    d->root_list.number = number;
+    memcpy(d->root_list.digest, digest.p, SHA256_SIZE);
+}
+
 static bool get(struct domain *d, struct slice bytes, struct err *e)
 {
     struct reader r = reader_of(bytes);
@@ -129,6 +142,7 @@ static bool get(struct domain *d, struct slice bytes, struct err *e)
         return false;
     d->head_seq = cbor_get_uint(&r);
     struct slice prev = cbor_get_bstr_n(&r, SHA256_SIZE);
+    get_root_list(&r, d);
     if (!reader_ok(&r) || !get_shards(d, &r))
         return damaged(e);
     memcpy(d->head_prev, prev.p, SHA256_SIZE);
@@ -251,7 +265,8 @@ bool snapshot_replay(void *ctx, struct slice record, const struct journal_mark *
     int64_t at;
     if (!journal_record_read(record, &r, &kind, &at, e))
         return false;
-    if ((at > d->last_time && kind != JOURNAL_SETUP) || kind == JOURNAL_CLOCK) /* nothing is signed with a set-up */
+    bool signs = kind != JOURNAL_SETUP && kind != JOURNAL_ROOT_LIST;
+    if ((at > d->last_time && signs) || kind == JOURNAL_CLOCK)
         d->last_time = at;
     switch (kind) {
     case JOURNAL_CERT:
@@ -276,6 +291,9 @@ bool snapshot_replay(void *ctx, struct slice record, const struct journal_mark *
     }
     case JOURNAL_CLOCK:
         return reader_end(&r) || err_set(e, ERR_JOURNAL, "a clock's record");
+    case JOURNAL_ROOT_LIST:
+        get_root_list(&r, d);
+        return reader_end(&r) || err_set(e, ERR_JOURNAL, "a record of the root's list");
     case JOURNAL_SETUP: {
         struct slice roster = cbor_get_bstr_n(&r, SHA256_SIZE);
         if (!reader_end(&r))

@@ -31,6 +31,8 @@ bool signer_status(struct domain *d, uint64_t id, struct reader *r, size_t n, st
         .vouched_size = d->cover.vouched_size,
         .forked = d->cover.forked,
         .vouched_root = slice_of(d->cover.vouched_root.b, SHA256_SIZE),
+        .root_list = d->root_list.number,
+        .root_digest = SLICE_ARRAY(d->root_list.digest),
     };
     answer_put(&a, id, SIGNER_STATUS_FIELDS);
     signer_status_put(&a, &status);

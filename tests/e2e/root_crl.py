@@ -1,13 +1,16 @@
 #!/usr/bin/python3
-"""What the root's list says of the issuing CA: one that revokes it, and one that says nothing, stop every certificate but the
-server's own, which says so at each door; revocations go on.  All of it while the platform runs and over a start."""
+"""What the root's list says of the issuing CA: one that revokes it, and one that says nothing or is older than one that was
+gone by, stop every certificate but the server's own, which says so at each door; revocations go on.  All of it while the platform
+runs and over a start."""
 import datetime
 import os
+import urllib.error
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from crl import get
 from est import csr_of, new_key
 from kithtest import BIN, Kith, World, run, timed, wait_for
 
@@ -58,29 +61,43 @@ class Root:
         b = b.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root.public_key()), critical=False)
         return b.sign(key, hashes.SHA256()).public_bytes(DER)
 
+    def published(self):
+        """Whether the list is given to who checks certificates."""
+        try:
+            got = get(f"http://127.0.0.1:{self.k.plain_port}/crl/root.crl")
+        except urllib.error.HTTPError as e:
+            assert e.code == 503 and b"root-crl" in e.read(), e
+            return False
+        assert got == self.read("root.crl")
+        return True
+
     def rehearse(self):
         return run(os.path.join(BIN, "kithd"), "-t", "--config", os.path.join(self.k.dir, "kith.conf"), ok=False, env=self.k.w.env)
 
-    def stopped(self, code):
+    def stopped(self, code, who="root-crl"):
+        """`who`: the check of doctor that knows it."""
         wait_for(lambda: self.enrol().status == 503, "certificates to be refused", 5, 0.2)
         a, where = self.enrol(), self.k.dir
         assert a.code == code and a.json["try"] and where not in str(a.json), a
         a = self.k.api("GET", "/readyz")
         assert a.status == 503 and b"FAIL root-crl" in a.body and code.encode() in a.body, a
-        p = self.k.kith("doctor", "root-crl", ok=False)
+        p = self.k.kith("doctor", who, ok=False)
         assert p.returncode == 1 and "root" in p.stdout and "try: " in p.stdout, p.stdout
+        assert self.published() == (code == "ca-revoked")
         p = self.rehearse()
         assert p.returncode and f"error[{code}]: signer issuing" in p.stderr, p.stderr
 
     def goes_on(self):
         wait_for(lambda: self.enrol().status == 200, "certificates", 5, 0.2)
         self.k.wait_ready(5)
+        assert self.published()
         p = self.rehearse()
         assert p.returncode == 0, p.stderr
 
     def restart(self):
         """It starts, not ready."""
-        self.k.stop()
+        if self.k.daemon.poll() is None:
+            self.k.stop()
         self.k.daemon = self.k.w.start([os.path.join(BIN, "kithd"), "--config", os.path.join(self.k.dir, "kith.conf")], "kithd.log")
 
         def is_up():
@@ -110,7 +127,9 @@ def an_old_list_is_told(t):
     finding, = [c for c in t.k.must("GET", "/v1/doctor")["checks"] if c["name"] == "ca-expiry"]
     assert not finding["ok"] and "was due to be renewed" in finding["detail"], finding
     assert "was due to be renewed" in t.k.kith("doctor", "root-crl", ok=False).stdout
+    t.good = t.made(number=100)
     t.put(t.good)
+    t.goes_on()
 
 
 def a_list_that_revokes_the_ca_stops_it(t):
@@ -129,7 +148,29 @@ def a_list_that_revokes_the_ca_stops_it(t):
     t.stopped("ca-revoked")
     a = t.k.must("POST", f"/v1/devices/{t.device['id']}/revoke", {"wait_ms": 5000})
     assert a["state"] == "revoked", a
-    t.put(t.good)  # as it must never be: only to see that it was the list
+    t.put(t.made(number=102))  # as it must never be: only to see that it was the list
+    t.goes_on()
+
+
+def a_list_that_was_put_back_stops_it(t):
+    """What it revoked would be good again: by hand or by `ca install`, running, over a start, a kill, and without the snapshot."""
+    newer = t.read("root.crl")
+    p = t.k.kith("ca", "install", t.write("older.crl", t.good), ok=False)
+    assert p.returncode == 5 and "list 100 is older than the one that was there before (102)" in p.stderr, p.stderr
+    assert t.read("root.crl") == newer
+    for older in (t.good, t.made(number=102, until=40)):
+        t.put(older)
+        t.stopped("root-crl", "server/root-crl")
+    t.put(t.good)
+    t.restart()
+    t.stopped("root-crl", "server/root-crl")
+    t.k.kill()
+    os.remove(os.path.join(t.k.dir, "signers/issuing/state"))
+    p = t.rehearse()
+    assert p.returncode and "list 100 is older than the one that was there before (102)" in p.stderr, p.stderr
+    t.restart()
+    t.stopped("root-crl", "signers")
+    t.k.kith("ca", "install", t.write("newer.crl", newer))
     t.goes_on()
 
 
@@ -139,7 +180,8 @@ def main():
         k.start()
         k.add_model("pump")
         t = Root(k)
-        for test in (a_list_of_no_use_stops_it, an_old_list_is_told, a_list_that_revokes_the_ca_stops_it):
+        for test in (a_list_of_no_use_stops_it, an_old_list_is_told, a_list_that_revokes_the_ca_stops_it,
+                     a_list_that_was_put_back_stops_it):
             timed(test, t)
         k.stop()
 

@@ -504,21 +504,20 @@ def a_rehearsal_warns_where_it_would_start(k):
     list_that_is_over(k)
     p = test(k.dir)
     assert p.returncode == 0 and "ca/root.crl: the list was due to be renewed" in p.stderr, p.stdout + p.stderr
-    os.rename(k.w.path("root.crl.kept"), k.dir + "/ca/root.crl")
+    run(os.path.join(BIN, "kith"), "ca", "crl", "--root-dir", k.dir, env=k.w.env)
 
 
 def list_that_is_over(k):
-    """The root signs one of last year in the place of its own."""
+    """The next one that the root signs, of last year."""
     root = x509.load_der_x509_certificate(pathlib.Path(k.dir, "ca/root.cer").read_bytes())
     secret = pathlib.Path(k.dir + "-secrets", "passphrase").read_bytes().strip()
     key = serialization.load_pem_private_key(pathlib.Path(k.dir, "keys/root.key").read_bytes(), secret)
     then = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(days=400)
     ski = root.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     crl = (x509.CertificateRevocationListBuilder().issuer_name(root.subject).last_update(then)
-           .next_update(then + datetime.timedelta(days=30)).add_extension(x509.CRLNumber(1), False)
+           .next_update(then + datetime.timedelta(days=30)).add_extension(x509.CRLNumber(2), False)
            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ski), False)
            .sign(key, root.signature_hash_algorithm))
-    os.rename(k.dir + "/ca/root.crl", k.w.path("root.crl.kept"))
     pathlib.Path(k.dir, "ca/root.crl").write_bytes(crl.public_bytes(serialization.Encoding.DER))
 
 

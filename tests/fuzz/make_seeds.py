@@ -345,7 +345,7 @@ def requests():
     put("request", "one-item", cbor2.dumps([2]))
     put("request", "answer", cbor2.dumps([2, 0, b"certificate"]))
     put("request", "answer-status",
-        cbor2.dumps([2, 0, "issuing", 7, 1, 70000, b"key", 3, 1 << 20, 2, AT, "healthy", "", -5, "", 6, 1, bytes(32)]))
+        cbor2.dumps([2, 0, "issuing", 7, 1, 70000, b"key", 3, 1 << 20, 2, AT, "healthy", "", -5, "", 6, 1, bytes(32), 4, bytes(32)]))
     put("request", "answer-cut", cbor2.dumps([2, 0, b"certificate"])[:-2])
     put("request", "refusal", cbor2.dumps([2, 1 << 16 | 5, b"what", b"why", b"try"]))
     put("request", "refusal-long", cbor2.dumps([2, 1 << 16 | 5, b"w" * 2000, b"", b""]))

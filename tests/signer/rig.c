@@ -36,7 +36,7 @@ const char *rig_path(const struct rig *r, const char *name)
     return p;
 }
 
-static void run(const char *const *argv)
+void rig_run(const char *const *argv)
 {
     pid_t pid = fork();
     if (pid == 0) {
@@ -100,7 +100,7 @@ void rig_make(struct rig *r, const char *kith, const char *signer, int rate, con
     argv[2] = where;
     for (size_t i = 0, n = 8; init_options && init_options[i]; i++)
         argv[n++] = init_options[i];
-    run(argv);
+    rig_run(argv);
     snprintf(r->conf, sizeof r->conf, "%s/p/kith.conf", r->dir);
     if (rate)
         set_rate(r, rate);
@@ -164,6 +164,14 @@ void rig_spawn(struct rig *r, enum rig_domain d)
     assert_true(r->pid[d] > 0);
 }
 
+void rig_set_fsize(struct rig *r, enum rig_domain d, long n)
+{
+    struct rlimit lim;
+    assert_int_equal(prlimit(r->pid[d], RLIMIT_FSIZE, NULL, &lim), 0);
+    lim.rlim_cur = (rlim_t)n;
+    assert_int_equal(prlimit(r->pid[d], RLIMIT_FSIZE, &lim, NULL), 0);
+}
+
 static void drain(struct rig *r, enum rig_domain d)
 {
     /* What waited on a signer that died is not to be taken by the next one. */
@@ -172,11 +180,29 @@ static void drain(struct rig *r, enum rig_domain d)
         close(fd);
 }
 
+static bool ask_status(struct rig *r, enum rig_domain d, struct signer_status *status, struct err *e)
+{
+    AUTO(buf_clear) struct buf out;
+    buf_init(&out, 4096);
+    if (!rig_call(r, d, REQUEST_STATUS, (struct slice){0}, 0, &out, e))
+        return false;
+    struct reader rd = reader_of(buf_slice(&out));
+    signer_status_get(&rd, status);
+    return answer_end(&rd, e);
+}
+
+struct signer_status rig_status(struct rig *r, enum rig_domain d)
+{
+    struct err e;
+    struct signer_status status;
+    assert_ok(ask_status(r, d, &status, &e), e);
+    return status;
+}
+
 void rig_start(struct rig *r, enum rig_domain d)
 {
     struct err e;
-    AUTO(buf_clear) struct buf out;
-    buf_init(&out, 4096);
+    struct signer_status status;
     if (!r->client[d])
         assert_ok(client_new(rig_path(r, d == RIG_ISSUING ? "run/signer-issuing.sock" : "run/signer-ledger.sock"),
                              &r->env, NULL, NULL, &r->client[d], &e),
@@ -184,17 +210,12 @@ void rig_start(struct rig *r, enum rig_domain d)
     rig_spawn(r, d);
     for (int i = 0; i < 500; i++) {
         usleep(20000);
-        buf_reset(&out);
         if (waitpid(r->pid[d], NULL, WNOHANG) == r->pid[d]) {
             r->pid[d] = 0;
             fail_msg("the %s signer ended", names[d]);
         }
-        if (!client_is_connected(r->client[d]) || !rig_call(r, d, REQUEST_STATUS, (struct slice){0}, 0, &out, &e))
+        if (!client_is_connected(r->client[d]) || !ask_status(r, d, &status, &e))
             continue;
-        struct reader rd = reader_of(buf_slice(&out));
-        struct signer_status status;
-        signer_status_get(&rd, &status);
-        assert_true(reader_end(&rd));
         r->streamed[d] = status.leaves;
         return;
     }
@@ -313,17 +334,22 @@ bool rig_issue(struct rig *r, const struct issue_request *q, struct buf *der, st
     return true;
 }
 
-void rig_device_cert(struct rig *r, const char *id, struct buf *der)
+bool rig_try_device_cert(struct rig *r, const char *id, struct key *k, struct buf *der, struct err *e)
 {
-    struct err e;
-    struct key *k = rig_key(r, KEY_P256);
     struct issue_request q = {.profile = SLICE_LIT("ldevid"),
                               .spki = key_get0_spki(k),
                               .authority = {.kind = AUTHORITY_OPERATOR, .who = SLICE_LIT("rig")},
                               .facts = {{SLICE_LIT("id"), slice_str(id)}, {SLICE_LIT("serial"), SLICE_LIT("S1")}},
                               .facts_n = 2};
+    return rig_issue(r, &q, der, e);
+}
+
+void rig_device_cert(struct rig *r, const char *id, struct buf *der)
+{
+    struct err e;
+    struct key *k = rig_key(r, KEY_P256);
     buf_init(der, CERT_MAX);
-    assert_ok(rig_issue(r, &q, der, &e), e);
+    assert_ok(rig_try_device_cert(r, id, k, der, &e), e);
     key_free(k);
 }
 

@@ -44,25 +44,30 @@ void rig_make(struct rig *r, const char *kith, const char *signer, int rate, con
 /* As if kith init had written this roster; before the issuing signer was started. */
 void rig_set_roster(struct rig *r, struct slice text);
 void rig_remove(struct rig *r);
+void rig_run(const char *const *argv);                       /* a program that has to end with 0 */
 const char *rig_path(const struct rig *r, const char *name); /* one of four static buffers */
 
 void rig_start(struct rig *r, enum rig_domain d); /* and waits until it answers */
 void rig_kill(struct rig *r, enum rig_domain d, int sig);
 /* Starts it, expects that it ends by itself within 10 s; its exit code.  log gets its standard error. */
 int rig_start_refused(struct rig *r, enum rig_domain d, char *log, size_t cap);
+void rig_set_fsize(struct rig *r, enum rig_domain d, long n); /* of one that runs, started with fsize */
 void rig_spawn(struct rig *r, enum rig_domain d);
 
 bool rig_call(struct rig *r, enum rig_domain d, enum request_type t, struct slice fields, size_t n, struct buf *out,
               struct err *e);
 /* A connection without client. */
 int rig_socket(struct rig *r, enum rig_domain d);
+/* Its numbers; texts and digests are gone. */
+struct signer_status rig_status(struct rig *r, enum rig_domain d);
 
 /* ---- requests ---- */
 struct key *rig_key(struct rig *r, enum key_type t); /* kept until the end */
 bool rig_claim(struct rig *r, const char *device, int64_t expires_at, uint8_t nonce[16], char text[33], struct err *e);
 bool rig_issue(struct rig *r, const struct issue_request *q, struct buf *der, struct err *e);
-/* An ldevid of device `id` on an operator's word. */
-void rig_device_cert(struct rig *r, const char *id, struct buf *der);
+/* An ldevid of device `id` on an operator's word; der may be NULL. */
+bool rig_try_device_cert(struct rig *r, const char *id, struct key *k, struct buf *der, struct err *e);
+void rig_device_cert(struct rig *r, const char *id, struct buf *der); /* of a new key */
 struct rig_serial {
     uint8_t b[15];
 };

@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -177,12 +176,7 @@ static void begins_no_journal(void **state)
 
 static bool try_issue(struct rig *r, struct key *k, struct err *e)
 {
-    struct issue_request q = {.profile = SLICE_LIT("ldevid"),
-                              .spki = key_get0_spki(k),
-                              .authority = {.kind = AUTHORITY_OPERATOR, .who = SLICE_LIT("rig")},
-                              .facts = {{SLICE_LIT("id"), SLICE_LIT(DEV)}, {SLICE_LIT("serial"), SLICE_LIT("S1")}},
-                              .facts_n = 2};
-    return rig_issue(r, &q, NULL, e);
+    return rig_try_device_cert(r, DEV, k, NULL, e);
 }
 
 /* Records that change nothing: what the journal begins with, again and again. */
@@ -244,14 +238,6 @@ static void finds_damage_that_it_did_not_look_for_at_the_start(void **state)
     rig_remove(&r);
 }
 
-static void set_fsize(pid_t pid, rlim_t n)
-{
-    struct rlimit lim;
-    assert_int_equal(prlimit(pid, RLIMIT_FSIZE, NULL, &lim), 0);
-    lim.rlim_cur = n;
-    assert_int_equal(prlimit(pid, RLIMIT_FSIZE, &lim, NULL), 0);
-}
-
 /* The limit on a file's size is the disk that is full: writes beyond it fail. */
 static void signs_nothing_while_the_disk_is_full_and_goes_on_after(void **state)
 {
@@ -271,7 +257,7 @@ static void signs_nothing_while_the_disk_is_full_and_goes_on_after(void **state)
     assert_ok(rig_head(&r, &a, &e), e);
     for (int round = 0; round < 3; round++) {
         assert_int_equal(stat(rig_path(&r, "signers/issuing/journal"), &st), 0);
-        set_fsize(r.pid[RIG_ISSUING], (rlim_t)(st.st_size + 20 * round));
+        rig_set_fsize(&r, RIG_ISSUING, st.st_size + 20 * round);
         size_t open_n = r.open_n;
         for (int i = 0; i < 3; i++) {
             assert_err(try_issue(&r, k, &e), e, ERR_JOURNAL);
@@ -280,7 +266,7 @@ static void signs_nothing_while_the_disk_is_full_and_goes_on_after(void **state)
             assert_err(rig_head(&r, NULL, &e), e, ERR_JOURNAL);
         }
         assert_int_equal(r.open_n, open_n);
-        set_fsize(r.pid[RIG_ISSUING], 1 << 30);
+        rig_set_fsize(&r, RIG_ISSUING, 1 << 30);
         /* The chain goes on where it stood: nothing of what failed is in it. */
         assert_ok(rig_head(&r, &b, &e), e);
         assert_int_equal(b.seq, a.seq + 1);

@@ -492,15 +492,7 @@ static void finds_a_fork_after_a_restart(void **state)
 
 static int64_t last_signed_at(void)
 {
-    struct err e;
-    AUTO(buf_clear) struct buf out;
-    buf_init(&out, 65536);
-    assert_ok(rig_call(&rig, RIG_ISSUING, REQUEST_STATUS, (struct slice){0}, 0, &out, &e), e);
-    struct reader r = reader_of(buf_slice(&out));
-    struct signer_status status;
-    signer_status_get(&r, &status);
-    assert_true(reader_end(&r));
-    return status.signed_at;
+    return rig_status(&rig, RIG_ISSUING).signed_at;
 }
 
 /* What a clock that was set back is found by, also after a kill that left no snapshot. */

@@ -91,7 +91,9 @@ static void reads_a_signers_status_back_and_nothing_else(void **state)
                                     .clock_off_s = -5,
                                     .vouched_size = 6,
                                     .forked = true,
-                                    .vouched_root = SLICE_ARRAY(root)};
+                                    .vouched_root = SLICE_ARRAY(root),
+                                    .root_list = 4,
+                                    .root_digest = SLICE_ARRAY(root)};
     struct signer_status got;
     uint8_t bytes[512];
     struct writer w = WRITER_ARRAY(bytes);
@@ -105,6 +107,8 @@ static void reads_a_signers_status_back_and_nothing_else(void **state)
     signer_status_get(&r, &got);
     assert_true(reader_end(&r) && got.forked && got.clock_off_s == -5 && got.signed_at == 1795392000);
     assert_slice(got.vouched_root, s.vouched_root);
+    assert_slice(got.root_digest, s.root_digest);
+    assert_int_equal(got.root_list, 4);
     taken = 0;
     mutate_each(writer_slice(&w), read_status, NULL);
     assert_true(taken > 1);
@@ -236,7 +240,7 @@ static void fails_what_waits_when_the_signer_goes_and_connects_again(void **stat
 /* A record is whole and alone: its items are those of its kind, and nothing stands behind them. */
 static void reads_records_of_a_journal_and_nothing_beside_them(void **state)
 {
-    static const size_t items[] = {[JOURNAL_CERT] = 7, [JOURNAL_CRL] = 6, [JOURNAL_CLOCK] = 2};
+    static const size_t items[] = {[JOURNAL_CERT] = 7, [JOURNAL_CRL] = 6, [JOURNAL_CLOCK] = 2, [JOURNAL_ROOT_LIST] = 4};
     (void)state;
     for (uint64_t kind = 0; kind < 12; kind++)
         for (size_t n = 0; n < 9; n++)

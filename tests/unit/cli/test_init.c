@@ -269,6 +269,10 @@ static void no_list_takes_the_place_of_a_newer_one(void **state)
     assert_true(shell("cp d/ca/root.crl copy/root.crl"));
     assert_run(0, "ca", "crl", "--root-dir", at("copy"), "--out", at("c.pem"));
     assert_run(0, "--dir", at("d"), "ca", "install", at("c.pem"));
+    /* What is no list has no number. */
+    assert_true(shell("cp d/ca/root.crl whole && head -c 100 whole > d/ca/root.crl"));
+    assert_run(0, "--dir", at("d"), "ca", "install", at("c.pem"));
+    assert_true(shell("cmp whole d/ca/root.crl"));
     /* A root that the platform keeps: its list is the one that the server reads, whatever else lies there. */
     assert_run(0, "init", "--dir", at("on"));
     for (int i = 0; i < 2; i++)
