@@ -63,18 +63,30 @@ bool file_check_kind(const char *path, bool dir, struct stat *st, struct err *e)
            err_set(e, ERR_SETUP, "\"%s\" is not a %s", q, dir ? "directory" : "regular file");
 }
 
+static bool check_trusted(const char *path, const struct stat *st, struct err *e)
+{
+    const char *q = ERR_QUOTE_PATH(slice_str(path));
+    if (!is_owned(path, st, e))
+        return false;
+    if (!(st->st_mode & 022))
+        return true;
+    err_set(e, ERR_FILE_MODE, "\"%s\" has mode %04o", q, (unsigned)st->st_mode & 07777);
+    err_why(e, "whoever can write it decides what is done with it");
+    return err_try(e, "chmod go-w %s", q);
+}
+
 bool file_check_trusted(const char *path, bool dir, struct err *e)
 {
     struct stat st;
     const char *q = ERR_QUOTE_PATH(slice_str(path));
-    if (!file_check_kind(path, dir, &st, e) || !is_owned(path, &st, e))
+    if (!file_check_kind(path, dir, &st, e) || !check_trusted(path, &st, e))
         return false;
-    if (st.st_mode & 022) {
-        err_set(e, ERR_FILE_MODE, "\"%s\" has mode %04o", q, (unsigned)st.st_mode & 07777);
-        err_why(e, "whoever can write it decides what this platform does");
-        return err_try(e, "chmod go-w %s", q);
-    }
     return access(path, dir ? R_OK | X_OK : R_OK) == 0 || err_set(e, ERR_IO, "\"%s\" cannot be read: %m", q);
+}
+
+static bool check_private(const char *path, const struct stat *st, struct err *e)
+{
+    return file_check_private_stat(path, st, 077, e);
 }
 
 bool file_check_private(const char *path, struct err *e)
@@ -82,7 +94,7 @@ bool file_check_private(const char *path, struct err *e)
     struct stat st;
     if (stat(path, &st) != 0)
         return fail(e, "look at", path);
-    return file_check_private_stat(path, &st, 077, e);
+    return check_private(path, &st, e);
 }
 
 static bool read_fd(int fd, const char *path, size_t max, struct buf *out, struct err *e)
@@ -107,7 +119,9 @@ static bool read_fd(int fd, const char *path, size_t max, struct buf *out, struc
     }
 }
 
-static bool read_path(const char *path, size_t max, bool private, struct buf *out, struct err *e)
+typedef bool check_fn(const char *path, const struct stat *st, struct err *e);
+
+static bool read_path(const char *path, size_t max, check_fn *check, struct buf *out, struct err *e)
 {
     size_t before = out->n;
     /* Not blocking: a FIFO must not hold us up. */
@@ -117,7 +131,7 @@ static bool read_path(const char *path, size_t max, bool private, struct buf *ou
         return fail(e, "open", path);
     if (!S_ISREG(st.st_mode))
         return err_set(e, ERR_IO, "\"%s\" is not a regular file", ERR_QUOTE(slice_str(path)));
-    if (private && !file_check_private_stat(path, &st, 077, e))
+    if (check && !check(path, &st, e))
         return false;
     if (read_fd(fd, path, max, out, e))
         return true;
@@ -127,12 +141,17 @@ static bool read_path(const char *path, size_t max, bool private, struct buf *ou
 
 bool file_read(const char *path, size_t max, struct buf *out, struct err *e)
 {
-    return read_path(path, max, false, out, e);
+    return read_path(path, max, NULL, out, e);
 }
 
 bool file_read_private(const char *path, size_t max, struct buf *out, struct err *e)
 {
-    return read_path(path, max, true, out, e);
+    return read_path(path, max, check_private, out, e);
+}
+
+bool file_read_trusted(const char *path, size_t max, struct buf *out, struct err *e)
+{
+    return read_path(path, max, check_trusted, out, e);
 }
 
 bool file_write_all(int fd, struct slice s, struct err *e)
@@ -233,7 +252,7 @@ bool file_mkdir_private(const char *path, struct err *e)
         return fail(e, "look at", path);
     if (!S_ISDIR(st.st_mode))
         return err_set(e, ERR_CONFLICT, "\"%s\" exists and is not a directory", ERR_QUOTE(slice_str(path)));
-    return file_check_private_stat(path, &st, 077, e);
+    return check_private(path, &st, e);
 }
 
 bool file_exists(const char *path)

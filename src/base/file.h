@@ -10,6 +10,8 @@
 MUST_USE bool file_read(const char *path, size_t max, struct buf *out, struct err *e);
 /* The same for secrets: refuses a file that others can read or write, or that another user but root owns. */
 MUST_USE bool file_read_private(const char *path, size_t max, struct buf *out, struct err *e);
+/* The same for what may be public, but decides what we do: others must not be able to write it. */
+MUST_USE bool file_read_trusted(const char *path, size_t max, struct buf *out, struct err *e);
 /* Temporary file beside it, fsync, rename, fsync of the directory: after a crash there is the old file or the new one. */
 MUST_USE bool file_write_atomic(const char *path, mode_t mode, struct slice s, struct err *e);
 /* The same, but refuses to replace what exists (conflict). */

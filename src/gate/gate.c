@@ -49,7 +49,7 @@ static bool conf_load(struct gate *g, struct err *e)
     struct buf text;
     buf_init(&text, CONFIG_MAX);
     const char *file = arena_printf(&g->arena, "%s/gate.conf", g->dir);
-    bool ok = file && file_read(file, CONFIG_MAX, &text, e) &&
+    bool ok = file && file_check_trusted(g->dir, true, e) && file_read_trusted(file, CONFIG_MAX, &text, e) &&
               config_read(file, buf_slice(&text), conf_rows, ARRAY_LEN(conf_rows), &g->arena, &g->conf, e);
     buf_clear(&text);
     g->conf.issuer = path_of(g, g->conf.issuer);
@@ -65,7 +65,8 @@ static bool issuer_load(struct gate *g, struct err *e)
 {
     struct buf pem;
     buf_init(&pem, 256 << 10);
-    bool ok = file_read(g->conf.issuer, pem.max, &pem, e) && identity_issuer_read(buf_slice(&pem), &g->issuer, e);
+    bool ok =
+        file_read_trusted(g->conf.issuer, pem.max, &pem, e) && identity_issuer_read(buf_slice(&pem), &g->issuer, e);
     buf_clear(&pem);
     return ok || err_ctx(e, "%s", g->conf.issuer);
 }

@@ -50,7 +50,7 @@ struct gate_opts {
     bool sweeps;           /* the caller ends sessions: a head is acknowledged only after gate_swept() */
 };
 
-/* Errors: config, not-found, io, what certificates say.  A bad state file is no error here: the gate opens and refuses. */
+/* Errors: config, not-found, io, file-mode (others may write the directory, gate.conf or the issuers), what certificates say.  A bad state file is no error here: the gate opens and refuses. */
 MUST_USE bool gate_open(const char *dir, const struct gate_opts *opts, struct gate **out, struct err *e);
 void gate_close(struct gate *g);
 AUTO_FREE_FN(struct gate *, gate_close);

@@ -353,7 +353,8 @@ int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **user_data, struct mo
     p->sessions = sessions_new(SESSIONS_MAX);
     const struct gate_opts opts = {.env = &p->env, .sweeps = true};
     if (!p->sessions || !gate_open(dir, &opts, &p->gate, &e)) {
-        mosquitto_log_printf(MOSQ_LOG_ERR, "kith: %s", p->sessions ? e.what : "out of memory");
+        mosquitto_log_printf(MOSQ_LOG_ERR, "kith: %s%s%s%s%s", p->sessions ? e.what : "out of memory",
+                             e.why[0] ? "; " : "", e.why, e.hint[0] ? "; try: " : "", e.hint);
         if (p->sessions)
             log_reach(dir);
         plugin_free(p);

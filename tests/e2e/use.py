@@ -234,6 +234,10 @@ def a_gateway_is_its_brokers(k):
     assert p.returncode == 6 and "keyfile: mosquitto may not read" in p.stdout, p.stdout
     out = run("timeout", "5", "/usr/sbin/mosquitto", "-c", conf, ok=False)
     assert "ermission denied" in out.stderr, out.stderr
+    os.chmod(gate, 0o777)
+    out = run("timeout", "5", "/usr/sbin/mosquitto", "-c", conf, ok=False)
+    assert "has mode 0777" in out.stderr and "try: chmod go-w " + gate in out.stderr, out.stderr
+    os.chmod(gate, 0o700)
     os.chown(gate, 0, 0)
     out = run("timeout", "5", "/usr/sbin/mosquitto", "-c", conf, ok=False)
     assert "chown -R" in out.stderr, out.stderr

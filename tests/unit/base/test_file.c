@@ -113,18 +113,22 @@ static void refuses_secrets_that_others_can_read(void **state)
     buf_init(&b, 100);
     static const struct {
         mode_t mode;
-        bool ok;
-    } rows[] = {{0600, true}, {0400, true}, {0640, false}, {0604, false}, {0610, false}, {0602, false}};
+        bool secret, trusted; /* may it be read as such? */
+    } rows[] = {{0600, true, true},  {0400, true, true},  {0640, false, true},  {0604, false, true},
+                {0610, false, true}, {0644, false, true}, {0602, false, false}, {0664, false, false}};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         assert_ok(file_write_atomic(in_dir("pin"), rows[i].mode, SLICE_LIT("1234"), &e), e);
-        buf_reset(&b);
-        bool got = file_read_private(in_dir("pin"), 10, &b, &e);
-        assert_int_equal(got, rows[i].ok);
-        if (!got) {
+        for (int trusted = 0; trusted < 2; trusted++) {
+            buf_reset(&b);
+            bool got = (trusted ? file_read_trusted : file_read_private)(in_dir("pin"), 10, &b, &e);
+            assert_int_equal(got, trusted ? rows[i].trusted : rows[i].secret);
+            if (got)
+                continue;
             assert_int_equal(e.code, ERR_FILE_MODE);
-            assert_non_null(strstr(e.hint, "chmod 600 "));
+            assert_non_null(strstr(e.hint, trusted ? "chmod go-w " : "chmod 600 "));
             assert_int_equal(b.n, 0);
         }
+        assert_int_equal(file_check_trusted(in_dir("pin"), false, &e), rows[i].trusted);
     }
     buf_clear(&b);
     assert_ok(file_mkdir_private(in_dir("d"), &e), e);

@@ -8,6 +8,7 @@
 #include <openssl/pem.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -419,6 +420,42 @@ static void refuses_state_that_is_absent_cut_or_damaged(void **state)
     }
 }
 
+/* Who may write here would let in whom he likes: a policy, a directory of devices, another issuer. */
+static void refuses_what_others_may_write(void **state)
+{
+    struct fix *f = *state;
+    static const struct {
+        const char *name; /* "": the directory */
+        mode_t bad, good;
+        bool opens; /* state is no error, but nobody gets in by it */
+    } rows[] = {
+        {"", 0777, 0700, false},          {"", 0770, 0755, false},          {"gate.conf", 0666, 0644, false},
+        {"ca.pem", 0664, 0644, false},    {"feed.state", 0606, 0600, true}, {"devices.state", 0660, 0644, true},
+        {"seen.state", 0666, 0600, true},
+    };
+    const struct gate_opts opts = {.env = &f->env, .no_thread = true};
+    struct err e;
+    struct gate *g;
+    begin(f);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_int_equal(chmod(path(f, rows[i].name), rows[i].bad), 0);
+        if (rows[i].opens) {
+            open_gate(f);
+            assert_err(verdict(f, true, NOW, &e), e, ERR_GATE_STATE);
+        } else {
+            assert_err(gate_open(f->dir, &opts, &g, &e), e, ERR_FILE_MODE);
+            assert_non_null(strstr(e.hint, "chmod go-w"));
+        }
+        assert_int_equal(chmod(path(f, rows[i].name), rows[i].good), 0);
+        open_gate(f);
+        assert_ok(verdict(f, true, NOW, &e), e);
+    }
+    if (geteuid() == 0) {
+        assert_int_equal(chown(path(f, "gate.conf"), 4711, 4711), 0);
+        assert_err(gate_open(f->dir, &opts, &g, &e), e, ERR_FILE_MODE);
+    }
+}
+
 static void refuses_state_that_was_rolled_back(void **state)
 {
     struct fix *f = *state;
@@ -676,6 +713,7 @@ int main(void)
         T(refuses_certificates_of_a_shard_that_the_head_does_not_name),
         T(goes_on_offline_from_the_disk),
         T(refuses_state_that_is_absent_cut_or_damaged),
+        T(refuses_what_others_may_write),
         T(refuses_state_that_was_rolled_back),
         T(refuses_state_that_was_forged_with_a_right_hash),
         T(directory_follows_the_feed),
