@@ -212,7 +212,7 @@ static bool check_alarms(struct app *app, struct health_finding *f)
                 ok = snprintf(f->detail, sizeof f->detail, "%s", a.text) < 0;
         }
     if (e.code)
-        ok = snprintf(f->detail, sizeof f->detail, "%.*s", (int)sizeof f->detail - 1, e.what) < 0;
+        ok = snprintf(f->detail, sizeof f->detail, "%s: they cannot be read", err_slug(e.code)) < 0;
     if (ok && warnings) {
         f->warns = true;
         f->hint = "kith alarm ls names them; kith alarm end NAME, once each was looked at";
@@ -252,7 +252,8 @@ static bool check_store(struct app *app, struct health_finding *f)
          has_room("issuing signer", settings_path(&app->settings, &a, PATH_SIGNERS "/issuing"), f) &&
          has_room("ledger signer", settings_path(&app->settings, &a, PATH_SIGNERS "/ledger"), f);
     arena_clear(&a);
-    if (ok && commit_is_failing(app->commit, &age_s, &why) && age_s < STORE_FAULT_S)
+    /* Who was overtaken by another writer never writes again. */
+    if (ok && commit_is_failing(app->commit, &age_s, &why) && (age_s < STORE_FAULT_S || why.code == ERR_STORE_WRITER))
         ok = snprintf(f->detail, sizeof f->detail, "%s: nothing could be written %lld s ago", err_slug(why.code),
                       (long long)age_s) < 0;
     else if (ok)
@@ -267,13 +268,15 @@ static const struct {
 } checks[] = {
     {"signer-issuing", "look at the log of kithd: token, PIN file, passphrase file", check_issuing, true},
     {"signer-ledger", "look at the log of kithd: passphrase file, disk", check_ledger, true},
-    {"store", "make room on that file system, put the file back, or look at the database server; it goes on by itself",
+    {"store",
+     "make room on that file system, put the file back, or look at the database server: it goes on by itself; of a "
+     "store-writer: end the other server, then restart kithd",
      check_store, true},
     {"token", "look at the token; Kith logs in again by itself once it is back", check_token, true},
     {"checkpoint", "look at the log: the signers say why they do not sign", check_checkpoint, false},
     {"ledger", "stop kithd and restore the newest copy of the database", check_tree, true},
     {"feed", "look at the log: the issuing signer makes the heads", check_feed, true},
-    {"clock", "set the clock; if it is right, start kithd once with --accept-clock", check_clock, false},
+    {"clock", "set the clock; if it is right, start kithd once with --accept-clock", check_clock, true},
     {"alarms", "look at the entries that it names; if they are right: kith --dir DIR ledger adopt", check_alarms,
      false},
     {"root-crl", "kith explain, with the code, says what to do", check_root_list, true},

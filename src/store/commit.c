@@ -41,11 +41,11 @@ static void note_write(struct commit *c, const struct err *e)
     pthread_mutex_unlock(&c->lock);
 }
 
-/* Not the job's own fault, nor that of another writer. */
+/* Not the job's own fault. */
 static bool is_of_store(const struct err *e)
 {
     return e->code == ERR_STORE_FULL || e->code == ERR_STORE_UNAVAILABLE || e->code == ERR_STORE_CORRUPT ||
-           e->code == ERR_IO;
+           e->code == ERR_STORE_WRITER || e->code == ERR_IO;
 }
 
 bool commit_is_failing(struct commit *c, int64_t *age_s, struct err *why)

@@ -49,9 +49,14 @@ static enum err_code code_of(const char *state)
     return ERR_STORE;
 }
 
+/* PostgreSQL sets names in double quotes, which would be escaped. */
 static const char *first_line(const char *text, char *buf, size_t cap)
 {
-    return err_quote(slice_of(text, strcspn(text, "\n")), buf, cap);
+    char line[256];
+    size_t n = 0;
+    for (; n < sizeof line && text[n] && text[n] != '\n'; n++)
+        line[n] = text[n] == '"' ? '\'' : text[n];
+    return err_quote(slice_of(line, n), buf, cap);
 }
 
 /* libpq's own trouble.  Its idea of the connection's state lags behind (PQstatus() may still say OK after an end of file), so
@@ -61,7 +66,7 @@ static bool fail_conn(struct pg *d, struct err *e)
     char line[200];
     d->failed = d->db.lost = true;
     err_set(e, ERR_STORE_UNAVAILABLE, "postgresql: %s", first_line(PQerrorMessage(d->conn), line, sizeof line));
-    return err_try(e, "see that the database server runs and lets this host in");
+    return err_try(e, "see that the database server runs, has that database and role, and lets this host in");
 }
 
 static bool fail_result(struct pg *d, const PGresult *res, const char *doing, struct err *e)

@@ -51,9 +51,12 @@ class Plan:
 
 
 class CrashKith(Kith):
-    def start(self, *words):
+    def launch(self, *words):
         self.daemon = self.w.start([CRASH_BIN + "/kithd", "--config", self.dir + "/kith.conf", "--libexec", CRASH_BIN, *words],
                                    "kithd.log")
+
+    def start(self, *words):
+        self.launch(*words)
         self.wait_ready()
 
     def certificates(self):

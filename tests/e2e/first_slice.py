@@ -111,11 +111,11 @@ def storage_of(k, device):
 
 def enrols_by_one_token(k, broker):
     """What the quick start says: the token that one command prints is what the other reads."""
-    token = k.kith("device", "add", "--model", "pump", "--serial", "SN-0003", "--token").stdout
+    token = k.kith("device", "add", "--model", "pump", "--serial", "SN-0099", "--token").stdout
     assert re.fullmatch(r"kith1_[A-Za-z0-9_-]+\n", token), token
     state = k.w.path("agent")
     run(os.path.join(BIN, "kith-agent"), "enroll", "--dir", state, input=token)
-    device = k.kith_json("device", "show", "SN-0003")
+    device = k.kith_json("device", "show", "SN-0099")
     assert device["state"] == "active", device
     assert storage_of(k, device["id"]) == ("file", "declared"), "where the agent says that its key is"
     assert broker.publish(device["id"], state + "/current/key.pem", state + "/current/cert.pem")
@@ -130,6 +130,17 @@ def finds_an_edited_row(k, variant, device):
     code, said = k.check_database()
     assert code == 6 and device["id"] in said, f"an edited row is not named: {said}"
     say("edited row: " + next(line for line in said.split("\n") if device["id"] in line))
+
+
+def notices_another_writer(k):
+    """Another server, of a copied directory say, wrote as this node: nothing is written any more, and who asks is told."""
+    device = k.add_device("SN-0100")
+    k.sql("INSERT INTO entry SELECT pos + 1, time_ms, type, leaf, salt, payload FROM entry ORDER BY pos DESC LIMIT 1")
+    a = k.api("POST", f"/v1/devices/{device['id']}/suspend", {"why": "test"})
+    assert a.code == "store-writer", a
+    a = k.api("GET", "/readyz")
+    assert a.status == 503 and b"store-writer" in a.body, a
+    say("another writer: " + next(line for line in a.body.decode().split("\n") if "store-writer" in line))
 
 
 def main():
@@ -158,6 +169,8 @@ def main():
         enrols_by_one_token(k, broker)
         ledger_holds(k, device)
         finds_an_edited_row(k, variant, other)
+        if variant == "postgres":
+            notices_another_writer(k)
         with_other.close()
         k.stop()
         say("ok")

@@ -270,11 +270,11 @@ class Kith:
         self.launch()
         self.wait_ready()
 
-    def wait_ready(self, seconds=30):
+    def wait_ready(self, seconds=30, ask="/readyz"):
         def ready():
             assert self.daemon.poll() is None, "kithd ended"
             try:
-                return self.api("GET", "/readyz").status == 200
+                return self.api("GET", ask).status == 200
             except OSError:
                 return False
         wait_for(ready, "the platform to be ready", seconds, 0.02)

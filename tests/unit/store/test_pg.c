@@ -162,8 +162,13 @@ static void a_second_writer_of_the_same_node_is_found_out(void **state)
     cfg.hooks = (struct commit_hooks){0};
     assert_ok(commit_start(&cfg, &b, &e), e);
     assert_ok(test_do(b, add_one, "b", &e), e);
+    int64_t age_s;
+    assert_false(commit_is_failing(a, &age_s, &e));
     assert_err(test_do(a, add_one, "a", &e), e, ERR_STORE_WRITER);
+    assert_true(commit_is_failing(a, &age_s, &e));
+    assert_int_equal(e.code, ERR_STORE_WRITER);
     assert_ok(test_do(b, add_one, "c", &e), e);
+    assert_false(commit_is_failing(b, &age_s, &e));
     commit_stop(a);
     commit_stop(b);
     assert_int_equal(test_count(t->where, "entry"), 2);
