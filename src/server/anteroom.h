@@ -8,7 +8,7 @@
 
 struct anteroom;
 
-/* `part` as in /readyz ("ca", "signer-issuing", "database"); why is copied.
+/* `part` as in /readyz ("ca", "signer-issuing", "signer-ledger", "database", "ledger"); why is copied.
  * Errors: http-listen, no memory. */
 struct anteroom_place {
     int local; /* the listening socket, borrowed */

@@ -20,7 +20,6 @@
 #include "server/parts.h"
 #include "server/refusals.h"
 #include "server/signers.h"
-#include "server/start_waits.h"
 #include "server/unanswered.h"
 
 #define IDENTITY_EVERY_S 43200
@@ -131,12 +130,8 @@ static bool run(struct app *app, const struct options *o, struct err *e)
     int local; /* its file's mode is set by path, which the sandbox does not allow */
     if (!settings_load(o->config, &app->arena, &app->settings, e) || !crypto_init(e) ||
         !loop_listen_unix(app->settings.socket, 0600, &local, e) || !sandbox(app, false, e) ||
-        !start_await_ca(app, local, e))
+        !parts_start(app, local, e))
         return false;
-    if (!parts_start(app, local, e)) {
-        start_hold(app, local, e);
-        return false;
-    }
     if (app->settings.sandbox && !sandbox_end_listening(!on_sqlite(app), e))
         return false;
     signers_poll(app);

@@ -3,8 +3,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "ca/ca_cert.h"
-#include "ca/root_list.h"
 #include "server/access.h"
 #include "server/adopt.h"
 #include "server/api/api.h"
@@ -31,15 +29,6 @@ static bool random_of(void *ctx, void *p, size_t n)
 {
     struct err e;
     return env_random(&((struct app *)ctx)->env, p, n, &e);
-}
-
-static bool read_cert(struct app *app, const char *name, struct slice *der, struct cert *out, struct err *e)
-{
-    AUTO(buf_clear) struct buf b = {0};
-    if (!ca_cert_read(&app->settings, name, &b, out, e))
-        return false;
-    *der = arena_dup(&app->arena, buf_slice(&b));
-    return cert_read(*der, out, e);
 }
 
 static bool open_store(struct app *app, struct err *e)
@@ -156,19 +145,26 @@ static bool record_started(struct app *app, struct err *e)
     return app_record(app, &d, e);
 }
 
-bool parts_start(struct app *app, int local, struct err *e)
+static bool enter_what_was_lost(struct app *app, struct err *e)
 {
     size_t found;
-    if (!read_cert(app, PATH_ROOT_CERT, &app->root_der, &app->root, e) ||
-        !read_cert(app, PATH_ISSUING_CERT, &app->ca_der, &app->ca, e) ||
-        !root_check_issuing(app->crypto, &app->root, &app->ca, e) || !open_clients(app, e) ||
-        !start_await_signer(app, local, e) || !open_log(app, e) || !adopt_tail(app, e) ||
-        !recover_journal(app, &found, e) || !birth_record(app, e) || !birth_record_ca(app, e) ||
+    if (!adopt_tail(app, e) || !recover_journal(app, &found, e) || !birth_record(app, e) || !birth_record_ca(app, e) ||
         !record_started(app, e))
         return false;
     if (found)
         LOG(&app->env, NOTICE, "server", "entered what was signed and never answered",
             log_int("things", (int64_t)found));
+    return true;
+}
+
+bool parts_start(struct app *app, int local, struct err *e)
+{
+    if (!open_clients(app, e) || !start_await(app, local, e))
+        return false;
+    if (!open_log(app, e))
+        return start_hold(app, local, "database", e);
+    if (!enter_what_was_lost(app, e))
+        return start_hold(app, local, "ledger", e);
     return der_store_new(&app->ders, e) && issuer_new(app, &app->issuer, e) && feed_hub_new(app, &app->feed, e) &&
            notary_new(app, &app->notary, e) && identity_renew(app, e) && api_start(e) && crls_start(app, e) &&
            open_http(app, e) && listen_all(app, local, e);

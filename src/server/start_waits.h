@@ -1,14 +1,14 @@
-/* What a start may have to wait for.  Meanwhile an anteroom tells whoever asks what that is; a signal ends the process. */
+/* What a start may have to wait for: the certificates of root and issuing CA, the signers, the database.  Who asks meanwhile is
+ * told which, and why (server/anteroom.h); it goes on by itself once that is mended.  A signal ends the process. */
 #ifndef KITH_SERVER_START_WAITS_H
 #define KITH_SERVER_START_WAITS_H
 
 #include "server/app.h"
 
-/* `local`: the listening socket of operators.  With an offline root there is no certificate of the issuing CA at first, and any may be lost. */
-MUST_USE bool start_await_ca(struct app *app, int local, struct err *e);
-/* Errors: ERR_SIGNER_GONE, after half a minute. */
-MUST_USE bool start_await_signer(struct app *app, int local, struct err *e);
-/* A start that failed for what only people can put right: says it to who asks for a while.  Else does nothing. */
-void start_hold(struct app *app, int local, const struct err *why);
+/* Until all of it is there; sets the certificates of *app, whose clients have to be open.  `local`: the listening socket of
+ * operators.  Errors: http-listen. */
+MUST_USE bool start_await(struct app *app, int local, struct err *e);
+/* A start that failed says why to who asks for a while, before the next one: only people can put it right.  Always false. */
+bool start_hold(struct app *app, int local, const char *part, const struct err *why);
 
 #endif

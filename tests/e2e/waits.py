@@ -84,25 +84,101 @@ def nobody_waits_for_a_server_that_is_stopped(k):
     wait_for(lambda: k.kith("status", ok=False).returncode == 0, "the answer")
 
 
+def said(k, part):
+    """What /readyz says of it while it is not ready; None: nothing yet."""
+    try:
+        a = k.api("GET", "/readyz")
+    except OSError:
+        return None
+    text = a.body.decode()
+    return text if a.status == 503 and f"FAIL {part}: " in text else None
+
+
+def is_told(k, part, *words):
+    """By /readyz, and in the same words by status and doctor."""
+    text = wait_for(lambda: said(k, part), f"{part} to be told", 20, 0.1)
+    what = text.split(": ", 1)[1].split("; ")[0]
+    p, d = k.kith("status", ok=False), k.kith("doctor", "server", ok=False)
+    assert p.returncode and what in p.stderr and "try: " in p.stderr, (text, p.stderr)
+    assert d.returncode and what in d.stdout and "try: " in d.stdout, (text, d.stdout)
+    for word in words:
+        assert word in text, (word, text)
+
+
 def a_lost_certificate_of_the_ca_is_asked_for_as_it_can_be_had(k):
     """No offline root will send this one: /readyz, doctor and kithd -t say to restore it."""
     path = k.dir + "/ca/issuing.cer"
     os.rename(path, path + ".away")
     os.kill(k.pids()["kith-server"], signal.SIGKILL)
-    said = lambda: (lambda a: a.body.decode() if a.status == 503 else None)(k.api("GET", "/readyz"))
-    text = wait_for(lambda: try_it(said), "who asks to be told", 20)
-    assert "FAIL ca: " in text and path in text and "restore it" in text and "offline" not in text, text
+    is_told(k, "ca", path, "restore it")
+    assert "offline" not in said(k, "ca")
     for p in (k.kith("doctor", "issuing", ok=False), run(os.path.join(BIN, "kithd"), "--config", k.dir + "/kith.conf", "-t", ok=False)):
         assert p.returncode and "restore it" in p.stdout + p.stderr and "offline" not in p.stdout + p.stderr, p.stdout + p.stderr
     k.kith("ca", "install", path + ".away")
     k.wait_ready()
 
 
-def try_it(f):
-    try:
-        return f()
-    except OSError:
-        return None
+def emptied(k, *files):
+    for name in files:
+        os.truncate(os.path.join(k.dir, name), 0)
+
+
+def damaged(k, name, at):
+    with open(os.path.join(k.dir, name), "r+b") as f:
+        whence = os.SEEK_END if at < 0 else os.SEEK_SET
+        f.seek(at, whence)
+        byte = f.read(1)[0]
+        f.seek(at, whence)
+        f.write(bytes([byte ^ 8]))
+
+
+# what is broken while nothing runs; the part; what is said; that it goes on by itself once it is mended
+HELD_UP = [
+    (lambda k: emptied(k, "ca/root.cer"), "ca", ["ca/root.cer", "restore it"], True),
+    (lambda k: emptied(k, "ca/issuing.cer"), "ca", ["ca/issuing.cer", "restore it"], True),
+    (lambda k: damaged(k, "ca/root.cer", 0), "ca", ["ca/root.cer", "restore it"], True),
+    (lambda k: damaged(k, "ca/issuing.cer", -1), "ca", ["ca/issuing.cer is not what the root signed", "restore ca/issuing.cer"], True),
+    (lambda k: emptied(k, "signers/ledger/journal", "signers/ledger/state"), "signer-ledger", ["the ledger signer does not come up", "kithd -t"], True),
+    (lambda k: emptied(k, "signers/issuing/journal", "signers/issuing/state"), "signer-issuing", ["the issuing signer does not come up"], True),
+    (lambda k: emptied(k, "data/kith.db"), "database", ["kith.db", "put the database back"], False),
+]
+
+
+def a_start_that_is_held_up_says_by_what(k):
+    whole = k.w.path("whole")
+    k.stop()
+    shutil.copytree(k.dir, whole, ignore=shutil.ignore_patterns("run", "*.lock"))
+    for broken, part, words, by_itself in HELD_UP:
+        broken(k)
+        k.launch()
+        is_told(k, part, *words)
+        server = k.pids()["kith-server"]
+        if not by_itself:
+            k.stop()
+        shutil.copytree(whole, k.dir, dirs_exist_ok=True)
+        if not by_itself:
+            k.launch()
+        k.wait_ready(40)
+        assert not by_itself or k.pids()["kith-server"] == server, f"{part}: started again"
+        k.stop()
+        shutil.copytree(k.dir, whole, dirs_exist_ok=True, ignore=shutil.ignore_patterns("run", "*.lock"))
+    k.start()
+
+
+def a_database_server_that_is_away_is_waited_for(w):
+    k = Kith(w, "--database", w.postgres())
+    postgres = w.running[-1]
+    k.start()
+    k.stop()
+    stop(postgres)
+    k.launch()
+    is_told(k, "database", "database server")
+    server = k.pids()["kith-server"]
+    back = w.start(postgres.args, "postgres.log", cwd=postgres.args[postgres.args.index("-k") + 1])
+    back.end_signal = postgres.end_signal
+    k.wait_ready()
+    assert k.pids()["kith-server"] == server, "started again"
+    k.stop()
 
 
 def sockets_that_somebody_removes_come_back(k):
@@ -193,11 +269,14 @@ def main():
         nobody_waits_for_a_server_that_is_stopped(k)
         a_lost_certificate_of_the_ca_is_asked_for_as_it_can_be_had(k)
         sockets_that_somebody_removes_come_back(k)
+        a_start_that_is_held_up_says_by_what(k)
         another_server_on_our_port_is_told(k)
         misses_its_database(k)
         refuses_a_cut_export(k)
         k.stop()
-        say("ok")
+    with World("waits-pg") as w:
+        a_database_server_that_is_away_is_waited_for(w)
+    say("ok")
 
 
 main()
