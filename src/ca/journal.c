@@ -334,7 +334,7 @@ static struct slice frame(struct journal *j, struct journal_mark *next)
     return slice_of(j->batch, n);
 }
 
-bool journal_set_up(const char *path, const struct crypto *crypto, const uint8_t roster[SHA256_SIZE], int64_t now_s,
+bool journal_set_up(const char *path, const struct crypto *crypto, const uint8_t pinned[SHA256_SIZE], int64_t now_s,
                     struct err *e)
 {
     AUTO(journal_free_auto) struct journal *j = NULL;
@@ -344,7 +344,7 @@ bool journal_set_up(const char *path, const struct crypto *crypto, const uint8_t
     cbor_put_array(&w, 3);
     cbor_put_uint(&w, JOURNAL_SETUP);
     cbor_put_int(&w, now_s);
-    cbor_put_bstr(&w, slice_of(roster, SHA256_SIZE));
+    cbor_put_bstr(&w, slice_of(pinned, SHA256_SIZE));
     return journal_new(path, crypto, &j, e) && journal_append(j, writer_slice(&w), e) &&
            file_write_new(path, 0600, frame(j, &next), e);
 }

@@ -26,9 +26,10 @@ struct journal_mark {
  * `next` is the mark behind the record's batch. */
 typedef bool journal_each(void *ctx, struct slice record, const struct journal_mark *next, struct err *e);
 
-/* Makes the journal of a signer that has never signed: its first record pins the roster (zeros: it has none), so that no
- * other passes, with a snapshot or without.  For `kith init`; a signer never makes one.  Errors: conflict (it is there), io. */
-MUST_USE bool journal_set_up(const char *path, const struct crypto *crypto, const uint8_t roster[SHA256_SIZE],
+/* Makes the journal of a signer that has never signed: its first record pins what the signer may sign (the roster) or as
+ * which log (its key), so that no other's passes, with a snapshot or without.  For `kith init`; a signer never makes one.
+ * Errors: conflict (it is there), io. */
+MUST_USE bool journal_set_up(const char *path, const struct crypto *crypto, const uint8_t pinned[SHA256_SIZE],
                              int64_t now_s, struct err *e);
 /* Opens path, reads all behind `from` through `each` and stands ready to append.  *torn: bytes cut off.
  * Errors: ERR_JOURNAL_LOST (not there, or nothing in it), ERR_JOURNAL (a digest that does not fit, not at the end). */

@@ -119,7 +119,7 @@ enum journal_kind {
     JOURNAL_HEAD,      /* seq, SHA-256 of the head's payload, the shards that grew */
     JOURNAL_CRL,       /* node, shard, number, SHA-256 of the CRL */
     JOURNAL_COSIGN,    /* size, root */
-    JOURNAL_SETUP,     /* the first record: digest of the roster, zeros where there is none */
+    JOURNAL_SETUP,     /* the first record: digest of the roster (issuing) or of the log's verifier key (ledger) */
     JOURNAL_CLOCK,     /* an operator said that the clock is right: from here on times may be earlier */
     JOURNAL_ROOT_LIST, /* number, SHA-256 of the root's list that was gone by from here on */
 };

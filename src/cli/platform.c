@@ -248,11 +248,11 @@ static bool take_profile(struct making *m, const char *file, bool copy, struct r
                              e);
 }
 
-/* Nothing has signed yet, for kith.conf is not there: what an earlier run left may be of another roster. */
-static bool settle_journal(struct making *m, const char *name, const uint8_t roster[SHA256_SIZE], struct err *e)
+/* Nothing has signed yet, for kith.conf is not there: what an earlier run left may be of another roster or key. */
+static bool settle_journal(struct making *m, const char *name, const uint8_t set_up[SHA256_SIZE], struct err *e)
 {
     const char *file = platform_path(m, name);
-    return file ? file_remove(file, e) && journal_set_up(file, &crypto_openssl, roster, env_now_s(m->env), e)
+    return file ? file_remove(file, e) && journal_set_up(file, &crypto_openssl, set_up, env_now_s(m->env), e)
                 : arena_ok(m->a, e);
 }
 
@@ -290,11 +290,9 @@ static bool settle_roster(struct making *m, struct err *e)
         roster_put(&b, RATE_PER_MINUTE, check, files, n);
     if (!ok || !buf_done(&b, &s, e) || !file_write_atomic(platform_path(m, PATH_SIGNERS "/issuing/roster"), 0600, s, e))
         return false;
-    static const uint8_t none[SHA256_SIZE];
     uint8_t digest[SHA256_SIZE];
     sha256(s, digest);
-    return settle_journal(m, PATH_SIGNERS "/issuing/journal", digest, e) &&
-           settle_journal(m, PATH_SIGNERS "/ledger/journal", none, e);
+    return settle_journal(m, PATH_SIGNERS "/issuing/journal", digest, e);
 }
 
 static bool settle_vkeys(struct making *m, struct err *e)
@@ -310,7 +308,11 @@ static bool settle_vkeys(struct making *m, struct err *e)
     note_key_write(&log, v[0]);
     note_key_write(&cosigner, v[1]);
     const char *text = arena_printf(m->a, "%s\n%s\n", v[0], v[1]);
-    return text ? file_write_atomic(platform_path(m, PATH_VKEYS), 0644, slice_str(text), e) : arena_ok(m->a, e);
+    uint8_t digest[SHA256_SIZE];
+    note_key_digest(&crypto_openssl, &log, digest);
+    return text ? file_write_atomic(platform_path(m, PATH_VKEYS), 0644, slice_str(text), e) &&
+                      settle_journal(m, PATH_SIGNERS "/ledger/journal", digest, e)
+                : arena_ok(m->a, e);
 }
 
 /* ---- all of it ---- */

@@ -134,6 +134,14 @@ void note_key_write(const struct note_key *k, char out[NOTE_VKEY_MAX])
     snprintf(out, NOTE_VKEY_MAX, "%s+%s+%s", k->name, id, text);
 }
 
+void note_key_digest(const struct crypto *c, const struct note_key *k, uint8_t out[SHA256_SIZE])
+{
+    char text[NOTE_VKEY_MAX];
+    note_key_write(k, text);
+    struct slice s = slice_str(text);
+    c->sha256(&s, 1, out);
+}
+
 /* ---- reading ---- */
 
 static bool note_chars(struct slice s)

@@ -41,6 +41,8 @@ enum { NOTE_KEY_LOG, NOTE_KEY_COSIGNER, NOTE_KEYS };
 MUST_USE bool note_keys_read(const struct crypto *c, struct slice text, struct note_key keys[NOTE_KEYS], struct err *e);
 /* NUL-terminated into out[NOTE_VKEY_MAX]. */
 void note_key_write(const struct note_key *k, char out[NOTE_VKEY_MAX]);
+/* SHA-256 of that text: of name, algorithm and key. */
+void note_key_digest(const struct crypto *c, const struct note_key *k, uint8_t out[SHA256_SIZE]);
 
 struct note_sig {
     struct slice name;

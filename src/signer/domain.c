@@ -54,11 +54,21 @@ static bool open_issuing(struct domain *d, const struct key_env *keys, struct er
     const struct settings *s = d->settings;
     if (!roster_read(path_of(d, "roster"), settings_path(s, &d->arena, PATH_PROFILES), d->crypto, &d->roster, e))
         return false;
-    memcpy(d->roster_digest, d->roster.digest, SHA256_SIZE);
+    memcpy(d->set_up, d->roster.digest, SHA256_SIZE);
     return key_open(keys, s->issuing_key, &d->ca_key, e) && key_open(keys, s->cosign_key, &d->vouch_key, e) &&
            key_open(keys, s->derive_key, &derive_key, e) && own_key_is_derive(derive_key, &d->roster, e) &&
            own_key_derive(derive_key, OWN_KEY_CLAIM, d->claim_key, e) &&
            own_key_derive(derive_key, OWN_KEY_SERIAL, d->serial_key, e) && read_issuer(d, e) && domain_read_root(d, e);
+}
+
+/* A ledger's journal is of the log that its first checkpoint was to be of. */
+static bool pin_log(struct domain *d, struct err *e)
+{
+    struct note_key log;
+    if (!note_key_make(d->crypto, d->settings->origin, NOTE_ED25519, key_get0_spki(d->vouch_key), &log, e))
+        return false;
+    note_key_digest(d->crypto, &log, d->set_up);
+    return true;
 }
 
 static bool make_names(struct domain *d, bool issuing, struct err *e)
@@ -131,7 +141,7 @@ static bool open_all(struct domain *d, const char *name, const struct settings *
     if (ok && key_type_of(d->vouch_key) != KEY_ED25519)
         ok = err_set(e, ERR_POLICY, "keys that sign checkpoints have to be Ed25519");
     const char *vkeys = settings_path(s, &d->arena, PATH_VKEYS);
-    ok = ok && arena_ok(&d->arena, e) &&
+    ok = ok && (issuing || pin_log(d, e)) && arena_ok(&d->arena, e) &&
          own_key_vouches(crypto, d->vouch_key, issuing ? NOTE_KEY_COSIGNER : NOTE_KEY_LOG, vkeys, e) &&
          snapshot_read(d, d->state_path, &found, e) && open_journal(d, only_look, e);
     d->snapshot_leaves = d->cover.tree.size;

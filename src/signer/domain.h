@@ -37,9 +37,9 @@ struct domain {
     /* The chain that the snapshot at the start stood for is checked while the signer works: from its beginning to here. */
     struct journal_mark verified, verify_to;
     int64_t verified_ms;
-    struct err damage; /* it does not fit: nothing is signed */
-    uint8_t roster_digest[SHA256_SIZE];
-    int64_t last_time; /* of anything that was signed; never goes back */
+    struct err damage;           /* it does not fit: nothing is signed */
+    uint8_t set_up[SHA256_SIZE]; /* what its journal begins with: digest of the roster, or of the log's key */
+    int64_t last_time;           /* of anything that was signed; never goes back */
     /* Time as the signer counts it by the monotonic clock, since it took the wall clock's, at most a day ago if they agree. */
     int64_t counted_s, counted_mono_ms;
     int64_t clock_off_s; /* how far the wall clock is from it; 0: they agree */

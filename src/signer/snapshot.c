@@ -43,7 +43,7 @@ static void put(struct writer *w, const struct domain *d)
     cbor_put_uint(w, SNAPSHOT_VERSION);
     cbor_put_uint(w, end.at);
     cbor_put_bstr(w, SLICE_ARRAY(end.digest));
-    cbor_put_bstr(w, SLICE_ARRAY(d->roster_digest));
+    cbor_put_bstr(w, SLICE_ARRAY(d->set_up));
     cbor_put_int(w, d->last_time);
     cover_put(w, &d->cover);
     cbor_put_uint(w, d->head_seq);
@@ -100,10 +100,15 @@ static bool get_shards(struct domain *d, struct reader *r)
     return reader_end(r);
 }
 
-static bool other_roster(const struct domain *d, struct err *e)
+static bool other_set_up(const struct domain *d, struct err *e)
 {
-    err_set(e, ERR_ROSTER, "the %s signer's roster is not the one that it was set up with", d->name);
-    return err_try(e, "put the roster and profiles back as `kith init` wrote them");
+    if (d->ca_key) {
+        err_set(e, ERR_ROSTER, "the %s signer's roster is not the one that it was set up with", d->name);
+        return err_try(e, "put the roster and profiles back as `kith init` wrote them");
+    }
+    err_set(e, ERR_JOURNAL, "the %s signer's journal is of another log", d->name);
+    err_why(e, "it was set up with another key or origin, and does not know what was vouched for here");
+    return err_try(e, "restore the signer's directory from its last copy; only kith init makes a journal");
 }
 
 /* Emptied, cut or changed: it is all the same. */
@@ -136,8 +141,8 @@ static bool get(struct domain *d, struct slice bytes, struct err *e)
     if (!reader_ok(&r) || version != SNAPSHOT_VERSION)
         return damaged(e);
     memcpy(d->snapshot_at.digest, digest.p, SHA256_SIZE);
-    if (!slice_eq(roster, SLICE_ARRAY(d->roster_digest)))
-        return other_roster(d, e);
+    if (!slice_eq(roster, SLICE_ARRAY(d->set_up)))
+        return other_set_up(d, e);
     if (!cover_get(&r, &d->cover, e))
         return false;
     d->head_seq = cbor_get_uint(&r);
@@ -298,7 +303,7 @@ bool snapshot_replay(void *ctx, struct slice record, const struct journal_mark *
         struct slice roster = cbor_get_bstr_n(&r, SHA256_SIZE);
         if (!reader_end(&r))
             break;
-        return slice_eq(roster, SLICE_ARRAY(d->roster_digest)) || other_roster(d, e);
+        return slice_eq(roster, SLICE_ARRAY(d->set_up)) || other_set_up(d, e);
     }
     }
     return err_set(e, ERR_JOURNAL, "a record of no known kind (%d)", (int)kind);

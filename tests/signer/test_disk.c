@@ -174,6 +174,40 @@ static void begins_no_journal(void **state)
     rig_remove(&r);
 }
 
+static void take(const struct rig *to, const struct rig *from, enum rig_domain d, const char *file)
+{
+    static const char *const dirs[] = {"signers/issuing", "signers/ledger"};
+    char source[300];
+    struct err e;
+    AUTO(buf_clear) struct buf b;
+    buf_init(&b, 1u << 20);
+    snprintf(source, sizeof source, "%s/%s", rig_path(from, dirs[d]), file);
+    assert_ok(file_read(source, 1u << 20, &b, &e), e);
+    snprintf(source, sizeof source, "%s/%s", rig_path(to, dirs[d]), file);
+    assert_ok(file_write_atomic(source, 0600, buf_slice(&b), &e), e);
+}
+
+/* Each digest in it fits; but what this platform signed is not in it. */
+static void starts_with_no_journal_of_another_platform(void **state)
+{
+    (void)state;
+    static const char *const slugs[] = {"code=roster", "of another log"};
+    struct rig ours, other;
+    rig_make(&ours, kith, signer, 0, NULL);
+    rig_make(&other, kith, signer, 0, NULL);
+    for (int i = 0; i < RIG_DOMAINS; i++) {
+        enum rig_domain d = (enum rig_domain)i;
+        take(&ours, &other, d, "journal");
+        domain_refused_with(&ours, d, slugs[d]);
+        rig_start(&other, d);
+        rig_kill(&other, d, SIGTERM);
+        take(&ours, &other, d, "state");
+        domain_refused_with(&ours, d, slugs[d]);
+    }
+    rig_remove(&other);
+    rig_remove(&ours);
+}
+
 static bool try_issue(struct rig *r, struct key *k, struct err *e)
 {
     return rig_try_device_cert(r, DEV, k, NULL, e);
@@ -318,6 +352,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(starts_with_no_other_roster_or_profile),
         cmocka_unit_test(starts_with_no_changed_journal_or_snapshot),
         cmocka_unit_test(begins_no_journal),
+        cmocka_unit_test(starts_with_no_journal_of_another_platform),
         cmocka_unit_test(finds_damage_that_it_did_not_look_for_at_the_start),
         cmocka_unit_test(signs_nothing_while_the_disk_is_full_and_goes_on_after),
         cmocka_unit_test(signs_no_more_a_minute_than_the_roster_says),
