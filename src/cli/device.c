@@ -121,7 +121,7 @@ static const struct opt ls_rows[] = {
     {NULL, "anchor", OPT_TEXT, 1, ANCHOR_NAME_MAX, .arg = "NAME",
      .help = "only those that came in by an IDevID of this manufacturer's anchor, also one that was removed",
      AT(anchor)},
-    {NULL, "limit", OPT_INT, 1, 100000000, .arg = "N", .help = "at most so many", AT(limit)},
+    SHOW_LIMIT_ROW(struct ls_opts),
 };
 
 static const struct show_column device_columns[] = {
@@ -129,59 +129,19 @@ static const struct show_column device_columns[] = {
     {"STATE", "state"}, {"OWNER", "owner"}, {"SINCE", "updated_at"},
 };
 
-/* Page by page; in JSON all pages are one list. */
 static bool run_ls(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
-    struct cli *cli = ctx;
     const struct ls_opts *o = opts;
-    AUTO(buf_clear) struct buf reply = {0}, path = {0};
-    AUTO(buf_clear) struct buf all = {0};
-    char next[64] = "";
-    int64_t left = o->limit ? o->limit : INT64_MAX;
-    bool first = true;
+    AUTO(buf_clear) struct buf path = {0};
     (void)words;
-    buf_init(&reply, CLI_ANSWER_MAX);
     buf_init(&path, 4096);
-    buf_init(&all, 1u << 30);
-    struct json_out jo = json_out_of(&all);
-    json_out_map(&jo, NULL);
-    json_out_int(&jo, "v", 1);
-    json_out_list(&jo, "devices");
-    do {
-        AUTO(json_free_auto) struct json *j = NULL;
-        const struct json *list;
-        const char *more;
-        char limit[24];
-        snprintf(limit, sizeof limit, "%lld", (long long)(left < 500 ? left : 500));
-        buf_reset(&path);
-        buf_put_str(&path, "/v1/devices");
-        cli_put_query(&path, "limit", limit);
-        cli_put_query(&path, "model", o->model);
-        cli_put_query(&path, "state", o->state);
-        cli_put_query(&path, "serial", o->serial);
-        cli_put_query(&path, "owner", o->owner);
-        cli_put_query(&path, "anchor", o->anchor);
-        cli_put_query(&path, "after", next[0] ? next : NULL);
-        if (!cli_call_json(cli, "GET", buf_str(&path), NULL, 0, &reply, &j, e) ||
-            !json_get_list(j, "devices", &list, e))
-            return false;
-        left -= (int64_t)json_count(list);
-        if (cli->g.json)
-            for (size_t i = 0; i < json_count(list); i++)
-                json_put(&jo, NULL, json_item(list, i));
-        else if ((first || json_count(list)) && !show_table(cli, list, device_columns, ARRAY_LEN(device_columns), e))
-            return false;
-        first = false;
-        next[0] = 0;
-        if (left > 0 && json_has(j, "next") && json_get_text(j, "next", sizeof next - 1, &more, NULL))
-            snprintf(next, sizeof next, "%s", more);
-    } while (next[0]);
-    if (!cli->g.json)
-        return true;
-    json_out_end(&jo);
-    json_out_end(&jo);
-    buf_put_char(&all, '\n');
-    return cli_write(cli, &all, e);
+    buf_put_str(&path, "/v1/devices");
+    cli_put_query(&path, "model", o->model);
+    cli_put_query(&path, "state", o->state);
+    cli_put_query(&path, "serial", o->serial);
+    cli_put_query(&path, "owner", o->owner);
+    cli_put_query(&path, "anchor", o->anchor);
+    return show_pages(ctx, buf_str(&path), "devices", device_columns, ARRAY_LEN(device_columns), o->limit, e);
 }
 
 static const struct show_column show_columns[] = {

@@ -160,8 +160,7 @@ struct cert_opts {
 static const struct opt ls_rows[] = {
     {NULL, "subject", OPT_TEXT, .arg = "NAME", .help = "only of this device, gateway or operator",
      .offset = offsetof(struct cert_opts, subject)},
-    {NULL, "limit", OPT_INT, 1, 1000, "100", .arg = "N", .help = "at most so many",
-     .offset = offsetof(struct cert_opts, limit)},
+    SHOW_LIMIT_ROW(struct cert_opts),
 };
 static const struct opt revoke_rows[] = {
     {NULL, "reason", OPT_TEXT, .words = crl_reasons_final, .arg = "REASON",
@@ -174,15 +173,13 @@ static const struct show_column cert_columns[] = {
 
 static bool run_cert_ls(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
-    struct cli *cli = ctx;
     const struct cert_opts *o = opts;
     AUTO(buf_clear) struct buf path = {0};
     (void)words;
     buf_init(&path, 4096);
     buf_put_str(&path, "/v1/certs");
-    cli_put_query(&path, "limit", arena_printf(&cli->arena, "%lld", (long long)o->limit));
     cli_put_query(&path, "subject", o->subject);
-    return show_get(cli, buf_str(&path), "certificates", cert_columns, ARRAY_LEN(cert_columns), e);
+    return show_pages(ctx, buf_str(&path), "certificates", cert_columns, ARRAY_LEN(cert_columns), o->limit, e);
 }
 
 static bool run_cert_show(void *ctx, const void *opts, const struct args_words *words, struct err *e)

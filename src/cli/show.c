@@ -191,6 +191,60 @@ bool show_get(struct cli *cli, const char *path, const char *list, const struct 
     return json_get_list(j, list, &l, e) && show_table(cli, l, columns, n, e);
 }
 
+#define PAGE 500
+
+/* *next: what "after" has to be for the page behind this one; empty if there is none. */
+static bool get_page(struct cli *cli, const char *path, int64_t left, struct buf *next, struct buf *reply,
+                     struct json **out, struct err *e)
+{
+    AUTO(buf_clear) struct buf at = {0};
+    char limit[24];
+    snprintf(limit, sizeof limit, "%lld", (long long)(left < PAGE ? left : PAGE));
+    buf_init(&at, 8192);
+    buf_put_str(&at, path);
+    cli_put_query(&at, "limit", limit);
+    cli_put_query(&at, "after", next->n ? buf_str(next) : NULL);
+    if (!cli_call_json(cli, "GET", buf_str(&at), NULL, 0, reply, out, e))
+        return false;
+    buf_reset(next);
+    if (json_has(*out, "next"))
+        show_put_value(next, show_find(*out, "next"));
+    return true;
+}
+
+bool show_pages(struct cli *cli, const char *path, const char *list, const struct show_column *columns, size_t n,
+                int64_t limit, struct err *e)
+{
+    AUTO(buf_clear) struct buf reply = {0}, all = {0}, next = {0};
+    int64_t left = limit ? limit : INT64_MAX;
+    bool first = true;
+    buf_init(&reply, CLI_ANSWER_MAX);
+    buf_init(&all, 1u << 30);
+    buf_init(&next, 64);
+    struct json_out jo = json_out_of(&all);
+    json_out_map(&jo, NULL);
+    json_out_int(&jo, "v", 1);
+    json_out_list(&jo, list);
+    for (; first || (left > 0 && next.n); first = false) {
+        AUTO(json_free_auto) struct json *j = NULL;
+        const struct json *l;
+        if (!get_page(cli, path, left, &next, &reply, &j, e) || !json_get_list(j, list, &l, e))
+            return false;
+        left -= (int64_t)json_count(l);
+        if (cli->g.json)
+            for (size_t i = 0; i < json_count(l); i++)
+                json_put(&jo, NULL, json_item(l, i));
+        else if ((first || json_count(l)) && !show_table(cli, l, columns, n, e))
+            return false;
+    }
+    if (!cli->g.json)
+        return true;
+    json_out_end(&jo);
+    json_out_end(&jo);
+    buf_put_char(&all, '\n');
+    return cli_write(cli, &all, e);
+}
+
 bool show_post(struct cli *cli, const char *path, const char *member, const char *text, struct err *e)
 {
     AUTO(json_free_auto) struct json *j = NULL;

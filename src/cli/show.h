@@ -24,6 +24,13 @@ MUST_USE bool show_raw(struct cli *cli, const struct buf *reply, struct err *e);
  * it. */
 MUST_USE bool show_get(struct cli *cli, const char *path, const char *list, const struct show_column *columns, size_t n,
                        struct err *e);
+/* GETs a list page by page (limit=, after= the `next` before) up to `limit`, 0 for all of it; in JSON all pages are one. */
+#define SHOW_LIMIT_ROW(type)                                                                                           \
+    {                                                                                                                  \
+        NULL, "limit", OPT_INT, 1, 100000000, .arg = "N", .help = "at most so many", .offset = offsetof(type, limit)   \
+    }
+MUST_USE bool show_pages(struct cli *cli, const char *path, const char *list, const struct show_column *columns,
+                         size_t n, int64_t limit, struct err *e);
 /* POSTs {member: text}, or {} without text, and shows all of the answer. */
 MUST_USE bool show_post(struct cli *cli, const char *path, const char *member, const char *text, struct err *e);
 /* One value as text: lists joined by commas, maps as name=value. */

@@ -70,6 +70,21 @@ def failures_are_in_the_order_of_lines(k):
         assert p.returncode == 8 and [json.loads(line)["line"] for line in f] == list(range(2, 1003))
 
 
+def lists_are_whole(k):
+    """Without --limit all of it, in pages; with it so many: of certificates as of devices."""
+    k.add_model("cheap")
+    ids = [k.add_device(f"L-{i}", "cheap")["id"] for i in range(3)]
+    for id in ids:
+        token = k.kith("device", "token", id).stdout
+        run(os.path.join(BIN, "kith-agent"), "enroll", "--dir", k.w.path(id), "--wait", "0", input=token, env=k.w.env)
+    for noun, list in (("device", "devices"), ("cert", "certificates")):
+        have = len(k.kith_json(noun, "ls")[list])
+        assert have == k.must("GET", "/v1/status")[list] or noun == "cert" and have >= 3, have
+        assert len(k.kith_json(noun, "ls", "--limit", "2")[list]) == 2
+        assert len(k.kith(noun, "ls", "--limit", "100000").stdout.splitlines()) >= have
+    assert [c["subject"] for c in k.kith_json("cert", "ls", "--subject", ids[0])["certificates"]] == [ids[0]]
+
+
 def a_serial_number_is_no_id(k):
     """A device is named by either: the one's id as another's serial number would stand for both."""
     id = k.add_device("N-1")["id"]
@@ -135,7 +150,7 @@ def main():
         k = Kith(w)
         k.start()
         k.add_model("pump")
-        for check in (parties_leave_nothing, a_list_may_have_tags, failures_are_in_the_order_of_lines, a_serial_number_is_no_id,
+        for check in (parties_leave_nothing, a_list_may_have_tags, failures_are_in_the_order_of_lines, lists_are_whole, a_serial_number_is_no_id,
                       every_refusal_says_why_and_what_to_try):
             check(k)
             say(check.__name__)
