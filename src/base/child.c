@@ -5,9 +5,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "base/file.h"
 
 #define FD_BEYOND   64    /* above every number that a child is given */
 #define PATIENCE_MS 60000 /* of a check: a token may take its time to log in */
@@ -152,6 +155,20 @@ bool child_check(struct child *c, int *status, struct err *e)
 {
     *status = 0;
     return child_start(c, 0, e) && wait_for(c, status, e);
+}
+
+bool child_check_said(struct child *c, struct buf *said, int *status, struct err *e)
+{
+    char path[40];
+    AUTO(file_close) int fd = memfd_create("said", MFD_CLOEXEC);
+    *status = 0;
+    if (fd < 0)
+        return err_set(e, ERR_IO, "cannot keep what %s says: %m", c->name);
+    c->said = fd;
+    bool ok = child_check(c, status, e);
+    c->said = 0;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    return ok && file_read(path, said->max, said, e);
 }
 
 void child_ended(struct child *c, int64_t now_ms)

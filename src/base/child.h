@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "base/arena.h"
+#include "base/buf.h"
 
 #define CHILD_ARGS_MAX 9
 #ifndef CHILD_BACKOFF_MS /* tests/crash has other ones */
@@ -35,6 +36,8 @@ MUST_USE bool child_start(struct child *c, int64_t now_ms, struct err *e);
 /* Starts one that looks at something, says on stderr what is wrong and ends.  Errors: child-start (a signal ended it, or our
  * patience, after a minute). */
 MUST_USE bool child_check(struct child *c, int *status, struct err *e);
+/* The same, and `said` gets what it said on stderr.  Errors: io too. */
+MUST_USE bool child_check_said(struct child *c, struct buf *said, int *status, struct err *e);
 /* To be called when its process has ended: sets when it is to be started again. */
 void child_ended(struct child *c, int64_t now_ms);
 void child_signal(const struct child *c, int sig); /* the process */

@@ -38,12 +38,12 @@ static bool take_line(struct slice *text, const char *mark, struct slice *line)
     return true;
 }
 
-bool problem_read(struct slice text, const char *word, struct err *out)
+bool problem_read(struct slice *text, const char *word, struct err *out)
 {
     char slug[64];
     struct slice line, what;
-    while (!take_line(&text, word, &line) || !line.n || line.p[0] != '[') /* other talk */
-        if (!take_line(&text, "", &line))
+    while (!take_line(text, word, &line) || !line.n || line.p[0] != '[') /* other talk */
+        if (!take_line(text, "", &line))
             return false;
     const uint8_t *end = memmem(line.p, line.n, "]: ", 3);
     if (!end)
@@ -51,9 +51,9 @@ bool problem_read(struct slice text, const char *word, struct err *out)
     snprintf(slug, sizeof slug, "%.*s", (int)(end - line.p - 1), (const char *)line.p + 1);
     what = slice_of(end + 3, line.n - (size_t)(end + 3 - line.p));
     err_set(out, err_from_slug(slug), "%.*s", (int)what.n, (const char *)what.p);
-    if (take_line(&text, "why: ", &line))
+    if (take_line(text, "why: ", &line))
         err_why(out, "%.*s", (int)line.n, (const char *)line.p);
-    if (take_line(&text, "try: ", &line))
+    if (take_line(text, "try: ", &line))
         err_try(out, "%.*s", (int)line.n, (const char *)line.p);
     return true;
 }

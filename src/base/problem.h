@@ -11,7 +11,7 @@
 void problem_print(FILE *f, const char *word, const struct err *e);
 /* The same for programs: {"v":1,"error":{"code":..., "what":..., "why":..., "try":...}} and a line end. */
 void problem_print_json(FILE *f, const struct err *e);
-/* The first problem with that word in what problem_print() wrote; false if there is none. */
-bool problem_read(struct slice text, const char *word, struct err *out);
+/* The next problem with that word in what problem_print() wrote; *text goes behind it.  False if there is none. */
+bool problem_read(struct slice *text, const char *word, struct err *out);
 
 #endif

@@ -1,6 +1,5 @@
 /* What `kith doctor` tries of the keys and the token that they may be in. */
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -130,29 +129,16 @@ void doctor_check_keys(struct doctor *d, struct doctor_finding *f)
     p11_free(p);
 }
 
-/* What it said on stderr. */
-static bool read_said(int fd, struct buf *out, struct err *e)
-{
-    char path[40];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    return file_read(path, SAID_MAX, out, e);
-}
-
 static bool try_signer(struct child *c, struct err *e)
 {
-    AUTO(file_close) int fd = memfd_create("said", MFD_CLOEXEC);
     AUTO(buf_clear) struct buf said = {0};
     int status;
     buf_init(&said, SAID_MAX);
-    if (fd < 0)
-        return err_set(e, ERR_IO, "cannot keep what a program says: %m");
-    c->said = fd;
-    if (!child_check(c, &status, e))
+    if (!child_check_said(c, &said, &status, e))
         return false;
-    if (status == 0)
-        return true;
-    if (!read_said(fd, &said, e) || problem_read(buf_slice(&said), "error", e))
-        return false;
+    struct slice text = buf_slice(&said);
+    if (status == 0 || problem_read(&text, "error", e))
+        return status == 0;
     return err_set(e, ERR_CHILD_START, "%s: its check ended with status %d", c->name, status);
 }
 

@@ -49,7 +49,6 @@ static void on_problem(void *ctx, const struct err *problem, bool fatal)
     json_out_end(&f->out);
 }
 
-/* What server and signers find when they rehearse they tell on stderr; here it counts. */
 static void start_json(struct findings *f, const struct options *o)
 {
     f->json = true;
@@ -92,8 +91,11 @@ static int test_setup(const struct options *o, struct arena *a)
     const struct {
         const char *name, **path;
     } programs[] = {{"kith-server", &r.server}, {"kith-signer", &r.signer}};
-    if (o->json)
+    if (o->json) {
         start_json(&f, o);
+        r.found = on_problem;
+        r.ctx = &f;
+    }
     for (size_t i = 0; i < ARRAY_LEN(programs); i++)
         if (!program_find(o->libexec, programs[i].name, a, programs[i].path, &e))
             on_problem(&f, &e, true);
@@ -105,8 +107,9 @@ static int test_setup(const struct options *o, struct arena *a)
         check_all(&c, a);
         r.signers = f.fatal == 0 && (c.credentials || !settings_is_credential(&s));
         fflush(stderr); /* they write there too */
+        bool told = f.first.code;
         int exit = rehearse(&r, a, &f.fatal);
-        if (exit && !f.first.code)
+        if (exit && !told)
             return finish_test(o, &f, exit);
     }
     return finish_test(o, &f, f.fatal ? err_exit_code(f.first.code) : 0);

@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-#include "model/settings.h"
+#include "supervisor/check.h"
 
 struct rehearsal {
     const char *config;
@@ -14,9 +14,11 @@ struct rehearsal {
     const char *server, *signer; /* NULL: not there, which was told already */
     char *const *environ;        /* kithd's own */
     bool signers;                /* they have what they need to be tried */
+    check_fn *found;             /* NULL: the children tell it themselves, on our stderr */
+    void *ctx;
 };
 
-/* Adds the problems to *problems; returns the exit code of the first child that found one, or 0. */
+/* Counts the children that found something into *problems, unless each problem went to r->found; returns the exit code of the first child that found one, or 0. */
 int rehearse(const struct rehearsal *r, struct arena *a, size_t *problems);
 
 #endif

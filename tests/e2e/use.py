@@ -622,6 +622,18 @@ def a_rehearsal_answers_in_json(k):
     assert p.returncode and not said["ok"] and said["errors"] >= 1, (p.returncode, said)
     assert said["problems"][0]["level"] == "error" and said["problems"][0]["code"] == "file-mode" and said["problems"][0]["try"], said
     assert "error[file-mode]" not in p.stderr, p.stderr
+    # What server and signers find when they rehearse, too.
+    roster = os.path.join(k.dir, "signers/issuing/roster")
+    os.rename(roster, roster + ".away")
+    with open(roster, "w") as f:
+        f.write("nonsense\n")
+    p, plain = test(), run(os.path.join(BIN, "kithd"), "-t", "--config", os.path.join(k.dir, "kith.conf"), ok=False, env=k.w.env)
+    os.rename(roster + ".away", roster)
+    said = json.loads(p.stdout)
+    assert p.returncode == plain.returncode != 0 and not p.stderr, (p.returncode, plain.returncode, p.stderr)
+    assert said["errors"] == len(said["problems"]) == plain.stderr.count("error[") >= 1, (said, plain.stderr)
+    for x in said["problems"]:
+        assert f"error[{x['code']}]: {x['what']}\n" in plain.stderr and x["try"], (x, plain.stderr)
     assert run(os.path.join(BIN, "kithd"), "--json", "--config", "x", ok=False).returncode == 2
 
 

@@ -20,17 +20,24 @@ static void what_was_printed_is_read_again(void **state)
     problem_print(f, "error", &a);
     problem_print(f, "error", &(struct err){.code = ERR_IO, .what = "another"});
     fclose(f);
-    assert_true(problem_read(slice_of(text, n), "error", &b));
+    struct slice rest = slice_of(text, n), all = rest;
+    assert_true(problem_read(&rest, "error", &b));
     assert_int_equal(b.code, a.code);
     assert_string_equal(b.what, a.what);
     assert_string_equal(b.why, a.why);
     assert_string_equal(b.hint, a.hint);
-    assert_true(problem_read(slice_of(text, n), "warning", &b));
+    assert_true(problem_read(&rest, "error", &b));
+    assert_string_equal(b.what, "another");
+    assert_false(problem_read(&rest, "error", &b));
+    assert_true(problem_read(&all, "warning", &b));
     assert_string_equal(b.what, "too much");
     assert_string_equal(b.hint, "");
-    for (size_t cut = 0; cut < n; cut++)
-        (void)problem_read(slice_of(text, cut), "error", &b);
-    assert_false(problem_read(SLICE_LIT("talk\nerror without a code\nerror[io] none\n"), "error", &b));
+    for (size_t cut = 0; cut < n; cut++) {
+        struct slice part = slice_of(text, cut);
+        (void)problem_read(&part, "error", &b);
+    }
+    struct slice talk = SLICE_LIT("talk\nerror without a code\nerror[io] none\n");
+    assert_false(problem_read(&talk, "error", &b));
     free(text);
 }
 
