@@ -239,6 +239,19 @@ def check_problems(doc, k):
     return n + 5
 
 
+def check_reasons(doc, k):
+    """The reasons that a request may give are those that its route takes, no more and no fewer."""
+    serial = k.must("GET", "/v1/certs")["certificates"][0]["serial"]
+    places = {"/v1/devices/{id}/{act}": lambda n: f"/v1/devices/{k.add_device(f'REASON-{n}', 'lamp')['id']}/revoke",
+              "/v1/certs/{id}/revoke": lambda n: f"/v1/certs/{serial}/revoke"}
+    for path, place in places.items():
+        schema = doc["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]["properties"]["reason"]
+        for n, reason in enumerate(resolve(doc, "#/components/schemas/Reason")["enum"]):
+            a = k.api("POST", place(n), {"reason": reason})
+            wanted = (200, 409) if reason in resolve(doc, schema["$ref"])["enum"] else (400,)  # 409: revoked already
+            assert a.status in wanted, f"{path} {reason}: {a}"
+
+
 def main():
     with open(FILE) as f:
         doc = json.load(f)
@@ -263,6 +276,7 @@ def main():
                 except Mismatch as m:
                     bad.append(f"{method.upper()} {at} {name}: {m}")
         problems = check_problems(doc, k)
+        check_reasons(doc, k)
         assert not bad, "\n" + "\n".join(bad)
         k.stop()
     say(f"{sent} examples and {problems} errors on {len(list(operations(doc)))} operations: ok")
