@@ -24,6 +24,7 @@
 #include "ledger/note.h"
 #include "model/feed.h"
 #include "model/serial.h"
+#include "store/entry.h"
 
 static const char *const names[] = {"issuing", "ledger"};
 
@@ -435,20 +436,12 @@ bool rig_head(struct rig *r, struct rig_head *h, struct err *e)
 
 void rig_enter(struct rig *r, const uint8_t *ref)
 {
-    uint8_t leaf[160], head[16];
+    uint8_t leaf[ENTRY_LEAF_OURS], head[16];
     struct merkle_hash h;
     struct writer w = WRITER_ARRAY(leaf), hw = WRITER_ARRAY(head);
-    static const uint8_t commitment[SHA256_SIZE] = {1};
-    cbor_put_array(&w, 6);
-    cbor_put_uint(&w, 1);
-    cbor_put_uint(&w, 1);
-    cbor_put_uint(&w, 1000 + r->tree.size);
-    cbor_put_uint(&w, 1);
-    cbor_put_bstr(&w, SLICE_ARRAY(commitment));
-    if (ref)
-        cbor_put_bstr(&w, slice_of(ref, SHA256_SIZE));
-    else
-        cbor_put_null(&w);
+    entry_put_leaf(
+        &w,
+        &(struct entry){.node = 1, .time_ms = 1000 + (int64_t)r->tree.size, .type = 1, .commitment = {1}, .ref = ref});
     merkle_leaf(&crypto_openssl, writer_slice(&w), &h);
     merkle_append(&crypto_openssl, &r->tree, &h, NULL, NULL);
     cbor_put_head(&hw, CBOR_BSTR, w.n);

@@ -2,10 +2,10 @@
 
 #include <stdlib.h>
 
-#include "core/cbor.h"
 #include "keys/crypto.h"
 #include "signer/cover.h"
 #include "signer/shards.h"
+#include "store/entry.h"
 
 static struct cover cover;
 
@@ -15,21 +15,12 @@ static void ref_of(unsigned n, uint8_t ref[SHA256_SIZE])
     sha256(SLICE_ARRAY(b), ref);
 }
 
-static void leaf(struct cover *c, const uint8_t *ref, uint64_t time)
+static void leaf(struct cover *c, const uint8_t *ref, int64_t time)
 {
-    uint8_t bytes[128], commitment[SHA256_SIZE] = {7};
+    uint8_t bytes[ENTRY_LEAF_OURS];
     struct writer w = WRITER_ARRAY(bytes);
     struct err e;
-    cbor_put_array(&w, 6);
-    cbor_put_uint(&w, 1);
-    cbor_put_uint(&w, 1);
-    cbor_put_uint(&w, time);
-    cbor_put_uint(&w, 1);
-    cbor_put_bstr(&w, SLICE_ARRAY(commitment));
-    if (ref)
-        cbor_put_bstr(&w, slice_of(ref, SHA256_SIZE));
-    else
-        cbor_put_null(&w);
+    entry_put_leaf(&w, &(struct entry){.node = 1, .time_ms = time, .type = 1, .commitment = {7}, .ref = ref});
     assert_ok(cover_leaf(c, writer_slice(&w), &e), e);
 }
 
