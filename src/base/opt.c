@@ -69,6 +69,21 @@ bool opt_parse_bytes(struct slice text, int64_t *out, struct err *e)
            err_set(e, ERR_OPTION, "\"%s\" is not %s", ERR_QUOTE(text), numbers[OPT_BYTES].form);
 }
 
+bool opt_parse_int(const char *name, struct slice text, int64_t min, int64_t max, int64_t *out, struct err *e)
+{
+    *out = 0;
+    int64_t v;
+    if (number_of(text, units_none, &v) && v >= min && v <= max) {
+        *out = v;
+        return true;
+    }
+    if (max == INT64_MAX)
+        err_set(e, ERR_USAGE, "%s \"%s\" is no number of at least %" PRId64, name, ERR_QUOTE(text), min);
+    else
+        err_set(e, ERR_USAGE, "%s \"%s\" is no number from %" PRId64 " to %" PRId64, name, ERR_QUOTE(text), min, max);
+    return err_why(e, "a whole number in plain decimal");
+}
+
 const char *opt_arg_name(const struct opt *row)
 {
     static const char *const names[] = {[OPT_TEXT] = "TEXT", [OPT_PATH] = "PATH", [OPT_LIST] = "A,B",

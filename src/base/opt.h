@@ -74,6 +74,8 @@ bool opt_refuse_clash(const struct opt_clash *c, struct err *e);
 /* One value as text, read and written the way options are (also used by profiles and policies). */
 MUST_USE bool opt_parse_seconds(struct slice text, int64_t *out, struct err *e);
 MUST_USE bool opt_parse_bytes(struct slice text, int64_t *out, struct err *e);
+/* A whole number of a request or of a file, plain decimal.  Errors: usage, with the range. */
+MUST_USE bool opt_parse_int(const char *name, struct slice text, int64_t min, int64_t max, int64_t *out, struct err *e);
 /* The two parts of an OPT_ADDRESS; false if it is none, or the host does not fit. */
 MUST_USE bool opt_split_address(struct slice text, char *host, size_t cap, uint16_t *port);
 

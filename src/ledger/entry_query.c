@@ -1,7 +1,6 @@
 #include "ledger/entry_query.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/nearest.h"
 #include "base/opt.h"
@@ -184,21 +183,11 @@ static bool set_until(struct entry_query *q, const char *value, int64_t now_ms, 
     return read_time("until", value, now_ms, &q->until_ms, e) && check_times(q, e);
 }
 
-static bool read_number(const char *what, const char *value, int64_t min, int64_t max, int64_t *out, struct err *e)
-{
-    size_t digits = strspn(value, "0123456789");
-    *out = digits && digits <= 18 && !value[digits] ? strtoll(value, NULL, 10) : -1;
-    if (*out >= min && *out <= max)
-        return true;
-    return err_set(e, ERR_USAGE, "%s \"%s\" is no number from %lld to %lld", what, ERR_QUOTE(slice_str(value)),
-                   (long long)min, (long long)max);
-}
-
 static bool set_from(struct entry_query *q, const char *value, int64_t now_ms, struct err *e)
 {
     int64_t n;
     (void)now_ms;
-    if (!read_number("from", value, 0, FROM_MAX, &n, e)) {
+    if (!opt_parse_int("from", slice_str(value), 0, FROM_MAX, &n, e)) {
         err_why(e, "it is an entry's number, or the `next` of the page before");
         return err_try(e, "leave it out: the list begins with the newest, with order=oldest at 0");
     }
@@ -209,7 +198,7 @@ static bool set_from(struct entry_query *q, const char *value, int64_t now_ms, s
 static bool set_limit(struct entry_query *q, const char *value, int64_t now_ms, struct err *e)
 {
     (void)now_ms;
-    if (read_number("limit", value, 1, ENTRY_QUERY_LIMIT_MAX, &q->limit, e))
+    if (opt_parse_int("limit", slice_str(value), 1, ENTRY_QUERY_LIMIT_MAX, &q->limit, e))
         return true;
     err_why(e, "one answer is one page");
     return err_try(e, "limit=%d, and ask again with from = the `next` of each page", ENTRY_QUERY_LIMIT_MAX);

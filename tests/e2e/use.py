@@ -544,7 +544,7 @@ def limits_and_settings_are_told(k):
     for path in ("/v1/certs?limit=", "/v1/devices?limit="):
         for value in ("100000", "0", "-1", "x", "", "1e3", "99999999999999999999"):
             a = k.api("GET", path + value)
-            assert a.status == 400 and a.code == "usage" and "from 1 to " in a.json["rule"] and "limit=" in a.json["try"], (value, a)
+            assert a.status == 400 and a.code == "usage" and "from 1 to " in a.json["detail"] and "limit=" in a.json["try"], (value, a)
         assert k.api("GET", path + "1").status == 200
     assert k.api("GET", "/v1/certs?after=x").status == 400
     p = k.kith("model", "add", "foo", "bar=1", ok=False)

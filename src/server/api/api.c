@@ -1,11 +1,11 @@
 #include "server/api/api.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 
 #include "base/log.h"
 #include "base/nearest.h"
+#include "base/opt.h"
 #include "base/queue.h"
 #include "core/crl_reason.h"
 #include "server/records.h"
@@ -307,24 +307,13 @@ bool call_query(const struct call *c, const char *name, char *dst, size_t cap, s
 bool call_query_int(const struct call *c, const char *name, int64_t min, int64_t max, int64_t def, int64_t *out,
                     struct err *e)
 {
-    char text[24] = "", *end = text;
+    char text[24] = "";
     *out = def;
     if (!http_has_query(c->req, name))
         return true;
-    bool fits = http_query(c->req, name, text, sizeof text);
-    errno = 0;
-    long long v = strtoll(text, &end, 10);
-    if (fits && *end == 0 && end != text && text[strspn(text, "0123456789-")] == 0 && errno == 0 && v >= min &&
-        v <= max) {
-        *out = v;
+    struct slice value = http_query(c->req, name, text, sizeof text) ? slice_str(text) : SLICE_LIT("...");
+    if (opt_parse_int(name, value, min, max, out, e))
         return true;
-    }
-    err_set(e, ERR_USAGE, "%s: \"%s\" is not a number that is taken here", name,
-            fits ? ERR_QUOTE(slice_str(text)) : "...");
-    if (max == INT64_MAX)
-        err_why(e, "a whole number, at least %lld", (long long)min);
-    else
-        err_why(e, "a whole number from %lld to %lld", (long long)min, (long long)max);
     return err_try(e,
                    max == INT64_MAX ? "what \"next\" of the answer before has" : "%s=%lld, and go on with after=NEXT",
                    name, (long long)max);

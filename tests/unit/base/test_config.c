@@ -231,9 +231,41 @@ static void survives_damaged_files(void **state)
     }
 }
 
+static void a_number_of_a_request_is_plain_and_in_its_range(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t max;
+        bool ok;
+    } numbers[] = {
+        {"1", 10, true},
+        {"10", 10, true},
+        {"11", 10, false},
+        {"0", 10, false},
+        {"", 10, false},
+        {"-1", 10, false},
+        {"+1", 10, false},
+        {" 1", 10, false},
+        {"1 ", 10, false},
+        {"1k", 10, false},
+        {"9223372036854775807", INT64_MAX, true},
+        {"9223372036854775808", INT64_MAX, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+        int64_t v;
+        struct err e = {0};
+        if (opt_parse_int("limit", slice_str(numbers[i].text), 1, numbers[i].max, &v, &e) != numbers[i].ok)
+            fail_msg("\"%s\": %s", numbers[i].text, e.what);
+        if (!numbers[i].ok && (e.code != ERR_USAGE || !strstr(e.why, "whole number") || v != 0))
+            fail_msg("\"%s\": %s, %s", numbers[i].text, e.what, e.why);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_number_of_a_request_is_plain_and_in_its_range),
         cmocka_unit_test(reads_sections_keys_and_quotes),
         cmocka_unit_test(names_place_and_nearest_word_of_an_error),
         cmocka_unit_test(gives_the_allowed_range_with_an_error),
