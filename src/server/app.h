@@ -17,6 +17,7 @@
 
 #define KITH_VERSION "0.1.0"
 
+struct crls;
 struct issuer;
 struct der_store;
 struct feed_hub;
@@ -39,6 +40,7 @@ struct app {
     struct der_store *ders;
     struct feed_hub *feed;
     struct notary *notary;
+    struct crls *crls;
 
     uint64_t entries_at_start;     /* of the ledger, before this start entered anything */
     struct slice root_der, ca_der; /* in the arena */

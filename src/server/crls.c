@@ -41,23 +41,19 @@ struct cached {
     size_t n;
 };
 
-/* The thread's alone. */
-static struct {
-    struct cached v[CACHED_MAX];
-    size_t n;
-} cache;
-
 struct wanted {
     struct app *app;
     struct http_request *req;
     char name[64];
 };
 
-static struct {
+struct crls {
     struct queue *queue; /* of struct wanted */
     pthread_t thread;
-    bool runs;
-} maker;
+    bool has_thread;
+    struct cached cached[CACHED_MAX]; /* the thread's alone */
+    size_t cached_n;
+};
 
 static const struct sql sql_revoked = {
     "SELECT COUNT(*) FROM certificate WHERE id >= $1 AND id < $2 AND revoked_at IS NOT NULL"};
@@ -211,17 +207,17 @@ static bool make_settled_crl(struct app *app, struct cached *c, struct err *e)
 }
 
 /* Where there is no room, another is forgotten. */
-static struct cached *find(uint8_t node, uint16_t shard)
+static struct cached *find(struct crls *l, uint8_t node, uint16_t shard)
 {
-    for (size_t i = 0; i < cache.n; i++)
-        if (cache.v[i].node == node && cache.v[i].shard == shard)
-            return &cache.v[i];
-    if (cache.n == CACHED_MAX) {
-        free(cache.v[0].der);
-        cache.v[0] = cache.v[--cache.n];
+    for (size_t i = 0; i < l->cached_n; i++)
+        if (l->cached[i].node == node && l->cached[i].shard == shard)
+            return &l->cached[i];
+    if (l->cached_n == CACHED_MAX) {
+        free(l->cached[0].der);
+        l->cached[0] = l->cached[--l->cached_n];
     }
-    cache.v[cache.n] = (struct cached){.node = node, .shard = shard};
-    return &cache.v[cache.n++];
+    l->cached[l->cached_n] = (struct cached){.node = node, .shard = shard};
+    return &l->cached[l->cached_n++];
 }
 
 static bool read_state(struct db *db, const struct cached *c, struct state *out, struct err *e)
@@ -284,7 +280,7 @@ static bool get_crl(struct app *app, const char *name, struct slice *out, struct
     struct db *db = app_db(app);
     if (!crl_name_get(name, &node, &shard) || !is_shard(app, node, shard))
         return err_set(e, ERR_NOTFOUND, "no CRL of that name");
-    struct cached *c = find(node, shard);
+    struct cached *c = find(app->crls, node, shard);
     if (!read_state(db, c, &now, e))
         return false;
     if (!is_current(app, c, &now)) {
@@ -310,30 +306,44 @@ static void answer(const struct wanted *w)
 
 static void *maker_thread(void *arg)
 {
+    struct crls *l = arg;
     void *item;
-    (void)arg;
-    while ((item = queue_take(maker.queue))) {
+    while ((item = queue_take(l->queue))) {
         answer(item);
         free(item);
     }
     return NULL;
 }
 
-bool crls_start(struct app *app, struct err *e)
+bool crls_new(struct crls **out, struct err *e)
 {
-    (void)app;
-    if (!queue_new(QUEUE_MAX, &maker.queue, e))
+    struct crls *l = calloc(1, sizeof *l);
+    *out = l;
+    if (!l)
+        return err_set(e, ERR_NOMEM, "CRLs");
+    if (!queue_new(QUEUE_MAX, &l->queue, e))
         return false;
-    maker.runs = pthread_create(&maker.thread, NULL, maker_thread, NULL) == 0;
-    return maker.runs || err_set(e, ERR_IO, "CRL thread");
+    l->has_thread = pthread_create(&l->thread, NULL, maker_thread, l) == 0;
+    return l->has_thread || err_set(e, ERR_IO, "CRL thread");
 }
 
-void crls_stop(void)
+void crls_stop(struct crls *l)
 {
-    if (!maker.runs)
+    if (!l || !l->has_thread)
         return;
-    queue_close(maker.queue);
-    pthread_join(maker.thread, NULL);
+    queue_close(l->queue);
+    pthread_join(l->thread, NULL);
+    l->has_thread = false;
+}
+
+void crls_free(struct crls *l)
+{
+    if (!l)
+        return;
+    queue_free(l->queue);
+    for (size_t i = 0; i < l->cached_n; i++)
+        free(l->cached[i].der);
+    free(l);
 }
 
 void crls_serve(struct app *app, struct http_request *req, const char *name)
@@ -343,7 +353,7 @@ void crls_serve(struct app *app, struct http_request *req, const char *name)
     if (w) {
         *w = (struct wanted){.app = app, .req = req};
         snprintf(w->name, sizeof w->name, "%s", name);
-        if (queue_put(maker.queue, w))
+        if (queue_put(app->crls->queue, w))
             return;
     }
     free(w);

@@ -6,10 +6,12 @@
 
 #include "server/app.h"
 
-MUST_USE bool crls_start(struct app *app, struct err *e);
-void crls_stop(void); /* what waits is answered first */
+/* *out is for crls_free(), also after a failure. */
+MUST_USE bool crls_new(struct crls **out, struct err *e);
+void crls_stop(struct crls *l); /* what waits is answered first; then nothing is taken */
+void crls_free(struct crls *l);
 
-/* From any thread: takes the request over.  `name`: "issuing-NN-SSSS.crl" (node and shard in hex) or "root.crl". */
+/* From any thread: takes the request over, for app->crls.  `name`: "issuing-NN-SSSS.crl" (node and shard in hex) or "root.crl". */
 void crls_serve(struct app *app, struct http_request *req, const char *name);
 
 #endif

@@ -166,7 +166,7 @@ bool parts_start(struct app *app, int local, struct err *e)
     if (!enter_what_was_lost(app, e))
         return start_hold(app, local, "ledger", e);
     return der_store_new(&app->ders, e) && issuer_new(app, &app->issuer, e) && feed_hub_new(app, &app->feed, e) &&
-           notary_new(app, &app->notary, e) && identity_renew(app, e) && api_start(e) && crls_start(app, e) &&
+           notary_new(app, &app->notary, e) && identity_renew(app, e) && api_start(e) && crls_new(&app->crls, e) &&
            open_http(app, e) && listen_all(app, local, e);
 }
 
@@ -176,7 +176,7 @@ void parts_stop(struct app *app)
         http_server_drain(app->http);
     feed_hub_stop(app->feed);
     api_stop();
-    crls_stop();
+    crls_stop(app->crls);
     refusals_flush(app, true);
     if (app->http)
         usleep(100000); /* what is under way gets its answer */
@@ -193,6 +193,7 @@ void parts_stop(struct app *app)
     http_server_free(app->http);
     loop_free(app->loop);
     feed_hub_free(app->feed);
+    crls_free(app->crls);
     client_free(app->issuing);
     client_free(app->urgent);
     client_free(app->ledger);
