@@ -90,8 +90,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     }
     sign_and_open(s, slice_of(data, n < 8 ? n : 8));
     if (note_key_read(&fuzz_crypto, s, &k, &e)) {
+        uint8_t digest[SHA256_SIZE], own[SHA256_SIZE];
         note_key_write(&k, vkey);
         HOLDS(slice_eq(slice_str(vkey), s));
+        note_key_digest(&fuzz_crypto, &k, digest);
+        fuzz_crypto.sha256(&s, 1, own);
+        HOLDS(memcmp(digest, own, sizeof own) == 0);
         note.sigs_n = 0;
         (void)!note_open(&fuzz_crypto, s, &k, 1, &note, &e);
     }

@@ -134,19 +134,25 @@ static void finds_a_changed_file(void **state)
     }
     unlink(key_path);
     assert_ok(key_generate(&env, ref, KEY_ED25519, &k, &e), e);
-    key_free(k);
     n = get(key_path, text, sizeof text);
     char *end = strstr(text, "-----END ENCRYPTED");
     assert_non_null(end);
-    /* In the ciphertext, whose mode does not authenticate; before the last group of base64, which has bits that do not count. */
+    /* In the ciphertext, whose mode does not authenticate; before the last group of base64, which has bits that do not count.
+     * What is left of the last block may look like padding: then it is the same key. */
     for (int back = 8; back < 60; back += 11) {
         memcpy(bad, text, n);
         char *at = bad + (end - text) - back;
         *at = *at == 'A' ? 'B' : 'A';
         put(key_path, bad, n, 0600);
-        assert_false(key_open(&env, ref, &again, &e));
-        assert_true(e.code == ERR_KEY_PASSPHRASE || e.code == ERR_KEY_MISMATCH);
+        if (!key_open(&env, ref, &again, &e)) {
+            assert_true(e.code == ERR_KEY_PASSPHRASE || e.code == ERR_KEY_MISMATCH);
+            continue;
+        }
+        assert_true(back < 24);
+        assert_slice(key_get0_spki(again), key_get0_spki(k));
+        key_free(again);
     }
+    key_free(k);
     unlink(key_path);
 }
 
