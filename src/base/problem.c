@@ -29,12 +29,12 @@ void problem_print_json(FILE *f, const struct err *e)
 /* The line behind `mark` where it stands at the text's beginning; the text goes on behind it. */
 static bool take_line(struct slice *text, const char *mark, struct slice *line)
 {
+    struct slice rest = *text, l;
     size_t n = strlen(mark);
-    const uint8_t *end = text->n ? memchr(text->p, '\n', text->n) : NULL;
-    if (!end || text->n < n || memcmp(text->p, mark, n) != 0)
+    if (!slice_take_ended_line(&rest, &l) || l.n < n || memcmp(l.p, mark, n) != 0)
         return false;
-    *line = slice_of(text->p + n, (size_t)(end - text->p) - n);
-    *text = slice_of(end + 1, text->n - (size_t)(end + 1 - text->p));
+    *line = slice_of(l.p + n, l.n - n);
+    *text = rest;
     return true;
 }
 

@@ -49,6 +49,17 @@ static inline struct slice slice_take_line(struct slice *rest)
     return line;
 }
 
+/* The same of a text whose lines all end; false if this one does not. */
+static inline bool slice_take_ended_line(struct slice *rest, struct slice *line)
+{
+    struct slice left = *rest, taken = slice_take_line(&left);
+    if (taken.n == rest->n)
+        return false;
+    *line = taken;
+    *rest = left;
+    return true;
+}
+
 /* Equality in time that depends on the lengths only. */
 static inline bool slice_eq_ct(struct slice a, struct slice b)
 {

@@ -152,17 +152,6 @@ static bool note_chars(struct slice s)
     return utf8_valid(s);
 }
 
-/* Takes up to the next newline, which is dropped; false if there is none. */
-static bool take_line(struct slice *rest, struct slice *line)
-{
-    const uint8_t *nl = rest->n ? memchr(rest->p, '\n', rest->n) : NULL;
-    if (!nl)
-        return false;
-    *line = slice_of(rest->p, (size_t)(nl - rest->p));
-    *rest = slice_of(nl + 1, rest->n - line->n - 1);
-    return true;
-}
-
 static bool sig_read(struct slice line, struct note_sig *out)
 {
     struct slice dash = SLICE_LIT(EM_DASH " ");
@@ -206,7 +195,7 @@ bool note_read(struct slice bytes, struct note *out, struct err *e)
             memset(out, 0, sizeof(*out));
             return bad_note(e, "more than 64 signatures");
         }
-        if (!take_line(&rest, &line) || !sig_read(line, &n->sigs[sigs_n++])) {
+        if (!slice_take_ended_line(&rest, &line) || !sig_read(line, &n->sigs[sigs_n++])) {
             memset(out, 0, sizeof(*out));
             return bad_note(e, "a signature line is not `EM DASH name base64`");
         }
@@ -349,7 +338,8 @@ bool checkpoint_read(struct slice text, struct checkpoint *out, struct err *e)
     struct slice rest = text, size, root, line;
     size_t n;
     *out = c;
-    if (!take_line(&rest, &c.origin) || !take_line(&rest, &size) || !take_line(&rest, &root))
+    if (!slice_take_ended_line(&rest, &c.origin) || !slice_take_ended_line(&rest, &size) ||
+        !slice_take_ended_line(&rest, &root))
         return bad_checkpoint(e, "fewer than three lines");
     if (c.origin.n == 0)
         return bad_checkpoint(e, "no origin");
@@ -359,7 +349,7 @@ bool checkpoint_read(struct slice text, struct checkpoint *out, struct err *e)
         return bad_checkpoint(e, "the root is not 32 bytes in base64");
     c.extension = rest;
     while (rest.n)
-        if (!take_line(&rest, &line) || line.n == 0)
+        if (!slice_take_ended_line(&rest, &line) || line.n == 0)
             return bad_checkpoint(e, "an extension line is empty or has no end");
     *out = c;
     return true;
