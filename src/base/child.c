@@ -11,10 +11,12 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/problem.h"
 
 #define FD_BEYOND   64    /* above every number that a child is given */
 #define PATIENCE_MS 60000 /* of a check: a token may take its time to log in */
 #define LOOK_MS     20
+#define OPEN_FILES  "is the limit of open files (LimitNOFILE) one that leaves some?"
 
 /* What goes through: systemd's credentials, the settings of PKCS#11 modules and of libpq, and what the sanitizers of a
  * test build read.  A '*' stands for any end. */
@@ -67,9 +69,13 @@ char **child_environment(char *const *ours, struct arena *a)
     return a->bad ? NULL : out;
 }
 
-static void __attribute__((noreturn)) give_up(const char *doing)
+/* In the new process, whose stderr is read by people, or by who started it (base/problem.h). */
+static void __attribute__((noreturn)) give_up(const struct child *c, const char *doing, const char *hint)
 {
-    dprintf(STDERR_FILENO, "kithd: cannot %s: %m\n", doing);
+    struct err e;
+    err_set(&e, ERR_CHILD_START, "%s: cannot %s: %m", c->name, doing);
+    (void)err_try(&e, "%s", hint);
+    problem_print(stderr, "error", &e);
     _exit(127);
 }
 
@@ -89,17 +95,17 @@ static void place_fds(const struct child *c)
     int moved = c->fd >= 0 ? fcntl(c->fd, F_DUPFD, FD_BEYOND) : -1;
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || (c->said && dup2(c->said, STDERR_FILENO) < 0) ||
         (c->fd >= 0 && moved < 0))
-        give_up("prepare the descriptors");
+        give_up(c, "prepare the descriptors", OPEN_FILES);
     unsigned next = STDERR_FILENO + 1;
     if (c->fd >= 0) {
         if (dup2(moved, c->fd_as) < 0)
-            give_up("hand over a descriptor");
+            give_up(c, "hand over a descriptor", OPEN_FILES);
         if (c->fd_as > (int)next && close_range(next, (unsigned)c->fd_as - 1, 0) != 0)
-            give_up("close what is not for it");
+            give_up(c, "close what is not for it", OPEN_FILES);
         next = (unsigned)c->fd_as + 1;
     }
     if (close_range(next, ~0u, 0) != 0)
-        give_up("close what is not for it");
+        give_up(c, "close what is not for it", OPEN_FILES);
 }
 
 static void __attribute__((noreturn)) become(const struct child *c, pid_t parent)
@@ -115,7 +121,8 @@ static void __attribute__((noreturn)) become(const struct child *c, pid_t parent
         char *const *taken;
     } argv = {.given = c->argv};
     execve(c->path, argv.taken, c->envp);
-    give_up("run the program");
+    give_up(c, "run its program",
+            "install the whole package again; does its file system let programs run (noexec), and may this user?");
 }
 
 bool child_start(struct child *c, int64_t now_ms, struct err *e)

@@ -1,6 +1,6 @@
 /* One program of ours in a process of its own: how it is started, when it is started again, how it is ended; and one that is
- * asked something and ends.  No loop and no clock in here; who keeps it running (supervisor/supervise.h) hands the time in and
- * tells when a process has ended. */
+ * asked something and ends, which is waited for here.  No other loop and no clock in here; who keeps it running
+ * (supervisor/supervise.h) hands the time in and tells when a process has ended. */
 #ifndef KITH_BASE_CHILD_H
 #define KITH_BASE_CHILD_H
 

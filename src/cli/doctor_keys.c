@@ -136,19 +136,23 @@ static bool try_signer(struct child *c, struct err *e)
     buf_init(&said, SAID_MAX);
     if (!child_check_said(c, &said, &status, e))
         return false;
-    struct slice text = buf_slice(&said);
+    struct slice text = buf_slice(&said), rest = text, last = {0};
     if (status == 0 || problem_read(&text, "error", e))
         return status == 0;
-    return err_set(e, ERR_CHILD_START, "%s: its check ended with status %d", c->name, status);
+    while (rest.n)
+        last = slice_take_line(&rest);
+    return err_set(e, ERR_CHILD_START, "%s: its check ended with status %d%s%s", c->name, status, last.n ? ": " : "",
+                   ERR_QUOTE(last));
 }
 
 /* As kithd -t does. */
 void doctor_check_signers(struct doctor *d, struct doctor_finding *f)
 {
     static const char *const domains[] = {"issuing", "ledger"};
-    bool has_ca = file_exists(doctor_path(d, PATH_ISSUING_CERT));
     const char *program;
     struct err e;
+    bool to_come;
+    (void)!settings_check_ca(d->s, &d->cli->arena, PATH_ISSUING_CERT, &to_come, &e); /* its signer says if it is lost */
     if (is_elsewhere(d->s->passphrase_file, f) || is_elsewhere(d->s->hsm_pin_file, f))
         return;
     if (d->token_away) {
@@ -158,7 +162,7 @@ void doctor_check_signers(struct doctor *d, struct doctor_finding *f)
     char *const *envp = child_environment(environ, &d->cli->arena);
     bool ok = envp ? program_find(d->cli->libexec, "kith-signer", &d->cli->arena, &program, &e)
                    : arena_ok(&d->cli->arena, &e);
-    for (size_t i = has_ca ? 0 : 1; ok && i < ARRAY_LEN(domains); i++) {
+    for (size_t i = to_come ? 1 : 0; ok && i < ARRAY_LEN(domains); i++) {
         struct child c = signer_check_of(domains[i], program, d->s->file, envp);
         ok = try_signer(&c, &e);
     }
@@ -166,5 +170,5 @@ void doctor_check_signers(struct doctor *d, struct doctor_finding *f)
         doctor_bad_err(f, &e, "restore what is named from its copy");
     else
         doctor_fine(f,
-                    has_ca ? "both would start as they are" : "the ledger's would start as it is; no issuing CA yet");
+                    to_come ? "the ledger's would start as it is; no issuing CA yet" : "both would start as they are");
 }

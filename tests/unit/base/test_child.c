@@ -2,8 +2,11 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/child.h"
+#include "base/problem.h"
 
 static void waits_double_up_to_ten_seconds(void **state)
 {
@@ -71,12 +74,51 @@ static void passes_only_what_a_child_reads(void **state)
     }
 }
 
+/* Runs `script` in a shell; what it says goes to `said`. */
+static bool check_shell(const char *path, const char *script, int *status, char said[512], struct err *e)
+{
+    char *envp[] = {NULL};
+    struct child c = {.name = "child", .path = path, .argv = {"sh", "-c", script}, .envp = envp, .fd = -1};
+    c.said = memfd_create("said", MFD_CLOEXEC);
+    assert_true(c.said >= 0);
+    bool ok = child_check(&c, status, e);
+    ssize_t n = pread(c.said, said, 511, 0);
+    assert_true(n >= 0);
+    said[n] = 0;
+    close(c.said);
+    return ok;
+}
+
+static void a_check_tells_how_it_ended_and_what_was_said(void **state)
+{
+    (void)state;
+    struct err e, told;
+    int status;
+    char said[512];
+    assert_ok(check_shell("/bin/sh", "exit 0", &status, said, &e), e);
+    assert_int_equal(status, 0);
+    assert_string_equal(said, "");
+    assert_ok(check_shell("/bin/sh", "echo wrong >&2; exit 3", &status, said, &e), e);
+    assert_int_equal(status, 3);
+    assert_string_equal(said, "wrong\n");
+    assert_err(check_shell("/bin/sh", "kill -9 $$", &status, said, &e), e, ERR_CHILD_START);
+    assert_non_null(strstr(e.what, "signal 9"));
+    /* A program that cannot be run says so as any other would that fails. */
+    assert_ok(check_shell("/nowhere", "", &status, said, &e), e);
+    assert_int_equal(status, 127);
+    assert_true(problem_read(slice_str(said), "error", &told));
+    assert_int_equal(told.code, ERR_CHILD_START);
+    assert_non_null(strstr(told.what, "child: cannot run its program: No such file"));
+    assert_true(told.hint[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(waits_double_up_to_ten_seconds),
         cmocka_unit_test(a_long_life_forgives),
         cmocka_unit_test(passes_only_what_a_child_reads),
+        cmocka_unit_test(a_check_tells_how_it_ended_and_what_was_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

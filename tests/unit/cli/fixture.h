@@ -21,6 +21,7 @@ struct ran {
 };
 
 static char fixture_dir[64];
+static const char *fixture_libexec = LIBEXEC;
 
 static inline const char *at(const char *name)
 {
@@ -63,7 +64,7 @@ static inline struct ran run(const char *first, ...)
     struct cli cli = {.out = open_memstream(&r.out, &r.out_n),
                       .talk = open_memstream(&r.talk, &r.talk_n),
                       .program = "kith",
-                      .libexec = LIBEXEC};
+                      .libexec = fixture_libexec};
     env_init_real(&cli.env, NULL);
     cli.env.now_ms = fixture_now_ms;
     r.status = cli_run(&cli, argc, argv);
@@ -101,6 +102,7 @@ static inline int fixture_down(void **state)
     char cmd[128];
     (void)state;
     fixture_shift_s = 0;
+    fixture_libexec = LIBEXEC;
     snprintf(cmd, sizeof cmd, "rm -rf %s", fixture_dir);
     return system(cmd);
 }

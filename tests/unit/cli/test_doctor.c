@@ -56,9 +56,14 @@ static void finds_what_was_broken(void **state)
         {"keys", "cp d/keys/issuing.key d/keys/root.key", "not the certificate of the root's key"},
         {"keys", "rm d/ledger.vkeys", "ledger.vkeys"},
         {"keys", "sed -i '/BEGIN PUBLIC/,$ s/^M/*/' d/keys/root.key", "public key in it is damaged"},
+        {"keys",
+         "rm d/ca/issuing.cer && sed -i '/^root_key/d' d/kith.conf && head -c 300 /dev/zero > "
+         "d/signers/issuing/journal",
+         "issuing.cer"},
         {"roster", "echo '# x' >> d/profiles/ldevid.profile", "not the file that the roster names"},
         {"roster", "rm d/signers/issuing/roster", "roster"},
         {"signers", "rm d/signers/issuing/journal", "issuing/journal: is not there"},
+        {"signers", "rm d/ca/issuing.cer", "issuing.cer"},
         {"signers", ": > d/signers/ledger/journal", "ledger/journal: is empty"},
         {"signers", "truncate -s -1 d/signers/issuing/journal", "has no whole batch"},
         {"signers", "printf X | dd of=d/signers/issuing/journal bs=1 seek=30 conv=notrunc",
@@ -83,6 +88,22 @@ static void finds_what_was_broken(void **state)
         assert_true(shell(rows[i].command));
         assert_says(1, rows[i].says, "--dir", at("d"), "doctor", rows[i].check);
         assert_true(shell("rm -rf d d-secrets && cp -a keep/d keep/d-secrets ."));
+    }
+}
+
+/* Whatever a signer dies of, doctor has its words. */
+static void tells_why_a_signer_does_not_run(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"#!/nowhere", "signer issuing: cannot run its program: "},
+        {"#!/bin/sh\necho talk >&2; echo libx.so: cannot open >&2; exit 127", "libx.so: cannot open"},
+    };
+    fixture_libexec = at("bin");
+    assert_true(shell("mkdir -m 700 bin"));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        write_file("bin/kith-signer", slice_str(rows[i][0]), 0700);
+        assert_says(1, rows[i][1], "--dir", at("d"), "doctor", "signers");
     }
 }
 
@@ -234,6 +255,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(says_nothing_is_wrong),
         T(finds_what_was_broken),
+        T(tells_why_a_signer_does_not_run),
         T(sees_time_run_out),
         T(sees_a_port_that_is_taken),
         T(sees_that_there_is_no_randomness),
