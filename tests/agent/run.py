@@ -532,9 +532,11 @@ TESTS = [v for v in list(globals().values()) if getattr(getattr(v, "__code__", N
 
 
 def main():
+    named = [t for t in TESTS if not sys.argv[1:] or t.__name__ in sys.argv[1:]]
+    assert len(named) == (len(sys.argv) - 1 or len(TESTS)), "there are: " + " ".join(t.__name__ for t in TESTS)
     server, url = serve()
     with World("agent") as w:
-        test_each(w, [t for t in TESTS if not sys.argv[1:] or t.__name__ in sys.argv[1:]], url)
+        test_each(w, named, url)
     server.shutdown()
 
 

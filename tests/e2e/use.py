@@ -128,7 +128,7 @@ SLIPS = [
 def slips_are_told(k):
     import shlex
     for line, code, wanted in SLIPS:
-        line = line.replace("{D}", k.dir)
+        line = line.replace("{D}", k.dir).replace("{W}", k.w.path())
         p = k.kith(*shlex.split(line), ok=False)
         assert p.returncode == code and wanted in p.stderr, f"{line}: exit {p.returncode}\n{p.stderr}"
         assert p.stderr.startswith("error[") and "\ntry: " in p.stderr, f"{line}: {p.stderr}"
