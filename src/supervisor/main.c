@@ -191,11 +191,6 @@ int main(int argc, char **argv)
         args_read(options_program.rows, options_program.rows_n, argc - 1, argv + 1, false, &a, &o, &words, &help, &e);
     if (ok && help)
         return print_help();
-    if (!ok && e.hint[0] == '-') { /* an option by itself */
-        char hint[ERR_TRY_MAX];
-        snprintf(hint, sizeof hint, "%s", e.hint);
-        (void)err_try(&e, "kithd %s", hint);
-    }
     if (ok && words.n)
         ok = err_set(&e, ERR_USAGE, "kithd takes no words: \"%s\"", ERR_QUOTE(slice_str(words.v[0])));
     if (ok && o.test)
