@@ -25,8 +25,8 @@ MUST_USE bool cli_call_lines(struct cli *cli, const char *path, const struct buf
 /* A download piece by piece. */
 MUST_USE bool cli_fetch(struct cli *cli, const char *path, bool (*on_data)(struct slice part, void *arg), void *arg,
                         struct err *e);
-/* prefix, the segment percent-encoded, suffix; in the arena. */
-/* NULL, which the calls above refuse, if the segment is too long to name anything. */
+/* prefix, the segment percent-encoded, suffix; in the arena.  NULL, which cli_call() and those that stand on it refuse, if the
+ * segment is too long to name anything. */
 const char *cli_path(struct cli *cli, const char *prefix, const char *segment, const char *suffix);
 /* Appends ?name=value or &name=value; nothing for NULL. */
 void cli_put_query(struct buf *b, const char *name, const char *value);

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/host.h"
+#include "base/program.h"
 #include "cli/broker_user.h"
 #include "cli/cli.h"
 #include "cli/gateway_config.h"
@@ -25,18 +26,15 @@ const struct opt gateway_config_rows[GATEWAY_CONFIG_ROWS] = {
      .help = "look for traps in this mosquitto.conf instead", AT(check)},
 };
 
-static const char *find_plugin(struct cli *cli)
+static bool find_plugin(struct cli *cli, const char *given, const char **out, struct err *e)
 {
-    char exe[4096];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    exe[n > 0 ? n : 0] = 0;
-    char *slash = strrchr(exe, '/');
-    if (slash)
-        *slash = 0;
-    const char *beside = arena_printf(&cli->arena, "%s/kith_mosquitto.so", exe);
-    if (beside && file_exists(beside))
-        return beside;
-    return arena_printf(&cli->arena, "%s/../lib/kith/kith_mosquitto.so", exe);
+    const char *dir;
+    *out = given ? cli_absolute(cli, given) : NULL;
+    if (given || !program_dir(&cli->arena, &dir, e))
+        return given && arena_ok(&cli->arena, e);
+    const char *beside = arena_printf(&cli->arena, "%s/kith_mosquitto.so", dir);
+    *out = beside && file_exists(beside) ? beside : arena_printf(&cli->arena, "%s/../lib/kith/kith_mosquitto.so", dir);
+    return arena_ok(&cli->arena, e);
 }
 
 /* The value of the last line that begins with this word; NULL if there is none. */
@@ -160,8 +158,10 @@ bool gateway_config_run(void *ctx, const void *opts, const struct args_words *wo
         err_set(e, ERR_OPTION, "--bind: \"%s\" is neither a name nor an address", ERR_QUOTE(slice_str(o->bind)));
         return err_try(e, "--bind 192.0.2.1, say, or none of it for all addresses");
     }
-    const char *dir = cli_absolute(cli, o->gate);
-    struct config_write c = {.plugin = o->plugin ? cli_absolute(cli, o->plugin) : find_plugin(cli),
+    const char *dir = cli_absolute(cli, o->gate), *plugin;
+    if (!find_plugin(cli, o->plugin, &plugin, e))
+        return false;
+    struct config_write c = {.plugin = plugin,
                              .gate_dir = dir,
                              .ca = arena_printf(&cli->arena, "%s/issuer.pem", dir),
                              .cert = arena_printf(&cli->arena, "%s/cert.pem", dir),
@@ -169,7 +169,7 @@ bool gateway_config_run(void *ctx, const void *opts, const struct args_words *wo
                              .user = strcmp(o->user, BROKER_USER) ? o->user : NULL,
                              .bind = o->bind,
                              .port = (int)o->port};
-    if (!c.plugin || !c.ca || !c.cert || !c.key)
+    if (!c.ca || !c.cert || !c.key)
         return arena_ok(&cli->arena, e);
     if (!file_exists(c.cert)) {
         err_set(e, ERR_NOTFOUND, "%s is no gateway's directory", o->gate);

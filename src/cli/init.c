@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/host.h"
+#include "base/program.h"
 #include "cli/cli.h"
 #include "cli/platform.h"
 #include "ledger/note.h"
@@ -54,13 +55,10 @@ static const struct opt init_rows[] = {
 /* Beside the program as installed, or the sources that it was built from. */
 static const char *shipped_profiles(struct cli *cli)
 {
-    char exe[4096];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    exe[n > 0 ? n : 0] = 0;
-    char *slash = strrchr(exe, '/');
-    if (slash) {
-        *slash = 0;
-        const char *p = arena_printf(&cli->arena, "%s/../share/kith/profiles", exe);
+    const char *dir;
+    struct err ignored;
+    if (program_dir(&cli->arena, &dir, &ignored)) {
+        const char *p = arena_printf(&cli->arena, "%s/../share/kith/profiles", dir);
         if (p && file_exists(p))
             return p;
     }

@@ -9,13 +9,10 @@
 #include "keys/crypto.h"
 #include "store/tables.h"
 
-/* ---- verify ---- */
-
 struct verifying {
     struct cli *cli;
     struct buf json; /* list of findings */
     struct json_out out;
-    struct buf text;
     int shown;
     bool running; /* a server signs meanwhile */
 };

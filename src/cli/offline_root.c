@@ -17,7 +17,6 @@
 #include "core/crl_reason.h"
 #include "keys/crypto.h"
 #include "keys/p11.h"
-#include "keys/p11_uri.h"
 #include "model/device.h"
 #include "x509/chain.h"
 #include "x509/crl.h"
@@ -164,16 +163,6 @@ static bool make_root(struct cli *cli, const struct ca_opts *o, const char *dir,
     return ok;
 }
 
-static const char *token_ref(struct cli *cli, const char *token)
-{
-    char text[1024];
-    struct writer w = WRITER_ARRAY(text);
-    writer_put(&w, SLICE_LIT("pkcs11:token="));
-    p11_uri_put(&w, slice_str(token));
-    writer_put(&w, SLICE_LIT(";object=kith-root"));
-    return arena_str(&cli->arena, writer_slice(&w));
-}
-
 bool offline_init_root(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
     struct cli *cli = ctx;
@@ -197,7 +186,7 @@ bool offline_init_root(void *ctx, const void *opts, const struct args_words *wor
     if (!cli_is_outside(cli, "--dir", dir, e) || !cli_secrets_are_apart(dir, secrets, e))
         return false;
     struct root_conf c = {.name = o->name,
-                          .key = o->hsm ? token_ref(cli, o->token) : "file:root.key",
+                          .key = o->hsm ? platform_token_ref(&cli->arena, o->token, "kith", "root") : "file:root.key",
                           .hsm_module = cli_absolute(cli, o->hsm),
                           .hsm_token = o->token,
                           .hsm_pin_file = cli_absolute(cli, o->pin_file)};

@@ -40,5 +40,7 @@ bool platform_is_vacant(const char *dir);
 MUST_USE bool platform_dirs(const char *dir, struct arena *a, struct err *e);
 /* A random passphrase in a new file of mode 0600, or the one that is there. */
 MUST_USE bool platform_passphrase(const char *path, const struct env *env, struct err *e);
+/* The reference of a key in a token: its object is called "LABEL-NAME".  NULL if the arena is full. */
+const char *platform_token_ref(struct arena *a, const char *token, const char *label, const char *name);
 
 #endif

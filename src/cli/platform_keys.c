@@ -33,17 +33,17 @@ static bool mark(struct making *m, const char *ref, struct err *e)
     return buf_done(&b, &s, e) && file_write_atomic(platform_path(m, PLATFORM_MARKS_FILE), 0600, s, e);
 }
 
-static const char *token_ref(struct making *m, const char *name)
+const char *platform_token_ref(struct arena *a, const char *token, const char *label, const char *name)
 {
     char text[1024];
     struct writer w = WRITER_ARRAY(text);
     writer_put(&w, SLICE_LIT("pkcs11:token="));
-    p11_uri_put(&w, slice_str(m->plan->hsm_token));
+    p11_uri_put(&w, slice_str(token));
     writer_put(&w, SLICE_LIT(";object="));
-    p11_uri_put(&w, slice_str(m->plan->hsm_label));
+    p11_uri_put(&w, slice_str(label));
     writer_put(&w, SLICE_LIT("-"));
     writer_put(&w, slice_str(name));
-    return arena_str(m->a, writer_slice(&w));
+    return arena_str(a, writer_slice(&w));
 }
 
 bool platform_choose_refs(struct making *m, struct err *e)
@@ -60,7 +60,7 @@ bool platform_choose_refs(struct making *m, struct err *e)
                            p11_can_generate(m->p11, KEY_RSA3072) ? key_type_name(KEY_RSA3072) : "of another kind");
         }
         bool on_token = m->p11 && (i <= KEY_ISSUING || (p11_can_sign(m->p11, type) && p11_can_generate(m->p11, type)));
-        m->conf_ref[i] = on_token ? token_ref(m, platform_key_names[i])
+        m->conf_ref[i] = on_token ? platform_token_ref(m->a, p->hsm_token, p->hsm_label, platform_key_names[i])
                                   : arena_printf(m->a, "file:keys/%s.key", platform_key_names[i]);
         m->out->ledger_on_token = m->out->ledger_on_token || (on_token && i == KEY_LEDGER);
     }
