@@ -35,7 +35,9 @@ struct feed_hub {
     uint64_t refused;         /* marks that the signer does not take */
     int64_t pending_since_ms; /* 0: nothing waits */
     bool head_wanted;
-    bool behind; /* the thread's: the signer made a head that was not taken, or one before it was lost */
+    /* the thread's: the signer made a head that was not taken, or one before it was lost, or the database does not say what is
+     * held: the signer refused nothing */
+    bool behind;
     struct feed_streams *streams;
     struct feed_state state; /* heads and sets; under the lock */
     int64_t head_mono_ms;    /* when the last one came */
@@ -135,7 +137,8 @@ static bool step(struct feed_hub *h, enum request_type type, struct slice fields
     return ok;
 }
 
-static bool publish(struct feed_hub *h, const struct feed_mark *m, size_t n, struct err *e)
+/* Revocations first: they need nothing from the database, and wait for no look at each hold. */
+static bool publish(struct feed_hub *h, struct db *db, struct feed_mark *m, size_t n, struct err *e)
 {
     AUTO(buf_clear) struct buf fields = {0};
     bool ok = true;
@@ -146,6 +149,9 @@ static bool publish(struct feed_hub *h, const struct feed_mark *m, size_t n, str
         buf_reset(&fields);
     }
     if (ok && marks_have(m, n, false)) {
+        h->behind = !feed_state_holds(db, m, n, e);
+        if (h->behind)
+            return false;
         marks_put(&fields, m, n, MARK_HOLD);
         marks_put(&fields, m, n, MARK_RELEASE);
         ok = step(h, REQUEST_HOLD, buf_slice(&fields), 2, e);
@@ -154,10 +160,10 @@ static bool publish(struct feed_hub *h, const struct feed_mark *m, size_t n, str
 }
 
 /* The signer refused: what it takes goes on, what it does not take stops nothing else. */
-static bool publish_each(struct feed_hub *h, const struct feed_mark *m, size_t n, struct err *e)
+static bool publish_each(struct feed_hub *h, struct db *db, struct feed_mark *m, size_t n, struct err *e)
 {
     for (size_t i = 0; i < n; i++) {
-        if (publish(h, &m[i], 1, e))
+        if (publish(h, db, &m[i], 1, e))
             continue;
         if (h->behind || err_class_of(e->code) == ERR_CLASS_UNAVAILABLE)
             return false;
@@ -277,10 +283,9 @@ static void *hub_thread(void *arg)
         }
         struct feed_mark *m;
         size_t taken = wait_marks(h, &m), n = marks_settle(m, &taken);
-        bool due = n || h->head_wanted, known = feed_state_holds(db, m, n, &e);
-        if (due && !h->stop && !(known && publish(h, m, n, &e)) &&
-            (!known || h->behind || err_class_of(e.code) == ERR_CLASS_UNAVAILABLE || n == 0 ||
-             !publish_each(h, m, n, &e))) {
+        bool due = n || h->head_wanted;
+        if (due && !h->stop && !publish(h, db, m, n, &e) &&
+            (h->behind || err_class_of(e.code) == ERR_CLASS_UNAVAILABLE || n == 0 || !publish_each(h, db, m, n, &e))) {
             /* The signer may have gone on without us: take its sets anew before the marks are tried again. */
             LOG(&h->app->env, WARN, "feed", "no head", log_err(&e));
             h->stale = true;

@@ -255,6 +255,7 @@ bool feed_state_holds(struct db *db, struct feed_mark *m, size_t n, struct err *
         if (!serial_get(SLICE_ARRAY(m[i].serial), ISSUER_ISSUING, &s, e))
             return false;
         const struct value args[] = {value_int(serial_cert_id(&s))};
+        crash_point("server.holds");
         err_clear(e);
         if (db_query_row(db, &sql_hold, args, 1, &r, e))
             m[i].kind = rows_int(&r, 1) ? MARK_HOLD : MARK_RELEASE;
