@@ -108,14 +108,23 @@ static bool connect_once(struct client *c)
     return true;
 }
 
-/* A PIN that the signer's token refused is not the asker's: to a device it is a signer that is away. */
+/* What the signer's files or its token do not let it do, whatever is asked for. */
+static bool is_its_own(enum err_code code)
+{
+    return err_class_of(code) == ERR_CLASS_IO || code == ERR_P11_PIN || code == ERR_P11_OBJECT ||
+           code == ERR_P11_REFUSED;
+}
+
+/* To who asks that is a signer that is away: nothing was refused, and where its files are is nobody's business.  The signer's
+ * log has its own words. */
 static void not_the_askers(struct err *e)
 {
-    if (e->code != ERR_P11_PIN)
+    enum err_code own = e->code;
+    if (!is_its_own(own))
         return;
-    err_set(e, ERR_SIGNER_GONE, "the signer cannot use its token");
-    err_why(e, "the token refused the PIN");
-    err_try(e, "kith doctor, on the platform's host");
+    err_set(e, ERR_SIGNER_GONE, "the signer cannot use its %s", err_class_of(own) == ERR_CLASS_IO ? "files" : "token");
+    err_why(e, "its own error is %s", err_slug(own));
+    err_try(e, "ask again later; on the platform's host kith doctor and the signer's log say what is wrong");
 }
 
 static void answered(struct client *c, struct slice frame)

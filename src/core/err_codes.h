@@ -171,7 +171,8 @@ ERR_ROW(ERR_PROFILE_SAN, POLICY, 803, "profile-san", "The request asks for a nam
 ERR_ROW(ERR_PROFILE_FACT, POLICY, 804, "profile-fact",
         "The profile needs a fact about the subject that is not known, or that cannot stand in a certificate.")
 ERR_ROW(ERR_SIGNER_GONE, UNAVAILABLE, 820, "signer-gone",
-        "The signer does not answer: it is starting again, or its token is away. Nothing was lost; ask again.")
+        "The signer does not answer or cannot work: it is starting again, its token is away or refuses, or its files cannot be "
+        "read or written. Nothing was lost; ask again.")
 ERR_ROW(ERR_SIGNER_PROTOCOL, INTERNAL, 821, "signer-protocol",
         "The signer and the server do not understand each other; are both of one version?")
 /* 900-999: signer */

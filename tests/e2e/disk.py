@@ -152,7 +152,7 @@ def main():
         t = Test(k)
         full_and_over(t, disks[0], "store-full", 16384)
         check(t)
-        full_and_over(t, disks[1], "journal", 4096)
+        full_and_over(t, disks[1], "signer-gone", 4096)
         check(t)
         a_device_keeps_its_credential(t)
         k.stop()

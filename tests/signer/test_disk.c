@@ -260,13 +260,14 @@ static void finds_damage_that_it_did_not_look_for_at_the_start(void **state)
     flip(rig_path(&r, "signers/issuing/journal"), early);
     flip(rig_path(&r, "signers/issuing/journal"), late);
     rig_start(&r, RIG_ISSUING);
-    for (int i = 0; i < 200 && e.code != ERR_JOURNAL; i++) {
+    for (int i = 0; i < 200 && e.code != ERR_SIGNER_GONE; i++) {
         usleep(50000);
         if (try_issue(&r, k, &e))
             err_clear(&e);
     }
-    assert_int_equal(e.code, ERR_JOURNAL);
-    assert_err(rig_head(&r, NULL, &e), e, ERR_JOURNAL);
+    assert_int_equal(e.code, ERR_SIGNER_GONE);
+    assert_string_equal(e.why, "its own error is journal");
+    assert_err(rig_head(&r, NULL, &e), e, ERR_SIGNER_GONE);
     rig_kill(&r, RIG_ISSUING, SIGTERM);
     key_free(k);
     rig_remove(&r);
@@ -294,10 +295,10 @@ static void signs_nothing_while_the_disk_is_full_and_goes_on_after(void **state)
         rig_set_fsize(&r, RIG_ISSUING, st.st_size + 20 * round);
         size_t open_n = r.open_n;
         for (int i = 0; i < 3; i++) {
-            assert_err(try_issue(&r, k, &e), e, ERR_JOURNAL);
-            assert_err(rig_revoke(&r, &s, 1, 1, NULL, &e), e, ERR_JOURNAL);
-            assert_err(rig_hold(&r, &s, 1, NULL, 0, NULL, &e), e, ERR_JOURNAL);
-            assert_err(rig_head(&r, NULL, &e), e, ERR_JOURNAL);
+            assert_err(try_issue(&r, k, &e), e, ERR_SIGNER_GONE);
+            assert_err(rig_revoke(&r, &s, 1, 1, NULL, &e), e, ERR_SIGNER_GONE);
+            assert_err(rig_hold(&r, &s, 1, NULL, 0, NULL, &e), e, ERR_SIGNER_GONE);
+            assert_err(rig_head(&r, NULL, &e), e, ERR_SIGNER_GONE);
         }
         assert_int_equal(r.open_n, open_n);
         rig_set_fsize(&r, RIG_ISSUING, 1 << 30);

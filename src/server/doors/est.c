@@ -110,14 +110,9 @@ static void done(struct issuance *is, const struct err *e)
         if (e->code == ERR_CLAIM_OTHER_KEY && is->quarantine)
             device_quarantine(is->app, is->subject, "its claim was shown with a second key");
         http_error(en->req, e);
-    } else if (err_class_of(e->code) == ERR_CLASS_UNAVAILABLE || e->code == ERR_JOURNAL) {
+    } else if (err_class_of(e->code) == ERR_CLASS_UNAVAILABLE) {
         static const struct http_field again = {"Retry-After", "2"};
-        struct err own = *e;
-        if (e->code == ERR_JOURNAL) { /* where the signer's files are is nobody's business here */
-            err_set(&own, ERR_JOURNAL, "the signer cannot record what it signs");
-            err_try(&own, "ask again later; its log says what is wrong");
-        }
-        http_problem(en->req, 503, &own, &again, 1);
+        http_problem(en->req, 503, e, &again, 1);
     } else {
         refuse(is->app, en->req, is->proven ? is->who : NULL, is->again_s, e);
     }

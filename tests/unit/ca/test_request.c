@@ -174,6 +174,64 @@ static int accept_one(int listener)
     return fd;
 }
 
+/* What the signer's files or token do not let it do is nobody's fault who asks; what it refuses is. */
+static void tells_the_signers_own_trouble_as_one_that_is_away(void **state)
+{
+    static const struct {
+        enum err_code said, told;
+    } rows[] = {
+        {ERR_JOURNAL, ERR_SIGNER_GONE},
+        {ERR_JOURNAL_LOST, ERR_SIGNER_GONE},
+        {ERR_IO, ERR_SIGNER_GONE},
+        {ERR_P11_PIN, ERR_SIGNER_GONE},
+        {ERR_P11_OBJECT, ERR_SIGNER_GONE},
+        {ERR_P11_REFUSED, ERR_SIGNER_GONE},
+        {ERR_P11_DEVICE, ERR_P11_DEVICE},
+        {ERR_CLOCK, ERR_CLOCK},
+        {ERR_PROFILE_KEY, ERR_PROFILE_KEY},
+        {ERR_SERIAL, ERR_SERIAL},
+        {ERR_CERT_SIGNATURE, ERR_CERT_SIGNATURE},
+    };
+    (void)state;
+    char dir[] = "/tmp/kith-client-XXXXXX", path[64];
+    struct env env;
+    struct err e;
+    int listener;
+    struct waits w = {0};
+    bool closed;
+    AUTO(buf_clear) struct buf frame = {0};
+    buf_init(&frame, 1024);
+    env_init_real(&env, NULL);
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/s", dir);
+    assert_ok(frame_listen(path, &listener, &e), e);
+    assert_ok(client_new(path, &env, NULL, NULL, &w.c, &e), e);
+    int fd = accept_one(listener);
+    for (int i = 0; i < 500 && !client_is_connected(w.c); i++)
+        usleep(10000);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        uint8_t bytes[256];
+        struct writer a = WRITER_ARRAY(bytes);
+        struct err said;
+        err_set(&said, rows[i].said, "/var/lib/kith/journal: no");
+        pthread_create(&w.thread, NULL, call, &w);
+        assert_ok(frame_read(fd, &env, 5000, &frame, &closed, &e), e);
+        struct reader r = reader_of(buf_slice(&frame));
+        cbor_get_array(&r);
+        answer_put_error(&a, cbor_get_uint(&r), &said);
+        assert_ok(frame_write(fd, &env, 5000, writer_slice(&a), &e), e);
+        pthread_join(w.thread, NULL);
+        assert_false(w.ok);
+        assert_int_equal(w.e.code, rows[i].told);
+        assert_int_equal(strstr(w.e.what, "/var") != NULL, rows[i].said == rows[i].told);
+    }
+    close(fd);
+    client_free(w.c);
+    close(listener);
+    unlink(path);
+    rmdir(dir);
+}
+
 static void fails_what_waits_when_the_signer_goes_and_connects_again(void **state)
 {
     (void)state;
@@ -270,6 +328,7 @@ int main(void)
         cmocka_unit_test(reads_a_signers_status_back_and_nothing_else),
         cmocka_unit_test(reads_records_of_a_journal_and_nothing_beside_them),
         cmocka_unit_test(carries_an_error_whole_and_survives_spoilt_ones),
+        cmocka_unit_test(tells_the_signers_own_trouble_as_one_that_is_away),
         cmocka_unit_test(fails_what_waits_when_the_signer_goes_and_connects_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
