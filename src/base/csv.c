@@ -2,6 +2,12 @@
 
 #include "base/buf.h"
 
+/* Of what ends a field; strchr() would find the end of its own text too. */
+static bool ends_field(uint8_t c)
+{
+    return c == ',' || c == '\r' || c == '\n';
+}
+
 static bool take_quoted(struct slice *rest, struct buf *out, struct err *e)
 {
     size_t i = 1;
@@ -20,7 +26,7 @@ static bool take_quoted(struct slice *rest, struct buf *out, struct err *e)
         i++;
     }
     i++;
-    if (i < rest->n && !strchr(",\r\n", rest->p[i])) {
+    if (i < rest->n && !ends_field(rest->p[i])) {
         err_set(e, ERR_SYNTAX, "something stands behind a quoted field");
         return err_why(e, "RFC 4180 section 2");
     }
@@ -31,7 +37,7 @@ static bool take_quoted(struct slice *rest, struct buf *out, struct err *e)
 static void take_bare(struct slice *rest, struct buf *out)
 {
     size_t i = 0;
-    while (i < rest->n && !strchr(",\r\n", rest->p[i]))
+    while (i < rest->n && !ends_field(rest->p[i]))
         i++;
     buf_put(out, slice_of(rest->p, i));
     *rest = slice_of(rest->p + i, rest->n - i);
@@ -47,8 +53,12 @@ static bool take_field(struct slice *rest, struct arena *a, const char **out, st
     } else {
         take_bare(rest, &b);
     }
-    *out = buf_ok(&b) ? arena_str(a, buf_slice(&b)) : NULL;
-    return *out || err_set(e, ERR_LIMIT, "a field of more than 64 KiB");
+    if (!buf_ok(&b))
+        return err_set(e, ERR_LIMIT, "a field of more than 64 KiB");
+    if (b.n && memchr(b.p, 0, b.n)) /* texts end there: what stands behind it would be lost */
+        return err_set(e, ERR_SYNTAX, "a field with a NUL byte");
+    *out = arena_str(a, buf_slice(&b));
+    return *out || err_set(e, ERR_LIMIT, "a record of more than the memory for one line");
 }
 
 bool csv_record(struct slice *rest, struct arena *a, const char **fields, size_t cap, size_t *n, struct err *e)

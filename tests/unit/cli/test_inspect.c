@@ -233,6 +233,37 @@ static void csv_is_read_as_rfc_4180_has_it(void **state)
     }
 }
 
+/* Texts end at it, and so would the reader: a serial number cut there would be another one. */
+static void csv_with_a_nul_byte_is_refused_and_read_past(void **state)
+{
+    (void)state;
+    const struct {
+        struct slice csv;
+        bool good;
+    } rows[] = {
+        {SLICE_LIT("pump,12\0 3\npump,4\n"), false},
+        {SLICE_LIT("\0,12\n"), false},
+        {SLICE_LIT("pump,\"12\0 3\"\n"), false},
+        {SLICE_LIT("\"pump\"\0,12\n"), false},
+        {SLICE_LIT("pump,12\n"), true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct arena a;
+        struct err e = {0};
+        const char *f[4];
+        size_t n, lines = 0;
+        struct slice rest = rows[i].csv;
+        arena_init(&a, 1 << 16);
+        assert_int_equal(csv_record(&rest, &a, f, 4, &n, &e), rows[i].good);
+        assert_true(rows[i].good || e.code == ERR_SYNTAX);
+        for (; rest.n && lines < 9; lines++) /* as `kith device import` goes on */
+            if (!csv_record(&rest, &a, f, 4, &n, &e))
+                (void)slice_take_line(&rest);
+        assert_int_equal(rest.n, 0);
+        arena_clear(&a);
+    }
+}
+
 static void a_record_becomes_the_line_that_the_server_takes(void **state)
 {
     (void)state;
@@ -310,6 +341,7 @@ int main(void)
         T(options_stand_anywhere_and_help_is_there),
         T(input_that_cannot_be_read_is_an_error),
         T(csv_is_read_as_rfc_4180_has_it),
+        T(csv_with_a_nul_byte_is_refused_and_read_past),
         T(a_record_becomes_the_line_that_the_server_takes),
         T(a_title_that_is_a_slip_is_refused),
     };
