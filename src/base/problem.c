@@ -40,15 +40,16 @@ static bool take_line(struct slice *text, const char *mark, struct slice *line)
 
 bool problem_read(struct slice *text, const char *word, struct err *out)
 {
-    char slug[64];
+    char slug[64], mark[32];
     struct slice line, what;
-    while (!take_line(text, word, &line) || !line.n || line.p[0] != '[') /* other talk */
+    snprintf(mark, sizeof mark, "%s[", word);
+    while (!take_line(text, mark, &line)) /* other talk */
         if (!take_line(text, "", &line))
             return false;
     const uint8_t *end = memmem(line.p, line.n, "]: ", 3);
     if (!end)
         return false;
-    snprintf(slug, sizeof slug, "%.*s", (int)(end - line.p - 1), (const char *)line.p + 1);
+    snprintf(slug, sizeof slug, "%.*s", (int)(end - line.p), (const char *)line.p);
     what = slice_of(end + 3, line.n - (size_t)(end + 3 - line.p));
     err_set(out, err_from_slug(slug), "%.*s", (int)what.n, (const char *)what.p);
     if (take_line(text, "why: ", &line))

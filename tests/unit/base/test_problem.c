@@ -17,6 +17,7 @@ static void what_was_printed_is_read_again(void **state)
     err_set(&a, ERR_JOURNAL_LOST, "signer issuing: \"x\": is not there");
     err_why(&a, "because");
     err_try(&a, "restore it");
+    fputs("error: a module's own word\n", f);
     problem_print(f, "error", &a);
     problem_print(f, "error", &(struct err){.code = ERR_IO, .what = "another"});
     fclose(f);
