@@ -89,19 +89,27 @@ static bool check_url_host(const struct settings *s, struct arena *a, struct err
     return check_host(host_of_url(s->url), e) || err_ctx(e, "[platform] url: %s", s->url);
 }
 
-/* All of them stand in the server's certificate, which has room for so many letters. */
+/* Of a host in a certificate: an address stands there as its bytes, of which a short text may have more than letters. */
+static size_t bytes_of(struct slice host)
+{
+    uint8_t address[16];
+    size_t n = host_address(host, address);
+    return n ? n : host.n;
+}
+
+/* All of them stand in the server's certificate, which has room for so much. */
 static bool check_hostnames(const struct settings *s, struct arena *a, struct err *e)
 {
-    size_t letters = host_of_url(s->url).n;
+    size_t bytes = bytes_of(host_of_url(s->url));
     (void)a;
     for (size_t i = 0; i < s->hostnames.n; i++) {
         if (!check_host(slice_str(s->hostnames.v[i]), e))
             return err_ctx(e, "[server] hostnames");
-        letters += strlen(s->hostnames.v[i]);
+        bytes += bytes_of(slice_str(s->hostnames.v[i]));
     }
-    if (letters <= SETTINGS_HOSTS_TEXT_MAX)
+    if (bytes <= SETTINGS_HOSTS_TEXT_MAX)
         return true;
-    err_set(e, ERR_CONFIG, "[server] hostnames: %zu letters, with the url's host", letters);
+    err_set(e, ERR_CONFIG, "[server] hostnames: %zu bytes, with the url's host", bytes);
     err_why(e, "the server's certificate has room for %d", SETTINGS_HOSTS_TEXT_MAX);
     return err_try(e, "fewer names, or shorter ones");
 }

@@ -158,8 +158,9 @@ static void refuses_what_no_row_takes(void **state)
     assert_int_equal(tried, settings_rows_n);
 }
 
-#define LETTERS40  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa."
-#define LETTERS200 LETTERS40 LETTERS40 LETTERS40 LETTERS40 LETTERS40 "x"
+#define LETTERS40       "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa."
+#define SHORT_ADDRESSES "fd::1 fd::2 fd::3 fd::4 fd::5 fd::6 fd::7 fd::8 fd::9" /* 16 bytes each */
+#define LETTERS200      LETTERS40 LETTERS40 LETTERS40 LETTERS40 LETTERS40 "x"
 
 static void refuses_values_that_do_not_go_together(void **state)
 {
@@ -187,6 +188,7 @@ static void refuses_values_that_do_not_go_together(void **state)
         {{{"server", "hostnames", "my_host"}}, 1},
         {{{"server", "hostnames", "*.h.test"}}, 1},
         {{{"server", "hostnames", LETTERS200 ", " LETTERS200}}, 1},
+        {{{"server", "hostnames", LETTERS200 "," LETTERS40 "x," LETTERS40 "x " SHORT_ADDRESSES}}, 1},
     };
     put("ledger.vkeys", 0644, "k.test/log/01+5f3b+AQ\nk.test/log/01/issuing+0+AQ\n");
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
