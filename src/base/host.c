@@ -36,19 +36,24 @@ static bool is_name(struct slice name)
     return name.n <= 253 && !digits; /* the last label of an address is digits, no domain's is */
 }
 
+static bool is_none(struct slice text, const char *what, const char *hint, struct err *e)
+{
+    err_set(e, ERR_SAN, "\"%s\" is %s", ERR_QUOTE(text), what);
+    err_why(e, "RFC 5280 section 4.2.1.6, RFC 1123 section 2.1: labels of letters, digits and inner '-'; no wildcard");
+    return err_try(e, "%s", hint);
+}
+
 bool host_check_name(struct slice name, struct err *e)
 {
-    if (is_name(name))
-        return true;
-    err_set(e, ERR_SAN, "\"%s\" is neither a host name nor an IP address", ERR_QUOTE(name));
-    err_why(e, "RFC 5280 section 4.2.1.6, RFC 1123 section 2.1: labels of letters, digits and inner '-'; no wildcard");
-    return err_try(e, "each name or address that clients connect to, divided by commas");
+    return is_name(name) || is_none(name, "no host name", "leave it out, or name a host; an address is no name", e);
 }
 
 bool host_check(struct slice host, struct err *e)
 {
     uint8_t address[16];
-    return host_address(host, address) || host_check_name(host, e);
+    return host_address(host, address) || is_name(host) ||
+           is_none(host, "neither a host name nor an IP address",
+                   "each name or address that clients connect to, divided by commas", e);
 }
 
 struct slice host_of_url(const char *url)

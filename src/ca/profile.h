@@ -98,8 +98,8 @@ struct profile_work {
 };
 
 /* Fills everything but t->serial (which depends on t->not_after).  The template borrows p, spki, issuer and work.
- * Errors: ERR_PROFILE_KEY, ERR_PROFILE_SAN (a name asked for that is not this subject's), ERR_PROFILE_VALIDITY,
- * ERR_PROFILE_FACT (a placeholder without a value). */
+ * Errors: ERR_PROFILE_KEY, ERR_PROFILE_SAN (a name asked for that is not this subject's), ERR_SAN (a DNS name asked for that is
+ * none), ERR_PROFILE_VALIDITY, ERR_PROFILE_FACT (a placeholder without a value). */
 MUST_USE bool profile_apply(const struct profile *p, const struct profile_facts *f, struct slice spki,
                             const struct profile_issuer *issuer, int64_t now, struct cert_template *t,
                             struct profile_work *work, struct err *e);
