@@ -16,7 +16,7 @@ static bool take_name(uid_t user)
     const struct passwd *p = getpwuid(user);
     bool groups = p ? initgroups(p->pw_name, p->pw_gid) == 0 && setgid(p->pw_gid) == 0
                     : setgroups(0, NULL) == 0 && setgid((gid_t)user) == 0;
-    /* KEEPCAPS: the right to a low port, which the unit gives to a server that is not root. */
+    /* KEEPCAPS: the right to a low port, which a unit may give to a server that is not root. */
     return groups && prctl(PR_SET_KEEPCAPS, 1) == 0 && setuid(user) == 0;
 }
 

@@ -148,8 +148,10 @@ static bool wait_for(struct child *c, int *status, struct err *e)
             *status = WEXITSTATUS(how);
             return true;
         }
-        if (pid == c->pid || (pid < 0 && errno != EINTR))
+        if (pid == c->pid)
             return err_set(e, ERR_CHILD_START, "%s: its check ended by signal %d", c->name, WTERMSIG(how));
+        if (pid < 0 && errno != EINTR)
+            return err_set(e, ERR_CHILD_START, "%s: its check was lost: %s", c->name, strerror(errno));
         poll(NULL, 0, LOOK_MS);
     }
     child_kill(c);

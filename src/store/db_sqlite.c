@@ -332,7 +332,7 @@ static bool sqlite_script(struct db *db, const char *text, struct err *e)
 /* ---- transactions ---- */
 
 /* The open file outlives its name: what is written to it after that is lost with the process, and whoever comes next begins
- * with what has the name by then. */
+ * with what has the name by then.  Only the database's own name is looked at: a FILE-wal that is removed alone is not seen. */
 static bool is_in_place(struct db *db, struct err *e)
 {
     int moved = 0;
