@@ -106,7 +106,8 @@ static void a_check_tells_how_it_ended_and_what_was_said(void **state)
     /* A program that cannot be run says so as any other would that fails. */
     assert_ok(check_shell("/nowhere", "", &status, said, &e), e);
     assert_int_equal(status, 127);
-    assert_true(problem_read(slice_str(said), "error", &told));
+    struct slice rest = slice_str(said);
+    assert_true(problem_read(&rest, "error", &told));
     assert_int_equal(told.code, ERR_CHILD_START);
     assert_non_null(strstr(told.what, "child: cannot run its program: No such file"));
     assert_true(told.hint[0]);
