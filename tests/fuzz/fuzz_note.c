@@ -45,8 +45,12 @@ static void sign_and_open(struct slice text, struct slice name)
     HOLDS(note_key_make(&c, "witness", NOTE_COSIGNATURE, SLICE_ARRAY(spki), &keys[1], &e));
     HOLDS(note_key_make(&c, "absent", NOTE_ED25519, SLICE_ARRAY(spki), &keys[2], &e));
     char vkey[NOTE_VKEY_MAX];
+    uint8_t digest[SHA256_SIZE], own[SHA256_SIZE];
     for (size_t i = 0; i < 2; i++) {
         note_key_write(&keys[i], vkey);
+        note_key_digest(&c, &keys[i], digest);
+        c.sha256(&(struct slice){(const uint8_t *)vkey, strlen(vkey)}, 1, own);
+        HOLDS(memcmp(digest, own, sizeof own) == 0);
         HOLDS(note_key_read(&c, slice_str(vkey), &bad, &e) && memcmp(&bad, &keys[i], sizeof bad) == 0);
     }
     size_t cap = text.n + 3 * NOTE_LINE_MAX;
@@ -89,13 +93,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         HOLDS(e.code == ERR_NOTE && note.sigs_n == 0);
     }
     sign_and_open(s, slice_of(data, n < 8 ? n : 8));
+    struct note_key both[NOTE_KEYS];
+    struct slice rest = s, line;
+    while (note_vkey_next(&rest, &line))
+        HOLDS(line.n && line.p[0] != '#');
+    HOLDS(note_keys_read(&fuzz_crypto, s, both, &e) || e.code != ERR_NONE);
     if (note_key_read(&fuzz_crypto, s, &k, &e)) {
-        uint8_t digest[SHA256_SIZE], own[SHA256_SIZE];
         note_key_write(&k, vkey);
         HOLDS(slice_eq(slice_str(vkey), s));
-        note_key_digest(&fuzz_crypto, &k, digest);
-        fuzz_crypto.sha256(&s, 1, own);
-        HOLDS(memcmp(digest, own, sizeof own) == 0);
         note.sigs_n = 0;
         (void)!note_open(&fuzz_crypto, s, &k, 1, &note, &e);
     }

@@ -152,7 +152,7 @@ static void remembers_a_list_once_there_is_room(void **state)
     make_list(&r, serial, &second);
     usleep(1100 * 1000);
     for (int i = 0; i < 5; i++) {
-        assert_err(rig_try_device_cert(&r, DEV, k, NULL, &e), e, ERR_JOURNAL);
+        assert_err(rig_try_device_cert(&r, DEV, k, NULL, &e), e, ERR_SIGNER_GONE);
         assert_int_equal(remembered(&r), 1);
     }
     rig_set_fsize(&r, RIG_ISSUING, 1 << 30);
