@@ -186,9 +186,17 @@ static bool install(struct cli *cli, const struct ca_opts *o, const struct setti
     if (!load(cli, root_path, CERT_MAX, &had.root, e) || !load(cli, issuing_path, CERT_MAX, &had.issuing, e) ||
         !load(cli, crl_path, ROOT_LIST_MAX, &had.crl, e))
         return false;
-    if (had.root.n && a->root.n && !slice_eq(had.root, a->root)) {
+    bool may_change = !had.issuing.n && !settings_has_signed(s, &cli->arena);
+    if (had.root.n && a->root.n && !may_change && !slice_eq(had.root, a->root)) {
         err_set(e, ERR_CONFLICT, "the platform has another root");
-        return err_why(e, "every device trusts the root that was there when it enrolled");
+        err_why(e, "every device trusts the root that was there when it enrolled");
+        return err_try(e, "kith inspect %s shows it; a new root is a new platform (kith init)", PATH_ROOT_CERT);
+    }
+    /* A root is the platform's by what it signed. */
+    struct slice issuing = a->issuing.n || !a->root.n ? a->issuing : had.issuing;
+    if (a->root.n && !issuing.n) {
+        err_set(e, ERR_USAGE, "a root alone: what it signed for this platform is missing");
+        return err_try(e, "kith ca install with the whole file that sign-request wrote");
     }
     struct slice der = a->root.n ? a->root : had.root;
     if (!der.n) {
@@ -196,7 +204,7 @@ static bool install(struct cli *cli, const struct ca_opts *o, const struct setti
         return err_try(e, "kith ca install with the whole file that sign-request wrote");
     }
     if (!cert_read(der, &root, e) || !cert_verify(&crypto_openssl, &root, root.spki, e) ||
-        (a->issuing.n && !check_issuing(cli, s, a->issuing, &root, e)) ||
+        (issuing.n && !check_issuing(cli, s, issuing, &root, e)) ||
         (a->crl.n && !check_crl(cli, a->crl, had.crl, &root, e)) || !check_revoked(a, &had, &root, revokes, e))
         return false;
     sha256(der, digest);

@@ -310,12 +310,18 @@ static void installs_nothing_of_another_root_or_key(void **state)
     assert_run(0, "ca", "sign-request", at("e/ca/issuing.csr"), "--root-dir", at("r"), "--out", at("e.pem"));
     assert_says(6, "not for this platform", "--dir", at("d"), "ca", "install", at("e.pem"));
     assert_false(file_exists(at("d/ca/root.cer")));
+    assert_says(2, "a root alone", "--dir", at("d"), "ca", "install", at("r2/root.cer"));
+    assert_false(file_exists(at("d/ca/root.cer")));
     assert_run(0, "ca", "sign-request", at("d/ca/issuing.csr"), "--root-dir", at("r"), "--out", at("d.pem"));
     assert_says(6, "SHA-256", "--dir", at("d"), "ca", "install", at("d.pem"), "--root-sha256",
                 "0000000000000000000000000000000000000000000000000000000000000000");
+    assert_true(shell("cp r2/root.cer d/ca/root.cer")); /* nothing was issued under it: the right one may come */
     assert_run(0, "--dir", at("d"), "ca", "install", at("d.pem"));
     assert_run(0, "ca", "sign-request", at("d/ca/issuing.csr"), "--root-dir", at("r2"), "--out", at("d2.pem"));
     assert_says(5, "another root", "--dir", at("d"), "ca", "install", at("d2.pem"));
+    assert_true(shell("rm d/ca/root.cer"));
+    assert_says(6, "issuing certificate", "--dir", at("d"), "ca", "install", at("r2/root.cer"));
+    assert_run(0, "--dir", at("d"), "ca", "install", at("r/root.cer"));
     /* One bit of the request: proof of possession fails. */
     assert_true(shell("openssl req -in d/ca/issuing.csr -outform der | sed 's/Issuing/Issuinh/' > bad.csr"));
     assert_run(6, "ca", "sign-request", at("bad.csr"), "--root-dir", at("r"));
