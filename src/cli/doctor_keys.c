@@ -1,18 +1,13 @@
 /* What `kith doctor` tries of the keys and the token that they may be in. */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/file.h"
-#include "base/problem.h"
-#include "base/program.h"
 #include "ca/own_key.h"
-#include "ca/signer_check.h"
 #include "cli/doctor.h"
+#include "cli/rehearse.h"
 #include "keys/crypto.h"
 #include "keys/p11.h"
 #include "ledger/note.h"
-
-#define SAID_MAX 65536
 
 /* systemd gives it to kithd alone. */
 static bool is_elsewhere(const char *file, struct doctor_finding *f)
@@ -129,44 +124,16 @@ void doctor_check_keys(struct doctor *d, struct doctor_finding *f)
     p11_free(p);
 }
 
-static bool try_signer(struct child *c, struct err *e)
-{
-    AUTO(buf_clear) struct buf said = {0};
-    int status;
-    buf_init(&said, SAID_MAX);
-    if (!child_check_said(c, &said, &status, e))
-        return false;
-    struct slice text = buf_slice(&said), rest = text, last = {0};
-    if (status == 0 || problem_read(&text, "error", e))
-        return status == 0;
-    while (rest.n)
-        last = slice_take_line(&rest);
-    return err_set(e, ERR_CHILD_START, "%s: its check ended with status %d%s%s", c->name, status, last.n ? ": " : "",
-                   ERR_QUOTE(last));
-}
-
-/* As kithd -t does. */
 void doctor_check_signers(struct doctor *d, struct doctor_finding *f)
 {
-    static const char *const domains[] = {"issuing", "ledger"};
-    const char *program;
     struct err e;
     bool to_come;
     (void)!settings_check_ca(d->s, &d->cli->arena, PATH_ISSUING_CERT, &to_come, &e); /* its signer says if it is lost */
     if (is_elsewhere(d->s->passphrase_file, f) || is_elsewhere(d->s->hsm_pin_file, f))
         return;
-    if (d->token_away) {
+    if (d->token_away)
         doctor_skip(f, "the token cannot be used");
-        return;
-    }
-    char *const *envp = child_environment(environ, &d->cli->arena);
-    bool ok = envp ? program_find(d->cli->libexec, "kith-signer", &d->cli->arena, &program, &e)
-                   : arena_ok(&d->cli->arena, &e);
-    for (size_t i = to_come ? 1 : 0; ok && i < ARRAY_LEN(domains); i++) {
-        struct child c = signer_check_of(domains[i], program, d->s->file, envp);
-        ok = try_signer(&c, &e);
-    }
-    if (!ok)
+    else if (!rehearse_signers(d->cli, d->s->file, !to_come, &e))
         doctor_bad_err(f, &e, "restore what is named from its copy");
     else
         doctor_fine(f,

@@ -7,6 +7,7 @@
 #include "base/program.h"
 #include "cli/cli.h"
 #include "cli/platform.h"
+#include "cli/rehearse.h"
 #include "ledger/note.h"
 
 struct init_opts {
@@ -187,7 +188,7 @@ static void put_line(struct buf *b, const char *label, const uint8_t digest[32])
     buf_put_char(b, '\n');
 }
 
-static void put_text(struct buf *b, const struct platform_plan *p, const struct platform_made *m)
+static void put_text(struct buf *b, const struct platform_plan *p, const struct platform_made *m, bool starts)
 {
     buf_printf(b, "%s is initialised for %s%s.\n", p->dir, p->name,
                m->continued ? " (went on where it was killed)" : "");
@@ -208,8 +209,18 @@ static void put_text(struct buf *b, const struct platform_plan *p, const struct 
                    "        kith ca sign-request issuing.csr --root-dir ROOT --out signed.pem\n"
                    "      then here: kith --dir %s ca install signed.pem\n",
                    m->request, p->dir);
-    else
+    else if (starts)
         buf_printf(b, "next: kithd --config %s/" SETTINGS_FILE "\n", p->dir);
+}
+
+/* A token answers us here; whether it answers a signer in its sandbox is another matter. */
+static bool would_start(struct cli *cli, const struct platform_plan *p, struct err *e)
+{
+    const char *conf = arena_printf(&cli->arena, "%s/" SETTINGS_FILE, p->dir);
+    if (!conf)
+        return arena_ok(&cli->arena, e);
+    return !p->hsm_module || rehearse_signers(cli, conf, !p->offline_root, e) ||
+           err_ctx(e, "%s is made, but kithd would not start", p->dir);
 }
 
 static bool run_init(void *ctx, const void *opts, const struct args_words *words, struct err *e)
@@ -222,12 +233,15 @@ static bool run_init(void *ctx, const void *opts, const struct args_words *words
         !platform_make(&plan, &cli->env, &cli->arena, &made, e))
         return false;
     AUTO(buf_clear) struct buf b = {0};
+    struct err unwritten;
+    bool starts = would_start(cli, &plan, e);
     buf_init(&b, 65536);
     if (cli->g.json)
         put_json(&b, &plan, &made);
     else
-        put_text(&b, &plan, &made);
-    return cli_write(cli, &b, e);
+        put_text(&b, &plan, &made, starts);
+    bool written = cli_write(cli, &b, starts ? e : &unwritten);
+    return starts && written;
 }
 
 const struct verb init_verbs[] = {

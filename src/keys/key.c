@@ -93,7 +93,7 @@ bool key_destroy(const struct key_env *env, const char *ref, struct err *e)
 
 /* --- one key --- */
 
-static bool proves_itself(struct key *k, struct err *e)
+bool key_prove(struct key *k, struct err *e)
 {
     uint8_t sig[SIG_MAX];
     size_t n;
@@ -124,7 +124,7 @@ bool key_new(const struct key_ops *ops, void *impl, struct slice spki, const cha
     k->type = spki_key_type(&view);
     memcpy(k->spki, spki.p, spki.n);
     k->spki_n = spki.n;
-    if (!proves_itself(k, e)) {
+    if (!key_prove(k, e)) {
         free(k->ref);
         free(k);
         return false;

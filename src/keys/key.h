@@ -43,6 +43,8 @@ const char *key_get0_ref(const struct key *k);
  * Errors: unavailable (token lost and not back yet, breaker open), policy (alg does not fit the key), crypto. */
 MUST_USE bool key_sign(struct key *k, enum sig_alg alg, const struct slice *parts, size_t n, uint8_t *sig,
                        size_t *sig_n, struct err *e);
+/* Signs something of no meaning and checks the signature, as key_open() did: can it still?  Errors: those of key_sign(), ERR_KEY_MISMATCH. */
+MUST_USE bool key_prove(struct key *k, struct err *e);
 struct signer key_signer(struct key *k); /* with the key's default algorithm; borrows k */
 
 /* ECDSA-Sig-Value (RFC 3279 section 2.2.3) from and to r||s; other algorithms pass unchanged. */

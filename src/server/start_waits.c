@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/str.h"
 #include "ca/ca_cert.h"
 #include "ca/root_list.h"
 #include "server/anteroom.h"
@@ -29,26 +30,44 @@ static bool has_ca(struct app *app, struct err *why)
 /* kithd listens for the signers, so a connection says nothing: one that does not come up never answers.  (Of the process, for an
  * answer may come when nobody waits any more.) */
 enum asking { ASK_NOT, ASK_ASKED, ASK_ANSWERED };
-static _Atomic enum asking asking[SIGNERS];
+static struct asked {
+    _Atomic enum asking asking;
+    _Atomic bool tokenless;
+    char
+        fault[200]; /* of its token; written when it becomes tokenless, which takes an answer to what was asked since */
+} asked[SIGNERS];
 
+/* A signer without its token signs nothing: a start would enter what no checkpoint covers, fail, and so again and again. */
 static void on_status(void *arg, struct reader *fields, size_t n, const struct err *e)
 {
-    _Atomic enum asking *a = arg;
-    (void)fields;
+    struct signer_status s = {0};
+    struct asked *a = arg;
     (void)n;
-    *a = e ? ASK_NOT : ASK_ANSWERED;
+    if (!e)
+        signer_status_get(fields, &s);
+    bool tokenless = !e && reader_ok(fields) && slice_eq(s.token, SLICE_LIT("down"));
+    if (tokenless && !a->tokenless)
+        str_copy_slice(a->fault, sizeof a->fault, s.fault);
+    a->tokenless = tokenless;
+    a->asking = e || tokenless ? ASK_NOT : ASK_ANSWERED;
 }
 
 static bool answers(struct client *c, int which, struct err *why)
 {
     struct err ignored;
-    if (asking[which] == ASK_NOT && client_is_connected(c)) {
-        asking[which] = ASK_ASKED;
-        if (!client_send(c, REQUEST_STATUS, (struct slice){0}, 0, on_status, &asking[which], &ignored))
-            asking[which] = ASK_NOT;
+    struct asked *a = &asked[which];
+    if (a->asking == ASK_NOT && client_is_connected(c)) {
+        a->asking = ASK_ASKED;
+        if (!client_send(c, REQUEST_STATUS, (struct slice){0}, 0, on_status, a, &ignored))
+            a->asking = ASK_NOT;
     }
-    if (asking[which] == ASK_ANSWERED)
+    if (a->asking == ASK_ANSWERED)
         return true;
+    if (a->tokenless) {
+        err_set(why, ERR_SIGNER_GONE, "the token of the %s signer does not answer", signer_name(which));
+        err_why(why, "%s", a->fault);
+        return err_try(why, "look at the token; Kith logs in again by itself once it is back");
+    }
     err_set(why, ERR_SIGNER_GONE, "the %s signer does not come up", signer_name(which));
     err_why(why, "without it nothing can be signed, so nothing is answered");
     return err_try(why, "look at the log of kithd, or ask kithd -t: token, PIN file, passphrase file, journal");

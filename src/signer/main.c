@@ -70,6 +70,39 @@ static bool may_use_token(const struct settings *s, struct err *e)
     return true;
 }
 
+/* The keys signed when they were opened, outside.  What stopped them since is the sandbox, as far as can be told from here. */
+static bool blame_sandbox(const struct settings *s, struct err *e)
+{
+    struct err rights;
+    AUTO(buf_clear) struct buf paths = {0};
+    const char *conf = getenv("SOFTHSM2_CONF"); /* banned: SoftHSM2 reads it in this process */
+    if (e->code == ERR_P11_PIN)
+        return false;
+    err_ctx(e, "in the signer's sandbox");
+    if (!may_use_token(s, &rights)) {
+        err_why(e, "%s; %s", rights.what, rights.why);
+        return err_try(e, "%s", rights.hint);
+    }
+    buf_init(&paths, 65536);
+    for (size_t i = 0; i < s->hsm_paths.n; i++)
+        buf_printf(&paths, "%s%s", i ? ", " : "", s->hsm_paths.v[i]);
+    err_why(e, "it signed outside; the sandbox lets the module at nothing but hsm_network and hsm_paths: %s",
+            buf_str(&paths));
+    return err_try(e, "hsm_paths = PATH,... in [keys] of kith.conf: all that the module reads and writes%s%s",
+                   strstr(s->hsm_module, "softhsm") ? "; of SoftHSM2 its directories.tokendir, and " : "",
+                   strstr(s->hsm_module, "softhsm") ? ERR_QUOTE_PATH(slice_str(conf ? conf : "/etc/softhsm")) : "");
+}
+
+/* In the sandbox: what a module opens only when it is used is missed here, before anybody waits for it. */
+static bool prove_keys(const struct domain *d, const struct settings *s, struct err *e)
+{
+    struct key *const keys[] = {d->ca_key, d->vouch_key};
+    for (size_t i = 0; s->sandbox && s->hsm_module && i < ARRAY_LEN(keys); i++)
+        if (keys[i] && !key_prove(keys[i], e))
+            return blame_sandbox(s, e);
+    return true;
+}
+
 static bool sandbox(const struct settings *s, const char *domain, const struct env *env, struct arena *a, struct err *e)
 {
     if (!s->sandbox) {
@@ -116,6 +149,8 @@ static bool rehearse(struct domain *d, const struct settings *s, const struct ke
         return false;
     if (s->sandbox && !may_use_token(s, &token))
         problem_print(stderr, "warning", &token);
+    if (!prove_keys(d, s, e))
+        return err_ctx(e, "signer %s", domain);
     domain_watch_root(d);
     return domain_check_root(d, e) || err_ctx(e, "signer %s", domain);
 }
@@ -132,7 +167,8 @@ static bool run(const struct options *o, const struct env *env, struct err *e)
     struct key_env keys = {.passphrase_file = s.passphrase_file, .p11 = token};
     if (o->check)
         return rehearse(&d, &s, &keys, o->domain, env, &arena, e);
-    if (!domain_open(&d, o->domain, &s, &keys, env, &crypto_openssl, e) || !sandbox(&s, o->domain, env, &arena, e))
+    if (!domain_open(&d, o->domain, &s, &keys, env, &crypto_openssl, e) || !sandbox(&s, o->domain, env, &arena, e) ||
+        !prove_keys(&d, &s, e))
         return false;
     if (o->accept_clock && !domain_accept_clock(&d, e))
         return false;

@@ -235,13 +235,14 @@ def stop(p, seconds=10):
 class Kith:
     """One installation: `kith init`, then kithd with its server and signers."""
 
-    def __init__(self, world, *init_words, name="Acme"):
+    def __init__(self, world, *init_words, name="Acme", ok=True):
         self.w = world
         self.dir = world.path("D")
         self.database = init_words[init_words.index("--database") + 1] if "--database" in init_words else None
         self.tls_port, self.plain_port = free_ports(2)
-        self.made = json.loads(self.kith("init", "--json", "--name", name, "--listen", f"127.0.0.1:{self.tls_port}",
-                                         "--plain-listen", f"127.0.0.1:{self.plain_port}", *init_words).stdout)
+        self.init = self.kith("init", "--json", "--name", name, "--listen", f"127.0.0.1:{self.tls_port}",
+                              "--plain-listen", f"127.0.0.1:{self.plain_port}", *init_words, ok=ok)
+        self.made = json.loads(self.init.stdout)
         self.socket = os.path.join(self.dir, "run", "kith.sock")
         self.root_pem = world.path("root.pem")
         run("openssl", "x509", "-inform", "DER", "-in", os.path.join(self.dir, "ca", "root.cer"), "-out", self.root_pem)

@@ -2,11 +2,33 @@
 """The token goes away while devices enrol and comes back: nothing is restarted, nobody's request is lost, and what was answered
 is in the ledger."""
 import os
+import signal
 import sys
 import time
 
 from crash import THREADS, Load, check, work_still
-from kithtest import Kith, World, say, wait_for
+from kithtest import Kith, World, run, say, wait_for
+
+
+def a_start_waits_for_it(k):
+    """Who asks is told, and nothing is entered that nobody could sign: entries would be adopted at one start after the other."""
+    adopted = lambda: k.w.log("kithd.log").count("adopted entries that nobody had signed")
+    said = lambda: (lambda p: p.stdout if "the token of the issuing signer does not answer" in p.stdout else None)(
+        run("curl", "-s", f"http://127.0.0.1:{k.plain_port}/readyz", ok=False))
+    before = adopted()
+    os.rename(k.w.path("tokens"), k.w.path("away"))
+    wait_for(lambda: k.api("GET", "/readyz").status == 503, "/readyz to say it", 20, 0.1)
+    wait_for(lambda: "down" in k.api("GET", "/readyz").body.decode(), "the signers to know", 20, 0.1)
+    os.kill(k.pids()["kith-server"], signal.SIGKILL)
+    text = wait_for(said, "who asks to be told", 20, 0.2)
+    assert text.startswith("FAIL signer-issuing: ") and "once it is back" in text, text
+    pids = k.pids()
+    time.sleep(3)
+    assert k.pids() == pids and adopted() == before, "it was tried again and again"
+    os.rename(k.w.path("away"), k.w.path("tokens"))
+    k.wait_ready(60)
+    assert adopted() <= before + 1, "what stood there at the kill, once at most"
+    k.must_verify()
 
 
 def main():
@@ -37,6 +59,7 @@ def main():
         wait_for(lambda: k.api("GET", "/readyz").status == 200, "readiness", 30, 0.1)
         check(k, load)
         work_still(k, load)
+        a_start_waits_for_it(k)
         k.stop()
         say("ok")
 
