@@ -69,12 +69,24 @@ static void print_help(const struct verb *v)
     buf_clear(&b);
 }
 
+static void print_version(bool json)
+{
+    AUTO(buf_clear) struct buf b = {0};
+    buf_init(&b, 256);
+    manual_put_version(&b, manual.name, json);
+    fputs(buf_str(&b), stdout);
+}
+
 static bool run(struct program *p, int argc, char **argv, struct err *e)
 {
     const struct verb *verb;
     struct arena a;
     int used = 0;
-    bool help = false;
+    bool help = false, json;
+    if (args_ask_version(argc - 1, argv + 1, &json)) {
+        print_version(json);
+        return true;
+    }
     if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_help(NULL);
         return argc >= 2 || err_set(e, ERR_USAGE, "no verb was given");

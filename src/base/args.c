@@ -141,6 +141,20 @@ bool args_read(const struct opt *rows, size_t n, int argc, char *const *argv, bo
     return true;
 }
 
+bool args_ask_version(int argc, char *const *argv, bool *json)
+{
+    bool version = false;
+    *json = false;
+    for (int i = 0; i < argc; i++) {
+        bool is_version = strcmp(argv[i], "--version") == 0, is_json = strcmp(argv[i], "--json") == 0;
+        if (!is_version && !is_json)
+            return false;
+        version = version || is_version;
+        *json = *json || is_json;
+    }
+    return version;
+}
+
 /* How many words of argv the verb's name takes; 0 if it is not this verb. */
 static int match(const char *name, int argc, char *const *argv)
 {

@@ -16,6 +16,9 @@ struct args_words { /* what is left, borrowed from argv */
 MUST_USE bool args_read(const struct opt *rows, size_t n, int argc, char *const *argv, bool stop_at_word,
                         struct arena *a, void *target, struct args_words *words, bool *help, struct err *e);
 
+/* The whole command line asks which version this is: --version, with --json or without. */
+bool args_ask_version(int argc, char *const *argv, bool *json);
+
 struct verb {
     const char *name; /* "device add": one or two words */
     const char *args; /* "SERIAL [FILE]": for help */

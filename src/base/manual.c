@@ -1,5 +1,8 @@
 #include "base/manual.h"
 
+#include "base/json_out.h"
+#include "base/program.h"
+
 #define HELP_COLUMN 30
 
 /* "--name ARG" as it stands in the left column. */
@@ -76,6 +79,38 @@ void manual_put_help(struct buf *b, const struct manual_program *p)
     if (shown_options(p->rows, p->rows_n))
         buf_put_str(b, "\noptions:\n");
     put_options(b, p->rows, p->rows_n);
+}
+
+void manual_put_version(struct buf *b, const char *program, bool json)
+{
+    if (!json) {
+        buf_printf(b, "%s " KITH_VERSION "\n", program);
+        return;
+    }
+    struct json_out o = json_out_of(b);
+    json_out_map(&o, NULL);
+    json_out_int(&o, "v", 1);
+    json_out_text(&o, "program", program);
+    json_out_text(&o, "version", KITH_VERSION);
+    json_out_end(&o);
+    buf_put_char(b, '\n');
+}
+
+bool manual_read_args(const struct manual_program *p, int argc, char *const *argv, struct arena *a, void *target,
+                      struct buf *said, struct err *e)
+{
+    struct args_words words;
+    bool help, json;
+    buf_init(said, 8192);
+    if (args_ask_version(argc, argv, &json)) {
+        manual_put_version(said, p->name, json);
+        return true;
+    }
+    if (!args_read(p->rows, p->rows_n, argc, argv, false, a, target, &words, &help, e))
+        return false;
+    if (help)
+        manual_put_help(said, p);
+    return !words.n || err_set(e, ERR_USAGE, "%s takes no words: \"%s\"", p->name, ERR_QUOTE(slice_str(words.v[0])));
 }
 
 void manual_put_verb_help(struct buf *b, const struct manual_program *p, const struct verb *v)

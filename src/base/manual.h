@@ -22,6 +22,12 @@ struct manual_program {
 };
 
 void manual_put_help(struct buf *b, const struct manual_program *p);
+/* "kith 0.1.0", or an object. */
+void manual_put_version(struct buf *b, const char *program, bool json);
+/* The command line of a program that has no verbs.  Asked for --help or --version it leaves in *said what is to be printed, and nothing else
+ * is to be done: then `target` has not what is required.  Else *said is empty.  Errors: option, usage. */
+MUST_USE bool manual_read_args(const struct manual_program *p, int argc, char *const *argv, struct arena *a,
+                               void *target, struct buf *said, struct err *e);
 void manual_put_verb_help(struct buf *b, const struct manual_program *p, const struct verb *v);
 void manual_put_completion(struct buf *b, const struct manual_program *p); /* bash */
 /* mdoc(7) lists: the body of an OPTIONS or COMMANDS section, and of the sections of a configuration file. */

@@ -12,7 +12,6 @@
 #include "base/json.h"
 #include "model/settings.h"
 
-#define CLI_VERSION   "0.1.0"
 #define EXIT_PARTLY   8
 #define CLI_FILE_MAX  (16u << 20)
 #define CLI_ARENA_MAX (64u << 20)

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/http_client.h"
 #include "base/pem.h"
+#include "base/program.h"
 #include "cli/pki.h"
 #include "keys/p11.h"
 #include "keys/provider.h"
@@ -131,7 +132,7 @@ static bool open_tls(struct cli *cli, struct err *e)
         return false;
     struct http_client_opts o = {
         .tls = {.root = id->root, .platform = true, .key = id->key, .chain = id->chain, .chain_n = id->n},
-        .user_agent = "kith/" CLI_VERSION,
+        .user_agent = "kith/" KITH_VERSION,
     };
     return http_client_new(&o, &cli->client, e);
 }
@@ -171,7 +172,7 @@ static bool open_local(struct cli *cli, struct err *e)
     struct sockaddr_un sa;
     if (!cli_settings(cli, &s, e))
         return false;
-    struct http_client_opts o = {.unix_path = s->socket, .user_agent = "kith/" CLI_VERSION};
+    struct http_client_opts o = {.unix_path = s->socket, .user_agent = "kith/" KITH_VERSION};
     if (strlen(s->socket) >= sizeof sa.sun_path)
         return err_set(e, ERR_LIMIT, "the socket's path is longer than %zu bytes: %s", sizeof sa.sun_path - 1,
                        s->socket);

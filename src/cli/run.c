@@ -174,6 +174,14 @@ static bool is_help(const char *word)
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
+static bool print_version(struct cli *cli, struct err *e)
+{
+    AUTO(buf_clear) struct buf b = {0};
+    buf_init(&b, 256);
+    manual_put_version(&b, "kith", cli->g.json);
+    return cli_write(cli, &b, e);
+}
+
 static bool run(struct cli *cli, int argc, char *const *argv, struct err *e)
 {
     struct split s = {0};
@@ -195,7 +203,7 @@ static bool run(struct cli *cli, int argc, char *const *argv, struct err *e)
     if (s.rest_n == 2 && is_help(s.rest[1]))
         return cli_help(cli, s.rest, 1, e);
     if (strcmp(s.rest[0], "--version") == 0)
-        return fprintf(cli->out, "kith " CLI_VERSION "\n") > 0;
+        return print_version(cli, e);
     if (s.rest[0][0] == '-') {
         err_set(e, ERR_OPTION, "there is no option %s", ERR_QUOTE(slice_str(s.rest[0])));
         return err_try(e, "kith --help");

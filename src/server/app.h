@@ -6,6 +6,7 @@
 #include "base/env.h"
 #include "base/http_server.h"
 #include "base/loop.h"
+#include "base/program.h"
 #include "ca/client.h"
 #include "ledger/tree.h"
 #include "model/device.h"
@@ -14,8 +15,6 @@
 #include "store/commit.h"
 #include "store/tables.h"
 #include "x509/cert.h"
-
-#define KITH_VERSION "0.1.0"
 
 struct crls;
 struct issuer;

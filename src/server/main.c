@@ -5,8 +5,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/args.h"
 #include "base/log.h"
+#include "base/manual.h"
 #include "base/problem.h"
 #include "base/sandbox.h"
 #include "keys/crypto.h"
@@ -38,6 +38,14 @@ static const struct opt rows[] = {
      .offset = offsetof(struct options, ready_fd)},
     {NULL, "check", OPT_BOOL, .help = "try what the start needs, say what is wrong, change nothing and end",
      .offset = offsetof(struct options, check)},
+};
+
+static const struct manual_program program = {
+    .name = "kith-server",
+    .synopsis = "--config FILE [--check]",
+    .about = "serves an installation of Kith; kithd starts it",
+    .rows = rows,
+    .rows_n = ARRAY_LEN(rows),
 };
 
 static volatile sig_atomic_t stop;
@@ -177,8 +185,7 @@ int main(int argc, char **argv)
     struct log log;
     struct err e = {0};
     struct options o = {0};
-    struct args_words words;
-    bool help;
+    AUTO(buf_clear) struct buf said = {0};
     log_init_fd(&log, STDERR_FILENO, LOG_LEVEL_INFO, false);
     env_init_real(&app.env, &log);
     arena_init(&app.arena, 8u << 20);
@@ -189,7 +196,9 @@ int main(int argc, char **argv)
     signal(SIGHUP, SIG_IGN);
     if (!secret_harden_process(&e))
         LOG(&app.env, WARN, "server", "core dumps are not off", log_err(&e));
-    bool ok = args_read(rows, ARRAY_LEN(rows), argc - 1, argv + 1, false, &app.arena, &o, &words, &help, &e);
+    bool ok = manual_read_args(&program, argc - 1, argv + 1, &app.arena, &o, &said, &e);
+    if (ok && said.n)
+        _exit(fputs(buf_str(&said), stdout) < 0 || fflush(stdout) != 0);
     if (ok && o.check)
         _exit(check(&app, &o));
     ok = ok && run(&app, &o, &e);

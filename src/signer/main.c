@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/args.h"
 #include "base/log.h"
+#include "base/manual.h"
 #include "base/problem.h"
 #include "base/sandbox.h"
 #include "keys/crypto.h"
@@ -35,6 +35,14 @@ static const struct opt rows[] = {
      .offset = offsetof(struct options, check)},
     {NULL, "accept-clock", OPT_BOOL, .help = "the clock is right, whatever was signed last",
      .offset = offsetof(struct options, accept_clock)},
+};
+
+static const struct manual_program program = {
+    .name = "kith-signer",
+    .synopsis = "--config FILE --domain NAME [--check]",
+    .about = "holds the keys of one domain of an installation of Kith; kithd starts it",
+    .rows = rows,
+    .rows_n = ARRAY_LEN(rows),
 };
 
 static volatile bool stop;
@@ -196,8 +204,7 @@ int main(int argc, char **argv)
     struct err e = {0};
     struct arena a;
     struct options o = {0};
-    struct args_words words;
-    bool help;
+    AUTO(buf_clear) struct buf said = {0};
     log_init_fd(&log, STDERR_FILENO, LOG_LEVEL_INFO, false);
     env_init_real(&env, &log);
     if (!secret_harden_process(&e))
@@ -207,7 +214,9 @@ int main(int argc, char **argv)
     sigaction(SIGTERM, &act, NULL);
     sigaction(SIGINT, &act, NULL);
     signal(SIGPIPE, SIG_IGN);
-    bool ok = args_read(rows, ARRAY_LEN(rows), argc - 1, argv + 1, false, &a, &o, &words, &help, &e);
+    bool ok = manual_read_args(&program, argc - 1, argv + 1, &a, &o, &said, &e);
+    if (ok && said.n)
+        _exit(fputs(buf_str(&said), stdout) < 0 || fflush(stdout) != 0);
     if (o.check)
         log.min = LOG_LEVEL_ERROR; /* the rest is the start's to tell */
     ok = ok && run(&o, &env, &e);

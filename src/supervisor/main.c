@@ -167,32 +167,19 @@ static bool run(const struct options *o, struct arena *a, struct env *env, struc
     return supervise_run(&s, e);
 }
 
-static int print_help(void)
-{
-    AUTO(buf_clear) struct buf b = {0};
-    buf_init(&b, 8192);
-    manual_put_help(&b, &options_program);
-    fputs(buf_str(&b), stdout);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     AUTO(arena_clear) struct arena a;
     struct options o = {0};
-    struct args_words words;
+    AUTO(buf_clear) struct buf said = {0};
     struct log log;
     struct env env;
     struct err e = {0};
-    bool help;
     arena_init(&a, ARENA_MAX);
     umask(077);
-    bool ok =
-        args_read(options_program.rows, options_program.rows_n, argc - 1, argv + 1, false, &a, &o, &words, &help, &e);
-    if (ok && help)
-        return print_help();
-    if (ok && words.n)
-        ok = err_set(&e, ERR_USAGE, "kithd takes no words: \"%s\"", ERR_QUOTE(slice_str(words.v[0])));
+    bool ok = manual_read_args(&options_program, argc - 1, argv + 1, &a, &o, &said, &e);
+    if (ok && said.n)
+        return fputs(buf_str(&said), stdout) < 0;
     if (ok && o.test)
         return test_setup(&o, &a);
     log_init_fd(&log, STDERR_FILENO, LOG_LEVEL_INFO, is_journal(getenv("JOURNAL_STREAM"))); /* banned: as above */

@@ -706,11 +706,26 @@ def the_token_is_asked_all_the_time():
         k.stop()
 
 
+def every_program_says_what_it_is(k):
+    """--help and --version, alone and in JSON: nothing has to be given, nothing is started."""
+    versions = set()
+    for program in ("kith", "kithd", "kith-agent", "kith-server", "kith-signer"):
+        said = lambda *words: run(os.path.join(BIN, program), *words, env=k.w.env)
+        for words in (["--help"], ["-h"]):
+            assert said(*words).stdout.startswith(f"usage: {program} "), said(*words).stdout
+        text = said("--version").stdout
+        assert text.startswith(program + " "), text
+        for words in (["--version", "--json"], ["--json", "--version"]):
+            assert json.loads(said(*words).stdout) == {"v": 1, "program": program, "version": text.split()[1]}
+        versions.add(text.split()[1])
+    assert versions == {k.must("GET", "/v1/status")["version"]}, versions
+
+
 def main():
     with World("use") as w:
         k = Kith(w)
         k.start()
-        for check in (three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, no_word_is_swallowed, it_may_be_said_twice, files_that_are_no_such, a_hint_leads_on,
+        for check in (every_program_says_what_it_is, three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, no_word_is_swallowed, it_may_be_said_twice, files_that_are_no_such, a_hint_leads_on,
                       a_certificate_is_shown_as_pem, a_gateway_is_its_brokers, tags_and_the_statement, slips_are_told, every_command_answers_in_json,
                       a_lost_database_is_not_begun_anew, a_damaged_journal_signs_nothing, a_start_with_wrong_keys_signs_nothing, an_older_database_is_refused, a_rehearsal_names_what_a_start_would_meet,
                       limits_and_settings_are_told, a_serial_number_is_shown_and_taken, a_profile_and_a_gateways_state_are_known,

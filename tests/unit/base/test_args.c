@@ -7,6 +7,7 @@
 #include "base/args.h"
 #include "base/file.h"
 #include "base/manual.h"
+#include "base/program.h"
 
 static const char *const formats[] = {"pem", "der", NULL};
 
@@ -365,9 +366,55 @@ static void offers_words_in_the_shell(void **state)
     buf_clear(&out);
 }
 
+/* Required or not: who asks what a program is gets no half-read options to run on. */
+static void a_program_without_verbs_says_what_it_is(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *words[3];
+        const char *said, *what, *hint; /* said NULL: refused; "": it is to run */
+    } table[] = {
+        {{"--help"}, "usage: kith-x --model TEXT\n", NULL, NULL},
+        {{"-h"}, "usage: kith-x --model TEXT\n", NULL, NULL},
+        {{"--version"}, "kith-x " KITH_VERSION "\n", NULL, NULL},
+        {{"--json", "--version"}, "{\"v\":1,\"program\":\"kith-x\",\"version\":\"" KITH_VERSION "\"}\n", NULL, NULL},
+        {{"--version", "--json"}, "{\"v\":1,\"program\":\"kith-x\",\"version\":\"" KITH_VERSION "\"}\n", NULL, NULL},
+        {{"--model", "m"}, "", NULL, NULL},
+        {{"--model", "m", "w"}, NULL, "kith-x takes no words: \"w\"", ""},
+        {{"--token"}, NULL, "--model is missing", "--model TEXT"},
+        {{"--model", "m", "--version"}, NULL, "there is no option --version", ""},
+        {{"--json"}, NULL, "there is no option --json", ""},
+    };
+    const struct manual_program x = {.name = "kith-x",
+                                     .synopsis = "--model TEXT",
+                                     .about = "a program",
+                                     .rows = add_rows,
+                                     .rows_n = ARRAY_LEN(add_rows)};
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        AUTO(buf_clear) struct buf said = {0};
+        AUTO(arena_clear) struct arena a;
+        struct add opts = {0};
+        struct err e = {0};
+        int argc = 0;
+        char *argv[4] = {0};
+        for (; argc < 3 && table[i].words[argc]; argc++)
+            argv[argc] = (char *)(uintptr_t)table[i].words[argc];
+        arena_init(&a, 65536);
+        bool ok = manual_read_args(&x, argc, argv, &a, &opts, &said, &e);
+        assert_int_equal(ok, table[i].said != NULL);
+        if (ok)
+            assert_true(*table[i].said ? strstr(buf_str(&said), table[i].said) == buf_str(&said) : said.n == 0);
+        else
+            assert_string_equal(e.what, table[i].what);
+        if (!ok && *table[i].hint)
+            assert_string_equal(e.hint, table[i].hint);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_program_without_verbs_says_what_it_is),
         cmocka_unit_test(reads_options_in_each_form),
         cmocka_unit_test(refuses_wrong_command_lines),
         cmocka_unit_test(refuses_options_that_do_not_go_together),
