@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <stddef.h>
+#include <sys/statvfs.h>
 
 #include "base/config.h"
 #include "base/file.h"
@@ -316,4 +317,29 @@ bool settings_would_load(const char *path, struct slice text, struct arena *a, s
 {
     struct settings s;
     return settings_parse(path, text, a, &s, e) && are_right(&s, a, e);
+}
+
+/* ---- room ---- */
+
+#define ROOM_LEAST (1u << 20)
+
+static bool has_room(const char *what, const char *dir, struct err *e)
+{
+    struct statvfs v;
+    if (!dir || statvfs(dir, &v) != 0)
+        return true; /* not ours to look at: then its owner meets it */
+    uint64_t bytes = (uint64_t)v.f_bavail * v.f_frsize;
+    if (bytes >= ROOM_LEAST && (!v.f_files || v.f_favail))
+        return true;
+    err_set(e, ERR_STORE_FULL, "%s: %llu KiB left%s", what, (unsigned long long)(bytes >> 10),
+            v.f_files && !v.f_favail ? ", no inodes" : "");
+    err_why(e, "nothing is issued when ledger and journals cannot be written");
+    return err_try(e, "make room on that file system; it goes on by itself");
+}
+
+bool settings_check_room(const struct settings *s, struct arena *a, struct err *e)
+{
+    return has_room("database", settings_database_dir(s, a), e) &&
+           has_room("issuing signer", settings_path(s, a, PATH_SIGNERS "/issuing"), e) &&
+           has_room("ledger signer", settings_path(s, a, PATH_SIGNERS "/ledger"), e);
 }

@@ -13,6 +13,10 @@ size_t settings_check(const struct settings *s, struct arena *a, settings_found 
 /* All files and directories that hold secrets; those that are not there are none of its business. */
 size_t settings_check_private(const struct settings *s, struct arena *a, settings_found *found, void *ctx);
 
+/* Room for the database and the signers' journals: a batch of commits, and what says that it is full.  What cannot be looked at has room.
+ * Errors: ERR_STORE_FULL, which names the part, not its place. */
+MUST_USE bool settings_check_room(const struct settings *s, struct arena *a, struct err *e);
+
 /* settings_read() and settings_check(): how each process of a platform gets them.  Errors: the first problem. */
 MUST_USE bool settings_load(const char *path, struct arena *a, struct settings *out, struct err *e);
 /* The same of what is to be written there. */

@@ -163,6 +163,11 @@ static bool check_schema(struct app *app, struct err *e)
            !db_open(app->settings.database, false, &db, &ignored) || schema_sound(db, e);
 }
 
+static bool check_room(struct app *app, struct err *e)
+{
+    return settings_check_room(&app->settings, &app->arena, e);
+}
+
 static bool check_data_dir(struct app *app, struct err *e)
 {
     const char *parts[] = {PATH_SIGNERS "/issuing", PATH_SIGNERS "/ledger"};
@@ -231,9 +236,9 @@ int server_check(struct app *app)
         bool (*run)(struct app *app, struct err *e);
         bool warns; /* it would start all the same */
     } checks[] = {
-        {check_root, false},     {check_issuing, false},  {check_root_list, false},    {check_root_list_age, true},
-        {check_vkeys, false},    {check_database, false}, {check_database_new, true},  {check_schema, true},
-        {check_data_dir, false}, {check_listen, false},   {check_plain_listen, false},
+        {check_root, false},     {check_issuing, false},  {check_root_list, false},   {check_root_list_age, true},
+        {check_vkeys, false},    {check_database, false}, {check_database_new, true}, {check_schema, true},
+        {check_data_dir, false}, {check_room, false},     {check_listen, false},      {check_plain_listen, false},
     };
     int first = 0;
     for (size_t i = 0; i < ARRAY_LEN(checks); i++) {

@@ -1,11 +1,11 @@
 #include "server/health.h"
 
 #include <stdio.h>
-#include <sys/statvfs.h>
 
 #include "base/file.h"
 #include "base/rfc3339.h"
 #include "ca/root_list.h"
+#include "model/settings_check.h"
 #include "server/alarms.h"
 #include "server/notary.h"
 #include "server/signers.h"
@@ -221,22 +221,7 @@ static bool check_alarms(struct app *app, struct health_finding *f)
     return ok;
 }
 
-/* What the database and the signers' journals may not fall below: a batch of commits, with room to say that it is full. */
-#define STORE_LEAST   (1u << 20)
 #define STORE_FAULT_S 60 /* a fault that nobody has met again since then may be over */
-
-static bool has_room(const char *what, const char *dir, struct health_finding *f)
-{
-    struct statvfs v;
-    if (!dir || statvfs(dir, &v) != 0)
-        return true; /* not ours to look at: then its owner meets it */
-    uint64_t bytes = (uint64_t)v.f_bavail * v.f_frsize;
-    if (bytes >= STORE_LEAST && (!v.f_files || v.f_favail))
-        return true;
-    snprintf(f->detail, sizeof f->detail, "%s: %llu KiB left%s", what, (unsigned long long)(bytes >> 10),
-             v.f_files && !v.f_favail ? ", no inodes" : "");
-    return false;
-}
 
 /* The store as it was met by who wrote last, and the room that the next one finds. */
 static bool check_store(struct app *app, struct health_finding *f)
@@ -245,12 +230,11 @@ static bool check_store(struct app *app, struct health_finding *f)
     struct arena a;
     int64_t age_s;
     arena_init(&a, 16384);
-    const char *data = settings_database_dir(&app->settings, &a), *file = settings_database_file(&app->settings);
+    const char *file = settings_database_file(&app->settings);
     bool ok = !file || file_exists(file) ||
               snprintf(f->detail, sizeof f->detail, "%s was moved or removed while it was open", file) < 0;
-    ok = ok && has_room("database", data, f) &&
-         has_room("issuing signer", settings_path(&app->settings, &a, PATH_SIGNERS "/issuing"), f) &&
-         has_room("ledger signer", settings_path(&app->settings, &a, PATH_SIGNERS "/ledger"), f);
+    if (ok && !settings_check_room(&app->settings, &a, &why))
+        ok = snprintf(f->detail, sizeof f->detail, "%s", why.what) < 0;
     arena_clear(&a);
     /* Who was overtaken by another writer never writes again. */
     if (ok && commit_is_failing(app->commit, &age_s, &why) && (age_s < STORE_FAULT_S || why.code == ERR_STORE_WRITER))

@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "ca/ca_cert.h"
 #include "ca/root_list.h"
+#include "model/settings_check.h"
 #include "server/anteroom.h"
 #include "server/signers.h"
 
@@ -83,6 +84,13 @@ static bool has_ledger(struct app *app, struct err *why)
     return answers(app->ledger, SIGNER_LEDGER, why);
 }
 
+static bool has_room(struct app *app, struct err *why)
+{
+    AUTO(arena_clear) struct arena a; /* of its own: it is asked for as long as it takes */
+    arena_init(&a, 16384);
+    return settings_check_room(&app->settings, &a, why);
+}
+
 /* Only whether it answers: what else is wrong with it no waiting mends. */
 static bool has_database(struct app *app, struct err *why)
 {
@@ -140,8 +148,11 @@ static bool await(struct waiting *w, const struct need *need, struct err *e)
 
 bool start_await(struct app *app, int local, struct err *e)
 {
-    static const struct need needs[] = {
-        {"ca", has_ca}, {"signer-issuing", has_issuing}, {"signer-ledger", has_ledger}, {"database", has_database}};
+    static const struct need needs[] = {{"ca", has_ca},
+                                        {"signer-issuing", has_issuing},
+                                        {"signer-ledger", has_ledger},
+                                        {"store", has_room},
+                                        {"database", has_database}};
     struct waiting w = {.app = app, .local = local, .quiet_ms = env_mono_ms(&app->env) + QUIET_MS};
     bool ok = true;
     for (size_t i = 0; ok && i < ARRAY_LEN(needs); i++) {

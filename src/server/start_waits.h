@@ -1,5 +1,6 @@
-/* What a start may have to wait for: the certificates of root and issuing CA, the signers, the database.  Who asks meanwhile is
- * told which, and why (server/anteroom.h); it goes on by itself once that is mended.  A signal ends the process. */
+/* What a start may have to wait for: the certificates of root and issuing CA, the signers and their token, room on the disks,
+ * the database.  Who asks meanwhile is told which, and why (server/anteroom.h); it goes on by itself once that is mended.  A
+ * signal ends the process. */
 #ifndef KITH_SERVER_START_WAITS_H
 #define KITH_SERVER_START_WAITS_H
 

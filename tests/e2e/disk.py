@@ -5,6 +5,7 @@ Who asks is told so (503), nothing that was answered is lost, and all goes on wi
 import os
 import shutil
 import sys
+import time
 
 from cryptography import x509
 from est import csr_of, new_key
@@ -142,6 +143,27 @@ def a_device_keeps_its_credential(t):
     say("ok a_device_keeps_its_credential")
 
 
+def a_start_waits_for_room(t, disk):
+    """kithd -t and doctor say it before, /readyz says it meanwhile, and with room it goes on by itself."""
+    k = t.k
+    k.stop()
+    disk.fill()
+    p = run(os.path.join(BIN, "kithd"), "--config", k.dir + "/kith.conf", "-t", ok=False)
+    assert p.returncode == 7 and "error[store-full]: database: 0 KiB left" in p.stderr and "try: make room" in p.stderr, p.stderr
+    p = k.kith("doctor", "disk", ok=False)
+    assert p.returncode == 1 and "FAIL  disk" in p.stdout and "make room" in p.stdout, p.stdout
+    k.launch()
+    readyz = lambda: run("curl", "-s", f"http://127.0.0.1:{k.plain_port}/readyz", ok=False).stdout
+    text = wait_for(readyz, "who asks to be told", 10, 0.2)
+    assert text.startswith("FAIL store: database: 0 KiB left; make room"), text
+    pids = k.pids()
+    time.sleep(2)
+    assert readyz() == text and k.pids() == pids, "it ends and starts again and again"
+    disk.empty()
+    k.wait_ready(20)
+    say("ok a_start_waits_for_room")
+
+
 def main():
     own_namespace()
     with World("disk") as w:
@@ -153,6 +175,8 @@ def main():
         full_and_over(t, disks[0], "store-full", 16384)
         check(t)
         full_and_over(t, disks[1], "signer-gone", 4096)
+        check(t)
+        a_start_waits_for_room(t, disks[0])
         check(t)
         a_device_keeps_its_credential(t)
         k.stop()
