@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -8,8 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define READ_STEP 65536
-#define PATH_CAP  4096
+#define READ_STEP  65536
+#define PATH_CAP   4096
+#define TMP_MARK   ".tmp-" /* and TMP_RANDOM characters of mkstemp(3) */
+#define TMP_RANDOM "XXXXXX"
 
 /* Where the errno of what went wrong says a way out. */
 static bool advise(int code, struct err *e)
@@ -207,7 +210,7 @@ bool file_may_replace(const char *path, struct err *e)
 static bool write_beside(const char *path, mode_t mode, struct slice s, bool replace, struct err *e)
 {
     char tmp[PATH_CAP];
-    int len = snprintf(tmp, sizeof tmp, "%s.tmp-XXXXXX", path);
+    int len = snprintf(tmp, sizeof tmp, "%s" TMP_MARK TMP_RANDOM, path);
     if (len < 0 || (size_t)len >= sizeof tmp)
         return err_set(e, ERR_IO, "the path is longer than %d characters", PATH_CAP);
     if (!file_may_replace(path, e))
@@ -269,6 +272,26 @@ bool file_remove(const char *path, struct err *e)
         return fail(e, "remove", path);
     }
     return file_sync_dir_of(path, e);
+}
+
+bool file_remove_leftovers(const char *path, struct err *e)
+{
+    char dir[PATH_CAP];
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const size_t n = strlen(name), mark = sizeof TMP_MARK - 1;
+    int len = snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+    if (len < 0 || (size_t)len >= sizeof dir)
+        return err_set(e, ERR_IO, "the path is longer than %d characters", PATH_CAP);
+    DIR *d = opendir(dir);
+    if (!d)
+        return errno == ENOENT || fail(e, "open", dir);
+    bool ok = true;
+    for (struct dirent *x; ok && (x = readdir(d));)
+        if (strncmp(x->d_name, name, n) == 0 && strncmp(x->d_name + n, TMP_MARK, mark) == 0 &&
+            strlen(x->d_name + n) == mark + sizeof TMP_RANDOM - 1)
+            ok = unlinkat(dirfd(d), x->d_name, 0) == 0 || fail(e, "remove a leftover of", path);
+    closedir(d);
+    return ok;
 }
 
 bool file_lock(const char *path, int *out, struct err *e)

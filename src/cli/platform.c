@@ -137,6 +137,9 @@ static bool look_around(struct making *m, struct err *e)
         return err_try(e, "kith --dir %s status, or another directory", p->dir);
     }
     m->out->continued = file_exists(platform_path(m, PART_FILE));
+    /* Killed before that file had its name. */
+    if (!m->out->continued && !file_remove_leftovers(platform_path(m, PART_FILE), e))
+        return false;
     return m->out->continued || platform_is_vacant(p->dir) || refuse_foreign(p, e);
 }
 

@@ -7,10 +7,12 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import socket
 import sqlite3
+import subprocess
 import sys
 import time
 
@@ -212,6 +214,22 @@ def a_certificate_is_shown_as_pem(k):
     serial = k.kith_json("device", "show", "SN-1")["certificates"][0]["serial"]
     p = run("openssl", "x509", "-noout", "-serial", input=k.kith("cert", "show", serial).stdout)
     assert p.stdout.lower().strip().endswith(serial), p.stdout
+
+
+def a_killed_init_goes_on(k):
+    """Wherever it is killed: the same command ends what it began."""
+    r, went_on = random.Random(7), 0
+    for i in range(30):
+        d = k.w.path(f"killed-{i}")
+        p = subprocess.Popen([os.path.join(BIN, "kith"), "init", "--dir", d], env=k.w.env, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+        time.sleep(r.uniform(0.002, 0.06))
+        p.kill()
+        if p.wait() == 0:
+            continue
+        went_on += "went on" in run(os.path.join(BIN, "kith"), "init", "--dir", d, env=k.w.env).stdout
+        run(os.path.join(BIN, "kith"), "--dir", d, "doctor", "keys", "issuing", env=k.w.env)
+    assert went_on, "none was killed on its way"
 
 
 def a_gateway_is_its_brokers(k):
@@ -726,7 +744,7 @@ def main():
         k = Kith(w)
         k.start()
         for check in (every_program_says_what_it_is, three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, no_word_is_swallowed, it_may_be_said_twice, files_that_are_no_such, a_hint_leads_on,
-                      a_certificate_is_shown_as_pem, a_gateway_is_its_brokers, tags_and_the_statement, slips_are_told, every_command_answers_in_json,
+                      a_killed_init_goes_on, a_certificate_is_shown_as_pem, a_gateway_is_its_brokers, tags_and_the_statement, slips_are_told, every_command_answers_in_json,
                       a_lost_database_is_not_begun_anew, a_damaged_journal_signs_nothing, a_start_with_wrong_keys_signs_nothing, an_older_database_is_refused, a_rehearsal_names_what_a_start_would_meet,
                       limits_and_settings_are_told, a_serial_number_is_shown_and_taken, a_profile_and_a_gateways_state_are_known,
                       doctor_takes_the_servers_names, an_edited_model_is_named, a_rehearsal_warns_where_it_would_start, open_files_are_refused_at_the_start, a_rehearsal_answers_in_json,

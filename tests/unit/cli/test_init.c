@@ -151,6 +151,30 @@ static void a_killed_init_goes_on(void **state)
     }
 }
 
+/* Before the first file has its name there is only what it is written as. */
+static void an_init_killed_at_its_first_file_goes_on(void **state)
+{
+    (void)state;
+    static const char *const left[] = {
+        "mkdir -m 700 d d-secrets",
+        "mkdir -m 700 d d-secrets && touch d/kith.conf.part.tmp-Ab12_9",
+        "mkdir -m 700 d d-secrets && echo half > d/kith.conf.part.tmp-abcdef && touch d/kith.conf.part.tmp-ABCDEF",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(left); i++) {
+        assert_true(shell(left[i]));
+        assert_says(0, "is initialised", "init", "--dir", at("d"));
+        assert_true(shell("test -z \"$(find d -name '*.tmp-*')\" && rm -rf d d-secrets"));
+    }
+    static const char *const others[] = {"kith.conf.part.tmp-abcdefg", "kith.conf.tmp-abcdef", "x.tmp-abcdef"};
+    assert_true(shell("mkdir -m 700 d"));
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        char cmd[100];
+        snprintf(cmd, sizeof cmd, "rm -f d/* && touch d/%s", others[i]);
+        assert_true(shell(cmd));
+        assert_says(5, "has something in it", "init", "--dir", at("d"));
+    }
+}
+
 static void refuses_options_that_do_not_fit(void **state)
 {
     (void)state;
@@ -344,6 +368,7 @@ int main(void)
         T(the_roster_is_one_that_a_signer_reads),
         T(makes_nothing_that_kithd_would_refuse),
         T(a_killed_init_goes_on),
+        T(an_init_killed_at_its_first_file_goes_on),
         T(refuses_options_that_do_not_fit),
         T(the_offline_root_signs_and_takes_back),
         T(brings_in_no_list_that_is_old_or_foreign_and_no_revoked_ca),
