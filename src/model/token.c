@@ -96,8 +96,11 @@ bool token_parse(struct slice text, struct token *out, struct err *e)
         return token_is_not(e, "a part of it is missing or changed");
     if (version != TOKEN_VERSION)
         return token_is_not(e, "it is of a version that this program does not know");
-    if (!token_check(url, device, claim, &t, e))
-        return false;
+    if (!token_check(url, device, claim, &t, e)) {
+        if (e)
+            err_ctx(e, "the enrolment token was damaged on its way");
+        return err_try(e, "the same token again, the whole line; else kith device token SERIAL, for a new one");
+    }
     memcpy(t.root_sha256, root.p, SHA256_SIZE);
     *out = t;
     return true;
