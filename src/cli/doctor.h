@@ -46,7 +46,7 @@ void doctor_bad_err(struct doctor_finding *f, const struct err *e, const char *h
 const char *doctor_path(struct doctor *d, const char *name);
 MUST_USE bool doctor_read_cert(struct doctor *d, const char *name, struct buf *der, struct cert *c, struct err *e);
 MUST_USE bool doctor_read_roster(struct doctor *d, struct roster *r, struct err *e);
-/* Unix time of the ledger's last entry; 0 if there is none to be read. */
-int64_t doctor_last_entry_at(struct doctor *d);
+/* Unix time of the ledger's last entry; 0 if it has none. */
+MUST_USE bool doctor_last_entry_at(struct doctor *d, int64_t *out, struct err *e);
 
 #endif

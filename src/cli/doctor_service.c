@@ -15,14 +15,18 @@
 
 static const struct sql sql_last_entry = {"SELECT time_ms FROM entry ORDER BY pos DESC LIMIT 1"};
 
-int64_t doctor_last_entry_at(struct doctor *d)
+bool doctor_last_entry_at(struct doctor *d, int64_t *out, struct err *e)
 {
     AUTO(db_free_auto) struct db *db = NULL;
     AUTO(rows_close) struct rows r = {0};
-    struct err ignored;
-    if (!db_open(d->s->database, false, &db, &ignored) || !db_query_row(db, &sql_last_entry, NULL, 0, &r, &ignored))
-        return 0;
-    return rows_int(&r, 0) / 1000;
+    err_clear(e);
+    *out = 0;
+    if (!db_open(d->s->database, false, &db, e))
+        return false;
+    if (!db_query_row(db, &sql_last_entry, NULL, 0, &r, e))
+        return e->code == ERR_NONE;
+    *out = rows_int(&r, 0) / 1000;
+    return true;
 }
 
 static const struct sql sql_quick_check = {"SELECT quick_check FROM pragma_quick_check(1)"};
@@ -35,6 +39,7 @@ void doctor_check_database(struct doctor *d, struct doctor_finding *f)
     struct err e = {0};
     const char *where = d->s->database;
     bool there;
+    int64_t last;
     if (!settings_check_lost(d->s, &d->cli->arena, &there, &e)) {
         doctor_bad_err(f, &e, NULL);
         return;
@@ -50,7 +55,11 @@ void doctor_check_database(struct doctor *d, struct doctor_finding *f)
             doctor_bad_err(f, &e, hint);
         return;
     }
-    if (!doctor_last_entry_at(d) && settings_has_signed(d->s, &d->cli->arena)) {
+    if (!doctor_last_entry_at(d, &last, &e)) { /* an error is no empty ledger: perhaps a right is missing */
+        doctor_bad_err(f, &e, hint);
+        return;
+    }
+    if (!last && settings_has_signed(d->s, &d->cli->arena)) {
         doctor_bad(f, "put the database back to its place, or restore its last copy",
                    "its ledger is empty, but certificates were issued");
         return;

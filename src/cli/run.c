@@ -312,7 +312,8 @@ bool cli_settings(struct cli *cli, const struct settings **out, struct err *e)
     const char *path = arena_printf(&cli->arena, "%s/" SETTINGS_FILE, cli_absolute(cli, cli->g.dir));
     if (!path)
         return arena_ok(&cli->arena, e);
-    if (!file_exists(path)) {
+    /* One that we may not look at is told by who reads it. */
+    if (!file_exists(path) && (errno == ENOENT || errno == ENOTDIR)) {
         err_set(e, ERR_NOTFOUND, "there is no installation in %s", cli->g.dir);
         err_why(e, "it has no " SETTINGS_FILE);
         return platform_is_vacant(cli->g.dir) ? err_try(e, "kith init --dir %s", cli->g.dir)

@@ -232,6 +232,28 @@ def a_killed_init_goes_on(k):
     assert went_on, "none was killed on its way"
 
 
+def a_closed_installation_is_no_missing_one(k):
+    if os.getuid() != 0:
+        return
+    program = k.w.path("kith")
+    shutil.copy(os.path.join(BIN, "kith"), program)
+    os.chmod(k.w.dir, 0o711)
+    p = subprocess.run([program, "--dir", k.dir, "status"], capture_output=True, text=True, user=65534, group=65534, extra_groups=[],
+                       cwd="/", timeout=20)
+    assert p.returncode != 0 and "Permission denied" in p.stderr and "no installation" not in p.stderr, p.stderr
+    os.chmod(k.w.dir, 0o700)
+
+
+def a_ledger_that_cannot_be_read_is_not_empty(k):
+    d = k.w.path("unread")
+    run(os.path.join(BIN, "kith"), "init", "--dir", d, env=k.w.env)
+    with sqlite3.connect(os.path.join(k.dir, "data/kith.db")) as db, sqlite3.connect(d + "/data/kith.db") as copy:
+        db.backup(copy)
+        copy.execute("ALTER TABLE entry RENAME COLUMN time_ms TO other")
+    p = run(os.path.join(BIN, "kith"), "--dir", d, "doctor", "database", env=k.w.env, ok=False)
+    assert p.returncode == 1 and "no such column" in p.stdout and "empty" not in p.stdout, p.stdout
+
+
 def a_gateway_is_its_brokers(k):
     """Root's broker goes on as mosquitto: the directory is given to it, and what keeps it out is named."""
     if os.getuid() != 0:
@@ -744,7 +766,8 @@ def main():
         k = Kith(w)
         k.start()
         for check in (every_program_says_what_it_is, three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, no_word_is_swallowed, it_may_be_said_twice, files_that_are_no_such, a_hint_leads_on,
-                      a_killed_init_goes_on, a_certificate_is_shown_as_pem, a_gateway_is_its_brokers, tags_and_the_statement, slips_are_told, every_command_answers_in_json,
+                      a_killed_init_goes_on, a_closed_installation_is_no_missing_one, a_ledger_that_cannot_be_read_is_not_empty,
+                      a_certificate_is_shown_as_pem, a_gateway_is_its_brokers, tags_and_the_statement, slips_are_told, every_command_answers_in_json,
                       a_lost_database_is_not_begun_anew, a_damaged_journal_signs_nothing, a_start_with_wrong_keys_signs_nothing, an_older_database_is_refused, a_rehearsal_names_what_a_start_would_meet,
                       limits_and_settings_are_told, a_serial_number_is_shown_and_taken, a_profile_and_a_gateways_state_are_known,
                       doctor_takes_the_servers_names, an_edited_model_is_named, a_rehearsal_warns_where_it_would_start, open_files_are_refused_at_the_start, a_rehearsal_answers_in_json,
