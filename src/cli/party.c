@@ -171,13 +171,12 @@ static bool ask(struct cli *cli, const char *path, const char *name, const struc
     return cli_call_json(cli, "POST", path, &body, 0, reply, answer, e);
 }
 
-/* Makes the key, asks for the certificate, stores both; *answer is the platform's. */
+/* Makes the key, asks for the certificate; *answer is the platform's. */
 static bool certify(struct cli *cli, const char *path, const char *name, const struct party_opts *o, const char *dir,
                     struct buf *reply, struct json **answer, struct err *e)
 {
     AUTO(key_free_auto) struct key *k = NULL;
     AUTO(buf_clear) struct buf pem = {0};
-    const char *cert, *chain;
     struct place place;
     buf_init(&pem, 65536);
     if (!party_name_check("name", slice_str(name), 63, e) || /* before it names a directory */
@@ -185,7 +184,8 @@ static bool certify(struct cli *cli, const char *path, const char *name, const s
         return false;
     if (file_exists(in_dir(cli, dir, "cert.pem"))) {
         err_set(e, ERR_CONFLICT, "%s has a certificate already", dir);
-        return err_try(e, "--out DIR, another one");
+        return err_try(e, "it is complete; for a new one: kith %s rm %s, then --out DIR, another one",
+                       o->role ? "operator" : "gateway", name);
     }
     if ((o->csr && !read_csr(o->csr, &pem, e)) || !cli_connect(cli, e) || !open_place(cli, dir, &place, e))
         return false;
@@ -195,8 +195,17 @@ static bool certify(struct cli *cli, const char *path, const char *name, const s
               ask(cli, path, name, o, buf_str(&pem), reply, answer, e);
     if (!ok && reply->n == 0 && is_refusal(e))
         take_back(&place);
-    if (!ok || !json_get_text(*answer, "certificate", 65536, &cert, e) ||
-        !json_get_text(*answer, "chain", 65536, &chain, e))
+    if (!ok && e->code == ERR_CONFLICT && !place.made_key)
+        return err_try(e, "kith %s rm %s, if it is what a broken try of this command made; then the same command",
+                       o->role ? "operator" : "gateway", name);
+    return ok;
+}
+
+/* The last of its files: a directory without it is one of a broken try. */
+static bool write_cert(struct cli *cli, const char *dir, const struct json *answer, struct err *e)
+{
+    const char *cert, *chain;
+    if (!json_get_text(answer, "certificate", 65536, &cert, e) || !json_get_text(answer, "chain", 65536, &chain, e))
         return false;
     const char *all = arena_printf(&cli->arena, "%s%s", cert, chain);
     return all ? file_write_atomic(in_dir(cli, dir, "cert.pem"), 0644, slice_str(all), e) : arena_ok(&cli->arena, e);
@@ -236,7 +245,7 @@ static bool run_operator_add(void *ctx, const void *opts, const struct args_word
         known = known || strcmp(role_words[i], o->role) == 0;
     if (!known)
         return nearest_refuse(ERR_OPTION, "role", o->role, role_words, e);
-    if (!certify(cli, "/v1/operators", name, o, dir, &reply, &j, e))
+    if (!certify(cli, "/v1/operators", name, o, dir, &reply, &j, e) || !write_cert(cli, dir, j, e))
         return false;
     const char *key = o->csr ? "KEY" : arena_printf(&cli->arena, "%s/key.pem", dir);
     fprintf(cli->talk, "%s is %s; with it: kith --url URL --cert %s/cert.pem --key %s COMMAND\n", name, o->role, dir,
@@ -363,7 +372,7 @@ static bool run_gateway_add(void *ctx, const void *opts, const struct args_words
         !json_get_text(status, "url", 1000, &url, e) || !json_get_text(status, "origin", 300, &origin, e) ||
         !certify(cli, "/v1/gateways", name, o, dir, &reply, &j, e) || !write_issuers(cli, dir, j, e) ||
         !write_gate_conf(cli, dir, name, o->url ? o->url : url, origin, o->site && o->site[0], e) ||
-        !give_to_broker(cli, dir, o->user, e))
+        !write_cert(cli, dir, j, e) || !give_to_broker(cli, dir, o->user, e))
         return false;
     fprintf(cli->talk, "next: kith gateway config --gate %s > mosquitto.conf\n", dir);
     return finish(cli, dir, j, e);

@@ -254,6 +254,28 @@ def a_ledger_that_cannot_be_read_is_not_empty(k):
     assert p.returncode == 1 and "no such column" in p.stdout and "empty" not in p.stdout, p.stdout
 
 
+def a_broken_add_leads_on(k):
+    """The platform knows the party, its certificate never came: what is said leads to one."""
+    for kind, more in (("gateway", ["--user", "root"]), ("operator", ["--role", "auditor"])):
+        d = k.w.path("half-" + kind)
+        add = [kind, "add", "half", *more, "--out", d]
+        k.kith(*add)
+        p = k.kith(*add, ok=False)
+        assert p.returncode == 5 and "it is complete" in p.stderr, p.stderr
+        with open(d + "/key.pem") as f:
+            key = f.read()
+        for f in pathlib.Path(d).iterdir():
+            if f.name != "key.pem":
+                f.unlink()
+        p = k.kith(*add, ok=False)
+        assert p.returncode == 5 and f"try: kith {kind} rm half" in p.stderr, p.stderr
+        k.kith(kind, "rm", "half")
+        k.kith(*add)
+        with open(d + "/key.pem") as f:
+            assert f.read() == key and os.path.exists(d + "/cert.pem")
+        k.kith(kind, "rm", "half")
+
+
 def a_gateway_is_its_brokers(k):
     """Root's broker goes on as mosquitto: the directory is given to it, and what keeps it out is named."""
     if os.getuid() != 0:
@@ -766,7 +788,7 @@ def main():
         k = Kith(w)
         k.start()
         for check in (every_program_says_what_it_is, three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, no_word_is_swallowed, it_may_be_said_twice, files_that_are_no_such, a_hint_leads_on,
-                      a_killed_init_goes_on, a_closed_installation_is_no_missing_one, a_ledger_that_cannot_be_read_is_not_empty,
+                      a_killed_init_goes_on, a_closed_installation_is_no_missing_one, a_ledger_that_cannot_be_read_is_not_empty, a_broken_add_leads_on,
                       a_certificate_is_shown_as_pem, a_gateway_is_its_brokers, tags_and_the_statement, slips_are_told, every_command_answers_in_json,
                       a_lost_database_is_not_begun_anew, a_damaged_journal_signs_nothing, a_start_with_wrong_keys_signs_nothing, an_older_database_is_refused, a_rehearsal_names_what_a_start_would_meet,
                       limits_and_settings_are_told, a_serial_number_is_shown_and_taken, a_profile_and_a_gateways_state_are_known,
