@@ -15,16 +15,47 @@ static bool run_alarm_ls(void *ctx, const void *opts, const struct args_words *w
 
 struct end_opts {
     const char *why;
+    bool all;
 };
 static const struct opt end_rows[] = {
     {NULL, "why", OPT_TEXT, 1, 200, .arg = "TEXT", .help = "stands in the ledger",
      .offset = offsetof(struct end_opts, why)},
+    {NULL, "all", OPT_BOOL, .help = "all that there are now", .offset = offsetof(struct end_opts, all)},
 };
+
+static bool end_one(struct cli *cli, const char *name, const struct end_opts *o, struct err *e)
+{
+    return show_post(cli, cli_path(cli, "/v1/alarms/", name, "/end"), "why", o->why, e);
+}
+
+static bool end_all(struct cli *cli, const struct end_opts *o, struct err *e)
+{
+    const struct json *list;
+    const char *name;
+    AUTO(json_free_auto) struct json *j = NULL;
+    AUTO(buf_clear) struct buf reply = {0};
+    buf_init(&reply, CLI_ANSWER_MAX);
+    if (!cli_ask(cli, "/v1/alarms", &reply, &j, e) || !json_get_list(j, "alarms", &list, e))
+        return false;
+    for (size_t i = 0; i < json_count(list); i++)
+        if (!json_get_text(json_item(list, i), "name", 200, &name, e) || !end_one(cli, name, o, e))
+            return false;
+    return true;
+}
 
 static bool run_alarm_end(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
     const struct end_opts *o = opts;
-    return show_post(ctx, cli_path(ctx, "/v1/alarms/", words->v[0], "/end"), "why", o->why, e);
+    if (o->all == (words->n > 0)) {
+        err_set(e, ERR_OPTION, "which alarms?");
+        return err_try(e, "kith alarm ls has their names; NAME... or --all");
+    }
+    if (o->all)
+        return end_all(ctx, o, e);
+    for (size_t i = 0; i < words->n; i++)
+        if (!end_one(ctx, words->v[i], o, e))
+            return false;
+    return true;
 }
 
 const struct verb alarm_verbs[] = {
@@ -34,8 +65,8 @@ const struct verb alarm_verbs[] = {
      "second key; look at kith device history DEVICE, suspend it or give it a new token if that was not its owner, "
      "then end the alarm.",
      NULL, 0, 1, 0, 0, run_alarm_ls},
-    {"alarm end", "NAME", "it was looked at: the alarm ends", end_rows, ARRAY_LEN(end_rows), sizeof(struct end_opts), 1,
-     1, run_alarm_end},
+    {"alarm end", "[NAME...]", "they were looked at: the alarms end", end_rows, ARRAY_LEN(end_rows),
+     sizeof(struct end_opts), 0, 128, run_alarm_end},
 };
 const size_t alarm_verbs_n = ARRAY_LEN(alarm_verbs);
 

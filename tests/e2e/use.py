@@ -276,6 +276,18 @@ def a_broken_add_leads_on(k):
         k.kith(kind, "rm", "half")
 
 
+def several_alarms_end_at_once(k):
+    end = lambda *words, **kw: k.kith("alarm", "end", *words, **kw)
+    assert end(ok=False).returncode == end("x", "--all", ok=False).returncode == 2
+    for words in (lambda names: names, lambda names: ["--all"]):
+        for i in range(3):
+            show_with_second_key(k, k.add_device(f"ALARM-{len(words([]))}-{i}"))
+        names = [a["name"] for a in k.must("GET", "/v1/alarms")["alarms"]]
+        assert len(names) >= 3
+        end(*words(names), "--why", "looked at")
+        assert not k.must("GET", "/v1/alarms")["alarms"]
+
+
 def a_gateway_is_its_brokers(k):
     """Root's broker goes on as mosquitto: the directory is given to it, and what keeps it out is named."""
     if os.getuid() != 0:
@@ -789,6 +801,7 @@ def main():
         k.start()
         for check in (every_program_says_what_it_is, three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, no_word_is_swallowed, it_may_be_said_twice, files_that_are_no_such, a_hint_leads_on,
                       a_killed_init_goes_on, a_closed_installation_is_no_missing_one, a_ledger_that_cannot_be_read_is_not_empty, a_broken_add_leads_on,
+                      several_alarms_end_at_once,
                       a_certificate_is_shown_as_pem, a_gateway_is_its_brokers, tags_and_the_statement, slips_are_told, every_command_answers_in_json,
                       a_lost_database_is_not_begun_anew, a_damaged_journal_signs_nothing, a_start_with_wrong_keys_signs_nothing, an_older_database_is_refused, a_rehearsal_names_what_a_start_would_meet,
                       limits_and_settings_are_told, a_serial_number_is_shown_and_taken, a_profile_and_a_gateways_state_are_known,
