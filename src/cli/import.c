@@ -80,7 +80,7 @@ bool csv_to_json(const char *const *titles, const char *const *fields, size_t n,
 /* Found here; it waits for what the server finds in the lines before it, so that the file is in the order of lines. */
 struct failure {
     uint64_t line;
-    const char *code, *detail;
+    const char *code, *detail, *way;
 };
 
 struct import {
@@ -101,15 +101,23 @@ struct import {
     size_t held_n, held_at;
     struct arena held_arena;
     uint64_t total, done, added, existing, failed;
-    uint64_t waiting, again; /* known ones without a certificate, and who of them got a new token */
+    char reason[1000], way[600];          /* of the first that failed, and what to try */
+    uint64_t alike;                       /* how many failed for the same reason */
+    uint64_t first_waiting, last_waiting; /* the run of lines at the end of waiting_lines */
+    uint64_t waiting, again;              /* known ones without a certificate, and who of them got a new token */
     struct buf waiting_lines;
 };
 
-static bool report(struct import *im, uint64_t line, const char *code, const char *detail, struct err *e)
+static bool report(struct import *im, uint64_t line, const char *code, const char *detail, const char *way,
+                   struct err *e)
 {
     AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, 65536);
-    im->failed++;
+    if (!im->failed++) {
+        snprintf(im->reason, sizeof im->reason, "%s", detail);
+        snprintf(im->way, sizeof im->way, "%s", way);
+    }
+    im->alike += strcmp(im->reason, detail) == 0;
     if (!im->failures && !(im->failures = fopen(im->o->failures, "w")))
         return err_set(e, ERR_IO, "cannot write %s: %s", im->o->failures, strerror(errno));
     struct json_out o = json_out_of(&b);
@@ -117,14 +125,18 @@ static bool report(struct import *im, uint64_t line, const char *code, const cha
     json_out_int(&o, "line", (int64_t)line);
     json_out_text(&o, "code", code);
     json_out_text(&o, "detail", detail);
+    if (*way)
+        json_out_text(&o, "try", way);
     json_out_end(&o);
     return fprintf(im->failures, "%s\n", buf_str(&b)) > 0 || err_set(e, ERR_IO, "cannot write %s", im->o->failures);
 }
 
 static bool hold(struct import *im, const struct err *bad, struct err *e)
 {
-    im->held[im->held_n++] = (struct failure){
-        .line = im->line, .code = err_slug(bad->code), .detail = arena_str(&im->held_arena, slice_str(bad->what))};
+    im->held[im->held_n++] = (struct failure){.line = im->line,
+                                              .code = err_slug(bad->code),
+                                              .detail = arena_str(&im->held_arena, slice_str(bad->what)),
+                                              .way = arena_str(&im->held_arena, slice_str(bad->hint))};
     return arena_ok(&im->held_arena, e);
 }
 
@@ -132,7 +144,7 @@ static bool report_held(struct import *im, uint64_t before, struct err *e)
 {
     for (; im->held_at < im->held_n && im->held[im->held_at].line < before; im->held_at++) {
         const struct failure *f = &im->held[im->held_at];
-        if (!report(im, f->line, f->code, f->detail, e))
+        if (!report(im, f->line, f->code, f->detail, f->way, e))
             return false;
     }
     return true;
@@ -242,6 +254,26 @@ static bool needs_token(const struct import *im, const char *id)
     return im->o->again || (im->o->out && !token_file_has(&im->tokens, id));
 }
 
+/* The run of lines that ends here, as "7" or "7-9". */
+static void put_waiting_run(struct import *im)
+{
+    if (!im->first_waiting)
+        return;
+    buf_printf(&im->waiting_lines, "%s%llu", im->waiting_lines.n ? ", " : "", (unsigned long long)im->first_waiting);
+    if (im->last_waiting != im->first_waiting)
+        buf_printf(&im->waiting_lines, "-%llu", (unsigned long long)im->last_waiting);
+}
+
+static void note_waiting(struct import *im, uint64_t line)
+{
+    if (!im->first_waiting || line != im->last_waiting + 1) {
+        put_waiting_run(im);
+        im->first_waiting = line;
+    }
+    im->last_waiting = line;
+    im->waiting++;
+}
+
 static bool read_waiting(struct import *im, const struct json *list, struct err *e)
 {
     for (size_t i = 0; i < json_count(list); i++) {
@@ -251,9 +283,7 @@ static bool read_waiting(struct import *im, const struct json *list, struct err 
         if (!json_get_int(d, "line", 1, (int64_t)im->batch_n, &line, e) || !json_get_text(d, "id", 64, &id, e) ||
             !json_get_text(d, "serial", 256, &serial, e) || (needs_token(im, id) && !print_again(im, id, serial, e)))
             return false;
-        buf_printf(&im->waiting_lines, "%s%llu", im->waiting_lines.n ? ", " : "",
-                   (unsigned long long)im->lines[line - 1]);
-        im->waiting++;
+        note_waiting(im, im->lines[line - 1]);
     }
     return true;
 }
@@ -261,20 +291,28 @@ static bool read_waiting(struct import *im, const struct json *list, struct err 
 static bool read_answer(struct import *im, const struct json *j, struct err *e)
 {
     const struct json *failed, *devices, *waiting = NULL;
+    const char *model;
     int64_t added, existing, line;
     if (!json_get_int(j, "added", 0, BATCH_LINES, &added, e) ||
         !json_get_int(j, "existing", 0, BATCH_LINES, &existing, e) || !json_get_list(j, "failed", &failed, e) ||
         !json_get_list(j, "devices", &devices, e) ||
         (json_has(j, "waiting") && !json_get_list(j, "waiting", &waiting, e)))
         return false;
+    if (json_has(j, "model_added")) {
+        if (!json_get_text(j, "model_added", 256, &model, e))
+            return false;
+        fprintf(im->cli->talk, "model \"%s\" is new, with default settings (kith model set); it is the first here\n",
+                model);
+    }
     im->added += (uint64_t)added;
     im->existing += (uint64_t)existing;
     for (size_t i = 0; i < json_count(failed); i++) {
-        const char *code, *detail;
+        const char *code, *detail, *way = "";
         const struct json *f = json_item(failed, i);
         if (!json_get_int(f, "line", 1, (int64_t)im->batch_n, &line, e) || !json_get_text(f, "code", 100, &code, e) ||
-            !json_get_text(f, "detail", 1000, &detail, e) || !report_held(im, im->lines[line - 1], e) ||
-            !report(im, im->lines[line - 1], code, detail, e))
+            !json_get_text(f, "detail", 1000, &detail, e) ||
+            (json_has(f, "try") && !json_get_text(f, "try", 600, &way, e)) ||
+            !report_held(im, im->lines[line - 1], e) || !report(im, im->lines[line - 1], code, detail, way, e))
             return false;
     }
     return print_added(im, devices, e) && (!waiting || read_waiting(im, waiting, e));
@@ -428,6 +466,7 @@ bool import_devices(struct cli *cli, const struct import_opts *o, struct err *e)
     bool ok = run(&im, e);
     if (!ok)
         (void)report_held(&im, UINT64_MAX, &ignored);
+    put_waiting_run(&im);
     if (ok)
         progress(&im, true);
     ok = ok && (!cli->g.json || print_sum(&im, e));
@@ -442,6 +481,10 @@ bool import_devices(struct cli *cli, const struct import_opts *o, struct err *e)
                 "if those tokens are lost: the same command with --again, or kith device token SERIAL\n",
                 (unsigned long long)im.waiting, buf_str(&im.waiting_lines));
     if (ok && im.failed) {
+        /* One reason for most of them is worth more than the place of the list. */
+        if (2 * im.alike > im.failed)
+            fprintf(cli->talk, "%llu of the %llu: %s\n%s%s%s", (unsigned long long)im.alike,
+                    (unsigned long long)im.failed, im.reason, im.way[0] ? "try: " : "", im.way, im.way[0] ? "\n" : "");
         fprintf(cli->talk, "what failed stands in %s\n", o->failures);
         cli->exit_code = EXIT_PARTLY;
     }

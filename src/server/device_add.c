@@ -129,7 +129,7 @@ static bool is_first_model(struct tx *tx, const char *name, struct err *e)
 static const struct sql sql_exists = {"SELECT id, state FROM device WHERE model = $1 AND serial = $2"};
 
 /* *new_model: the device's model has to be made first. */
-static bool check_new(struct tx *tx, const struct device_new *d, bool *new_model, struct err *e)
+static bool check_new(struct tx *tx, struct device_new *d, bool *new_model, struct err *e)
 {
     const struct value model = value_text(d->model), both[] = {model, value_text(d->serial)};
     AUTO(rows_close) struct rows m = {0}, r = {0};
@@ -142,13 +142,14 @@ static bool check_new(struct tx *tx, const struct device_new *d, bool *new_model
         if (*new_model)
             return true;
         err_set(e, ERR_NOTFOUND, "model \"%s\" is not known", ERR_QUOTE(model.s));
-        err_why(e, "only a device that is added by itself makes the platform's first model along with it");
+        err_why(e, "only devices of one model make the platform's first model along with them");
         return err_try(e, "kith model add \"%s\"", d->model);
     }
     if (db_query_row(tx_db(tx), &sql_exists, both, 2, &r, e)) {
         err_set(e, ERR_CONFLICT, "%s %s exists already: %s", d->model, d->serial, rows_text(&r, 0));
         err_why(e, "a model's serial number is one device's");
         if (device_state_is_permanent((enum device_state)rows_int(&r, 1))) {
+            d->gone = true;
             err_why(e, "it is %s, for good; a serial number serves once",
                     device_state_name((enum device_state)rows_int(&r, 1)));
             return err_try(e, "a serial number of its own for the new device");
@@ -198,7 +199,7 @@ static bool run_add(struct tx *tx, struct job *job, struct err *e)
     struct add_job *j = (struct add_job *)job;
     for (size_t i = 0; i < j->n; i++) {
         struct device_new *d = &j->d[i];
-        d->model_made = false;
+        d->model_made = d->gone = false;
         if (j->each[i].code || !check_new(tx, d, &d->model_made, &j->each[i]))
             continue;
         if (d->model_made && !record_model(tx, d->model, j->who, e))

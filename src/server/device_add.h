@@ -11,6 +11,7 @@ struct device_new {
     struct slice tags;                  /* JSON, or empty */
     /* On a platform that has no model at all yet, its model is made with it; later a name that is not known is a slip. */
     bool model_may_be_new, model_made;
+    bool gone; /* its serial number is that of a device that is gone for good */
     /* a claim for it */
     bool claim_wanted;
     int64_t claim_expires_at;

@@ -136,7 +136,7 @@ def gives_lost_tokens_anew(k):
     agent(3, used, True)
     p = k.kith(*add)
     assert not p.stdout and "19 that were known have no certificate yet" in p.stderr and "--again" in p.stderr, p.stderr
-    assert "lines 2, 3, 4, 6, " in p.stderr and ", 5, " not in p.stderr, p.stderr  # of the file, titles in line 1
+    assert "; lines 2-4, 6-21\n" in p.stderr, p.stderr  # of the file, titles in line 1
     first = [line.split("\t") for line in k.kith(*add, "--again").stdout.splitlines()]
     said = [json.loads(line) for line in k.kith(*add, "--again", "--json").stdout.splitlines()]
     assert [x[1] for x in first] == [x["serial"] for x in said[:-1]] == [f"LOST-{i}" for i in range(20) if i != 3], first
@@ -205,12 +205,37 @@ def history_finds_every_entry(k, n):
     say(f"history of {len(names)} devices is whole; filters take {data / size:.2f} bytes an entry")
 
 
+def makes_the_first_model(k):
+    """As a single device does; of two models none is known to be meant.  One reason for all is said, with what to try."""
+    two = k.w.write("two.csv", "model,serial\npump,A\npmup,B\n")
+    p = k.kith("device", "add", "--from", two, ok=False)
+    with open(two + ".failures") as f:
+        assert [json.loads(line)["try"] for line in f] == ['kith model add "pump"', 'kith model add "pmup"']
+    assert p.returncode == 8 and not k.must("GET", "/v1/models")["models"], p.stderr
+    one = k.w.write("one.csv", "serial\nFIRST-1\nFIRST-2\n")
+    p = k.kith("device", "add", "--model", "pump", "--from", one)
+    assert p.stderr.count('model "pump" is new') == 1 and "2 added, 0 known already, 0 failed" in p.stderr, p.stderr
+    p = k.kith("device", "add", "--model", "pmup", "--from", one, ok=False)
+    assert p.returncode == 8 and '2 of the 2: model "pmup" is not known\ntry: did you mean "pump"' in p.stderr, p.stderr
+
+
+def tells_who_is_gone(k):
+    path = k.w.write("gone.csv", "serial\nFIRST-1\nFIRST-2\n")
+    k.kith("device", "retire", "FIRST-1")
+    p = k.kith("device", "add", "--model", "pump", "--token", "--from", path, ok=False)
+    assert p.returncode == 8 and "1 known already, 1 failed" in p.stderr and "FIRST-1 exists already" in p.stderr, p.stderr
+    assert "a serial number of its own" in p.stderr, p.stderr
+    with open(path + ".failures") as f:
+        assert json.loads(f.read())["code"] == "conflict"
+
+
 def main():
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 10000
     with World("bulk") as w:
         k = Kith(w)
         k.start()
-        k.add_model("pump")
+        makes_the_first_model(k)
+        tells_who_is_gone(k)
         for kind in ("csv", "jsonl"):
             is_done_at_once(k, kind, n)
         for kind in ("csv", "jsonl"):

@@ -143,6 +143,20 @@ static bool is_of_device(const struct json *line)
     return false;
 }
 
+/* A platform's first model is made along with devices if they are all of it. */
+static void allow_first_model(struct batch *b)
+{
+    const char *model = NULL;
+    bool one = true;
+    for (size_t i = 0; i < b->n; i++)
+        if (b->each[i].code == ERR_NONE) {
+            one = one && (!model || strcmp(model, b->d[i].model) == 0);
+            model = b->d[i].model;
+        }
+    for (size_t i = 0; i < b->n; i++)
+        b->d[i].model_may_be_new = one;
+}
+
 /* A line that fails stands in the report; a body in which there is no line of a device at all is refused. */
 static bool read_batch(struct call *c, struct batch *b, struct err *e)
 {
@@ -160,6 +174,7 @@ static bool read_batch(struct call *c, struct batch *b, struct err *e)
         readable = readable || is_of_device(b->lines[b->n]);
         b->n++;
     }
+    allow_first_model(b);
     if (readable)
         return true;
     if (b->n == 0) {
@@ -172,6 +187,12 @@ static bool read_batch(struct call *c, struct batch *b, struct err *e)
     return err_try(e, "one map a line: {\"model\": NAME, \"serial\": SERIAL}");
 }
 
+/* One whose device is gone for good is a failure: it never enrols. */
+static bool is_known(const struct batch *b, size_t i)
+{
+    return b->each[i].code == ERR_CONFLICT && !b->d[i].gone;
+}
+
 /* Of those that are known: who asked for tokens and lost the answer learns which devices have not enrolled yet. */
 static void report_waiting(struct call *c, const struct batch *b)
 {
@@ -180,8 +201,8 @@ static void report_waiting(struct call *c, const struct batch *b)
     json_out_list(&c->out, "waiting");
     for (size_t i = 0; i < b->n; i++) {
         const struct device_new *d = &b->d[i];
-        if (b->each[i].code != ERR_CONFLICT || !d->claim_wanted ||
-            !device_find(c->db, d->serial, d->model, NULL, &dev, &ignored) || dev.state != DEVICE_CLAIMED)
+        if (!is_known(b, i) || !d->claim_wanted || !device_find(c->db, d->serial, d->model, NULL, &dev, &ignored) ||
+            dev.state != DEVICE_CLAIMED)
             continue;
         json_out_map(&c->out, NULL);
         json_out_int(&c->out, "line", (int64_t)i + 1);
@@ -197,22 +218,27 @@ static bool report_batch(struct call *c, const struct batch *b, struct err *e)
     int64_t added = 0, existing = 0;
     for (size_t i = 0; i < b->n; i++) {
         added += b->each[i].code == ERR_NONE;
-        existing += b->each[i].code == ERR_CONFLICT;
+        existing += is_known(b, i);
     }
     json_out_int(&c->out, "added", added);
     json_out_int(&c->out, "existing", existing);
     json_out_list(&c->out, "failed");
     for (size_t i = 0; i < b->n; i++) {
-        if (b->each[i].code == ERR_NONE || b->each[i].code == ERR_CONFLICT)
+        if (b->each[i].code == ERR_NONE || is_known(b, i))
             continue;
         json_out_map(&c->out, NULL);
         json_out_int(&c->out, "line", (int64_t)i + 1);
         json_out_text(&c->out, "code", err_slug(b->each[i].code));
         json_out_text(&c->out, "detail", b->each[i].what);
+        if (b->each[i].hint[0])
+            json_out_text(&c->out, "try", b->each[i].hint);
         json_out_end(&c->out);
     }
     json_out_end(&c->out);
     report_waiting(c, b);
+    for (size_t i = 0; i < b->n; i++)
+        if (b->each[i].code == ERR_NONE && b->d[i].model_made)
+            json_out_text(&c->out, "model_added", b->d[i].model);
     json_out_list(&c->out, "devices");
     bool ok = true;
     for (size_t i = 0; ok && i < b->n; i++) {
