@@ -265,7 +265,10 @@ const struct verb device_verbs[] = {
      ROWS(tags_rows, struct tags_opts), 1, 64, tags_run},
     {"device statement", "DEVICE",
      "the signed statement that a device is gone for good: its ledger entry, with proof and checkpoint\n"
-     "Once it is revoked, retired or scrapped. The file (C2SP tlog-proof) is verified without this platform.",
+     "Once it is revoked, retired or scrapped. Anybody who has the platform's ledger.vkeys "
+     "verifies the\n"
+     "file (C2SP tlog-proof) without it: kith ledger verify --statement FILE --keys ledger.vkeys. It says who did it, "
+     "and why.",
      ROWS(statement_rows, struct statement_opts), 1, 1, run_statement},
     {"device token", "DEVICE", "a new one-time enrolment token; the one before is void",
      ROWS(token_rows, struct token_opts), 1, 1, run_token},

@@ -176,8 +176,8 @@ static bool view_any(struct view *v, struct slice s, struct err *e)
     if (view_pem(v, s))
         return true;
     next_thing(v, 0);
-    bool ok = view_export(v, s) || view_note(v, s) || view_vkeys(v, s) || view_token(v, s) || view_profile(v, s) ||
-              view_gateway_state(v, s) || view_base64(v, s) || view_bytes(v, s);
+    bool ok = view_export(v, s) || view_statement(v, s) || view_note(v, s) || view_vkeys(v, s) || view_token(v, s) ||
+              view_profile(v, s) || view_gateway_state(v, s) || view_base64(v, s) || view_bytes(v, s);
     if (v->json)
         json_out_end(&v->o);
     if (ok)
@@ -186,8 +186,8 @@ static bool view_any(struct view *v, struct slice s, struct err *e)
     if (whole > s.n)
         return err_set(e, ERR_SYNTAX, "DER, cut at byte %zu of %zu", s.n, whole);
     err_set(e, ERR_SYNTAX, "none of the forms that are known here");
-    return err_try(
-        e, "certificate, CSR, CRL (PEM or DER), CBOR, COSE, checkpoint, ledger export, revocation set, profile");
+    return err_try(e, "certificate, CSR, CRL (PEM or DER), CBOR, COSE, checkpoint, ledger export, statement, "
+                      "revocation set, profile");
 }
 
 static bool run_inspect(void *ctx, const void *opts, const struct args_words *words, struct err *e)

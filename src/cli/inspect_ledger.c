@@ -1,7 +1,9 @@
-/* What a ledger hands out, for `kith inspect`: checkpoints, exports, keys. */
+/* What a ledger hands out, for `kith inspect`: checkpoints, statements, exports, keys. */
 #include "cli/view.h"
 #include "keys/crypto.h"
 #include "ledger/export.h"
+#include "ledger/statement.h"
+#include "model/event_print.h"
 
 static void put_signers(struct view *v, const struct note *n)
 {
@@ -29,6 +31,46 @@ bool view_note(struct view *v, struct slice s)
     }
     put_signers(v, &n);
     view_put_text(v, "signatures are", "not checked: kith ledger verify does it");
+    return true;
+}
+
+static void put_said(struct view *v, const struct statement *s)
+{
+    AUTO(buf_clear) struct buf b = {0};
+    if (v->json) {
+        json_out_text(&v->o, "event", event_kind_of(s->entry.type) ? event_name(s->entry.type) : "unknown");
+        json_out_map(&v->o, "fields");
+        event_print_json(&v->o, s->entry.type, s->said.fields);
+        json_out_end(&v->o);
+        return;
+    }
+    buf_init(&b, OUT_MAX / 4);
+    event_print_text(&b, s->entry.type, s->said.fields);
+    view_put_slice(v, "says", buf_slice(&b));
+}
+
+bool view_statement(struct view *v, struct slice s)
+{
+    struct statement st;
+    struct note n;
+    struct err e = {0};
+    AUTO(buf_clear) struct buf extra = {0};
+    if (s.n < strlen(STATEMENT_MAGIC) || memcmp(s.p, STATEMENT_MAGIC, strlen(STATEMENT_MAGIC)) != 0)
+        return false;
+    view_put_text(v, "type", "statement of a ledger about a device (C2SP tlog-proof)");
+    if (!statement_read(&crypto_openssl, s, &extra, &st, &e) || !note_read(st.note, &n, &e)) {
+        view_put_text(v, "fault", e.what);
+        return true;
+    }
+    view_put_int(v, "entry", (int64_t)st.index);
+    view_put_time(v, "time", st.entry.time_ms / 1000);
+    put_said(v, &st);
+    view_put_text(v, "payload", "as its leaf committed to");
+    view_put_slice(v, "origin", st.checkpoint.origin);
+    view_put_int(v, "entries", (int64_t)st.checkpoint.size);
+    view_put_bytes(v, "root", SLICE_ARRAY(st.checkpoint.root.b));
+    put_signers(v, &n);
+    view_put_text(v, "signatures are", "not checked, nor its place: kith ledger verify --statement does it");
     return true;
 }
 

@@ -51,6 +51,14 @@ bool ledger_find_keys(struct cli *cli, const char *file, struct trusted *out, st
     return path ? read_keys(path, out, e) : arena_ok(&cli->arena, e);
 }
 
+bool ledger_wants_keys(const struct trusted *t, struct err *e)
+{
+    if (t->n)
+        return true;
+    err_set(e, ERR_OPTION, "without keys that you trust nothing is proved");
+    return err_try(e, "--keys FILE, a copy of the platform's " PATH_VKEYS);
+}
+
 /* ---- checkpoint, prove ---- */
 
 static bool run_checkpoint(void *ctx, const void *opts, const struct args_words *words, struct err *e)
@@ -135,10 +143,8 @@ bool ledger_get_proof(struct cli *cli, const char *entry, const struct trusted *
         err_set(e, ERR_OPTION, "\"%s\" is no entry's number", ERR_QUOTE(slice_str(entry)));
         return err_try(e, "kith ledger ls shows the numbers");
     }
-    if (t->n == 0) {
-        err_set(e, ERR_OPTION, "without keys that you trust nothing is proved");
-        return err_try(e, "--keys FILE, a copy of the platform's " PATH_VKEYS);
-    }
+    if (!ledger_wants_keys(t, e))
+        return false;
     buf_put_str(&path, "/v1/ledger/prove");
     cli_put_query(&path, "entry", entry);
     if (!cli_call_json(cli, "GET", buf_str(&path), NULL, 0, reply, j, e) ||
@@ -249,6 +255,8 @@ static const struct opt prove_rows[] = {KEYS_ROW};
 static const struct opt verify_rows[] = {
     {NULL, "export", OPT_PATH, .arg = "FILE", .help = "an export instead of the live database; - for stdin",
      AT(export_file)},
+    {NULL, "statement", OPT_PATH, .not_with = "export", .arg = "FILE",
+     .help = "a statement of kith device statement instead; wants --keys or --dir; - for stdin", AT(statement)},
     KEYS_ROW,
     {NULL, "memory", OPT_BYTES, 1 << 20, INT64_C(1) << 40, "512M", .arg = "SIZE",
      .help = "with less the log is read several times", AT(memory)},
@@ -260,7 +268,8 @@ const struct verb ledger_verbs[] = {
     {"ledger prove", "ENTRY", "prove that an entry stands in the signed ledger", ROWS(prove_rows), 1, 1, run_prove},
     {"ledger verify", NULL,
      "is everything there, unaltered and signed? Names each entry or row that is not\n"
-     "With --export offline, anywhere; with --dir the live database, every row against its entries.",
+     "With --export offline, anywhere; with --dir the live database, every row against its entries; "
+     "with --statement offline, that a device is gone for good.",
      ROWS(verify_rows), 0, 0, ledger_run_verify},
     {"ledger adopt", NULL,
      "what was adopted at a start, since nobody had signed it, is right: ends the alarm about it\n"

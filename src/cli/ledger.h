@@ -3,6 +3,7 @@
 #define KITH_CLI_LEDGER_H
 
 #include "cli/cli.h"
+#include "ledger/entry_query.h"
 #include "ledger/export.h"
 #include "ledger/verify.h"
 
@@ -26,8 +27,16 @@ MUST_USE bool ledger_get_proof(struct cli *cli, const char *entry, const struct 
 MUST_USE bool ledger_verify_file(const char *file, const struct verify_opts *vo, struct verify_report *r,
                                  struct err *e);
 
+/* What was proven of an entry, for people or for programs. */
+MUST_USE bool ledger_write_shown(struct cli *cli, const struct entry *leaf, const struct entry_found *f,
+                                 const struct checkpoint *c, const struct trusted *t, struct err *e);
+/* kith ledger verify --statement (ledger_show.c). */
+MUST_USE bool ledger_verify_statement(struct cli *cli, const char *file, const struct trusted *t, struct err *e);
+/* That whoever asks for a proof named keys.  Errors: option. */
+MUST_USE bool ledger_wants_keys(const struct trusted *t, struct err *e);
+
 struct ledger_opts {
-    const char *export_file, *keys, *out;
+    const char *export_file, *statement, *keys, *out;
     int64_t memory;
 };
 /* kith ledger verify (ledger_verify.c). */

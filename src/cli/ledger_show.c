@@ -1,9 +1,11 @@
-/* kith ledger show: one entry, read from the bytes that its leaf committed to, and the checkpoint that it stands in. */
+/* One entry, read from the bytes that its leaf committed to, and the checkpoint that it stands in: kith ledger show asks the
+ * server, kith ledger verify --statement has a file. */
 #include "cli/client.h"
 #include "cli/ledger.h"
 #include "cli/show.h"
 #include "keys/crypto.h"
 #include "ledger/entry_print.h"
+#include "ledger/statement.h"
 
 #define TEXT_MAX (2u * ENTRY_PAYLOAD_MAX)
 
@@ -42,11 +44,11 @@ static bool read_entry(struct cli *cli, const struct json *j, const struct prove
     return e->hint[0] ? false : err_try(e, "kith ledger verify names every entry that was altered");
 }
 
-static void put_checkpoint(struct json_out *o, const struct proven *p, const struct trusted *t)
+static void put_checkpoint(struct json_out *o, const struct checkpoint *c, const struct trusted *t)
 {
     json_out_map(o, "checkpoint");
-    json_out_slice(o, "origin", p->checkpoint.origin);
-    json_out_int(o, "size", (int64_t)p->checkpoint.size);
+    json_out_slice(o, "origin", c->origin);
+    json_out_int(o, "size", (int64_t)c->size);
     json_out_int(o, "signed_by", (int64_t)t->n);
     json_out_end(o);
 }
@@ -55,6 +57,7 @@ static const struct show_column columns[] = {
     {"entry", "entry.seq"},
     {"time", "entry.time"},
     {"what", "entry.type"},
+    {"device", "entry.fields.device"},
     {"payload", "payload"},
     {"says", "entry.fields"},
     {"changes", "entry.changes"},
@@ -64,8 +67,8 @@ static const struct show_column columns[] = {
     {"signed by keys", "checkpoint.signed_by"},
 };
 
-static bool write_shown(struct cli *cli, const struct entry *leaf, const struct entry_found *f, const struct proven *p,
-                        const struct trusted *t, struct err *e)
+bool ledger_write_shown(struct cli *cli, const struct entry *leaf, const struct entry_found *f,
+                        const struct checkpoint *c, const struct trusted *t, struct err *e)
 {
     AUTO(buf_clear) struct buf b = {0};
     AUTO(json_free_auto) struct json *j = NULL;
@@ -78,7 +81,7 @@ static bool write_shown(struct cli *cli, const struct entry *leaf, const struct 
     json_out_text(&o, "payload", f->erased ? "erased" : "as committed to");
     if (leaf->ref)
         json_out_bytes(&o, "digest", CODEC_HEX, slice_of(leaf->ref, SHA256_SIZE));
-    put_checkpoint(&o, p, t);
+    put_checkpoint(&o, c, t);
     json_out_end(&o);
     if (cli->g.json)
         return show_raw(cli, &b, e);
@@ -107,5 +110,24 @@ bool ledger_run_show(void *ctx, const void *opts, const struct args_words *words
     struct entry_found found = {.seq = (uint64_t)index};
     if (!read_entry(cli, said, &p, &leaf, &found, e))
         return err_ctx(e, "entry %s", words->v[0]);
-    return write_shown(cli, &leaf, &found, &p, &trusted, e);
+    return ledger_write_shown(cli, &leaf, &found, &p.checkpoint, &trusted, e);
+}
+
+bool ledger_verify_statement(struct cli *cli, const char *file, const struct trusted *t, struct err *e)
+{
+    struct statement s;
+    AUTO(buf_clear) struct buf b = {0}, extra = {0};
+    buf_init(&b, STATEMENT_MAX);
+    if (!ledger_wants_keys(t, e) || !cli_read_input(file, &b, e))
+        return false;
+    if (!statement_read(&crypto_openssl, buf_slice(&b), &extra, &s, e) ||
+        !statement_verify(&crypto_openssl, &s, t->keys, t->n, e)) {
+        if (!e->hint[0])
+            err_try(e, "keep the file; kith device statement DEVICE writes it anew. Are these keys its platform's?");
+        return err_ctx(e, "%s", file);
+    }
+    struct entry_found found = {.seq = s.index, .time_ms = s.entry.time_ms, .type = s.entry.type, .payload = s.said};
+    struct slice device = statement_device(&s);
+    fprintf(cli->talk, "device %s is %s for good\n", ERR_QUOTE(device), statement_state(&s));
+    return ledger_write_shown(cli, &s.entry, &found, &s.checkpoint, t, e);
 }

@@ -168,12 +168,14 @@ bool ledger_run_verify(void *ctx, const void *opts, const struct args_words *wor
     struct verifying v = {.cli = cli, .shown = -1};
     struct verify_report r;
     (void)words;
-    if (!o->export_file && !cli->g.dir) {
+    if (!o->export_file && !o->statement && !cli->g.dir) {
         err_set(e, ERR_OPTION, "verify what?");
-        return err_try(e, "--export FILE, or --dir DIR for the live database");
+        return err_try(e, "--export FILE, --statement FILE, or --dir DIR for the live database");
     }
     if (!ledger_find_keys(cli, o->keys, &trusted, e))
         return false;
+    if (o->statement)
+        return ledger_verify_statement(cli, o->statement, &trusted, e);
     buf_init(&v.json, 64u << 20);
     v.out = json_out_of(&v.json);
     json_out_list(&v.out, NULL);

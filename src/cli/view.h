@@ -38,6 +38,7 @@ bool view_crl(struct view *v, struct slice der);
 bool view_cbor(struct view *v, struct slice s);
 bool view_cose(struct view *v, struct slice s);
 bool view_note(struct view *v, struct slice s);
+bool view_statement(struct view *v, struct slice s);
 bool view_export(struct view *v, struct slice s);
 bool view_vkeys(struct view *v, struct slice s);
 

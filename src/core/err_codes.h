@@ -154,7 +154,7 @@ ERR_ROW(ERR_SERIAL, SYNTAX, 603, "serial", "The certificate's serial number is n
 /* 700-799: ledger */
 ERR_ROW(ERR_EVENT, INTERNAL, 700, "event",
         "An event is not as the catalogue (doc/spec/events.md) has it; the message names the field.")
-ERR_ROW(ERR_NOTE, SYNTAX, 701, "note", "Not a signed note, checkpoint or verifier key as C2SP writes them.")
+ERR_ROW(ERR_NOTE, SYNTAX, 701, "note", "Not a signed note, checkpoint, proof or verifier key as C2SP writes them.")
 ERR_ROW(ERR_NOTE_SIG, CRYPTO, 702, "note-signature",
         "A signature on a checkpoint is wrong, or one that is wanted is not there.")
 ERR_ROW(ERR_LEDGER_ENTRY, CRYPTO, 703, "ledger-entry",

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define ITEM_MAX     (ENTRY_LEAF_MAX + ENTRY_PAYLOAD_MAX + 256)
+#define ITEM_MAX     ENTRY_KEPT_MAX
 #define BUFFER_SIZE  ((size_t)4 << 20)
 #define SUSPECTS_MAX 64
 
@@ -178,18 +178,12 @@ static bool entry_take(struct input *in, uint64_t seq, const struct merkle_hash 
 {
     struct reader r = reader_of(left(in));
     size_t before = reader_left(&r);
-    struct slice salt = {0}, payload = {0};
     struct merkle_hash h;
-    cbor_get_array_n(&r, 3);
-    struct slice leaf = cbor_get_bstr(&r);
-    if (!cbor_take_null(&r))
-        salt = cbor_get_bstr_n(&r, ENTRY_SALT_SIZE);
-    if (!cbor_take_null(&r))
-        payload = cbor_get_bstr(&r);
-    if (!reader_ok(&r) || (salt.p == NULL) != (payload.p == NULL))
+    struct entry_kept k = entry_get_kept(&r);
+    if (!reader_ok(&r))
         return form_bad(in, seq, "not [leaf, salt, payload]");
     in->at += before - reader_left(&r);
-    merkle_leaf(in->run->o->crypto, leaf, &h);
+    merkle_leaf(in->run->o->crypto, k.leaf, &h);
     merkle_append(in->run->o->crypto, &in->made, &h, NULL, NULL);
     if (memcmp(&h, hash, sizeof(h)) != 0) {
         in->suspects_all++;
@@ -197,7 +191,7 @@ static bool entry_take(struct input *in, uint64_t seq, const struct merkle_hash 
             in->suspects[in->suspects_n++] = seq;
     }
     in->run->report->entries++;
-    return entry_check(in, seq, leaf, salt, payload, e);
+    return entry_check(in, seq, k.leaf, k.salt, k.payload, e);
 }
 
 /* Which of the two lists is the signed one decides what was altered. */

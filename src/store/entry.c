@@ -76,6 +76,36 @@ bool entry_read(struct slice leaf, struct entry *out, struct err *e)
     return true;
 }
 
+static void put_or_null(struct writer *w, struct slice s)
+{
+    if (s.p)
+        cbor_put_bstr(w, s);
+    else
+        cbor_put_null(w);
+}
+
+void entry_put_kept(struct writer *w, const struct entry_kept *k)
+{
+    cbor_put_array(w, 3);
+    cbor_put_bstr(w, k->leaf);
+    put_or_null(w, k->salt);
+    put_or_null(w, k->payload);
+}
+
+struct entry_kept entry_get_kept(struct reader *r)
+{
+    struct entry_kept k = {0};
+    cbor_get_array_n(r, 3);
+    k.leaf = cbor_get_bstr(r);
+    if (!cbor_take_null(r))
+        k.salt = cbor_get_bstr_n(r, ENTRY_SALT_SIZE);
+    if (!cbor_take_null(r))
+        k.payload = cbor_get_bstr(r);
+    if ((k.salt.p == NULL) != (k.payload.p == NULL))
+        reader_fail(r);
+    return reader_ok(r) ? k : (struct entry_kept){0};
+}
+
 /* A primary key: at least one int, text, bytes or null. */
 static struct slice keys_get(struct reader *r)
 {

@@ -28,6 +28,12 @@ struct entry_payload {
     size_t changes_n;
 };
 
+/* An entry with what its leaf committed to, as files carry it: [leaf, salt, payload]. */
+#define ENTRY_KEPT_MAX (ENTRY_LEAF_MAX + ENTRY_PAYLOAD_MAX + 256)
+struct entry_kept {
+    struct slice leaf, salt, payload; /* salt and payload without bytes at NULL: erased, both */
+};
+
 struct entry_change {
     uint8_t table;
     struct slice keys;      /* the encoded array of key values */
@@ -46,7 +52,12 @@ void entry_put_payload(struct writer *w, struct slice fields, size_t changes_n);
 /* `keys`: the table's first columns; `rowhash` NULL: the row is removed. */
 void entry_put_change(struct writer *w, const struct table *t, const struct value *keys, const uint8_t *rowhash);
 
+void entry_put_kept(struct writer *w, const struct entry_kept *k);
+
 /* ---- reading ---- */
+
+/* The reader's sticky error tells. */
+struct entry_kept entry_get_kept(struct reader *r);
 
 /* Errors: ledger-entry. */
 MUST_USE bool entry_read(struct slice leaf, struct entry *out, struct err *e);

@@ -10,6 +10,7 @@ import urllib.parse
 from kithtest import BIN, ROOT, Kith, World, run, say, wait_for
 
 KITH = os.path.join(BIN, "kith")
+STATEMENT = os.path.join(ROOT, "tests", "interop", "verify_statement.py")
 NAMES = ("device", "subject", "operator", "gateway", "anchor")
 
 
@@ -213,6 +214,43 @@ def a_server_that_lies_is_found_out(k):
     assert "the keys are those in the file itself" in p.stderr, p.stderr
 
 
+def a_statement_convinces_a_stranger(k):
+    """By kith without a platform, and by who knows the specification only: they agree about every bit."""
+    gone = {"retired": k.add_device("GONE-1"), "revoked": k.add_device("GONE-2")}
+    for verb, (state, d) in zip(("retire", "revoke"), gone.items()):
+        k.kith("device", verb, d["id"], "--why", "sold")
+        path, keys = k.w.path(state + ".stmt"), k.w.write("trusted.vkeys", "\n".join(k.vkeys()) + "\n")
+        k.kith("device", "statement", d["id"], "--out", path)
+        theirs = run("/usr/bin/python3", STATEMENT, path, *k.vkeys()).stdout.split()
+        p = run(KITH, "--json", "ledger", "verify", "--statement", path, "--keys", keys, env=k.w.env, cwd="/")
+        ours = json.loads(p.stdout)
+        assert theirs[:2] == [d["id"], state] and int(theirs[3]) == ours["entry"]["seq"], (theirs, ours)
+        assert ours["entry"]["fields"]["device"] == d["id"] and f"device {d['id']} is {state} for good" in p.stderr, (ours, p.stderr)
+        assert ours["entry"]["fields"]["why"] == "sold" and ours["checkpoint"]["signed_by"] == 2, ours
+        text = k.kith("ledger", "verify", "--statement", path).stdout
+        assert d["id"] in text and "operator" not in k.kith("inspect", path).stderr, text
+        seen = k.kith_json("inspect", path)["things"][0]
+        assert seen["fields"]["device"] == d["id"] and seen["entry"] == ours["entry"]["seq"] and "fault" not in seen, seen
+    with open(path, "rb") as f:
+        sound = f.read()
+    changed = {"cut": sound[:-40], "index": sound.replace(b"\nindex ", b"\nindex 1"), "empty": b"", "tail": sound + b"\n",
+               "entry": sound.replace(b"extra ", b"extra A"), "head": sound.replace(b"@v1", b"@v2")}
+    for at in range(0, len(sound), len(sound) // 12):
+        changed[f"bit{at}"] = sound[:at] + bytes([sound[at] ^ 1 << at % 8]) + sound[at + 1:]
+    for name, data in changed.items():
+        with open(k.w.path("changed.stmt"), "wb") as f:
+            f.write(data)
+        p = run(KITH, "ledger", "verify", "--statement", k.w.path("changed.stmt"), "--keys", keys, env=k.w.env, ok=False)
+        assert p.returncode == 6 and not p.stdout and "try: " in p.stderr, f"{name}: exit {p.returncode}: {p.stderr}"
+        theirs = run("/usr/bin/python3", STATEMENT, k.w.path("changed.stmt"), *k.vkeys(), ok=False)
+        assert theirs.returncode == 6, f"{name}: {theirs.stdout}"
+    others = k.w.write("other.keys", "\n".join(k.other_keys) + "\n")
+    p = run(KITH, "ledger", "verify", "--statement", path, "--keys", others, env=k.w.env, ok=False)
+    assert p.returncode == 6 and "has not signed" in p.stderr or "not signed" in p.stderr, p.stderr
+    p = run(KITH, "ledger", "verify", "--statement", path, env=k.w.env, ok=False)
+    assert p.returncode == 2 and "--keys FILE" in p.stderr, p.stderr
+
+
 def a_lost_filter_hides_nothing(k):
     """Filters are bookkeeping: without some of them, and with a clock that went back, lists are the same."""
     log, names = k.entries(), types()
@@ -257,7 +295,7 @@ def main():
         for check in (every_filter_is_right, the_commands_answer, an_entry_is_shown_with_its_proof):
             check(k, dev)
             say("ok " + check.__name__)
-        for check in (what_is_asked_wrongly_is_refused, a_server_that_lies_is_found_out):
+        for check in (what_is_asked_wrongly_is_refused, a_statement_convinces_a_stranger, a_server_that_lies_is_found_out):
             check(k)
             say("ok " + check.__name__)
         k.must_verify()

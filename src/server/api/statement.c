@@ -1,6 +1,6 @@
 /* The signed statement that a device is gone: the ledger entry that says so, its place in the tree, and the checkpoint that both
- * signers signed; a file that verifies without us (c2sp.org/tlog-proof). */
-#include "core/merkle.h"
+ * signers signed; a file that verifies without us (ledger/statement.h). */
+#include "ledger/statement.h"
 #include "server/api/api.h"
 #include "server/entry_filter.h"
 #include "server/notary.h"
@@ -16,11 +16,11 @@ static bool is_end(void *ctx, const struct entry_found *f)
     return false;
 }
 
-static const struct sql sql_leaf = {"SELECT leaf FROM entry WHERE pos = $1"};
+static const struct sql sql_leaf = {"SELECT leaf, salt, payload FROM entry WHERE pos = $1"};
 
 /* The entry by which the device came into its permanent state: the last that changed its state. */
-static bool find_entry(struct call *c, const struct device_row *d, uint64_t *seq, struct slice *leaf, struct rows *r,
-                       struct err *e)
+static bool find_entry(struct call *c, const struct device_row *d, uint64_t *seq, struct entry_kept *kept,
+                       struct rows *r, struct err *e)
 {
     int64_t found = -1;
     uint64_t next;
@@ -32,7 +32,7 @@ static bool find_entry(struct call *c, const struct device_row *d, uint64_t *seq
     if (found < 0 || !db_query_row(c->db, &sql_leaf, args, 1, r, e))
         return e->code ? false : err_set(e, ERR_NOTFOUND, "the ledger has no entry of the end of %s", d->id);
     *seq = (uint64_t)found;
-    *leaf = rows_blob(r, 0);
+    *kept = (struct entry_kept){rows_blob(r, 0), rows_blob(r, 1), rows_blob(r, 2)};
     return true;
 }
 
@@ -42,7 +42,7 @@ bool statement_show(struct call *c, struct err *e)
     uint64_t seq = 0, size;
     int64_t at;
     char note[NOTARY_NOTE_MAX];
-    struct slice leaf;
+    struct entry_kept kept;
     struct merkle_proof proof;
     AUTO(rows_close) struct rows r = {0};
     if (!call_device(c, &d, e))
@@ -50,20 +50,12 @@ bool statement_show(struct call *c, struct err *e)
     if (!device_state_is_permanent(d.state))
         return err_set(e, ERR_CONFLICT, "device %s is %s", d.id, device_state_name(d.state));
     err_clear(e);
-    if (!find_entry(c, &d, &seq, &leaf, &r, e) || !notary_wait(c->app->notary, seq + 1, WAIT_MS, e) ||
+    if (!find_entry(c, &d, &seq, &kept, &r, e) || !notary_wait(c->app->notary, seq + 1, WAIT_MS, e) ||
         !notary_get_note(c->app->notary, note, &size, &at) ||
         !tree_prove_inclusion(c->app->tree, c->db, seq, size, &proof, e))
         return false;
     c->type = "text/plain; charset=utf-8";
     buf_reset(&c->text);
-    buf_put_str(&c->text, "c2sp.org/tlog-proof@v1\nextra ");
-    codec_put(&c->text, CODEC_BASE64, leaf);
-    buf_printf(&c->text, "\nindex %llu\n", (unsigned long long)seq);
-    for (size_t i = 0; i < proof.n; i++) {
-        codec_put(&c->text, CODEC_BASE64, slice_of(proof.path[i].b, SHA256_SIZE));
-        buf_put_char(&c->text, '\n');
-    }
-    buf_put_char(&c->text, '\n');
-    buf_put_str(&c->text, note);
+    statement_write(&c->text, &kept, seq, &proof, slice_str(note));
     return true;
 }
