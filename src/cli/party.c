@@ -333,8 +333,11 @@ static bool write_gate_conf(struct cli *cli, const char *dir, const char *name, 
         config_put_value(&b, slice_str(rows[i].value));
         buf_put_char(&b, '\n');
     }
-    buf_put_str(&b, "# Without news from the platform devices are let in for so long after the next head was due:\n"
-                    "grace = 1h\n");
+    buf_put_str(
+        &b, "# Without news from the platform its last head holds for [feed] valid of the platform's kith.conf (1 h\n"
+            "# unless set), and devices are let in for so long after that: with both defaults, 2 h after the last\n"
+            "# head, revoked ones of that time too. To shorten it, lower both:\n"
+            "grace = 1h\n");
     if (has_site)
         buf_put_str(&b, "# Devices of other sites, whom the directory here does not name, are turned away:\n"
                         "unlisted = refuse\n");

@@ -28,7 +28,7 @@ static const struct opt conf_rows[] = {
     CONF_ROW("pin-file", OPT_PATH, pin_file, .help = "the token's PIN"),
     CONF_ROW("origin", OPT_TEXT, origin, .help = "the only feed that is taken, by name"),
     CONF_ROW("grace", OPT_SECONDS, grace_s, .def = "1h", .max = 30 * 86400,
-             .help = "how long after the next head was due devices are still let in"),
+             .help = "how long after its last head has ended ([feed] valid) devices are still let in"),
     CONF_ROW("unlisted", OPT_ENUM, unlisted, .def = "admit", .words = unlisted_words,
              .help = "devices with a good certificate that the directory does not name"),
     CONF_ROW("retry-min", OPT_MS, retry_min_ms, .def = "200ms", .min = 10, .max = 60000,

@@ -27,7 +27,7 @@ struct gate_peer {
 enum gate_health {
     GATE_OK,
     GATE_WAITING, /* never had a feed */
-    GATE_OFFLINE, /* next head is overdue, still within the grace period */
+    GATE_OFFLINE, /* the last head has ended, still within the grace period */
     GATE_STALE,   /* refuses everything until a new head comes */
     GATE_BROKEN,  /* state damaged, forged, rolled back or forked: refuses everything */
 };

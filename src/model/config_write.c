@@ -26,7 +26,9 @@ bool config_write_mosquitto(const struct config_write *c, struct buf *out, struc
              "set_tcp_nodelay true\n"
              "check_retain_source true\n" /* the manual says that it is the default; 2.0.11 wants it said */
              "# The plugin reads the certificate itself: use_identity_as_username and use_subject_as_username would\n"
-             "# admit clients without asking it, and a crlfile that is missing at a reload lets everybody in.\n");
+             "# admit clients without asking it, and a crlfile that is missing at a reload lets everybody in.\n"
+             "# Without news from the platform devices are let in until [feed] valid of its kith.conf and grace of\n"
+             "# gate.conf have passed since its last head: 1 h and 1 h, unless set.\n");
     if (c->user)
         buf_printf(out, "user %s\n", c->user);
     buf_printf(out, "plugin %s\nplugin_opt_dir %s\n", c->plugin, c->gate_dir);

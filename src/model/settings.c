@@ -63,9 +63,14 @@ const struct opt settings_rows[] = {
      .help = "how often a CRL is made again without a change", AT(crl_refresh_s)},
     {"signer", "rate_per_minute", OPT_INT, 1, 100000000, "600000", .help = "certificates a minute at most",
      AT(rate_per_minute)},
-    {"feed", "interval", OPT_SECONDS, 1, 86400, "1m", .less_than = "valid", .help = "a new head at the latest after",
+    {"feed", "interval", OPT_SECONDS, 1, 86400, "1m", .less_than = "valid",
+     .help = "a new head at the latest after; no bound on what a gateway without news lets in: that is valid",
      AT(feed_interval_s)},
-    {"feed", "valid", OPT_SECONDS, 5, 2592000, "1h", .help = "how long a head holds", AT(feed_valid_s)},
+    {"feed", "valid", OPT_SECONDS, 5, 2592000, "1h",
+     .help =
+         "how long a head holds; a gateway without news lets devices in for so long and its own grace (gate.conf, 1 h "
+         "unless set) after the time of its last head",
+     AT(feed_valid_s)},
     {"limits", "connections", OPT_INT, 1, 1000000, "10000", .help = "connections in all", AT(connections_max)},
     {"limits", "connections_per_address", OPT_INT, 1, 1000000, "1000", .help = "connections for each address",
      AT(connections_per_address)},
