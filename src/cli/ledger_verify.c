@@ -15,11 +15,14 @@ struct verifying {
     struct json_out out;
     int shown;
     bool running; /* a server signs meanwhile */
+    bool found, only_unsigned;
 };
 
 static void on_finding(void *ctx, const struct finding *f)
 {
     struct verifying *v = ctx;
+    v->only_unsigned = f->kind == FINDING_UNSIGNED && (v->only_unsigned || !v->found);
+    v->found = true;
     if (v->cli->g.json) {
         json_out_map(&v->out, NULL);
         json_out_text(&v->out, "kind", finding_name(f->kind));
@@ -194,5 +197,10 @@ bool ledger_run_verify(void *ctx, const void *opts, const struct args_words *wor
     if (!ok || r.findings == 0)
         return ok;
     err_set(e, ERR_FINDINGS, "%llu findings", (unsigned long long)r.findings);
+    if (v.only_unsigned)
+        return err_try(
+            e, "if /readyz says that the checkpoint is behind (disk full, a signer away), or kithd has only just "
+               "started or ended: wait until it is not, and verify again. If it stays, it is evidence: keep "
+               "the database as it is");
     return err_try(e, "keep the file or database as it is: it is evidence");
 }

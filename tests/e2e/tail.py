@@ -53,7 +53,7 @@ def adopts_loudly(k, end, clean):
     end()
     seq = forge(k)
     code, said = k.check_database()
-    assert code == 6 and "[unsigned]" in said and " 1 findings" in said, said
+    assert code == 6 and "[unsigned]" in said and " 1 findings" in said and "verify again" in said, said
     assert not clean or f"entry {seq} [unsigned]" in said, said
     k.start()
     adopted = [x for x in k.entries() if x[2] == ADOPTED][-1][3]
