@@ -122,6 +122,9 @@ static void scan_line(struct scan *s, struct slice word, struct slice value)
         trap(s, s->line, "protocol websockets: the broker hides the client certificate; all such clients are refused");
     } else if (slice_eq(word, SLICE_LIT("plugin")) && s->plugins++) {
         trap(s, s->line, "plugin: a second plugin may admit clients that this one refuses to judge");
+    } else if (slice_eq(word, SLICE_LIT("tls_version")) && !slice_eq(value, SLICE_LIT("tlsv1.2")) &&
+               !slice_eq(value, SLICE_LIT("tlsv1.3"))) {
+        trap(s, s->line, "tls_version: tlsv1.2 is the lowest that is taken; say tlsv1.2 or tlsv1.3");
     } else if (slice_eq(word, SLICE_LIT("set_tcp_nodelay")) && !is_true) {
         trap(s, s->line, "set_tcp_nodelay: each connect takes 48 ms instead of 3");
     }
