@@ -107,6 +107,10 @@ static bool act_on(struct cli *cli, const struct act_opts *o, const char *act, c
         return show_raw(cli, &reply, e);
     if (!json_get_text(j, "id", 64, &id, e) || !json_get_text(j, "state", 32, &state, e))
         return false;
+    if (strcmp(act, "/retire") == 0)
+        fputs("its agent wipes the keys when it next shows itself: within [renew] hello of its agent.conf, 6 h unless "
+              "set\n",
+              cli->talk);
     buf_printf(&out, "%s %s\n", id, state);
     return cli_write(cli, &out, e);
 }
@@ -203,7 +207,11 @@ const struct verb device_act_verbs[] = {
      "take its certificates back, for good\n"
      "Live sessions at gateways end. A revoked device can never come back under its identity.",
      ROWS(revoke_rows, struct act_opts), 1, 1000, run_revoke},
-    {"device retire", "DEVICE...", "end its life: revoke it, have its agent wipe its keys, leave a tombstone",
+    {"device retire", "DEVICE...",
+     "end its life: revoke it, have its agent wipe its keys, leave a tombstone\n"
+     "Doors and gateways turn it away at once. Its agent learns of it, and wipes the keys, when it next shows itself "
+     "to "
+     "the platform: within [renew] hello of its agent.conf, 6 h unless set.",
      ROWS(act_rows, struct act_opts), 1, 1000, run_retire},
     {"device claim", "DEVICE", "give a device that is nobody's to its first owner", ROWS(owner_rows, struct owner_opts),
      1, 1, run_claim},

@@ -329,7 +329,7 @@ def tags_and_the_statement(k):
         assert p.returncode == code and wanted in p.stderr, p.stderr
     p = k.kith("device", "statement", "T-1", ok=False)
     assert p.returncode == 5 and "claimed" in p.stderr, p.stderr
-    k.kith("device", "retire", "T-1")
+    assert "6 h unless set" in k.kith("device", "retire", "T-1").stderr
     assert k.kith("device", "statement", "T-1").stdout.startswith("c2sp.org/tlog-proof@v1\n")
 
 
