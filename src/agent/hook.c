@@ -52,7 +52,7 @@ static void PRINTF_LIKE(2, 3) put(struct words *w, const char *fmt, ...)
 }
 
 /* A path, or the URI of the key that is in use now. */
-static void put_key(struct words *w, const struct state *s)
+static void put_key(struct words *w, const struct state *s, const char *dir)
 {
     struct buf ref;
     struct err ignored;
@@ -62,19 +62,23 @@ static void put_key(struct words *w, const struct state *s)
         strncmp(buf_str(&ref), "pkcs11:", 7) == 0)
         put(w, "KITH_KEY=%s", buf_str(&ref));
     else
-        put(w, "KITH_KEY=%s/" STATE_CURRENT "/key.pem", s->dir);
+        put(w, "KITH_KEY=%s/" STATE_CURRENT "/key.pem", dir);
     buf_clear(&ref);
 }
 
 static void fill(struct words *w, const struct state *s, const struct conf *c)
 {
+    /* A command may go elsewhere before it reads them. */
+    char *absolute = realpath(s->dir, NULL);
+    const char *dir = absolute && strlen(absolute) < STATE_PATH_MAX ? absolute : s->dir;
     *w = (struct words){0};
     put(w, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     put(w, "KITH_DEVICE=%s", c->device ? c->device : "");
-    put(w, "KITH_STATE=%s", s->dir);
-    put(w, "KITH_CERT=%s/" STATE_CURRENT "/cert.pem", s->dir);
-    put_key(w, s);
-    put(w, "KITH_ROOT=%s/root.pem", s->dir);
+    put(w, "KITH_STATE=%s", dir);
+    put(w, "KITH_CERT=%s/" STATE_CURRENT "/cert.pem", dir);
+    put_key(w, s, dir);
+    put(w, "KITH_ROOT=%s/root.pem", dir);
+    free(absolute);
 }
 
 /* Nothing but calls that are safe between fork and exec. */

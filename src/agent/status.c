@@ -1,6 +1,7 @@
 /* kith-agent status: what the state directory says, without touching it. */
 #include <stdio.h>
 
+#include "agent/hook.h"
 #include "agent/mend.h"
 #include "agent/verbs.h"
 #include "base/json.h"
@@ -110,6 +111,7 @@ static void put_json(const struct view *v)
         json_out_text(&o, "file", state_path(&v->s.state, STATE_CURRENT "/cert.pem", path));
         json_out_end(&o);
         json_out_time(&o, "renew_at", v->renew_at);
+        json_out_bool(&o, "hook_due", hook_is_due(&v->s.state, &v->s.conf));
     }
     if (v->report.ok_at)
         json_out_time(&o, "ok_at", v->report.ok_at);
@@ -145,6 +147,8 @@ static void put_text(const struct view *v)
         put_row("certificate", state_path(&v->s.state, STATE_CURRENT "/cert.pem", path));
         put_row("expires", RFC3339(v->current.cert.not_after));
         put_row("renewal", RFC3339(v->renew_at));
+        if (hook_is_due(&v->s.state, &v->s.conf))
+            put_row("hook", "has not ended well for this certificate yet; kith-agent run tries it again");
     }
     if (v->report.ok_at)
         put_row("last success", RFC3339(v->report.ok_at));

@@ -139,6 +139,28 @@ static void runs_the_hook_once_for_each_credential(void **state)
     state_close(&s);
 }
 
+/* --dir may be relative, and the command may go elsewhere. */
+static void tells_the_hook_absolute_paths(void **state)
+{
+    (void)state;
+    struct err e = {0};
+    struct state s;
+    char before[STATE_PATH_MAX];
+    const char *v[] = {"/bin/sh", "-c",
+                       "cd / && test -d \"$KITH_STATE/credentials\" && for p in \"$KITH_CERT\" \"$KITH_KEY\" "
+                       "\"$KITH_ROOT\"; do test \"${p#\"$KITH_STATE/\"}\" != \"$p\" || exit 1; done"};
+    struct conf c = {.device = "d", .store = "file", .hook_timeout_ms = 5000, .command = {v, 3}};
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir(dir), 0);
+    assert_ok(state_open(".", true, &s, &e), e);
+    assert_ok(state_slot_make(&s, 99, "file:key.pem?plain", false, &e), e);
+    assert_ok(state_link(&s, STATE_CURRENT, 99, &e), e);
+    bool ok = hook_run(&s, &c, &e);
+    state_close(&s);
+    assert_int_equal(chdir(before), 0);
+    assert_ok(ok, e);
+}
+
 static void locks_and_cleans_the_state(void **state)
 {
     (void)state;
@@ -205,6 +227,7 @@ int main(void)
         cmocka_unit_test(refuses_an_agent_conf_that_it_does_not_understand),
         cmocka_unit_test(remembers_the_last_error),
         cmocka_unit_test(runs_the_hook_once_for_each_credential),
+        cmocka_unit_test(tells_the_hook_absolute_paths),
         cmocka_unit_test(locks_and_cleans_the_state),
         cmocka_unit_test(waits_longer_each_time_but_not_beyond_the_end),
     };
