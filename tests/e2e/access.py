@@ -256,11 +256,12 @@ def an_owner_sees_its_own_devices_and_no_others(k, cast):
     certs = {o: k.must("GET", "/v1/devices/" + dev[o]["id"])["certificates"][0] for o in OWNERS}
     for me, other in (OWNERS, OWNERS[::-1]):
         p, mine, theirs = own[me], dev[me], dev[other]
-        for query in ("", "?owner=" + other, "?limit=1000", "?model=pump"):
+        for query in ("", "?owner=" + me, "?limit=1000", "?model=pump"):
             ids = {d["id"] for d in p.json("GET", "/v1/devices" + query)["devices"]}
             want = {mine["id"], twins[me]["id"]}
             assert ids <= want and (mine["id"] in ids), (query, ids)
         assert p.json("GET", "/v1/devices?serial=OWN-" + other)["devices"] == []
+        assert is_refusal(*p.ask("GET", "/v1/devices?owner=" + other)) and p.json("GET", "/v1/devices?owner=" + me)["devices"]
         assert p.json("GET", "/v1/devices/TWIN")["id"] == twins[me]["id"]
         assert p.json("GET", "/v1/devices/" + mine["serial"])["owner"] == me
         assert any(e["type"] == "cert.issued" for e in p.json("GET", f"/v1/devices/{mine['id']}/history")["entries"])

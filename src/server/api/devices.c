@@ -317,6 +317,10 @@ static bool list(struct call *c, struct err *e)
         !call_query(c, "owner", named, sizeof named, e) || !call_query(c, "anchor", anchor, sizeof anchor, e))
         return false;
     bool by_anchor = http_has_query(c->req, "anchor");
+    if (owner && http_has_query(c->req, "owner") && strcmp(named, owner) != 0) {
+        err_set(e, ERR_DENIED, "an owner sees no devices but its own");
+        return err_try(e, "leave the owner out");
+    }
     if (!owner && http_has_query(c->req, "owner"))
         owner = named;
     enum device_state which = device_state_from_name(state);
