@@ -146,9 +146,9 @@ static void tells_the_hook_absolute_paths(void **state)
     struct err e = {0};
     struct state s;
     char before[STATE_PATH_MAX];
-    const char *v[] = {"/bin/sh", "-c",
-                       "cd / && test -d \"$KITH_STATE/credentials\" && for p in \"$KITH_CERT\" \"$KITH_KEY\" "
-                       "\"$KITH_ROOT\"; do test \"${p#\"$KITH_STATE/\"}\" != \"$p\" || exit 1; done"};
+    static const char look[] = "cd / && test -d \"$KITH_STATE/credentials\" && for p in \"$KITH_CERT\" \"$KITH_KEY\" "
+                               "\"$KITH_ROOT\"; do test \"${p#\"$KITH_STATE/\"}\" != \"$p\" || exit 1; done";
+    const char *v[] = {"/bin/sh", "-c", look};
     struct conf c = {.device = "d", .store = "file", .hook_timeout_ms = 5000, .command = {v, 3}};
     assert_non_null(getcwd(before, sizeof before));
     assert_int_equal(chdir(dir), 0);
