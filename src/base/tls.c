@@ -74,6 +74,29 @@ static int choose_http11(SSL *ssl, const unsigned char **out, unsigned char *out
     return SSL_TLSEXT_ERR_OK;
 }
 
+/* OpenSSL's tickets have the client's certificate without what it sent behind it. */
+static int ticket_made(SSL *ssl, void *arg)
+{
+    (void)arg;
+    static const char sent_more[] = "chain";
+    if (sk_X509_num(SSL_get_peer_cert_chain(ssl)) <= 0)
+        return 1;
+    return SSL_SESSION_set1_ticket_appdata(SSL_get_session(ssl), sent_more, sizeof(sent_more));
+}
+
+static SSL_TICKET_RETURN ticket_shown(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t name_n,
+                                      SSL_TICKET_STATUS status, void *arg)
+{
+    (void)ssl, (void)name, (void)name_n, (void)arg;
+    void *data = NULL;
+    size_t n = 0;
+    if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    if (SSL_SESSION_get0_ticket_appdata(session, &data, &n) != 1 || n > 0)
+        return SSL_TICKET_RETURN_IGNORE_RENEW;
+    return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+
 static SSL_CTX *server_ctx(EVP_PKEY *key, const struct slice *chain, size_t n, struct err *e)
 {
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
@@ -91,7 +114,8 @@ static SSL_CTX *server_ctx(EVP_PKEY *key, const struct slice *chain, size_t n, s
     /* Tickets hold the state; their keys are random, in memory, and change with the certificate. */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(ctx, 1);
-    SSL_CTX_set_max_cert_list(ctx, 32 * 1024);
+    SSL_CTX_set_session_ticket_cb(ctx, ticket_made, ticket_shown, NULL);
+    SSL_CTX_set_max_cert_list(ctx, TLS_PEER_CHAIN_BYTES);
     SSL_CTX_set_alpn_select_cb(ctx, choose_http11, NULL);
     if (!use_chain(ctx, key, chain, n, e)) {
         SSL_CTX_free(ctx);
@@ -170,6 +194,33 @@ bool tls_peer_cert(SSL *ssl, uint8_t **der, size_t *n, struct err *e)
     }
     OPENSSL_free(p);
     return own || err_set(e, ERR_NOMEM, "out of memory for a client certificate");
+}
+
+bool tls_peer_chain(SSL *ssl, uint8_t der[TLS_PEER_CHAIN_BYTES], struct slice out[TLS_PEER_CHAIN_MAX], size_t *n,
+                    struct err *e)
+{
+    STACK_OF(X509) *sent = SSL_get_peer_cert_chain(ssl); /* a server's view: without the client's own */
+    int count = sent ? sk_X509_num(sent) : 0;
+    unsigned char *p = der;
+    *n = 0;
+    if (count > TLS_PEER_CHAIN_MAX) {
+        err_set(e, ERR_LIMIT, "%d certificates came behind the client's", count);
+        err_why(e, "at most %d are looked at", TLS_PEER_CHAIN_MAX);
+        return err_try(e, "only the CAs between the certificate and its root");
+    }
+    for (int i = 0; i < count; i++) {
+        X509 *x = sk_X509_value(sent, i);
+        int len = i2d_X509(x, NULL);
+        if (len <= 0 || (size_t)len > TLS_PEER_CHAIN_BYTES - (size_t)(p - der)) {
+            *n = 0;
+            return err_set(e, ERR_LIMIT, "the certificates behind the client's are larger than %d bytes",
+                           TLS_PEER_CHAIN_BYTES);
+        }
+        out[i] = slice_of(p, (size_t)len);
+        i2d_X509(x, &p);
+        *n = (size_t)i + 1;
+    }
+    return true;
 }
 
 bool tls_exporter(SSL *ssl, uint8_t out[32], struct err *e)

@@ -29,6 +29,13 @@ bool tls_is_acceptable(SSL *ssl);
 /* DER of the peer's certificate, malloc'ed; *n is 0 if it has none.  Of resumed sessions too. */
 MUST_USE bool tls_peer_cert(SSL *ssl, uint8_t **der, size_t *n, struct err *e);
 
+/* The certificates that a client sent behind its own, DER, one after the other in `der`: not trusted, nothing looked at them.
+ * A session of such a client is not resumed, since a ticket holds the client's own certificate only.  Errors: limit. */
+#define TLS_PEER_CHAIN_MAX   8           /* certificates */
+#define TLS_PEER_CHAIN_BYTES (32 * 1024) /* of all that a client sends: what is longer fails in the handshake */
+MUST_USE bool tls_peer_chain(SSL *ssl, uint8_t der[TLS_PEER_CHAIN_BYTES], struct slice out[TLS_PEER_CHAIN_MAX],
+                             size_t *n, struct err *e);
+
 /* Channel binding. */
 #define TLS_BINDING_MAX 64
 /* RFC 9266: "EXPORTER-Channel-Binding", 32 bytes. */

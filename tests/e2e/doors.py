@@ -248,6 +248,35 @@ def manufacturers_that_do_not_count(k, d, maker):
     assert k.must("GET", "/v1/devices/" + dev["id"])["state"] == "claimed"
 
 
+def an_idevid_leads_to_its_root_by_what_the_device_sends(k, d, maker):
+    """The CAs between an IDevID and the anchor come in TLS and are believed as far as they are signed and no further."""
+    sub, stranger = maker.below("sub"), Maker("Strangers Inc")
+    lower = sub.below("lower")
+    foreign, expired, no_ca = stranger.below("sub"), maker.below("old", days=-2), maker.below("unit", ca=False)
+    lone = maker.below("short", path_len=0)
+    many = "".join(stranger.below(f"s{i}").root for i in range(8))
+    rows = [("sent", sub, sub.root, 200), ("with-root", sub, sub.root + maker.root, 200), ("three", lower, lower.root + sub.root, 200),
+            ("any-order", lower, sub.root + lower.root, 200), ("not-sent", sub, "", 401), ("one-missing", lower, lower.root, 401),
+            ("no-ca", no_ca, no_ca.root, 401), ("foreign", foreign, foreign.root, 401), ("foreign-ends-here", foreign, sub.root, 401),
+            ("expired", expired, expired.root, 401), ("foreign-root", foreign, foreign.root + stranger.root, 401),
+            ("too-long", lone.below("deep"), None, 401), ("too-many", sub, sub.root + many, 429)]
+    for name, ca, chain, status in rows:
+        dev = d.device()
+        key, pem = ca.idevid(dev["serial"])
+        chain = ca.root + lone.root if chain is None else chain
+        key, cert = k.w.key_files("chain-" + name, key, pem + chain)
+        a = k.enrol(csr_of(new_key()), cert=cert, key=key)
+        assert a.status == status, (name, a)
+        if status == 200:
+            told = next(e["fields"] for e in k.history(dev["id"]) if e["type"] == "cert.issued")
+            assert told["anchor"] == "maker", told  # the root in the ledger, whatever came between
+        else:
+            assert a.json["try"] and "kith " not in a.json["try"], (name, a)
+            assert k.must("GET", "/v1/devices/" + dev["id"])["state"] == "claimed"
+    key, cert = k.w.key_files("chain-root", maker.key, maker.root)  # the anchor's own key is no device's
+    refused(k.enrol(csr_of(new_key()), cert=cert, key=key), 401, "denied")
+
+
 def survives_bodies_from_those_who_are_known(k, d):
     """On the routes that strangers never reach: below 500 or a closed connection, and all goes on."""
     dev, _, key, pem = d.enrolled()
@@ -296,7 +325,8 @@ def main():
                            (quarantines_for_a_second_key_where_the_model_says_so, []),
                            (a_manufacturers_devices_are_found_when_its_ca_has_failed, []),
                            (one_anchor_too_many_shuts_no_door, [maker]),
-                           (who_proved_a_right_is_refused_by_name, [maker]), (manufacturers_that_do_not_count, [maker]), (survives_bodies_from_those_who_are_known, [])):
+                           (who_proved_a_right_is_refused_by_name, [maker]), (manufacturers_that_do_not_count, [maker]),
+                           (an_idevid_leads_to_its_root_by_what_the_device_sends, [maker]), (survives_bodies_from_those_who_are_known, [])):
             timed(test, k, d, *more)
         k.must_verify()
         code, text = k.check_database()

@@ -305,12 +305,18 @@ class Maker:
         self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self.root = self.certificate(self.name, self.key, True)
 
-    def certificate(self, subject, key, ca, days=3650):
+    def below(self, name, **kw):
+        """An intermediate CA."""
+        sub = Maker(name)
+        sub.root = self.certificate(sub.name, sub.key, **{"ca": True, **kw})
+        return sub
+
+    def certificate(self, subject, key, ca, days=3650, path_len=None):
         now = datetime.datetime.utcnow()
         b = (x509.CertificateBuilder().subject_name(subject).issuer_name(self.name).public_key(key.public_key())
              .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1 if days > 0 else 9))
              .not_valid_after(now + datetime.timedelta(days=days))
-             .add_extension(x509.BasicConstraints(ca, None), True)
+             .add_extension(x509.BasicConstraints(ca, path_len), True)
              .add_extension(x509.KeyUsage(not ca, False, False, False, False, ca, ca, False, False), True))
         return b.sign(self.key, hashes.SHA256()).public_bytes(PEM).decode()
 

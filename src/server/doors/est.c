@@ -249,7 +249,7 @@ static void enrol(struct app *app, struct http_request *req, bool renew)
     else if (ok && w->party == PARTY_DEVICE)
         ok = by_renewal(app, en, w, http_peer_cert(req), &e);
     else if (ok && !renew && http_peer_cert(req).n)
-        ok = est_by_idevid(app, &en->is, http_peer_cert(req), &e);
+        ok = est_by_idevid(app, &en->is, http_tls(req), http_peer_cert(req), &e);
     else if (ok)
         ok = err_set(&e, ERR_DENIED, "nothing shows who asks") ||
              err_try(&e, "a claim by HTTP Basic, or a client certificate");

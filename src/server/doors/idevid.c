@@ -56,6 +56,63 @@ static bool read_anchors(struct db *db, struct anchors *a, struct err *e)
     return e->code == ERR_NONE;
 }
 
+/* What came along in TLS, to find a way by: not trusted. */
+struct sent {
+    uint8_t der[TLS_PEER_CHAIN_BYTES];
+    struct cert cert[TLS_PEER_CHAIN_MAX];
+    size_t n;
+};
+
+/* One that cannot be read is no step of a path; *unread says why. */
+static bool read_sent(SSL *ssl, struct sent *s, struct err *unread, struct err *e)
+{
+    struct slice der[TLS_PEER_CHAIN_MAX];
+    size_t n = 0;
+    s->n = 0;
+    if (ssl && !tls_peer_chain(ssl, s->der, der, &n, e))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        s->n += cert_read(der[i], &s->cert[s->n], unread);
+    return true;
+}
+
+/* The next step is the device's; what its operator can do is said as such. */
+static bool refuse_path(const struct err *unread, struct err *e)
+{
+    if (e->code == ERR_CHAIN_UNTRUSTED && unread->code)
+        err_why(e, "a certificate that came with it cannot be read: %.120s", unread->what);
+    if (e->code == ERR_CHAIN_UNTRUSTED)
+        err_try(e,
+                "send the CAs between it and its manufacturer's root along in TLS; the platform has to know that root");
+    else if (e->code == ERR_CHAIN_TIME)
+        err_try(e, "look at the clocks of both; what has expired lets nobody in: a token of the platform does");
+    else
+        err_try(e, "a certificate of the manufacturer that may be used so, or a token of the platform");
+    e->code = ERR_DENIED;
+    return err_ctx(e, "the client certificate");
+}
+
+/* Which anchor vouches for it. */
+static bool find_anchor(struct app *app, SSL *ssl, const struct cert *leaf, const struct anchors *a, size_t *which,
+                        struct err *e)
+{
+    static _Thread_local struct sent sent;
+    struct err unread = {0};
+    struct chain path;
+    const struct chain_rules rules = {.at = app_now(app)};
+    if (!read_sent(ssl, &sent, &unread, e))
+        return false;
+    if (!chain_verify(app->crypto, leaf, sent.cert, sent.n, a->cert, a->n, &rules, &path, e))
+        return refuse_path(&unread, e);
+    if (path.n < 2) { /* the anchor's own certificate */
+        err_set(e, ERR_DENIED, "the client certificate is the manufacturer's CA itself");
+        err_why(e, "IEEE 802.1AR-2018 section 8: an IDevID is one device's");
+        return err_try(e, "the certificate that the manufacturer gave the device");
+    }
+    *which = (size_t)(path.path[path.n - 1] - a->cert);
+    return true;
+}
+
 /* A device that its manufacturer's word is enough for. */
 static bool register_device(struct app *app, const char *anchor, const char *model, const char *serial,
                             struct device_row *out, struct err *e)
@@ -71,28 +128,21 @@ static bool register_device(struct app *app, const char *anchor, const char *mod
     return device_find(app_db(app), serial, model, NULL, out, e);
 }
 
-bool est_by_idevid(struct app *app, struct issuance *is, struct slice der, struct err *e)
+bool est_by_idevid(struct app *app, struct issuance *is, SSL *ssl, struct slice der, struct err *e)
 {
     static _Thread_local struct anchors a;
     struct cert leaf;
-    struct chain path;
     struct device_row dev;
+    size_t which = 0;
     char serial[DEVICE_SERIAL_MAX + 1] = "";
-    struct chain_rules rules = {.at = app_now(app)};
     if (der.n > sizeof is->old_der)
         return err_set(e, ERR_LIMIT, "a certificate of %zu bytes", der.n);
-    if (!cert_read(der, &leaf, e) || !read_anchors(app_db(app), &a, e))
+    if (!cert_read(der, &leaf, e) || !read_anchors(app_db(app), &a, e) || !find_anchor(app, ssl, &leaf, &a, &which, e))
         return false;
-    if (!chain_verify(app->crypto, &leaf, NULL, 0, a.cert, a.n, &rules, &path, e)) {
-        e->code = ERR_DENIED;
-        err_ctx(e, "the client certificate");
-        return err_try(e, "kith anchor add NAME FILE, if its manufacturer is to be trusted");
-    }
     struct slice sn = name_get0_serial_number(leaf.subject);
     if (sn.n == 0 || sn.n >= sizeof serial)
         return err_set(e, ERR_DENIED, "an IDevID without serialNumber in its subject");
     memcpy(serial, sn.p, sn.n);
-    size_t which = (size_t)(path.path[path.n - 1] - a.cert);
     const char *model = a.model[which][0] ? a.model[which] : NULL;
     if (!device_find(app_db(app), serial, model, NULL, &dev, e) &&
         (e->code != ERR_NOTFOUND || !a.registers[which] ||

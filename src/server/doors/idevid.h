@@ -3,13 +3,15 @@
 #ifndef KITH_SERVER_DOORS_IDEVID_H
 #define KITH_SERVER_DOORS_IDEVID_H
 
+#include "base/tls.h"
 #include "server/issuer.h"
 
 /* What a platform may have, for each enrolment by an IDevID looks through all: how many, and bytes of them. */
 #define ANCHORS_MAX     32
 #define ANCHORS_DER_MAX (64 * 1024)
 
-/* Errors: ERR_DENIED (no anchor), ERR_NOTFOUND (device), ERR_TOMBSTONE. */
-MUST_USE bool est_by_idevid(struct app *app, struct issuance *is, struct slice der, struct err *e);
+/* `ssl`: where the CAs between it and the anchor are, if the device sent some.
+ * Errors: ERR_DENIED (no path to an anchor), ERR_LIMIT, ERR_NOTFOUND (device), ERR_TOMBSTONE. */
+MUST_USE bool est_by_idevid(struct app *app, struct issuance *is, SSL *ssl, struct slice der, struct err *e);
 
 #endif

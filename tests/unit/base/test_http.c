@@ -650,6 +650,34 @@ static void shows_the_certificate_on_resumed_sessions_too(void **state)
     }
 }
 
+/* What a client sent behind its certificate is in no ticket: it shows all again. */
+static void resumes_no_session_of_a_client_with_a_chain(void **state)
+{
+    (void)state;
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    for (size_t i = 0; i < ARRAY_LEN(versions); i++) {
+        SSL_CTX *ctx = raw_tls_ctx(&fx, true, versions[i]);
+        const unsigned char *p = fx.root.cert.p;
+        X509 *root = d2i_X509(NULL, &p, (long)fx.root.cert.n);
+        assert_int_equal(SSL_CTX_add1_chain_cert(ctx, root), 1);
+        X509_free(root);
+        SSL *one = raw_tls(ctx, fx.tls_port);
+        assert_non_null(one);
+        assert_non_null(strstr(tls_ask(one, "/who"), "cert="));
+        SSL_SESSION *session = SSL_get1_session(one);
+        raw_tls_end(one);
+        SSL *two = SSL_new(ctx);
+        SSL_set_session(two, session);
+        SSL_set_fd(two, raw_connect(fx.tls_port));
+        assert_int_equal(SSL_connect(two), 1);
+        assert_int_equal(SSL_session_reused(two), 0);
+        assert_non_null(strstr(tls_ask(two, "/who"), "cert="));
+        raw_tls_end(two);
+        SSL_SESSION_free(session);
+        SSL_CTX_free(ctx);
+    }
+}
+
 static void refuses_old_tls(void **state)
 {
     (void)state;
@@ -731,6 +759,7 @@ int main(void)
         cmocka_unit_test(answers_ten_thousand_requests_from_threads),
         cmocka_unit_test(forgets_requests_whose_client_left),
         cmocka_unit_test(shows_the_certificate_on_resumed_sessions_too),
+        cmocka_unit_test(resumes_no_session_of_a_client_with_a_chain),
         cmocka_unit_test(refuses_old_tls),
         cmocka_unit_test(takes_a_new_certificate_while_it_runs),
         cmocka_unit_test(refuses_a_port_in_use),
