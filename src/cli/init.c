@@ -194,6 +194,8 @@ static void put_text(struct buf *b, const struct platform_plan *p, const struct 
                m->continued ? " (went on where it was killed)" : "");
     if (p->offline_root) {
         put_line(b, "request SHA-256:    ", m->request_sha256);
+        buf_printf(b, "                    (of its DER, as ca sign-request prints it; the file is PEM: openssl req -in "
+                      "issuing.csr -outform DER | openssl dgst -sha256 -c)\n");
     } else {
         put_line(b, "root SHA-256:       ", m->root_sha256);
         put_line(b, "issuing CA SHA-256: ", m->issuing_sha256);

@@ -233,6 +233,20 @@ static void the_ca_lives_in_a_token(void **state)
     assert_says(1, "CKR_PIN_INCORRECT", "--dir", at("d"), "doctor", "token", "keys");
 }
 
+/* What the guide and init's own line say gives the value that is printed. */
+static void openssl_gives_the_digest_of_the_request(void **state)
+{
+    (void)state;
+    struct ran r = run("init", "--dir", at("d"), "--offline-root", NULL);
+    FILE *f = fopen(at("said"), "w");
+    assert_non_null(f);
+    assert_true(fputs(r.out, f) >= 0 && fclose(f) == 0);
+    ran_clear(&r);
+    assert_true(shell("grep -qF 'openssl req -in issuing.csr -outform DER | openssl dgst -sha256 -c' said"));
+    assert_true(shell("d=$(openssl req -in d/ca/issuing.csr -outform DER | openssl dgst -sha256 -c) && "
+                      "grep -qF \"$(echo ${d#*= } | tr a-f A-F)\" said"));
+}
+
 static void the_offline_root_signs_and_takes_back(void **state)
 {
     (void)state;
@@ -370,6 +384,7 @@ int main(void)
         T(a_killed_init_goes_on),
         T(an_init_killed_at_its_first_file_goes_on),
         T(refuses_options_that_do_not_fit),
+        T(openssl_gives_the_digest_of_the_request),
         T(the_offline_root_signs_and_takes_back),
         T(brings_in_no_list_that_is_old_or_foreign_and_no_revoked_ca),
         T(no_list_takes_the_place_of_a_newer_one),
