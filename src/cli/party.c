@@ -395,7 +395,9 @@ static bool drop(struct cli *cli, const char *path, const char *name, struct err
 static const struct show_column operator_columns[] = {{"NAME", "name"}, {"ROLE", "role"}, {"SINCE", "added_at"}};
 static const struct show_column gateway_columns[] = {
     {"NAME", "name"}, {"SITE", "site"}, {"KNOWS", "acked_seq"}, {"SAID SO", "acked_at"}};
-static const struct show_column anchor_columns[] = {{"NAME", "name"}, {"POLICY", "policy"}, {"SHA-256", "sha256"}};
+static const struct show_column anchor_columns[] = {{"NAME", "name"},       {"SUBJECT", "subject"},
+                                                    {"UNTIL", "not_after"}, {"ADDED", "added_at"},
+                                                    {"POLICY", "policy"},   {"SHA-256", "sha256"}};
 
 #define LIST(what, path, member, columns)                                                                              \
     static bool run_##what##_ls(void *ctx, const void *opts, const struct args_words *words, struct err *e)            \

@@ -163,11 +163,11 @@ def a_manufacturers_devices_are_found_when_its_ca_has_failed(k, d):
 
 
 def one_anchor_too_many_shuts_no_door(k, d, maker):
-    more, names = Maker("Many Inc"), []
+    names = []
     while len(k.must("GET", "/v1/anchors")["anchors"]) < 32:
         names.append(f"many-{len(names)}")
-        k.must("POST", "/v1/anchors", {"name": names[-1], "certificate": more.root})
-    refused(k.api("POST", "/v1/anchors", {"name": "one-more", "certificate": more.root}), 429, "limit")
+        k.must("POST", "/v1/anchors", {"name": names[-1], "certificate": Maker(names[-1]).root})
+    refused(k.api("POST", "/v1/anchors", {"name": "one-more", "certificate": Maker("One More").root}), 429, "limit")
     dev = d.device()
     key, pem = maker.idevid(dev["serial"])
     key_file, cert = k.w.key_files("many-" + dev["serial"], key, pem)
@@ -229,8 +229,13 @@ def manufacturers_that_do_not_count(k, d, maker):
     refused(ask("unknown", *Maker("Nobody Inc").idevid(dev["serial"])), 401, "denied")
     old = Maker("Old Inc")
     old.root = old.certificate(old.name, old.key, True, days=-2)
-    k.must("POST", "/v1/anchors", {"name": "old", "certificate": old.root, "model": "pump"})  # it lets nobody in
-    refused(ask("expired", *old.idevid(dev["serial"])), 401, "denied")
+    refused(k.api("POST", "/v1/anchors", {"name": "old", "certificate": old.root, "model": "pump"}), 403, "policy")
+    old.root = old.certificate(old.name, old.key, True, days=2 / 86400)
+    k.must("POST", "/v1/anchors", {"name": "old", "certificate": old.root, "model": "pump"})
+    time.sleep(3)
+    a = ask("expired", *old.idevid(dev["serial"]))  # it lets nobody in
+    refused(a, 401, "denied")
+    assert "expired at" in a.json["detail"] and "clocks" in a.json["try"] and "kith " not in a.json["try"], a
     wrong = k.add_model("other") and k.must("POST", "/v1/devices", {"model": "other", "serial": "ONLY-OTHER"})
     k.must("DELETE", "/v1/anchors/maker")
     k.must("POST", "/v1/anchors", {"name": "maker", "certificate": maker.root, "model": "pump"})
@@ -246,6 +251,23 @@ def manufacturers_that_do_not_count(k, d, maker):
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, dev["serial"])])
     refused(ask("nameless", nameless, maker.certificate(name, nameless, False)), 401, "denied")
     assert k.must("GET", "/v1/devices/" + dev["id"])["state"] == "claimed"
+
+
+def one_ca_is_one_anchor(k, d, maker):
+    """Under two names the removal of one would not end the trust in it; the list says whose it is and until when."""
+    twin = maker.certificate(maker.name, maker.key, True, days=99)  # the same CA in a newer certificate
+    for again in (maker.root, twin):
+        a = k.api("POST", "/v1/anchors", {"name": "second", "certificate": again})
+        refused(a, 409, "conflict")
+        assert '"maker"' in a.json["detail"] and 'kith anchor rm "maker"' in a.json["try"], a
+    row, = (x for x in k.must("GET", "/v1/anchors")["anchors"] if x["name"] == "maker")
+    end = x509.load_pem_x509_certificate(maker.root.encode()).not_valid_after
+    assert row["subject"] == "CN=Pumps Inc" and row["not_after"] == end.strftime("%Y-%m-%dT%H:%M:%SZ") and row["added_at"], row
+    assert "CN=Pumps Inc" in k.kith("anchor", "ls").stdout
+    k.must("DELETE", "/v1/anchors/maker")
+    k.must("POST", "/v1/anchors", {"name": "maker", "certificate": twin, "model": "pump"})
+    k.must("DELETE", "/v1/anchors/maker")
+    k.must("POST", "/v1/anchors", {"name": "maker", "certificate": maker.root, "model": "pump"})
 
 
 def an_idevid_leads_to_its_root_by_what_the_device_sends(k, d, maker):
@@ -326,6 +348,7 @@ def main():
                            (a_manufacturers_devices_are_found_when_its_ca_has_failed, []),
                            (one_anchor_too_many_shuts_no_door, [maker]),
                            (who_proved_a_right_is_refused_by_name, [maker]), (manufacturers_that_do_not_count, [maker]),
+                           (one_ca_is_one_anchor, [maker]),
                            (an_idevid_leads_to_its_root_by_what_the_device_sends, [maker]), (survives_bodies_from_those_who_are_known, [])):
             timed(test, k, d, *more)
         k.must_verify()

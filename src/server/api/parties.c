@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/pem.h"
+#include "base/rfc3339.h"
 #include "core/crl_reason.h"
 #include "keys/crypto.h"
 #include "server/api/api.h"
@@ -11,6 +12,7 @@
 #include "server/issuer.h"
 #include "store/row.h"
 #include "x509/csr.h"
+#include "x509/name.h"
 
 #define NAME_MAX_   63
 #define CSR_DER_MAX 4096
@@ -88,6 +90,7 @@ struct party_job {
     const char *name;
     struct event_draft draft;
     bool must_exist;
+    bool (*check)(struct tx *tx, const struct party_job *j, struct err *e); /* what else a new row has to keep */
     /* With it every certificate of the name is revoked. */
     bool revokes;
     enum cert_subject kind;
@@ -112,6 +115,8 @@ static bool run_party(struct tx *tx, struct job *job, struct err *e)
         err_why(e, "there is none of this name, or it was removed already");
         return err_try(e, "kith %s ls", j->table->name);
     }
+    if (j->check && !j->check(tx, j, e))
+        return false;
     const struct change change = {
         .table = j->table, .cols = j->cols ? j->cols : &key, .remove = !j->cols, .insert = !found};
     return record(tx, &j->draft, &change, e) &&
@@ -320,6 +325,47 @@ static bool check_foreign(struct call *c, const struct cert *cert, struct err *e
     return err_try(e, "the root certificate that the manufacturer gave you");
 }
 
+static const struct sql sql_anchor_certs = {"SELECT name, der FROM anchor ORDER BY name"};
+
+/* One CA, one anchor: under two names the removal of one would not end the trust in it.  By its key, for a CA may have several
+ * certificates. */
+static bool check_one_name(struct tx *tx, const struct party_job *j, struct err *e)
+{
+    struct cert new, old;
+    AUTO(rows_close) struct rows r = {0};
+    err_clear(e);
+    if (!cert_read(j->cols[ANCHOR_DER].s, &new, e) || !db_query(tx_db(tx), &sql_anchor_certs, NULL, 0, &r, e))
+        return false;
+    while (rows_next(&r, e)) {
+        if (!cert_read(rows_blob(&r, 1), &old, e))
+            return err_ctx(e, "anchor %s", rows_text(&r, 0));
+        if (!slice_eq(old.spki, new.spki))
+            continue;
+        bool same = slice_eq(old.der, new.der);
+        err_set(e, ERR_CONFLICT, "anchor \"%s\" is %s", rows_text(&r, 0),
+                same ? "this certificate already" : "another certificate of the same key");
+        err_why(e, "under two names, the removal of one would not end the trust in it");
+        return err_try(e, "kith anchor rm \"%s\" first, if it is to have another name, certificate or model",
+                       rows_text(&r, 0));
+    }
+    return e->code == ERR_NONE;
+}
+
+static bool check_ca(struct call *c, const struct cert *cert, struct err *e)
+{
+    if (!cert->is_ca) {
+        err_set(e, ERR_POLICY, "the certificate is no CA's");
+        err_why(e, "RFC 5280 section 4.2.1.9: without cA in basicConstraints it vouches for nothing");
+        return err_try(e, "the certificate of the CA that signed the manufacturer's IDevIDs");
+    }
+    if (cert->not_after < app_now(c->app)) {
+        err_set(e, ERR_POLICY, "the certificate expired at %s", RFC3339(cert->not_after));
+        err_why(e, "RFC 5280 section 6.1.3 (a)(2): no IDevID below it would be let in");
+        return err_try(e, "the manufacturer's newer certificate of this CA, or a claim for each device");
+    }
+    return check_foreign(c, cert, e);
+}
+
 static bool anchor_add(struct call *c, struct err *e)
 {
     const char *name, *pem, *model;
@@ -335,14 +381,7 @@ static bool anchor_add(struct call *c, struct err *e)
         !name_check("anchor", slice_str(name), ANCHOR_NAME_MAX, e) ||
         (model[0] && !name_check("model", slice_str(model), MODEL_NAME_MAX, e)) ||
         !pem_get(slice_str(pem), PEM_CERT, &der, e) || !cert_read(buf_slice(&der), &cert, e) ||
-        !check_room(c, der.n, e))
-        return false;
-    if (!cert.is_ca) {
-        err_set(e, ERR_POLICY, "the certificate is no CA's");
-        err_why(e, "RFC 5280 section 4.2.1.9: without cA in basicConstraints it vouches for nothing");
-        return err_try(e, "the certificate of the CA that signed the manufacturer's IDevIDs");
-    }
-    if (!check_foreign(c, &cert, e) || !check_model(c, model, e))
+        !check_room(c, der.n, e) || !check_ca(c, &cert, e) || !check_model(c, model, e))
         return false;
     if (json_has(c->in, "register") && !call_member(json_get_bool(c->in, "register", &registers, e), e))
         return false;
@@ -367,15 +406,28 @@ static bool anchor_add(struct call *c, struct err *e)
     c->status = 201;
     json_out_text(&c->out, "name", name);
     json_out_bytes(&c->out, "sha256", CODEC_HEX, SLICE_ARRAY(digest));
-    struct party_job j = {.job = {.run = run_party}, .table = &table_anchor, .cols = cols, .name = name, .draft = d};
+    struct party_job j = {.job = {.run = run_party},
+                          .table = &table_anchor,
+                          .cols = cols,
+                          .name = name,
+                          .draft = d,
+                          .check = check_one_name};
     return commit_run(c->app->commit, &j.job, e);
 }
 
 static void put_anchor(struct call *c, const struct rows *r)
 {
     uint8_t digest[SHA256_SIZE];
+    char name[160];
+    struct cert cert;
+    struct err ignored;
     sha256(rows_blob(r, ANCHOR_DER), digest);
     json_out_text(&c->out, "name", rows_text(r, ANCHOR_NAME));
+    if (cert_read(rows_blob(r, ANCHOR_DER), &cert, &ignored)) {
+        json_out_text(&c->out, "subject", name_quote(cert.subject, name, sizeof name));
+        json_out_time(&c->out, "not_after", cert.not_after);
+    }
+    json_out_time(&c->out, "added_at", rows_int(r, ANCHOR_ADDED_AT));
     json_out_bytes(&c->out, "sha256", CODEC_HEX, SLICE_ARRAY(digest));
     json_out_raw(&c->out, "policy", slice_str(rows_text(r, ANCHOR_POLICY)));
 }
