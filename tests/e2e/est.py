@@ -55,7 +55,9 @@ class Doors:
 def show_with_second_key(k, dev):
     """The device's claim is used and then shown with another key; the alarm that stands then."""
     assert k.enrol(csr_of(new_key()), dev["id"], dev["claim"]).status == 200
-    refused(k.enrol(csr_of(new_key()), dev["id"], dev["claim"]), 403, "claim-other-key")
+    a = k.enrol(csr_of(new_key()), dev["id"], dev["claim"])
+    refused(a, 403, "claim-other-key")
+    assert "tell who runs the platform" in a.json["try"] and "token" not in a.json["try"], a  # a thief reads it too
     return wait_for(lambda: next((a for a in k.must("GET", "/v1/alarms")["alarms"] if a.get("device") == dev["id"]), None), "the alarm", 5)
 
 
@@ -349,7 +351,9 @@ def enrols_by_the_idevid_of_a_registered_maker(k, d):
     assert told["serial"] == "%030x" % cert.serial_number and told["subject"] == dev["id"], told
     assert told["not_after"] == int(cert.not_valid_after.replace(tzinfo=datetime.timezone.utc).timestamp()), told
     assert (told["profile"], told["subject_kind"], told["storage"]) == ("ldevid", "device", "unknown"), told
-    refused(ask("unknown"), 404, "not-found")
+    a = ask("unknown")
+    refused(a, 404, "not-found")
+    assert "kith " not in a.json["try"], a  # no operator reads it
     for name in ("stranger", "expired"):
         refused(ask(name), 401, "denied")
     k.must("POST", f"/v1/devices/{dev['id']}/retire", {"why": "sold"})

@@ -99,10 +99,34 @@ static bool is_refused_claim(const struct issuance *is, enum err_code code)
     return code == ERR_CLAIM_OTHER_KEY || code == ERR_CLAIM_USED || (code == ERR_CLAIM && is->claim_is_genuine);
 }
 
-static void done(struct issuance *is, const struct err *e)
+/* The rules say to the operator what to try; who asks here is a device, or somebody with its token. */
+static void try_of_device(struct err *e)
+{
+    static const struct {
+        enum err_code code;
+        const char *hint;
+    } hints[] = {
+        {ERR_CLAIM_USED, "the key and certificate that it gave; without them a new token, from who runs the platform"},
+        {ERR_CLAIM_OTHER_KEY,
+         "the key that it was used with; if this device never had one, tell who runs the platform"},
+        {ERR_DEVICE_STATE, "later again: who runs the platform decides about it"},
+        {ERR_NOTFOUND, "is the URL that of this device's platform? Who runs it has to add the device first"},
+        {ERR_TOMBSTONE, "ask no more: that is for good"},
+        {ERR_CONFLICT, "tell who runs the platform: a model for this manufacturer's anchor makes it clear"},
+        {ERR_KEY_TAKEN, "a new key"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(hints); i++)
+        if (hints[i].code == e->code)
+            err_try(e, "%s", hints[i].hint);
+}
+
+static void done(struct issuance *is, const struct err *refused)
 {
     struct enrolment *en = (struct enrolment *)is;
     struct slice cert = slice_of(is->der, is->der_n);
+    struct err own = refused ? *refused : (struct err){0};
+    const struct err *e = refused ? &own : NULL;
+    try_of_device(&own);
     if (!e) {
         answer_certs(en->req, &cert, 1);
     } else if (is_refused_claim(is, e->code)) {
@@ -112,7 +136,7 @@ static void done(struct issuance *is, const struct err *e)
         http_error(en->req, e);
     } else if (err_class_of(e->code) == ERR_CLASS_UNAVAILABLE) {
         static const struct http_field again = {"Retry-After", "2"};
-        http_problem(en->req, 503, e, &again, 1);
+        http_problem(en->req, 503, &own, &again, 1);
     } else {
         refuse(is->app, en->req, is->proven ? is->who : NULL, is->again_s, e);
     }
@@ -255,6 +279,7 @@ static void enrol(struct app *app, struct http_request *req, bool renew)
              err_try(&e, "a claim by HTTP Basic, or a client certificate");
     ok = ok && read_csr(app, req, der, &csr, &en->is.bound, &e) && fill(en, &csr, &e);
     if (!ok) {
+        try_of_device(&e);
         refuse(app, req, en && is_proven(app, &en->is) ? en->is.who : NULL, 0, &e);
         free(en);
         return;
