@@ -111,7 +111,11 @@ static void do_hello(struct run *r)
         return;
     if (!agent_say_hello(&r->s->agent, &e)) {
         retry_later(&r->hello, &r->p->env, r->s->agent.retry_after_s, 0);
-        note(r, "the platform did not take our hello", &e);
+        /* Of an expired certificate the renewal's refusal says what to do; this one follows from it. */
+        if (r->obtain.failures)
+            LOG(&r->p->env, WARN, "agent", "the platform did not take our hello", log_err(&e));
+        else
+            note(r, "the platform did not take our hello", &e);
         return;
     }
     retry_done(&r->hello);

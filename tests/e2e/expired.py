@@ -77,6 +77,9 @@ def main():
         assert late.hello() in (401, 403), "an expired certificate opens no other door"
         p = strict("run", "--once", "--renew", ok=False)
         assert p.returncode != 0 and strict.serial() == strict.first and "expired" in p.stderr, p.stderr
+        last = p.stderr[p.stderr.rindex("error["):]  # the renewal's, which leads on; not that of the hello after it
+        assert "renewal: the certificate expired at" in last and "renew_expired_days" in last, p.stderr
+        assert "kith-agent enroll --again" in last, p.stderr
         late("run", "--once", "--renew")
         assert late.serial() != late.first and late.hello() == 200
         say("ok renews_what_has_just_expired_if_the_model_lets_it")

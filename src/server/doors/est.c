@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/rfc3339.h"
 #include "base/str.h"
 #include "base/tls.h"
 #include "keys/crypto.h"
@@ -244,8 +245,11 @@ static bool by_renewal(struct app *app, struct enrolment *en, const struct who *
     if (!model_setting_text(app_db(app), dev.model, "renew_expired_days", "0", days, sizeof days, e))
         return false;
     int64_t late = app_now(app) - w->cert.not_after;
-    if (late > strtol(days, NULL, 10) * DAY_S)
-        return err_set(e, ERR_DENIED, "the certificate expired %lld days ago", (long long)(late / DAY_S));
+    if (late > strtol(days, NULL, 10) * DAY_S) {
+        err_set(e, ERR_DENIED, "the certificate expired at %s", RFC3339(w->cert.not_after));
+        err_why(e, "its model lets one renew for %s days after that (renew_expired_days)", days);
+        return err_try(e, "kith-agent enroll --again with a new token, from who runs the platform");
+    }
     if (der.n > sizeof is->old_der)
         return err_set(e, ERR_LIMIT, "a certificate of %zu bytes", der.n);
     memcpy(is->old_der, der.p, der.n);
