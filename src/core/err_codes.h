@@ -218,6 +218,8 @@ ERR_ROW(ERR_NOT_OFFERED, USAGE, 1008, "not-offered",
 ERR_ROW(ERR_LIVE_CERTIFICATES, LIMIT, 1009, "live-certificates",
         "Within an hour the device got as many certificates as its model lets be good at once (live_certificates). "
         "Either it asks in a loop with new keys, or somebody has a copy of its key.")
+ERR_ROW(ERR_TWO_DEVICES, CONFLICT, 1010, "two-devices",
+        "The IDevID in TLS and the claim that came with it are of two devices. One of them is not this device's.")
 /* 1100-1199: gate */
 ERR_ROW(ERR_FEED, SYNTAX, 1100, "feed",
         "A message of the revocation feed is not in the form of doc/spec/feed.md; nothing of it was taken over.")

@@ -253,6 +253,29 @@ def manufacturers_that_do_not_count(k, d, maker):
     assert k.must("GET", "/v1/devices/" + dev["id"])["state"] == "claimed"
 
 
+def a_claim_and_an_idevid_that_come_together_name_one_device(k, d, maker):
+    one, two = d.device(), d.device()
+
+    def ask(name, ca, serial):
+        key, cert = k.w.key_files("both-" + name, *ca.idevid(serial))
+        return k.enrol(csr_of(new_key()), one["id"], one["claim"], cert=cert, key=key)
+
+    for name, serial in (("another", two["serial"]), ("unknown", "NOT-ADDED")):
+        refused(ask(name, maker, serial), 409, "two-devices")
+    assert any(e["fields"].get("code") == "two-devices" for e in k.history(one["id"]) if e["type"] == "request.refused")
+    k.must("DELETE", "/v1/anchors/maker")  # an anchor of another model names another device, too
+    k.add_model("valve")
+    k.must("POST", "/v1/anchors", {"name": "maker", "certificate": maker.root, "model": "valve"})
+    refused(ask("other-model", maker, one["serial"]), 409, "two-devices")
+    k.must("DELETE", "/v1/anchors/maker")
+    k.must("POST", "/v1/anchors", {"name": "maker", "certificate": maker.root, "model": "pump"})
+    assert k.must("GET", "/v1/devices/" + one["id"])["state"] == "claimed"
+    assert ask("own", maker, one["serial"]).status == 200
+    assert next(e["fields"] for e in k.history(one["id"]) if e["type"] == "cert.issued")["auth"] == "claim"
+    one = d.device()  # a certificate of nobody who is known says nothing
+    assert ask("stranger", Maker("Strangers Inc"), two["serial"]).status == 200
+
+
 def one_ca_is_one_anchor(k, d, maker):
     """Under two names the removal of one would not end the trust in it; the list says whose it is and until when."""
     twin = maker.certificate(maker.name, maker.key, True, days=99)  # the same CA in a newer certificate
@@ -349,6 +372,7 @@ def main():
                            (one_anchor_too_many_shuts_no_door, [maker]),
                            (who_proved_a_right_is_refused_by_name, [maker]), (manufacturers_that_do_not_count, [maker]),
                            (one_ca_is_one_anchor, [maker]),
+                           (a_claim_and_an_idevid_that_come_together_name_one_device, [maker]),
                            (an_idevid_leads_to_its_root_by_what_the_device_sends, [maker]), (survives_bodies_from_those_who_are_known, [])):
             timed(test, k, d, *more)
         k.must_verify()

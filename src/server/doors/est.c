@@ -271,7 +271,9 @@ static void enrol(struct app *app, struct http_request *req, bool renew)
     struct enrolment *en = calloc(1, sizeof *en);
     bool ok = en || err_set(&e, ERR_NOMEM, "enrolment");
     if (ok && !renew && http_basic(req, &user, &password))
-        ok = by_claim(en, user, password, &e);
+        ok = by_claim(en, user, password, &e) &&
+             (w->party != PARTY_UNKNOWN || !http_peer_cert(req).n ||
+              idevid_is_not_anothers(app, user, http_tls(req), http_peer_cert(req), &e));
     else if (ok && w->refused.code)
         ok = (e = w->refused, false);
     else if (ok && w->party == PARTY_DEVICE)

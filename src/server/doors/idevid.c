@@ -128,32 +128,64 @@ static bool register_device(struct app *app, const char *anchor, const char *mod
     return device_find(app_db(app), serial, model, NULL, out, e);
 }
 
-bool est_by_idevid(struct app *app, struct issuance *is, SSL *ssl, struct slice der, struct err *e)
+/* Whom a registered manufacturer says that the holder of the certificate is. */
+struct vouched {
+    struct cert leaf;
+    struct anchors *anchors;
+    size_t which;
+    const char *model; /* NULL: any */
+    char serial[DEVICE_SERIAL_MAX + 1];
+};
+
+static bool vouch(struct app *app, SSL *ssl, struct slice der, struct vouched *v, struct err *e)
 {
     static _Thread_local struct anchors a;
-    struct cert leaf;
+    *v = (struct vouched){.anchors = &a};
+    if (!cert_read(der, &v->leaf, e) || !read_anchors(app_db(app), &a, e) ||
+        !find_anchor(app, ssl, &v->leaf, &a, &v->which, e))
+        return false;
+    struct slice sn = name_get0_serial_number(v->leaf.subject);
+    if (sn.n == 0 || sn.n >= sizeof v->serial)
+        return err_set(e, ERR_DENIED, "an IDevID without serialNumber in its subject");
+    memcpy(v->serial, sn.p, sn.n);
+    v->model = a.model[v->which][0] ? a.model[v->which] : NULL;
+    return true;
+}
+
+bool idevid_is_not_anothers(struct app *app, const char *id, SSL *ssl, struct slice der, struct err *e)
+{
+    struct vouched v;
     struct device_row dev;
-    size_t which = 0;
-    char serial[DEVICE_SERIAL_MAX + 1] = "";
+    if (!vouch(app, ssl, der, &v, e)) /* a certificate that says nothing here says nothing against the claim */
+        return e->code == ERR_DENIED || e->code == ERR_CERT;
+    if (!device_row_read(app_db(app), id, &dev, e))
+        return e->code == ERR_NOTFOUND; /* the claim's to be refused for */
+    if (strcmp(dev.serial, v.serial) == 0 && (!v.model || strcmp(dev.model, v.model) == 0))
+        return true;
+    err_set(e, ERR_TWO_DEVICES, "the IDevID in TLS is serial number \"%s\"'s, the claim another device's",
+            ERR_QUOTE(slice_str(v.serial)));
+    err_why(e, "a claim and an IDevID that come together name one device");
+    return err_try(e, "the claim of this device, or the IDevID alone");
+}
+
+bool est_by_idevid(struct app *app, struct issuance *is, SSL *ssl, struct slice der, struct err *e)
+{
+    struct vouched v;
+    struct device_row dev;
     if (der.n > sizeof is->old_der)
         return err_set(e, ERR_LIMIT, "a certificate of %zu bytes", der.n);
-    if (!cert_read(der, &leaf, e) || !read_anchors(app_db(app), &a, e) || !find_anchor(app, ssl, &leaf, &a, &which, e))
+    if (!vouch(app, ssl, der, &v, e))
         return false;
-    struct slice sn = name_get0_serial_number(leaf.subject);
-    if (sn.n == 0 || sn.n >= sizeof serial)
-        return err_set(e, ERR_DENIED, "an IDevID without serialNumber in its subject");
-    memcpy(serial, sn.p, sn.n);
-    const char *model = a.model[which][0] ? a.model[which] : NULL;
-    if (!device_find(app_db(app), serial, model, NULL, &dev, e) &&
-        (e->code != ERR_NOTFOUND || !a.registers[which] ||
-         !register_device(app, a.name[which], model, serial, &dev, e)))
+    if (!device_find(app_db(app), v.serial, v.model, NULL, &dev, e) &&
+        (e->code != ERR_NOTFOUND || !v.anchors->registers[v.which] ||
+         !register_device(app, v.anchors->name[v.which], v.model, v.serial, &dev, e)))
         return false;
     memcpy(is->old_der, der.p, der.n);
     is->old_der_n = der.n;
-    is->idevid_serial = slice_of(is->old_der + (leaf.serial.p - der.p), leaf.serial.n);
+    is->idevid_serial = slice_of(is->old_der + (v.leaf.serial.p - der.p), v.leaf.serial.n);
     is->authority = AUTHORITY_IDEVID;
     is->proven = true;
-    snprintf(is->anchor, sizeof is->anchor, "%s", a.name[which]);
+    snprintf(is->anchor, sizeof is->anchor, "%s", v.anchors->name[v.which]);
     snprintf(is->subject, sizeof is->subject, "%s", dev.id);
     snprintf(is->who, sizeof is->who, "device:%s", dev.id);
     return true;

@@ -14,4 +14,8 @@
  * Errors: ERR_DENIED (no path to an anchor), ERR_LIMIT, ERR_NOTFOUND (device), ERR_TOMBSTONE. */
 MUST_USE bool est_by_idevid(struct app *app, struct issuance *is, SSL *ssl, struct slice der, struct err *e);
 
+/* The claim of device `id` came on a connection with this certificate: nothing against it unless a registered manufacturer
+ * says that it is another device.  Errors: ERR_TWO_DEVICES, ERR_LIMIT. */
+MUST_USE bool idevid_is_not_anothers(struct app *app, const char *id, SSL *ssl, struct slice der, struct err *e);
+
 #endif
