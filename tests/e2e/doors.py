@@ -107,7 +107,8 @@ def quarantines_for_a_second_key_where_the_model_says_so(k, d):
     refused(k.enrol(csr_of(new_key()), dev["id"], dev["claim"]), 403, "claim-other-key")
     wait_for(lambda: k.must("GET", "/v1/devices/" + dev["id"])["state"] == "quarantined", "the quarantine", 5)
     assert k.must("GET", "/v1/devices/" + dev["id"])["locked"] == "its claim was shown with a second key"
-    entries = {e["type"]: e["fields"] for e in k.history(dev["id"])}
+    history = lambda: {e["type"]: e["fields"] for e in k.history(dev["id"])}
+    entries = wait_for(lambda: "claim.refused" in history() and history(), "the refusal in its history", 5)
     assert entries["claim.refused"]["alarm"] is True and entries["device.state"]["who"] == "system:rule", entries
     # A claim that is wrong is no second key: whoever guesses stops nobody.
     other = k.add_device("NERVOUS-2", "nervous")
@@ -262,7 +263,8 @@ def a_claim_and_an_idevid_that_come_together_name_one_device(k, d, maker):
 
     for name, serial in (("another", two["serial"]), ("unknown", "NOT-ADDED")):
         refused(ask(name, maker, serial), 409, "two-devices")
-    assert any(e["fields"].get("code") == "two-devices" for e in k.history(one["id"]) if e["type"] == "request.refused")
+    told = lambda: [e["fields"]["code"] for e in k.history(one["id"]) if e["type"] == "request.refused"]
+    wait_for(lambda: told().count("two-devices") == 2, "the refusals in its history", 5)
     k.must("DELETE", "/v1/anchors/maker")  # an anchor of another model names another device, too
     k.add_model("valve")
     k.must("POST", "/v1/anchors", {"name": "maker", "certificate": maker.root, "model": "valve"})
