@@ -280,7 +280,7 @@ static bool greet(struct http_conn *c)
     HTTP_COUNT(c->w, handshakes);
     if (SSL_session_reused(c->ssl))
         HTTP_COUNT(c->w, resumed);
-    if (!tls_is_acceptable(c->ssl) || !tls_peer_cert(c->ssl, &c->cert, &c->cert_n, &e)) {
+    if (!tls_peer_cert(c->ssl, &c->cert, &c->cert_n, &e)) {
         HTTP_COUNT(c->w, handshake_failures);
         return false;
     }

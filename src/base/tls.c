@@ -74,6 +74,18 @@ static int choose_http11(SSL *ssl, const unsigned char **out, unsigned char *out
     return SSL_TLSEXT_ERR_OK;
 }
 
+/* Without extended master secret a man in the middle can make two sessions whose resumptions end in the same Finished
+ * (RFC 7627 section 1): there are none.  A client of TLS 1.3 alone may leave the extension out and has full handshakes. */
+static int see_hello(SSL *ssl, int *alert, void *arg)
+{
+    const unsigned char *ext;
+    size_t n;
+    (void)alert, (void)arg;
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_extended_master_secret, &ext, &n) != 1)
+        SSL_set_options(ssl, SSL_OP_NO_TICKET);
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
 /* OpenSSL's tickets have the client's certificate without what it sent behind it. */
 static int ticket_made(SSL *ssl, void *arg)
 {
@@ -114,6 +126,7 @@ static SSL_CTX *server_ctx(EVP_PKEY *key, const struct slice *chain, size_t n, s
     /* Tickets hold the state; their keys are random, in memory, and change with the certificate. */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(ctx, 1);
+    SSL_CTX_set_client_hello_cb(ctx, see_hello, NULL);
     SSL_CTX_set_session_ticket_cb(ctx, ticket_made, ticket_shown, NULL);
     SSL_CTX_set_max_cert_list(ctx, TLS_PEER_CHAIN_BYTES);
     SSL_CTX_set_alpn_select_cb(ctx, choose_http11, NULL);
@@ -170,11 +183,6 @@ SSL *tls_server_accept(struct tls_server *ts)
     return ssl;
 }
 
-bool tls_is_acceptable(SSL *ssl)
-{
-    return SSL_version(ssl) >= TLS1_3_VERSION || SSL_get_extms_support(ssl) == 1;
-}
-
 bool tls_peer_cert(SSL *ssl, uint8_t **der, size_t *n, struct err *e)
 {
     *der = NULL;
@@ -223,10 +231,20 @@ bool tls_peer_chain(SSL *ssl, uint8_t der[TLS_PEER_CHAIN_BYTES], struct slice ou
     return true;
 }
 
+static bool can_bind(SSL *ssl, struct err *e)
+{
+    if (SSL_version(ssl) >= TLS1_3_VERSION || SSL_get_extms_support(ssl) == 1)
+        return true;
+    err_set(e, ERR_TLS, "a TLS 1.2 connection without extended master secret has no channel binding");
+    return err_why(e, "RFC 7627 section 5.3");
+}
+
 bool tls_exporter(SSL *ssl, uint8_t out[32], struct err *e)
 {
     static const char label[] = "EXPORTER-Channel-Binding";
     memset(out, 0, 32);
+    if (!can_bind(ssl, e))
+        return false;
     if (SSL_export_keying_material(ssl, out, 32, label, sizeof(label) - 1, NULL, 0, 1) != 1)
         return tls_failed(e, ERR_TLS, "no channel binding");
     return true;
@@ -239,6 +257,8 @@ bool tls_unique(SSL *ssl, uint8_t out[TLS_BINDING_MAX], size_t *n, struct err *e
         err_set(e, ERR_TLS, "tls-unique is asked of a TLS 1.3 connection");
         return err_why(e, "RFC 9266 section 4: use tls-exporter");
     }
+    if (!can_bind(ssl, e))
+        return false;
     bool server_first = SSL_session_reused(ssl) == 1; /* in a resumption the server's Finished comes first */
     bool mine = server_first == (SSL_is_server(ssl) == 1);
     *n = mine ? SSL_get_finished(ssl, out, TLS_BINDING_MAX) : SSL_get_peer_finished(ssl, out, TLS_BINDING_MAX);

@@ -24,8 +24,6 @@ AUTO_FREE_FN(struct tls_server *, tls_server_free);
 /* A new server-side connection object, or NULL; from any thread. */
 SSL *tls_server_accept(struct tls_server *ts);
 
-/* After the handshake: false if it is a TLS 1.2 session without extended master secret (RFC 7627 section 5.3). */
-bool tls_is_acceptable(SSL *ssl);
 /* DER of the peer's certificate, malloc'ed; *n is 0 if it has none.  Of resumed sessions too. */
 MUST_USE bool tls_peer_cert(SSL *ssl, uint8_t **der, size_t *n, struct err *e);
 
@@ -36,7 +34,8 @@ MUST_USE bool tls_peer_cert(SSL *ssl, uint8_t **der, size_t *n, struct err *e);
 MUST_USE bool tls_peer_chain(SSL *ssl, uint8_t der[TLS_PEER_CHAIN_BYTES], struct slice out[TLS_PEER_CHAIN_MAX],
                              size_t *n, struct err *e);
 
-/* Channel binding. */
+/* Channel binding.  Errors: tls, of a TLS 1.2 connection without extended master secret as well (RFC 7627 section 5.3,
+ * RFC 9266 section 3): such clients are served, without it and without resumption. */
 #define TLS_BINDING_MAX 64
 /* RFC 9266: "EXPORTER-Channel-Binding", 32 bytes. */
 MUST_USE bool tls_exporter(SSL *ssl, uint8_t out[32], struct err *e);

@@ -688,16 +688,29 @@ static void refuses_old_tls(void **state)
     SSL_CTX_set_cipher_list(ctx, "ALL:@SECLEVEL=0");
     assert_null(raw_tls(ctx, fx.tls_port));
     SSL_CTX_free(ctx);
-    ctx = raw_tls_ctx(&fx, false, TLS1_2_VERSION);
-    SSL_CTX_set_options(ctx, SSL_OP_NO_EXTENDED_MASTER_SECRET);
-    SSL *ssl = raw_tls(ctx, fx.tls_port);
-    if (ssl) { /* the server notices after the handshake */
-        char c;
-        (void)!SSL_write(ssl, "GET /hello HTTP/1.1\r\nHost: x\r\n\r\n", 32);
-        assert_true(SSL_read(ssl, &c, 1) <= 0);
+}
+
+/* RFC 7627: they are served, but what such a session lacks is not pretended. */
+static void serves_tls12_without_extended_master_secret(void **state)
+{
+    (void)state;
+    for (int with = 0; with < 2; with++) {
+        SSL_CTX *ctx = raw_tls_ctx(&fx, true, TLS1_2_VERSION);
+        if (!with)
+            SSL_CTX_set_options(ctx, SSL_OP_NO_EXTENDED_MASTER_SECRET);
+        SSL *ssl = raw_tls(ctx, fx.tls_port);
+        assert_non_null(ssl);
+        assert_int_equal(SSL_get_extms_support(ssl), with);
+        assert_non_null(strstr(tls_ask(ssl, "/who"), "cert="));
+        assert_int_equal(SSL_SESSION_has_ticket(SSL_get0_session(ssl)), with);
+        uint8_t unique[TLS_BINDING_MAX], exporter[32];
+        size_t n;
+        struct err e = {0};
+        assert_int_equal(tls_unique(ssl, unique, &n, &e), with);
+        assert_int_equal(tls_exporter(ssl, exporter, &e), with);
         raw_tls_end(ssl);
+        SSL_CTX_free(ctx);
     }
-    SSL_CTX_free(ctx);
 }
 
 static void takes_a_new_certificate_while_it_runs(void **state)
@@ -761,6 +774,7 @@ int main(void)
         cmocka_unit_test(shows_the_certificate_on_resumed_sessions_too),
         cmocka_unit_test(resumes_no_session_of_a_client_with_a_chain),
         cmocka_unit_test(refuses_old_tls),
+        cmocka_unit_test(serves_tls12_without_extended_master_secret),
         cmocka_unit_test(takes_a_new_certificate_while_it_runs),
         cmocka_unit_test(refuses_a_port_in_use),
     };
