@@ -113,14 +113,14 @@ bool view_vkeys(struct view *v, struct slice s)
     struct err ignored;
     struct slice rest = s, line;
     size_t n = 0;
-    for (; note_vkey_next(&rest, &line); n++)
+    for (; slice_take_said_line(&rest, &line); n++)
         if (!note_key_read(&crypto_openssl, line, &key, &ignored))
             return false;
     if (n == 0)
         return false;
     view_put_text(v, "type", "keys that sign a log's checkpoints (C2SP)");
     view_list(v, "keys");
-    for (rest = s; note_vkey_next(&rest, &line);)
+    for (rest = s; slice_take_said_line(&rest, &line);)
         view_put_item(v, "key", line);
     view_list_end(v);
     return true;

@@ -24,7 +24,7 @@ static bool read_keys(const char *path, struct trusted *out, struct err *e)
     if (!file_read(path, KEYS_FILE_MAX, &b, e))
         return false;
     struct slice rest = buf_slice(&b), line;
-    while (note_vkey_next(&rest, &line)) {
+    while (slice_take_said_line(&rest, &line)) {
         if (out->n == EXPORT_KEYS_MAX)
             return err_set(e, ERR_LIMIT, "%s: more than %d keys", path, EXPORT_KEYS_MAX);
         if (!note_key_read(&crypto_openssl, line, &out->keys[out->n], e)) {

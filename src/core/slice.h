@@ -60,6 +60,18 @@ static inline bool slice_take_ended_line(struct slice *rest, struct slice *line)
     return true;
 }
 
+/* The next line that is neither empty nor a comment ('#'); false, and an empty one, at the end. */
+static inline bool slice_take_said_line(struct slice *rest, struct slice *line)
+{
+    while (rest->n) {
+        *line = slice_take_line(rest);
+        if (line->n && line->p[0] != '#')
+            return true;
+    }
+    *line = slice_of(rest->p, 0);
+    return false;
+}
+
 /* Equality in time that depends on the lengths only. */
 static inline bool slice_eq_ct(struct slice a, struct slice b)
 {

@@ -101,23 +101,14 @@ bool note_key_read(const struct crypto *c, struct slice vkey, struct note_key *o
     return true;
 }
 
-bool note_vkey_next(struct slice *text, struct slice *vkey)
-{
-    while (text->n) {
-        *vkey = slice_take_line(text);
-        if (vkey->n && vkey->p[0] != '#')
-            return true;
-    }
-    *vkey = (struct slice){0};
-    return false;
-}
-
 bool note_keys_read(const struct crypto *c, struct slice text, struct note_key keys[NOTE_KEYS], struct err *e)
 {
-    struct slice rest = text;
+    struct slice rest = text, line;
     memset(keys, 0, NOTE_KEYS * sizeof *keys);
     for (size_t i = 0; i < NOTE_KEYS; i++) {
-        if (!note_key_read(c, slice_take_line(&rest), &keys[i], e))
+        if (!slice_take_said_line(&rest, &line))
+            return bad_note(e, "fewer verifier keys than two");
+        if (!note_key_read(c, line, &keys[i], e))
             return false;
     }
     return true;

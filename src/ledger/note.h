@@ -27,16 +27,12 @@ struct note_key {
 
 /* What a key, and with it a log, may be called: no space, no '+'.  Errors: note. */
 MUST_USE bool note_name_check(const char *name, struct err *e);
-/* What a key, and with it a log, may be called.  Errors: note. */
-MUST_USE bool note_name_check(const char *name, struct err *e);
 /* A key by its name and DER SubjectPublicKeyInfo.  Errors: note (name), policy (not Ed25519). */
 MUST_USE bool note_key_make(const struct crypto *c, const char *name, enum note_key_type type, struct slice spki,
                             struct note_key *out, struct err *e);
 /* vkey: `name+hex(id)+base64(type || key)`.  Errors: note. */
 MUST_USE bool note_key_read(const struct crypto *c, struct slice vkey, struct note_key *out, struct err *e);
-/* The next line of a file of vkeys, others than empty ones and comments ('#'); false at the end. */
-bool note_vkey_next(struct slice *text, struct slice *vkey);
-/* The platform's own file of verifier keys, as kith init wrote it: the log's, then its cosigner's, one a line.  Errors: note. */
+/* The platform's own file of verifier keys, one a line (slice_take_said_line()): the log's, then its cosigner's.  Errors: note. */
 enum { NOTE_KEY_LOG, NOTE_KEY_COSIGNER, NOTE_KEYS };
 MUST_USE bool note_keys_read(const struct crypto *c, struct slice text, struct note_key keys[NOTE_KEYS], struct err *e);
 /* NUL-terminated into out[NOTE_VKEY_MAX]. */

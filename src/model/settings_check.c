@@ -46,9 +46,10 @@ static bool check_origin(const struct settings *s, struct arena *a, struct err *
     buf_init(&text, VKEYS_MAX);
     if (!path || !file_read(path, VKEYS_MAX, &text, &ignored))
         return true;
-    size_t n = strcspn(buf_str(&text), "+\n");
-    struct slice name = slice_of(buf_str(&text), n);
-    if (buf_str(&text)[n] != '+' || slice_eq(name, slice_str(s->origin)))
+    struct slice rest = buf_slice(&text), first;
+    const uint8_t *plus = slice_take_said_line(&rest, &first) ? memchr(first.p, '+', first.n) : NULL;
+    struct slice name = slice_of(first.p, plus ? (size_t)(plus - first.p) : 0);
+    if (!plus || slice_eq(name, slice_str(s->origin)))
         return true;
     err_set(e, ERR_CONFIG, "[platform] origin: \"%s\" is not the name of this platform's log",
             ERR_QUOTE(slice_str(s->origin)));

@@ -95,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     sign_and_open(s, slice_of(data, n < 8 ? n : 8));
     struct note_key both[NOTE_KEYS];
     struct slice rest = s, line;
-    while (note_vkey_next(&rest, &line))
+    while (slice_take_said_line(&rest, &line))
         HOLDS(line.n && line.p[0] != '#');
     HOLDS(note_keys_read(&fuzz_crypto, s, both, &e) || e.code != ERR_NONE);
     if (note_key_read(&fuzz_crypto, s, &k, &e)) {

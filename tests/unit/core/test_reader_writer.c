@@ -65,6 +65,14 @@ static void takes_a_text_line_by_line(void **state)
     rest = SLICE_LIT("end\n");
     assert_slice(slice_take_line(&rest), SLICE_LIT("end"));
     assert_int_equal(rest.n, 0);
+    struct slice line;
+    rest = SLICE_LIT("\n# no\none\n\n#\n two #\n#");
+    assert_true(slice_take_said_line(&rest, &line));
+    assert_slice(line, SLICE_LIT("one"));
+    assert_true(slice_take_said_line(&rest, &line));
+    assert_slice(line, SLICE_LIT(" two #"));
+    assert_false(slice_take_said_line(&rest, &line));
+    assert_int_equal(line.n + rest.n, 0);
 }
 
 int main(void)

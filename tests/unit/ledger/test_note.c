@@ -161,6 +161,23 @@ static void refuses_other_forms(void **state)
     }
 }
 
+/* As doc/spec/ledger.md has it, for who signs as for who verifies. */
+static void a_file_of_keys_has_empty_lines_and_comments(void **state)
+{
+    struct lab *t = *state;
+    char text[2 * NOTE_VKEY_MAX + 64], vkeys[NOTE_KEYS][NOTE_VKEY_MAX];
+    struct note_key keys[NOTE_KEYS];
+    struct err e = {0};
+    for (size_t i = 0; i < NOTE_KEYS; i++)
+        note_key_write(&t->note_key[i], vkeys[i]);
+    snprintf(text, sizeof text, "# ours\n\n%s\n# the issuing signer\n%s\n# a witness\nnone\n", vkeys[0], vkeys[1]);
+    assert_ok(note_keys_read(&crypto_openssl, slice_str(text), keys, &e), e);
+    assert_memory_equal(keys, t->note_key, sizeof keys);
+    snprintf(text, sizeof text, "%s\n# %s\n", vkeys[0], vkeys[1]);
+    assert_err(note_keys_read(&crypto_openssl, slice_str(text), keys, &e), e, ERR_NOTE);
+    assert_non_null(strstr(e.what, "fewer"));
+}
+
 static void take_variant(struct slice v, void *ctx)
 {
     struct lab *t = ctx;
@@ -189,6 +206,7 @@ int main(void)
         cmocka_unit_test(unknown_signatures_are_ignored_and_a_known_bad_one_rejects),
         cmocka_unit_test(a_wanted_signature_that_lacks_is_named),
         cmocka_unit_test(refuses_other_forms),
+        cmocka_unit_test(a_file_of_keys_has_empty_lines_and_comments),
         cmocka_unit_test(every_variant_is_refused_or_says_the_same),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -263,7 +263,7 @@ static void takes_what_is_right(void **state)
         {"ca", "crl_span", "2d"},
         {"store", "database", "postgresql://u@h/d"},
     };
-    put("ledger.vkeys", 0644, "k.test/log/01+5f3b+AQ\n");
+    put("ledger.vkeys", 0644, "# ours, and a witness's: a+b\n\nk.test/log/01+5f3b+AQ\n");
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct arena a;
         struct settings s;
