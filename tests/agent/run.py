@@ -15,7 +15,6 @@ import ssl
 import subprocess
 import sys
 import threading
-import time
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -23,7 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from est_server import (AGENT, DER, DEVICE, GATEWAY, PEM, PLATFORM, Est, Platform, Server, agent, now, serve, status,
                         test_each, token)
-from kithtest import World
+from kithtest import World, wait_for
 
 
 def public(x):
@@ -450,20 +449,20 @@ def renews_by_itself_and_stops_when_told(url, state):
     seen = {pair(state).serial_number}
     p = subprocess.Popen([AGENT, "run", "--dir", state], stderr=subprocess.PIPE, text=True)
     try:
-        while open(state + "/lock").read().strip() != str(p.pid):
-            time.sleep(0.05)
+        wait_for(lambda: open(state + "/lock").read().strip() == str(p.pid), "the agent to run")
         assert "error[locked]" in agent("run", "--dir", state, want=5).stderr
-        end = time.time() + 20
-        while len(seen) < 3 and time.time() < end:
-            time.sleep(0.2)
+
+        def renewed():
             try:
                 seen.add(pair(state).serial_number)
             except (OSError, AssertionError):  # between two reads of ours
                 pass
-        assert len(seen) >= 3, seen
+            return len(seen) >= 3
+
+        wait_for(renewed, "two renewals", 60, 0.2)
     finally:
         p.send_signal(signal.SIGTERM)
-    assert p.wait(10) == 0, p.stderr.read()
+    assert p.wait(30) == 0, p.stderr.read()
 
 
 def wipes_its_keys_when_the_device_is_retired(url, state):

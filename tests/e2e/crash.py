@@ -112,7 +112,7 @@ def kill_one(k, rng):
 def kill_at_random(k, load, seconds, rng):
     killed = dict.fromkeys(VICTIMS, 0)
     until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    while time.monotonic() < until or not all(killed.values()):  # slow machines kill fewer
         time.sleep(rng.uniform(0.02, 1.2))
         victim = kill_one(k, rng)
         if victim:
@@ -187,7 +187,7 @@ def main():
         wait_for(lambda: children_ready(k), "everything to run again", 30, 0.05)
         say(f"killed: {killed}")
         load.finish()
-        assert all(killed.values()) and len(load.answered) > 100
+        assert len(load.answered) > 100
         lost = check(k, load)
         say(f"{lost} certificates were signed and not delivered; they wait or are revoked, and are in the ledger")
         work_still(k, load)

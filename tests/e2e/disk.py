@@ -95,12 +95,12 @@ def full_and_over(t, disk, code, leave):
     says_that_it_is_full(t)
     assert told >= 5, f"{told} of {len(devices)} were told that the disk is full"
     disk.empty()
-    wait_for(lambda: t.enrol(*devices[-1]).status == 200, "certificates", 10, 0.2)
+    wait_for(lambda: t.enrol(*devices[-1]).status == 200, "certificates", step=0.2)
     for device, key in devices:
         a = t.enrol(device, key)
         assert a.status == 200, a
     assert t.k.pids() == pids, "something was started again"
-    wait_for(lambda: t.k.api("POST", "/v1/ledger/checkpoint", {}).status == 200, "a checkpoint", 10, 0.2)
+    wait_for(lambda: t.k.api("POST", "/v1/ledger/checkpoint", {}).status == 200, "a checkpoint", step=0.2)
     wait_for(lambda: t.k.api("GET", "/readyz").status == 200, "readiness", 20, 0.2)
     say(f"ok {code}: {told} of {len(devices)} were refused, all have their certificates after")
 
@@ -154,13 +154,14 @@ def a_start_waits_for_room(t, disk):
     assert p.returncode == 1 and "FAIL  disk" in p.stdout and "make room" in p.stdout, p.stdout
     k.launch()
     readyz = lambda: run("curl", "-s", f"http://127.0.0.1:{k.plain_port}/readyz", ok=False).stdout
-    text = wait_for(readyz, "who asks to be told", 10, 0.2)
+    told = lambda: (lambda text: text if text.startswith("FAIL store: ") else None)(readyz())  # it waits for its signers first
+    text = wait_for(told, "who asks to be told", step=0.2)
     assert text.startswith("FAIL store: database: 0 KiB left; make room"), text
     pids = k.pids()
     time.sleep(2)
     assert readyz() == text and k.pids() == pids, "it ends and starts again and again"
     disk.empty()
-    k.wait_ready(20)
+    k.wait_ready()
     say("ok a_start_waits_for_room")
 
 

@@ -2,6 +2,7 @@
 """Every state of a device at every door, and what must not pass any of them: a key under two devices at once, manufacturers
 that count no more, a second key for a claim; and bodies that are no requests, from parties that are known."""
 import concurrent.futures
+import datetime
 import os
 import ssl
 import time
@@ -231,9 +232,10 @@ def manufacturers_that_do_not_count(k, d, maker):
     old = Maker("Old Inc")
     old.root = old.certificate(old.name, old.key, True, days=-2)
     refused(k.api("POST", "/v1/anchors", {"name": "old", "certificate": old.root, "model": "pump"}), 403, "policy")
-    old.root = old.certificate(old.name, old.key, True, days=2 / 86400)
+    old.root = old.certificate(old.name, old.key, True, days=6 / 86400)  # enough to be added in
     k.must("POST", "/v1/anchors", {"name": "old", "certificate": old.root, "model": "pump"})
-    time.sleep(3)
+    end = x509.load_pem_x509_certificate(old.root.encode()).not_valid_after
+    wait_for(lambda: datetime.datetime.utcnow() > end + datetime.timedelta(seconds=1), "the end of its CA")
     a = ask("expired", *old.idevid(dev["serial"]))  # it lets nobody in
     refused(a, 401, "denied")
     assert "expired at" in a.json["detail"] and "clocks" in a.json["try"] and "kith " not in a.json["try"], a

@@ -153,7 +153,7 @@ def ends_when_withdrawn(k, listener, name, act):
     assert listener.ended_at is None
     at = time.monotonic()
     act()
-    wait_for(lambda: listener.ended_at, "the end of the feed", 5)
+    wait_for(lambda: listener.ended_at, "the end of the feed")
     say(f"withdrawn to feed ended: {1000 * (listener.ended_at - at):.0f} ms")
     again = Listener(k, name)
     assert again.status in (401, 403), again.status
@@ -189,7 +189,7 @@ def acknowledge(k, name, seq):
 def who_falls_silent_is_entered_once():
     with World("gateways-silent") as w:
         k = Kith(w)
-        k.configure("feed", interval="1s")
+        k.configure("feed", interval="2s")
         k.start()
         for name in ("mute", "keen"):
             add_gateway(k, name, None)
@@ -203,12 +203,12 @@ def who_falls_silent_is_entered_once():
         keen.start()
         silent = lambda: [f for _, _, kind, f in k.entries() if kind == GATEWAY_SILENT]
         try:
-            wait_for(silent, "the entry of who is silent", 15, 0.5)
+            wait_for(silent, "the entry of who is silent", 40, 0.5)
             acknowledge(k, "mute", 7)
-            wait_for(lambda: len(silent()) > 1, "the entry of who is silent again", 15, 0.5)
+            wait_for(lambda: len(silent()) > 1, "the entry of who is silent again", 40, 0.5)
             head = lambda: k.must("GET", "/v1/status")["feed"]["seq"]
             then = head()
-            wait_for(lambda: head() > then + 3, "three more heads", 20, 0.1)
+            wait_for(lambda: head() > then + 3, "three more heads", 40, 0.1)
         finally:
             over.set()
             keen.join()

@@ -36,7 +36,7 @@ def free_ports(n):
     return ports
 
 
-def wait_for(what, name, seconds=10, step=0.01):
+def wait_for(what, name, seconds=20, step=0.01):
     end = time.monotonic() + seconds
     while True:
         got = what()
@@ -221,7 +221,7 @@ class World:
         return f"postgresql:///{database}?host={where}&user=kith"
 
 
-def stop(p, seconds=10):
+def stop(p, seconds=30):
     if p.poll() is not None:
         return
     p.send_signal(getattr(p, "end_signal", signal.SIGTERM))

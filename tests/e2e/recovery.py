@@ -62,7 +62,7 @@ class Test:
         return "%030x" % x509.load_pem_x509_certificate(pem.encode()).serial_number
 
     def is_revoked(self, device, serial):
-        return wait_for(lambda: self.certificates(device)[serial] == "revoked", serial + " to be revoked", 5)
+        return wait_for(lambda: self.certificates(device)[serial] == "revoked", serial + " to be revoked")
 
 
 def delivers_it_to_who_asks_again(t):
@@ -159,8 +159,9 @@ def gives_a_name_to_one_of_two(t):
         os.kill(pid, signal.SIGSTOP)
         try:
             with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                begun = t.plan.state("server.reserved")[0]
                 asked = [pool.submit(ask_party, t, kind, "one-" + kind, more) for _ in range(2)]
-                time.sleep(0.5)
+                wait_for(lambda: t.plan.state("server.reserved")[0] == begun + 2, "both to be on their way to the signer")
                 os.kill(pid, signal.SIGCONT)
                 answers = [a.result() for a in asked]
         finally:
@@ -192,7 +193,7 @@ def finds_a_mark_again_that_there_was_no_memory_for(t):
     device, key = t.device(), new_key()
     a = t.enrol(device, key)
     t.plan.arm("nomem", 2)
-    t.k.must("POST", f"/v1/devices/{device['id']}/suspend", {"why": "a", "wait_ms": 5000})
+    t.k.must("POST", f"/v1/devices/{device['id']}/suspend", {"why": "a", "wait_ms": 20000})
     assert t.plan.state("nomem")[1:] == (0, 1), t.plan.state("nomem")
     held = listed(t, a.certificate, [int(t.serial(a.certificate), 16)])
     assert held == ["certificateHold"], f"said to be with the gateways: {held}"
@@ -207,7 +208,7 @@ def keeps_the_order_of_holds_and_releases(t):
         assert a.status == 200, a
         devices.append(device["id"])
         serials.append(int(t.serial(a.certificate), 16))
-    t.k.must("POST", f"/v1/devices/{devices[0]}/suspend", {"why": "a", "wait_ms": 3000})
+    t.k.must("POST", f"/v1/devices/{devices[0]}/suspend", {"why": "a", "wait_ms": 20000})
     pid = t.k.pids()["kith-signer issuing"]
     os.kill(pid, signal.SIGSTOP)
     try:

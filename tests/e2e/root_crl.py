@@ -76,7 +76,7 @@ class Root:
 
     def stopped(self, code, who="root-crl"):
         """`who`: the check of doctor that knows it."""
-        wait_for(lambda: self.enrol().status == 503, "certificates to be refused", 5, 0.2)
+        wait_for(lambda: self.enrol().status == 503, "certificates to be refused", step=0.2)
         a, where = self.enrol(), self.k.dir
         assert a.code == code and a.json["try"] and where not in str(a.json), a
         a = self.k.api("GET", "/readyz")
@@ -88,8 +88,8 @@ class Root:
         assert p.returncode and f"error[{code}]: signer issuing" in p.stderr, p.stderr
 
     def goes_on(self):
-        wait_for(lambda: self.enrol().status == 200, "certificates", 5, 0.2)
-        self.k.wait_ready(5)
+        wait_for(lambda: self.enrol().status == 200, "certificates", step=0.2)
+        self.k.wait_ready()
         assert self.published()
         p = self.rehearse()
         assert p.returncode == 0, p.stderr
@@ -102,7 +102,8 @@ class Root:
 
         def is_up():
             try:
-                return self.k.api("GET", "/readyz").status == 503
+                a = self.k.api("GET", "/readyz")  # before it has heard the signers it does not know
+                return a.status == 503 and b"FAIL root-crl" in a.body
             except OSError:
                 return False
         wait_for(is_up, "the server to answer", 20, 0.1)

@@ -11,11 +11,11 @@ import time
 from kithtest import Kith, World, run, say, wait_for
 
 CONNECTIONS = 200
-SECONDS = 9
-LIMITS = {"connections_per_address": "250", "handshake": "2s", "header": "2s", "body": "2s", "idle": "3s"}
-TOTAL_S = 2
-SLACK_S = 2.5        # what a loaded machine may add to a deadline
-BYSTANDER_MOST_S = 2  # a hang, not a measurement
+SECONDS = 14
+LIMITS = {"connections_per_address": "250", "handshake": "4s", "header": "4s", "body": "4s", "idle": "5s"}
+TOTAL_S = 4
+SLACK_S = 5          # what a loaded machine may add to a deadline
+BYSTANDER_MOST_S = 3.5  # less than TOTAL_S: it does not wait for others to be dropped
 ATTACKER, CROWD, BYSTANDER = "127.0.0.1", "127.0.0.3", "127.0.0.2"
 
 
@@ -127,7 +127,7 @@ def attack(k, name, *words, dropped=True):
     k.w.running.remove(p)
     assert max(counts) >= CONNECTIONS * 3 // 4, f"{name}: at most {max(counts)} connections\n{out[-2000:]}"
     assert not dropped or took < SECONDS - 1, f"{name}: it went on for {took:.1f} s\n{out[-2000:]}"
-    wait_for(lambda: connections(k) == 0, "the attack's connections to be gone", 5)
+    wait_for(lambda: connections(k) == 0, "the attack's connections to be gone")
     say(f"ok {name}: {max(counts)} connections at once, over after {took:.1f} s; {b.check()}")
 
 
@@ -151,7 +151,7 @@ def drips(k, name, begin, rest, least=TOTAL_S - 0.5):
                 gone[n] = time.monotonic() - at
         if len(gone) == len(socks):
             break
-        assert time.monotonic() - at < 10, f"{name}: {len(socks) - len(gone)} go on after 10 s"
+        assert time.monotonic() - at < 4 * TOTAL_S, f"{name}: {len(socks) - len(gone)} go on after {4 * TOTAL_S} s"
         time.sleep(0.1)
     for s in socks:
         s.close()
@@ -177,7 +177,7 @@ def drops_who_drips(k):
             s.sendall(text)
             return s
         return begin
-    with Bystander(k, new_devices(k, 15)) as b:
+    with Bystander(k, new_devices(k, 40)) as b:
         drips(k, "a header that drips", request(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: "), b"a")
         drips(k, "a body that drips", request(b"POST /.well-known/est/simpleenroll HTTP/1.1\r\nHost: localhost\r\n"
                                               b"Content-Type: application/pkcs10\r\nAuthorization: Basic YTpi\r\n"
@@ -209,7 +209,7 @@ def lets_an_address_have_its_share_only(k):
         assert gone == over, f"{gone} of {len(held)} were dropped"
         for s in held:
             s.close()
-        wait_for(lambda: serves(k, CROWD), "the address to be served again", 5)
+        wait_for(lambda: serves(k, CROWD), "the address to be served again")
     say(f"ok an address has {most} connections and no more; {b.check()}")
 
 

@@ -88,7 +88,7 @@ def adopts_loudly_what_was_entered_after_a_clean_end(k):
 
 
 def adopts_it_loudly_after_a_kill(k):
-    time.sleep(1.5)
+    k.kith("ledger", "checkpoint")
     adopts_loudly(k, k.kill, False)
 
 

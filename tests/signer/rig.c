@@ -209,7 +209,7 @@ void rig_start(struct rig *r, enum rig_domain d)
                              &r->env, NULL, NULL, &r->client[d], &e),
                   e);
     rig_spawn(r, d);
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 1000; i++) {
         usleep(20000);
         if (waitpid(r->pid[d], NULL, WNOHANG) == r->pid[d]) {
             r->pid[d] = 0;

@@ -652,7 +652,7 @@ static void keeps_little_for_a_peer_that_does_not_read(void **state)
     if (more > 80 * 1024)
         fail_msg("%d requests of %d peers that do not read took %ld kB", asked, PEERS, more);
     long got = 0;
-    for (int idle = 0; idle < 50 && got < 16L << 20;) {
+    for (int idle = 0; idle < 500 && got < 16L << 20;) {
         ssize_t n = recv(fd[0], answers, sizeof answers, 0);
         got += n > 0 ? n : 0;
         idle = n > 0 ? 0 : idle + 1;

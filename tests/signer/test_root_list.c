@@ -49,7 +49,7 @@ static uint64_t remembered(struct rig *r)
 
 static void wait_remembered(struct rig *r, uint64_t number)
 {
-    for (int i = 0; i < 100 && remembered(r) != number; i++)
+    for (int i = 0; i < 400 && remembered(r) != number; i++)
         usleep(50000);
     assert_int_equal(remembered(r), number);
 }
@@ -58,7 +58,7 @@ static void wait_remembered(struct rig *r, uint64_t number)
 static void wait_issue(struct rig *r, struct key *k, const char *what)
 {
     struct err e = {0};
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 400; i++) {
         bool ok = rig_try_device_cert(r, DEV, k, NULL, &e);
         if (what ? !ok && strstr(e.what, what) : ok)
             return;

@@ -41,7 +41,7 @@ static int ask(struct rig *r, const char *act, enum end *end)
     put(outside(r, "ask"), act);
     put(outside(r, "answers"), "");
     assert_int_equal(kill(pid, SIGRTMIN), 0);
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 10000; i++) {
         usleep(2000);
         if (waitpid(pid, &status, WNOHANG) == pid && !WIFSTOPPED(status)) {
             r->pid[RIG_ISSUING] = 0;
