@@ -47,13 +47,22 @@ bool device_transition(enum device_state from, enum device_state to, struct err 
     err_set(e, ERR_DEVICE_STATE, "a device that is %s cannot become %s", device_state_name(from),
             device_state_name(to));
     if (device_state_is_permanent(from))
-        return err_why(e, "%s is permanent", device_state_name(from));
+        err_why(e, "%s is permanent", device_state_name(from));
+    else
+        err_why(e, "no step leads from the one to the other");
     return err_try(e, "kith device show, to see its state and history");
 }
 
 bool device_state_is_permanent(enum device_state s)
 {
     return s == DEVICE_RETIRED || s == DEVICE_REVOKED || s == DEVICE_SCRAPPED;
+}
+
+bool device_refuse_gone(const char *id, enum device_state s, struct err *e)
+{
+    err_set(e, ERR_TOMBSTONE, "device %s is %s", id, device_state_name(s));
+    err_why(e, "that is for good: no door lets it in again");
+    return err_try(e, "kith device add, with a serial number of its own for the new device");
 }
 
 bool device_may_enrol(enum device_state s)

@@ -38,6 +38,8 @@ enum device_state device_state_from_name(const char *name); /* DEVICE_NONE if th
 /* May a device go from one state to another?  Errors: conflict (and what would be possible). */
 MUST_USE bool device_transition(enum device_state from, enum device_state to, struct err *e);
 bool device_state_is_permanent(enum device_state s);
+/* What is said of one in a permanent state.  Always false: ERR_TOMBSTONE. */
+bool device_refuse_gone(const char *id, enum device_state s, struct err *e);
 /* May it get a first certificate, renew one, use one? */
 bool device_may_enrol(enum device_state s);
 bool device_may_renew(enum device_state s);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/rfc3339.h"
 #include "keys/crypto.h"
 #include "model/serial.h"
 #include "server/app.h"
@@ -55,6 +56,31 @@ static const struct sql sql_cert = {
     "SELECT subject, subject_kind, revoked_at, hold, base, der FROM certificate WHERE id = $1"};
 static const struct sql sql_role = {"SELECT role FROM operator WHERE name = $1"};
 
+#define ANOTHER_BY_TOKEN "a new token (kith device token SERIAL, on the platform), then kith-agent enroll --again"
+
+/* What leads on from a certificate that serves no more. */
+static bool try_another(const struct who *w, struct err *e)
+{
+    return err_try(e, "%s",
+                   w->party == PARTY_DEVICE ? ANOTHER_BY_TOKEN
+                                            : "another certificate, from who runs the platform (kith operator or "
+                                              "gateway: rm, then add)");
+}
+
+static bool refuse_revoked(const struct who *w, struct err *e)
+{
+    err_set(e, ERR_DENIED, "the certificate of %s is revoked", w->name);
+    err_why(e, "RFC 5280 section 5.3.1: it is not good again, whatever it was revoked for");
+    return try_another(w, e);
+}
+
+static bool refuse_held(const struct who *w, struct err *e)
+{
+    err_set(e, ERR_DENIED, "the certificate of %s is on hold", w->name);
+    err_why(e, "its device is suspended or quarantined, or another one of it is waited for");
+    return err_try(e, "later again; kith device show, on the platform, says what the device is");
+}
+
 /* Why a device's certificate is revoked.  Only one that was retired is told to wipe its keys, and only when it has shown one of
  * them: what is revoked may be looked into. */
 static bool revoked(struct app *app, const struct who *w, struct err *e)
@@ -63,10 +89,11 @@ static bool revoked(struct app *app, const struct who *w, struct err *e)
     struct err ignored;
     bool is_device = w->party == PARTY_DEVICE && device_row_read(app_db(app), w->subject, &dev, &ignored);
     if (!is_device || !device_state_is_permanent(dev.state))
-        return err_set(e, ERR_DENIED, "the certificate of %s is revoked", w->name);
+        return refuse_revoked(w, e);
     if (dev.state != DEVICE_RETIRED)
-        return err_set(e, ERR_TOMBSTONE, "%s is %s, for good", w->name, device_state_name(dev.state));
+        return device_refuse_gone(dev.id, dev.state, e);
     err_set(e, ERR_DEVICE_RETIRED, "%s is retired", w->name);
+    err_why(e, "that is for good");
     return err_try(e, "on the device: destroy its keys");
 }
 
@@ -104,7 +131,7 @@ static bool cert_party(struct app *app, struct http_request *req, struct who *w,
     if (!rows_is_null(&r, 2))
         return revoked(app, w, e);
     if (rows_int(&r, 3))
-        return err_set(e, ERR_DENIED, "the certificate of %s is on hold", w->name);
+        return refuse_held(w, e);
     return true;
 }
 
@@ -115,7 +142,10 @@ static bool check_time(const struct app *app, const struct who *w, const struct 
         return true;
     if (app_now(app) <= w->cert.not_after)
         return true;
-    return err_set(e, ERR_DENIED, "the certificate of %s has expired", w->name);
+    err_set(e, ERR_DENIED, "the certificate of %s expired at %s", w->name, RFC3339(w->cert.not_after));
+    err_why(e, "RFC 5280 section 4.1.2.5: it is good until then%s",
+            w->party == PARTY_DEVICE ? "; renewed it may be as long as its model says (renew_expired_days)" : "");
+    return try_another(w, e);
 }
 
 static bool operator_role(struct app *app, struct who *w, struct err *e)
@@ -175,7 +205,7 @@ bool access_admit(struct http_request *req, const struct http_route *route, void
     if (w->party == PARTY_UNKNOWN && is_forgotten(app, req, w)) {
         err_set(e, ERR_DENIED, "the certificate is one of this CA, but the platform does not know it");
         err_why(e, "the platform was restored from an older copy, or the record of the certificate is lost");
-        return err_try(e, "a new token (kith device token SERIAL, on the platform), then kith-agent enroll --again");
+        return err_try(e, ANOTHER_BY_TOKEN);
     }
     err_set(e, ERR_DENIED, "%s may not %s %s", w->name, http_method(req), http_path(req));
     return err_try(e, "ask with the certificate of an operator whose role allows it, or over the local socket");

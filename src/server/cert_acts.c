@@ -57,7 +57,8 @@ bool cert_act(struct tx *tx, const struct cert_act *a, int64_t id, struct marks 
         return !e->code &&
                (err_set(e, ERR_NOTFOUND, "certificate %lld is not known", (long long)id) || err_try(e, "kith cert ls"));
     if (!rows_is_null(&r, CERTIFICATE_REVOKED_AT))
-        return err_set(e, ERR_CONFLICT, "certificate %lld is revoked already", (long long)id);
+        return err_set(e, ERR_CONFLICT, "certificate %lld is revoked already", (long long)id) ||
+               err_why(e, "RFC 5280 section 5.3.1: it is for good, and its reason stays") || err_try(e, "kith cert ls");
     return change_cert(tx, a, &r, m, e);
 }
 

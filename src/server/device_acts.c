@@ -159,13 +159,15 @@ static struct event_draft draft_edit(const struct device_edit *ed, struct slice 
 
 static bool check_edit(const struct device_edit *ed, const struct rows *r, struct err *e)
 {
-    if (device_state_is_permanent((enum device_state)rows_int(r, DEVICE_STATE)))
-        return err_set(e, ERR_TOMBSTONE, "device %s is gone for good", ed->device);
+    enum device_state state = (enum device_state)rows_int(r, DEVICE_STATE);
+    if (device_state_is_permanent(state))
+        return device_refuse_gone(ed->device, state, e);
     const char *owner = rows_text(r, DEVICE_OWNER);
     if (!ed->owner_was || strcmp(ed->owner_was, owner) == 0)
         return true;
     err_set(e, ERR_CONFLICT, "device %s belongs to %s%s", ed->device, owner[0] ? "another owner" : "nobody",
             owner[0] ? " already" : "");
+    err_why(e, "who has it now is to be named, or two would give it away at once");
     return err_try(e, owner[0] ? "kith device transfer" : "kith device claim");
 }
 

@@ -216,13 +216,6 @@ bool device_add(struct app *app, struct device_new *d, size_t n, const char *who
     return commit_run(app->commit, &j.job, e);
 }
 
-static bool is_gone(const struct device_row *d, struct err *e)
-{
-    err_set(e, ERR_TOMBSTONE, "device %s is %s", d->id, device_state_name(d->state));
-    err_why(e, "that is for good: no claim lets it in again");
-    return err_try(e, "kith device add, with a serial number of its own for the new device");
-}
-
 static bool run_claim(struct tx *tx, struct job *job, struct err *e)
 {
     struct add_job *j = (struct add_job *)job;
@@ -234,7 +227,7 @@ static bool run_claim(struct tx *tx, struct job *job, struct err *e)
     if (!device_row_read(tx_db(tx), j->d->id, &dev, e))
         return false;
     if (device_state_is_permanent(dev.state))
-        return is_gone(&dev, e);
+        return device_refuse_gone(dev.id, dev.state, e);
     if (!row_read(tx_db(tx), &table_device, &key, &r, e))
         return false;
     row_values(&r, &table_device, cols);

@@ -3,6 +3,7 @@
 
 #include "base/crash_point.h"
 #include "base/json.h"
+#include "base/rfc3339.h"
 #include "base/str.h"
 #include "core/crl_reason.h"
 #include "keys/crypto.h"
@@ -19,6 +20,7 @@
 
 #define REPEAT_S        86400 /* the same request gets the same answer for a day */
 #define DEFAULT_PROFILE "ldevid"
+#define NEWEST_CLAIM    "of a device the newest claim is good, and no other"
 
 static const struct sql sql_repeat = {"SELECT base, der, id FROM certificate WHERE subject = $1 AND spki = $2 AND "
                                       "issued_at > $3 AND revoked_at IS NULL AND hold = 0 AND profile = $4 "
@@ -55,7 +57,7 @@ static bool check_device(struct tx *tx, struct issuance *is, const struct device
     str_copy(is->serial, sizeof is->serial, dev->serial);
     str_copy(is->owner, sizeof is->owner, dev->owner);
     if (device_state_is_permanent(dev->state))
-        return err_set(e, ERR_TOMBSTONE, "device %s is %s", is->subject, device_state_name(dev->state));
+        return device_refuse_gone(is->subject, dev->state, e);
     bool may = is->authority == AUTHORITY_RENEWAL ? device_may_renew(dev->state) : device_may_enrol(dev->state);
     if (!may) {
         err_set(e, ERR_DEVICE_STATE, "device %s is %s", is->subject, device_state_name(dev->state));
@@ -91,7 +93,7 @@ static bool find_repeat(struct tx *tx, struct issuance *is, struct err *e)
 static bool check_claim(struct tx *tx, struct issuance *is, const struct claim_row *c, struct err *e)
 {
     if (!is->claim_is_genuine)
-        return err_set(e, ERR_CLAIM, "the claim is not the one of device %s", is->subject);
+        return err_set(e, ERR_CLAIM, "the claim is not the one of device %s", is->subject) || err_why(e, NEWEST_CLAIM);
     memcpy(is->nonce, c->nonce, sizeof is->nonce);
     is->claim_expires_at = c->expires_at;
     if (c->used) {
@@ -106,10 +108,12 @@ static bool check_claim(struct tx *tx, struct issuance *is, const struct claim_r
         is->quarantine = strcmp(rule, "yes") == 0;
         err_set(e, same_key ? ERR_CLAIM_USED : ERR_CLAIM_OTHER_KEY, "the claim of device %s was used %s", is->subject,
                 same_key ? "more than a day ago" : "with another key");
+        err_why(e, "a claim is good for one certificate; the same key gets the same again for a day");
         return err_try(e, "kith device token %s, on the platform, makes a new claim for it", is->serial);
     }
     if (tx_now_ms(tx) / 1000 > c->expires_at)
-        return err_set(e, ERR_CLAIM, "the claim of device %s has expired", is->subject);
+        return err_set(e, ERR_CLAIM, "the claim of device %s has expired", is->subject) ||
+               err_why(e, "it was good until %s", RFC3339(c->expires_at));
     return true;
 }
 
@@ -120,7 +124,7 @@ static bool check_key(struct tx *tx, const struct issuance *is, bool *known, str
     if (!key_owner(tx_db(tx), is->spki_hash, owner, sizeof owner, e))
         return false;
     if (owner[0] && strcmp(owner, is->subject) != 0)
-        return err_set(e, ERR_KEY_TAKEN, "this key belongs to another device");
+        return reservations_key_taken(e);
     *known = owner[0] != 0;
     return true;
 }
@@ -272,11 +276,13 @@ static bool device_values(struct tx *tx, const struct issuance *is, const struct
     if (is->authority == AUTHORITY_IDEVID && !idevid_values(tx, is, now, s, e))
         return false;
     if (is_claim(is) && !dev->claim.found)
-        return err_set(e, ERR_CLAIM, "the claim was withdrawn");
+        return err_set(e, ERR_CLAIM, "the claim was withdrawn") || err_why(e, "while the signer signed");
     if (is_claim(is) && dev->claim.used)
-        return err_set(e, ERR_CLAIM_USED, "the claim of device %s was used meanwhile", is->subject);
+        return err_set(e, ERR_CLAIM_USED, "the claim of device %s was used meanwhile", is->subject) ||
+               err_why(e, "a claim is good for one certificate");
     if (is_claim(is) && memcmp(dev->claim.nonce, is->nonce, sizeof is->nonce) != 0)
-        return err_set(e, ERR_CLAIM, "a new claim of device %s was made meanwhile", is->subject);
+        return err_set(e, ERR_CLAIM, "a new claim of device %s was made meanwhile", is->subject) ||
+               err_why(e, NEWEST_CLAIM);
     if (!is_claim(is) && dev->state != DEVICE_CLAIMED)
         return true;
     row_values(&s->device_rows, &table_device, s->device);

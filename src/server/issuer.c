@@ -11,6 +11,7 @@
 #include "core/crl_reason.h"
 #include "keys/crypto.h"
 #include "server/feed_hub.h"
+#include "x509/csr.h"
 
 struct issuer {
     struct app *app;
@@ -243,6 +244,21 @@ static void reserved(struct job *job, const struct err *e)
     } else if (enter_or_wait(is->app->issuer, is)) {
         sign(is);
     }
+}
+
+bool issue_take_csr(struct issuance *is, const struct csr *csr, struct err *e)
+{
+    if (csr->spki.n > sizeof is->spki || csr->san.n > sizeof is->san) {
+        err_set(e, ERR_LIMIT, "the request has a key of %zu bytes and names of %zu", csr->spki.n, csr->san.n);
+        err_why(e, "a key may have %zu, all names together %zu", sizeof is->spki, sizeof is->san);
+        return err_try(e, "fewer names, or another type of key");
+    }
+    memcpy(is->spki, csr->spki.p, csr->spki.n);
+    is->spki_n = csr->spki.n;
+    if (csr->san.n)
+        memcpy(is->san, csr->san.p, csr->san.n);
+    is->san_n = csr->san.n;
+    return true;
 }
 
 void issuer_submit(struct issuer *i, struct issuance *is)

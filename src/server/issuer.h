@@ -87,6 +87,9 @@ void issuer_leave(struct issuer *i);
 
 struct reservations *issuer_get0_reservations(struct issuer *i);
 
+/* The key and the names that a request has.  Errors: ERR_LIMIT. */
+struct csr;
+MUST_USE bool issue_take_csr(struct issuance *is, const struct csr *csr, struct err *e);
 /* The database's rules of the two transactions, in issue_rules.c. */
 bool issue_reserve(struct tx *tx, struct issuance *is, struct err *e);
 bool issue_store(struct tx *tx, struct issuance *is, struct err *e);

@@ -19,14 +19,22 @@ static size_t key_bucket(const uint8_t *hash)
     return (size_t)(hash[0] << 8 | hash[1]) % RESERVATION_BUCKETS;
 }
 
+bool reservations_key_taken(struct err *e)
+{
+    err_set(e, ERR_KEY_TAKEN, "this key belongs to another device");
+    err_why(e, "one key, one device: who holds it could pass for either");
+    return err_try(e, "a new key");
+}
+
 static bool is_free(const struct reservations *r, const char *device, const uint8_t *hash, struct err *e)
 {
     for (const struct reservation *n = r->by_key[key_bucket(hash)]; n; n = n->next_key)
         if (memcmp(n->spki_hash, hash, 32) == 0 && strcmp(n->device, device) != 0)
-            return err_set(e, ERR_KEY_TAKEN, "this key belongs to another device");
+            return reservations_key_taken(e);
     for (const struct reservation *n = r->by_device[device_bucket(device)]; n; n = n->next_device)
         if (strcmp(n->device, device) == 0)
-            return err_set(e, ERR_IN_PROGRESS, "another request of %s is being answered", device);
+            return err_set(e, ERR_IN_PROGRESS, "another request of %s is being answered", device) ||
+                   err_why(e, "a device gets one certificate at a time") || err_try(e, "the same again in a moment");
     return true;
 }
 

@@ -22,6 +22,8 @@ struct reservations {
     struct reservation *by_device[RESERVATION_BUCKETS], *by_key[RESERVATION_BUCKETS];
 };
 
+/* What is said of a key that another device has.  Always false. */
+bool reservations_key_taken(struct err *e);
 void reservations_init(struct reservations *r);
 /* Both the device and the key; what is held already stays so.  Errors: ERR_IN_PROGRESS, ERR_KEY_TAKEN. */
 MUST_USE bool reservations_take(struct reservations *r, struct reservation *n, const char *device,

@@ -1,6 +1,7 @@
 /* Certificates: the authority is checked, the profile applied, the serial given out, the certificate built and signed here.
  * Nothing of the caller's is signed as it came. */
 #include "base/crash_point.h"
+#include "base/rfc3339.h"
 #include "core/cbor.h"
 #include "keys/crypto.h"
 #include "signer/domain.h"
@@ -8,6 +9,7 @@
 #include "x509/san.h"
 
 #define CERT_DER_MAX 4096
+#define NEW_TOKEN    "a new token, from who runs the platform"
 
 static const struct {
     enum authority_kind kind;
@@ -44,9 +46,10 @@ static bool check_claim(struct domain *d, const struct issue_request *r, struct 
     claim_derive(SLICE_ARRAY(d->claim_key), fact(r, "id"), a->nonce, a->expires_at, hmac_sha256, text);
     if (a->nonce.n != CLAIM_NONCE_SIZE || a->claim.n != CLAIM_TEXT_SIZE || !slice_eq_ct(slice_str(text), a->claim))
         return err_set(e, ERR_AUTHORITY, "the claim is not one that this signer gave to \"%s\"",
-                       ERR_QUOTE(fact(r, "id")));
+                       ERR_QUOTE(fact(r, "id"))) ||
+               err_try(e, NEW_TOKEN);
     if (domain_clock(d) > a->expires_at)
-        return err_set(e, ERR_AUTHORITY, "the claim has expired");
+        return err_set(e, ERR_AUTHORITY, "the claim expired at %s", RFC3339(a->expires_at)) || err_try(e, NEW_TOKEN);
     return true;
 }
 
@@ -59,14 +62,18 @@ static bool check_renewal(struct domain *d, const struct profile *p, const struc
         !serial_get(old->serial, ISSUER_ISSUING, &s, e))
         return err_ctx(e, "renewal");
     const struct shard *shard = shards_find(&d->shards, s.node, s.shard);
-    if (!shard || s.index >= shard->universe || !serial_is_ours(d, &s))
-        return err_set(e, ERR_AUTHORITY, "renewal: a serial number that was never given out");
-    if (bits_has(&shard->revoked, s.index) || bits_has(&shard->held, s.index))
-        return err_set(e, ERR_AUTHORITY, "renewal: the certificate is revoked or on hold");
-    if (domain_clock(d) - old->not_after > (int64_t)p->renew_expired_days * 86400)
-        return err_set(e, ERR_AUTHORITY, "renewal: the certificate expired more than %d days ago",
-                       p->renew_expired_days);
-    return true;
+    if (!shard || s.index >= shard->universe || !serial_is_ours(d, &s)) {
+        err_set(e, ERR_AUTHORITY, "renewal: a serial number that was never given out");
+    } else if (bits_has(&shard->revoked, s.index) || bits_has(&shard->held, s.index)) {
+        err_set(e, ERR_AUTHORITY, "renewal: the certificate is revoked or on hold");
+    } else if (domain_clock(d) - old->not_after > (int64_t)p->renew_expired_days * 86400) {
+        err_set(e, ERR_AUTHORITY, "renewal: the certificate expired at %s", RFC3339(old->not_after));
+        err_why(e, "profile %s lets one be renewed for %d days after that (renew-expired-days)", p->name,
+                p->renew_expired_days);
+    } else {
+        return true;
+    }
+    return err_try(e, NEW_TOKEN);
 }
 
 static bool has_san(const struct san *v, size_t n, const struct san *s)

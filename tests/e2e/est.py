@@ -63,6 +63,7 @@ def show_with_second_key(k, dev):
 
 def refused(a, status, code):
     assert (a.status, a.code) == (status, code), f"wanted {status} {code}, got {a}"
+    assert a.json.get("rule") and a.json.get("try"), a
 
 
 # ---- claims ----

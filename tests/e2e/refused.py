@@ -132,7 +132,9 @@ def every_refusal_says_why_and_what_to_try(k):
             ("POST", "/v1/devices/nobody/revoke", {}, 404), ("POST", "/v1/devices/N-1/dance", {}, 404),
             ("POST", "/v1/devices/N-1/tags", {}, 400), ("POST", "/v1/devices/N-1/tags", {"tags": {"a": 1}}, 400),
             ("POST", "/v1/devices", {"model": "nope", "serial": "x"}, 404), ("POST", "/v1/models", {"name": "pump"}, 409),
-            ("POST", "/v1/devices", {"model": "pump", "serial": "N-1"}, 409), ("GET", "/v1/devices?model=" + LONG, None, 400)):
+            ("POST", "/v1/devices", {"model": "pump", "serial": "N-1"}, 409), ("GET", "/v1/devices?model=" + LONG, None, 400),
+            ("GET", "/v1/devices/N-1/statement", None, 409), ("GET", "/v1/ledger/prove", None, 400),
+            ("GET", "/v1/ledger/prove?entry=999999", None, 404)):
         a = k.api(method, path, body)
         assert a.status == status and a.json.get("rule") and a.json.get("try"), f"{method} {path} {body}: {a}"
     k.add_model("valve")
@@ -141,6 +143,8 @@ def every_refusal_says_why_and_what_to_try(k):
     assert a.status == 409 and a.json["rule"] and a.json["try"], a
     k.kith("device", "retire", k.add_device("N-2")["id"])
     a = k.api("POST", "/v1/devices/N-2/token", {})
+    assert a.status == 403 and a.code == "tombstone" and a.json["rule"] and a.json["try"], a
+    a = k.api("POST", "/v1/devices/N-2/tags", {"tags": {}})
     assert a.status == 403 and a.code == "tombstone" and a.json["rule"] and a.json["try"], a
 
 

@@ -230,7 +230,7 @@ bool call_member(bool ok, struct err *e)
 {
     if (!ok && e->code == ERR_JSON)
         e->code = ERR_USAGE;
-    return ok;
+    return ok || (!e->hint[0] && err_try(e, "doc/openapi.json has what each member may be"));
 }
 
 bool call_text(const struct call *c, const char *name, size_t max, const char *def, const char **out, struct err *e)

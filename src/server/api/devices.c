@@ -167,7 +167,8 @@ static bool read_batch(struct call *c, struct batch *b, struct err *e)
         if (line.n == 0)
             continue;
         if (b->n == BATCH_MAX)
-            return err_set(e, ERR_LIMIT, "more than %d lines at once", BATCH_MAX);
+            return err_set(e, ERR_LIMIT, "more than %d lines at once", BATCH_MAX) ||
+                   err_why(e, "they are added in one transaction") || err_try(e, "several requests");
         struct err *each = &b->each[b->n];
         if (json_read(line, API_BODY_MAX, &b->lines[b->n], each) && json_only(b->lines[b->n], device_members, each))
             (void)!read_device(c->app, b->lines[b->n], &b->arena, &b->d[b->n], each);
@@ -319,6 +320,7 @@ static bool list(struct call *c, struct err *e)
     bool by_anchor = http_has_query(c->req, "anchor");
     if (owner && http_has_query(c->req, "owner") && strcmp(named, owner) != 0) {
         err_set(e, ERR_DENIED, "an owner sees no devices but its own");
+        err_why(e, "to an owner those of others do not exist");
         return err_try(e, "leave the owner out");
     }
     if (!owner && http_has_query(c->req, "owner"))

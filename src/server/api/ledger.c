@@ -36,10 +36,11 @@ static bool prove(struct call *c, struct err *e)
     if (!call_query_int(c, "entry", 0, INT64_MAX, -1, &entry, e))
         return false;
     if (entry < 0)
-        return err_set(e, ERR_USAGE, "?entry=NUMBER is missing");
+        return err_set(e, ERR_USAGE, "?entry=NUMBER is missing") || err_why(e, "a proof is one entry's") ||
+               err_try(e, "kith ledger ls shows the numbers");
     if ((uint64_t)entry >= tree_size(c->app->tree))
         return err_set(e, ERR_NOTFOUND, "the ledger has %llu entries", (unsigned long long)tree_size(c->app->tree)) ||
-               err_try(e, "kith ledger ls shows the numbers");
+               err_why(e, "they are numbered from 0") || err_try(e, "kith ledger ls shows the numbers");
     if (!notary_wait(c->app->notary, (uint64_t)entry + 1, WAIT_MS, e) ||
         !notary_get_note(c->app->notary, note, &size, &at) ||
         !tree_prove_inclusion(c->app->tree, c->db, (uint64_t)entry, size, &proof, e))

@@ -136,13 +136,16 @@ static bool settings_check(struct call *c, const struct json *settings, struct e
         } else if (strcmp(key, "renew_expired_days") == 0 && !is_number(v, 0, 9999)) {
             err_set(e, ERR_USAGE, "renew_expired_days: \"%s\" is not a number of at most 4 digits",
                     ERR_QUOTE(slice_str(v)));
+            err_why(e, "so many days after its end a certificate still renews itself");
             return err_try(e, "renew_expired_days=30");
         } else if (strcmp(key, "live_certificates") == 0 && !is_number(v, LIVE_CERTS_MIN, LIVE_CERTS_MAX)) {
             err_set(e, ERR_USAGE, "live_certificates: \"%s\" is not a number from %d to %d", ERR_QUOTE(slice_str(v)),
                     LIVE_CERTS_MIN, LIVE_CERTS_MAX);
+            err_why(e, "so many of a device are good at once: the current one and the one after it, at least");
             return err_try(e, "live_certificates=" LIVE_CERTS_DEFAULT);
         } else if (is_switch(key) && strcmp(v, "yes") != 0 && strcmp(v, "no") != 0) {
             err_set(e, ERR_USAGE, "%s: \"%s\" is neither yes nor no", key, ERR_QUOTE(slice_str(v)));
+            err_why(e, "it is a switch");
             return err_try(e, "%s=yes", key);
         }
     }
@@ -162,7 +165,8 @@ static bool settings_of(struct call *c, struct buf *out, struct err *e)
         return false;
     struct json_out o = json_out_of(out);
     json_put(&o, NULL, settings);
-    return buf_ok(out) || err_set(e, ERR_LIMIT, "settings of more than %d bytes", SETTINGS_MAX);
+    return buf_ok(out) || err_set(e, ERR_LIMIT, "settings of more than %d bytes", SETTINGS_MAX) ||
+           err_why(e, "as JSON, all together") || err_try(e, "fewer settings, or shorter values");
 }
 
 static bool put_model(struct call *c, const char *name, bool exists, struct err *e)

@@ -34,13 +34,6 @@ struct newcomer {
     const char *site, *role;
 };
 
-static bool too_large(const struct csr *csr, const struct issuance *is, struct err *e)
-{
-    err_set(e, ERR_LIMIT, "the request has a key of %zu bytes and names of %zu", csr->spki.n, csr->san.n);
-    err_why(e, "a key may have %zu, all names together %zu", sizeof is->spki, sizeof is->san);
-    return err_try(e, "fewer names, or another type of key");
-}
-
 static bool certify(struct call *c, const struct table *t, enum cert_subject kind, const char *name,
                     struct newcomer *new, struct err *e)
 {
@@ -50,15 +43,8 @@ static bool certify(struct call *c, const struct table *t, enum cert_subject kin
     struct issuance *is = &new->is;
     buf_init(&der, CSR_DER_MAX);
     if (!call_text(c, "csr", 16384, NULL, &pem, e) || !pem_get(slice_str(pem), PEM_CSR, &der, e) ||
-        !csr_read(buf_slice(&der), &csr, e) || !csr_verify(c->app->crypto, &csr, e))
+        !csr_read(buf_slice(&der), &csr, e) || !csr_verify(c->app->crypto, &csr, e) || !issue_take_csr(is, &csr, e))
         return false;
-    if (csr.spki.n > sizeof is->spki || csr.san.n > sizeof is->san)
-        return too_large(&csr, is, e);
-    memcpy(is->spki, csr.spki.p, csr.spki.n);
-    is->spki_n = csr.spki.n;
-    if (csr.san.n)
-        memcpy(is->san, csr.san.p, csr.san.n);
-    is->san_n = csr.san.n;
     is->authority = AUTHORITY_OPERATOR;
     is->kind = kind;
     is->party = t;
@@ -296,6 +282,7 @@ static bool check_room(struct call *c, size_t der_n, struct err *e)
     if (rows_int(&r, 0) < ANCHORS_MAX && rows_int(&r, 1) + (int64_t)der_n <= ANCHORS_DER_MAX)
         return true;
     err_set(e, ERR_LIMIT, "anchors are %d at most, of %d bytes together", ANCHORS_MAX, ANCHORS_DER_MAX);
+    err_why(e, "each enrolment by an IDevID looks through all of them");
     return err_try(e, "kith anchor rm NAME, for one that is needed no more");
 }
 

@@ -47,8 +47,11 @@ bool statement_show(struct call *c, struct err *e)
     AUTO(rows_close) struct rows r = {0};
     if (!call_device(c, &d, e))
         return false;
-    if (!device_state_is_permanent(d.state))
-        return err_set(e, ERR_CONFLICT, "device %s is %s", d.id, device_state_name(d.state));
+    if (!device_state_is_permanent(d.state)) {
+        err_set(e, ERR_CONFLICT, "device %s is %s", d.id, device_state_name(d.state));
+        err_why(e, "the statement says that a device is gone for good");
+        return err_try(e, "kith device retire %s first, if it is", d.id);
+    }
     err_clear(e);
     if (!find_entry(c, &d, &seq, &kept, &r, e) || !notary_wait(c->app->notary, seq + 1, WAIT_MS, e) ||
         !notary_get_note(c->app->notary, note, &size, &at) ||

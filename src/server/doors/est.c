@@ -107,6 +107,7 @@ static void try_of_device(struct err *e)
         enum err_code code;
         const char *hint;
     } hints[] = {
+        {ERR_CLAIM, "a new token, from who runs the platform"},
         {ERR_CLAIM_USED, "the key and certificate that it gave; without them a new token, from who runs the platform"},
         {ERR_CLAIM_OTHER_KEY,
          "the key that it was used with; if this device never had one, tell who runs the platform"},
@@ -114,33 +115,36 @@ static void try_of_device(struct err *e)
         {ERR_NOTFOUND, "is the URL that of this device's platform? Who runs it has to add the device first"},
         {ERR_TOMBSTONE, "ask no more: that is for good"},
         {ERR_CONFLICT, "tell who runs the platform: a model for this manufacturer's anchor makes it clear"},
-        {ERR_KEY_TAKEN, "a new key"},
     };
     for (size_t i = 0; i < ARRAY_LEN(hints); i++)
         if (hints[i].code == e->code)
             err_try(e, "%s", hints[i].hint);
 }
 
+static void answer_refusal(struct issuance *is, struct http_request *req, struct err e)
+{
+    try_of_device(&e);
+    if (is_refused_claim(is, e.code)) {
+        refusal_note_claim(is->app, is->subject, "est", http_peer(req), &e, is->spki_hash);
+        if (e.code == ERR_CLAIM_OTHER_KEY && is->quarantine)
+            device_quarantine(is->app, is->subject, "its claim was shown with a second key");
+        http_error(req, &e);
+    } else if (err_class_of(e.code) == ERR_CLASS_UNAVAILABLE) {
+        static const struct http_field again = {"Retry-After", "2"};
+        http_problem(req, 503, &e, &again, 1);
+    } else {
+        refuse(is->app, req, is->proven ? is->who : NULL, is->again_s, &e);
+    }
+}
+
 static void done(struct issuance *is, const struct err *refused)
 {
     struct enrolment *en = (struct enrolment *)is;
     struct slice cert = slice_of(is->der, is->der_n);
-    struct err own = refused ? *refused : (struct err){0};
-    const struct err *e = refused ? &own : NULL;
-    try_of_device(&own);
-    if (!e) {
+    if (refused)
+        answer_refusal(is, en->req, *refused);
+    else
         answer_certs(en->req, &cert, 1);
-    } else if (is_refused_claim(is, e->code)) {
-        refusal_note_claim(is->app, is->subject, "est", http_peer(en->req), e, is->spki_hash);
-        if (e->code == ERR_CLAIM_OTHER_KEY && is->quarantine)
-            device_quarantine(is->app, is->subject, "its claim was shown with a second key");
-        http_error(en->req, e);
-    } else if (err_class_of(e->code) == ERR_CLASS_UNAVAILABLE) {
-        static const struct http_field again = {"Retry-After", "2"};
-        http_problem(en->req, 503, &own, &again, 1);
-    } else {
-        refuse(is->app, en->req, is->proven ? is->who : NULL, is->again_s, e);
-    }
     free(en);
 }
 
@@ -165,7 +169,8 @@ static bool check_binding(struct http_request *req, const struct csr *csr, bool 
         slice_eq_ct(slice_str(text), csr->challenge))
         return true;
     err_set(e, ERR_CHANNEL_BINDING, "the challengePassword is not this connection's tls-unique or tls-exporter");
-    return err_why(e, "RFC 7030 section 3.5, RFC 9266");
+    err_why(e, "RFC 7030 section 3.5, RFC 9266");
+    return err_try(e, "that of the connection that the request goes over, with no proxy between; or none");
 }
 
 static bool read_csr(struct app *app, struct http_request *req, uint8_t der[CSR_DER_MAX], struct csr *csr, bool *bound,
@@ -174,7 +179,8 @@ static bool read_csr(struct app *app, struct http_request *req, uint8_t der[CSR_
     size_t n;
     if (!http_is_type(req, "application/pkcs10")) {
         err_set(e, ERR_EST, "Content-Type is not application/pkcs10");
-        return err_why(e, "RFC 7030 section 4.2.1");
+        err_why(e, "RFC 7030 section 4.2.1");
+        return err_try(e, "Content-Type: application/pkcs10");
     }
     if (!codec_decode_lines(http_body(req), der, CSR_DER_MAX, &n, e)) {
         err_ctx(e, "the body");
@@ -186,13 +192,8 @@ static bool read_csr(struct app *app, struct http_request *req, uint8_t der[CSR_
 static bool fill(struct enrolment *en, const struct csr *csr, struct err *e)
 {
     struct issuance *is = &en->is;
-    if (csr->spki.n > sizeof is->spki || csr->san.n > sizeof is->san)
-        return err_set(e, ERR_LIMIT, "a key or subjectAltName that is too long");
-    memcpy(is->spki, csr->spki.p, csr->spki.n);
-    is->spki_n = csr->spki.n;
-    if (csr->san.n)
-        memcpy(is->san, csr->san.p, csr->san.n);
-    is->san_n = csr->san.n;
+    if (!issue_take_csr(is, csr, e))
+        return false;
     is->kind = CERT_DEVICE;
     is->via = "est";
     is->done = done;
@@ -213,7 +214,8 @@ static bool by_claim(struct enrolment *en, const char *user, const char *passwor
 {
     struct issuance *is = &en->is;
     if (strlen(password) != CLAIM_TEXT_SIZE || strlen(user) >= sizeof is->subject)
-        return err_set(e, ERR_CLAIM, "no claim that this platform gave out");
+        return err_set(e, ERR_CLAIM, "no claim that this platform gave out") ||
+               err_why(e, "HTTP Basic: the user is the device's id, the password its claim");
     is->authority = AUTHORITY_CLAIM;
     str_copy(is->subject, sizeof is->subject, user);
     str_copy(is->claim, sizeof is->claim, password);
@@ -241,7 +243,7 @@ static bool by_renewal(struct app *app, struct enrolment *en, const struct who *
     if (!device_row_read(app_db(app), w->subject, &dev, e))
         return false;
     if (device_state_is_permanent(dev.state))
-        return err_set(e, ERR_TOMBSTONE, "device %s is %s", w->subject, device_state_name(dev.state));
+        return device_refuse_gone(w->subject, dev.state, e);
     if (!model_setting_text(app_db(app), dev.model, "renew_expired_days", "0", days, sizeof days, e))
         return false;
     int64_t late = app_now(app) - w->cert.not_after;
@@ -282,6 +284,7 @@ static void enrol(struct app *app, struct http_request *req, bool renew)
         ok = est_by_idevid(app, &en->is, http_tls(req), http_peer_cert(req), &e);
     else if (ok)
         ok = err_set(&e, ERR_DENIED, "nothing shows who asks") ||
+             err_why(&e, "RFC 7030 section 3.3: a client shows who it is before it is certified") ||
              err_try(&e, "a claim by HTTP Basic, or a client certificate");
     ok = ok && read_csr(app, req, der, &csr, &en->is.bound, &e) && fill(en, &csr, &e);
     if (!ok) {

@@ -146,7 +146,9 @@ static bool vouch(struct app *app, SSL *ssl, struct slice der, struct vouched *v
         return false;
     struct slice sn = name_get0_serial_number(v->leaf.subject);
     if (sn.n == 0 || sn.n >= sizeof v->serial)
-        return err_set(e, ERR_DENIED, "an IDevID without serialNumber in its subject");
+        return err_set(e, ERR_DENIED, "an IDevID without serialNumber in its subject") ||
+               err_why(e, "IEEE 802.1AR-2018 section 8: it says which of the manufacturer's devices this is") ||
+               err_try(e, "a token of the platform");
     memcpy(v->serial, sn.p, sn.n);
     v->model = a.model[v->which][0] ? a.model[v->which] : NULL;
     return true;
