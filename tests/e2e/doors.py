@@ -280,6 +280,19 @@ def a_claim_and_an_idevid_that_come_together_name_one_device(k, d, maker):
     assert ask("stranger", Maker("Strangers Inc"), two["serial"]).status == 200
 
 
+def an_anchor_that_cannot_be_read_lets_nobody_in(k, d, maker):
+    """Nobody knows then whose device an IDevID names: a claim beside it does not count either."""
+    one = d.device()
+    key, cert = k.w.key_files("unread", *maker.idevid(d.device()["serial"]))
+    (whole,), = k.rows("SELECT hex(der) FROM anchor WHERE name = 'maker'")
+    k.sql("UPDATE anchor SET der = x'3000' WHERE name = 'maker'")
+    for claim in ((), (one["id"], one["claim"])):
+        a = k.enrol(csr_of(new_key()), *claim, cert=cert, key=key)
+        assert (a.status, a.code) == (500, "store-corrupt"), a
+    k.sql(f"UPDATE anchor SET der = x'{whole}' WHERE name = 'maker'")
+    assert k.must("GET", "/v1/devices/" + one["id"])["state"] == "claimed"
+
+
 def one_ca_is_one_anchor(k, d, maker):
     """Under two names the removal of one would not end the trust in it; the list says whose it is and until when."""
     twin = maker.certificate(maker.name, maker.key, True, days=99)  # the same CA in a newer certificate
@@ -375,7 +388,7 @@ def main():
                            (a_manufacturers_devices_are_found_when_its_ca_has_failed, []),
                            (one_anchor_too_many_shuts_no_door, [maker]),
                            (who_proved_a_right_is_refused_by_name, [maker]), (manufacturers_that_do_not_count, [maker]),
-                           (one_ca_is_one_anchor, [maker]),
+                           (an_anchor_that_cannot_be_read_lets_nobody_in, [maker]), (one_ca_is_one_anchor, [maker]),
                            (a_claim_and_an_idevid_that_come_together_name_one_device, [maker]),
                            (an_idevid_leads_to_its_root_by_what_the_device_sends, [maker]), (survives_bodies_from_those_who_are_known, [])):
             timed(test, k, d, *more)

@@ -27,8 +27,10 @@ static bool take_anchor(struct anchors *a, const char *name, struct slice der, c
     if (a->n == ANCHORS_MAX || der.n > sizeof a->bytes - a->used)
         return err_set(e, ERR_LIMIT, "more than %d anchors", ANCHORS_MAX);
     memcpy(a->bytes + a->used, der.p, der.n);
-    if (!cert_read(slice_of(a->bytes + a->used, der.n), &a->cert[a->n], e))
-        return false;
+    if (!cert_read(slice_of(a->bytes + a->used, der.n), &a->cert[a->n], e)) {
+        e->code = ERR_STORE_CORRUPT; /* ours, not the one that is judged by it */
+        return err_ctx(e, "anchor %s", name);
+    }
     a->used += der.n;
     if (policy[0] && (!json_read(slice_str(policy), POLICY_MAX, &j, e) ||
                       (json_has(j, "model") && !json_get_text(j, "model", MODEL_NAME_MAX, &model, e))))
