@@ -71,7 +71,7 @@ static bool open_key(const struct state *s, const struct key_env *env, unsigned 
 bool credential_damaged(const struct state *s, struct err *e)
 {
     enum err_class c = err_class_of(e->code);
-    if (e->hint[0] || c == ERR_CLASS_UNAVAILABLE || c == ERR_CLASS_LIMIT)
+    if (e->hint[0] || c == ERR_CLASS_UNAVAILABLE || c == ERR_CLASS_RATE)
         return false;
     if (!e->why[0])
         err_why(e, "the credential is not as the agent left it; nothing of it is removed");

@@ -33,5 +33,5 @@ bool retry_is_due(const struct retry *r, const struct env *env)
 bool retry_helps(const struct err *e)
 {
     enum err_class c = err_class_of(e->code);
-    return c == ERR_CLASS_UNAVAILABLE || c == ERR_CLASS_LIMIT;
+    return c == ERR_CLASS_UNAVAILABLE || c == ERR_CLASS_RATE;
 }

@@ -1,5 +1,7 @@
 #include "base/http1.h"
 
+#include <ctype.h>
+#include <string.h>
 #include <strings.h>
 
 static bool is_tchar(unsigned char c)
@@ -42,11 +44,13 @@ bool http1_list_has(const char *list, const char *word)
     return false;
 }
 
-static bool bad(struct err *e, const char *section, const char *what)
+static bool bad_by(struct err *e, const char *rule, const char *what)
 {
     err_set(e, ERR_HTTP_REQUEST, "%s", what);
-    return err_why(e, "RFC 9112 section %s", section);
+    return err_why(e, "%s", rule);
 }
+
+#define bad(e, section, what) bad_by(e, "RFC 9112 section " section, what)
 
 /* Cuts the next line off; lines end with CRLF and hold neither. */
 static bool next_line(char **p, char *end, char **line, size_t *n)
@@ -122,10 +126,19 @@ static bool read_length(const char *v, int64_t *out, struct err *e)
 {
     size_t n = strlen(v);
     if (n == 0 || n > 18 || strspn(v, "0123456789") != n)
-        return bad(e, "6.2", "Content-Length is not a number");
+        return bad(e, "6.2", "Content-Length is not a number of at most 18 digits");
     *out = 0;
     for (; *v; v++)
         *out = *out * 10 + (*v - '0');
+    return true;
+}
+
+/* uri-host [ ":" port ] by its characters (RFC 3986 section 3.2.2); empty where the target has no authority. */
+static bool is_host(const char *v)
+{
+    for (; *v; v++)
+        if (!isalnum((unsigned char)*v) && !strchr("-._~%!$&'()*+,;=:[]", *v))
+            return false;
     return true;
 }
 
@@ -148,6 +161,8 @@ static bool read_meaning(struct http1_head *h, struct err *e)
         if (strcasecmp(name, "host") == 0) {
             if (!once(&seen, 1, e))
                 return false;
+            if (!is_host(v))
+                return bad(e, "3.2", "Host has characters that no host has");
         } else if (strcasecmp(name, "content-length") == 0) {
             if (!once(&seen, 2, e) || !read_length(v, &h->length, e))
                 return false;
@@ -168,7 +183,7 @@ static bool read_meaning(struct http1_head *h, struct err *e)
             says_keep |= http1_list_has(v, "keep-alive");
         } else if (strcasecmp(name, "expect") == 0) {
             if (strcasecmp(v, "100-continue") != 0)
-                return bad(e, "10.1.1 of RFC 9110", "an expectation other than 100-continue is not met");
+                return bad_by(e, "RFC 9110 section 10.1.1", "an expectation other than 100-continue is not met");
             h->expects_continue = h->minor == 1;
         }
     }

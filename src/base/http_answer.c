@@ -293,7 +293,8 @@ static bool refuse_route(struct http_request *req, enum http_found found, const 
 {
     struct err e = {0};
     if (found == HTTP_NO_PATH) {
-        err_set(&e, ERR_NOTFOUND, "there is no path %s here", ERR_QUOTE(slice_str(req->path)));
+        err_set(&e, ERR_NOTFOUND, "there is no path %s here",
+                ERR_QUOTE(slice_str(req->path[0] ? req->path : req->head.target)));
         http_error(req, &e);
         return false;
     }
@@ -336,7 +337,7 @@ bool http_precheck(struct http_request *req)
         HTTP_COUNT(req->w, too_large);
         err_set(&e, ERR_HTTP_TOO_LARGE, "a body of %lld bytes is more than the %zu that %s takes",
                 (long long)req->head.length, req->body_max, ERR_QUOTE(slice_str(req->path)));
-        http_problem(req, 413, &e, NULL, 0);
+        http_error(req, &e);
         return false;
     }
     c->last = was_last;

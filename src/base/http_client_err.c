@@ -138,9 +138,10 @@ static enum err_code code_of_status(int status)
     case 409:
         return ERR_CONFLICT;
     case 413:
-    case 429:
     case 431:
-        return ERR_LIMIT;
+        return ERR_TOO_BIG;
+    case 429:
+        return ERR_RATE;
     case 502:
     case 503:
     case 504:

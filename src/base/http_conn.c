@@ -101,14 +101,11 @@ static void linger(struct http_conn *c)
 
 static void refuse_request(struct http_conn *c, const struct err *e)
 {
-    int status = err_http_status(e->code);
-    if (e->code == ERR_HTTP_TOO_LARGE) {
+    if (e->code == ERR_HTTP_TOO_LARGE)
         HTTP_COUNT(c->w, too_large);
-        status = 413;
-    } else {
+    else
         HTTP_COUNT(c->w, bad_request);
-    }
-    http_refuse(c, status, e);
+    http_refuse(c, err_http_status(e->code), e);
 }
 
 static void refuse_header(struct http_conn *c)

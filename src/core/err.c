@@ -17,8 +17,9 @@ static const struct {
 } classes[] = {
     [ERR_CLASS_NONE] = {200, 0},     [ERR_CLASS_USAGE] = {400, 2},  [ERR_CLASS_SYNTAX] = {400, 6},
     [ERR_CLASS_POLICY] = {403, 6},   [ERR_CLASS_AUTH] = {401, 4},   [ERR_CLASS_NOTFOUND] = {404, 3},
-    [ERR_CLASS_CONFLICT] = {409, 5}, [ERR_CLASS_LIMIT] = {429, 1},  [ERR_CLASS_UNAVAILABLE] = {503, 7},
+    [ERR_CLASS_CONFLICT] = {409, 5}, [ERR_CLASS_RATE] = {429, 1},   [ERR_CLASS_UNAVAILABLE] = {503, 7},
     [ERR_CLASS_IO] = {500, 1},       [ERR_CLASS_CRYPTO] = {400, 6}, [ERR_CLASS_INTERNAL] = {500, 1},
+    [ERR_CLASS_SIZE] = {413, 1},
 };
 
 static const struct row *row_of(enum err_code code)
@@ -98,7 +99,7 @@ void err_clear(struct err *e)
 enum err_class err_class_of(enum err_code code)
 {
     unsigned c = (unsigned)code >> ERR_CLASS_SHIFT;
-    return c <= ERR_CLASS_INTERNAL ? (enum err_class)c : ERR_CLASS_INTERNAL;
+    return c < ARRAY_LEN(classes) ? (enum err_class)c : ERR_CLASS_INTERNAL;
 }
 
 int err_http_status(enum err_code code)

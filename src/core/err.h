@@ -17,11 +17,12 @@ enum err_class {
     ERR_CLASS_AUTH,        /* HTTP 401, exit 4 */
     ERR_CLASS_NOTFOUND,    /* HTTP 404, exit 3 */
     ERR_CLASS_CONFLICT,    /* HTTP 409, exit 5 */
-    ERR_CLASS_LIMIT,       /* HTTP 429, exit 1 */
+    ERR_CLASS_RATE,        /* HTTP 429, exit 1: the same again may pass later */
     ERR_CLASS_UNAVAILABLE, /* HTTP 503, exit 7 */
     ERR_CLASS_IO,          /* HTTP 500, exit 1 */
     ERR_CLASS_CRYPTO,      /* HTTP 400, exit 6: a signature or seal that does not verify */
     ERR_CLASS_INTERNAL,    /* HTTP 500, exit 1 */
+    ERR_CLASS_SIZE,        /* HTTP 413, exit 1: the same again never passes */
 };
 
 #define ERR_CLASS_SHIFT 16

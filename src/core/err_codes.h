@@ -12,7 +12,7 @@ ERR_ROW(ERR_NOTFOUND, NOTFOUND, 5, "not-found", "Nothing of that name is known h
 ERR_ROW(ERR_CONFLICT, CONFLICT, 6, "conflict", "It exists already, or its state does not allow this step.")
 ERR_ROW(ERR_DENIED, AUTH, 7, "denied", "The caller is not known, or lacks the role that this act needs.")
 ERR_ROW(ERR_UNAVAILABLE, UNAVAILABLE, 8, "unavailable", "A part that is needed does not answer now. Ask again later.")
-ERR_ROW(ERR_LIMIT, LIMIT, 9, "limit", "A limit on size, number or rate was reached.")
+ERR_ROW(ERR_LIMIT, SIZE, 9, "limit", "A limit on size or number was reached.")
 ERR_ROW(ERR_POLICY, POLICY, 10, "policy", "A rule of this platform forbids it.")
 ERR_ROW(ERR_SYNTAX, SYNTAX, 11, "syntax", "The bytes are not in the form that the standard named in `why` demands.")
 ERR_ROW(ERR_CRYPTO, CRYPTO, 12, "crypto", "A signature, seal or digest does not verify.")
@@ -37,7 +37,7 @@ ERR_ROW(ERR_SANDBOX, INTERNAL, 206, "sandbox",
         "The sandbox could not be closed, so the process did not start its work.")
 ERR_ROW(ERR_PEER, AUTH, 207, "peer",
         "The process on the other side of the local socket runs as a user that is not let in.")
-ERR_ROW(ERR_TOO_BIG, LIMIT, 208, "too-big", "A file, message or text is larger than the maximum for its kind.")
+ERR_ROW(ERR_TOO_BIG, SIZE, 208, "too-big", "A file, message or text is larger than the maximum for its kind.")
 ERR_ROW(ERR_TIME_TEXT, SYNTAX, 209, "time-text", "Not a time as RFC 3339 writes it, such as 2026-11-23T11:00:00Z.")
 ERR_ROW(ERR_ENCODING, SYNTAX, 210, "encoding",
         "Not strict hex, base64, base64url or base32 (RFC 4648) of the expected length.")
@@ -45,7 +45,7 @@ ERR_ROW(ERR_HTTP_LISTEN, IO, 250, "http-listen",
         "A listening socket could not be opened; the message has address and cause.")
 ERR_ROW(ERR_HTTP_REQUEST, SYNTAX, 251, "http-request",
         "The request is not HTTP/1.1 as RFC 9112 writes it, or lacks something that this path needs.")
-ERR_ROW(ERR_HTTP_TOO_LARGE, LIMIT, 252, "http-too-large",
+ERR_ROW(ERR_HTTP_TOO_LARGE, SIZE, 252, "http-too-large",
         "The header or the body of a request is larger than is taken here.")
 ERR_ROW(ERR_HTTP_METHOD, USAGE, 253, "http-method",
         "The path exists but does not take this method; Allow lists those that it takes.")
@@ -179,7 +179,7 @@ ERR_ROW(ERR_SIGNER_PROTOCOL, INTERNAL, 821, "signer-protocol",
 ERR_ROW(ERR_AUTHORITY, AUTH, 900, "authority", "The signer was shown nothing that entitles to this signature.")
 ERR_ROW(ERR_PROFILE_UNKNOWN, POLICY, 901, "profile-unknown",
         "The signer's roster has no such profile, or its file is not the one that the roster names.")
-ERR_ROW(ERR_RATE, LIMIT, 902, "rate", "More signatures were asked for than the roster allows in this time.")
+ERR_ROW(ERR_RATE, RATE, 902, "rate", "More was asked for than is allowed in this time: signatures, by the roster.")
 ERR_ROW(ERR_UNCOVERED, POLICY, 903, "uncovered",
         "The ledger lacks an entry for something that the signer signed; it cosigns no such checkpoint.")
 ERR_ROW(ERR_CRL_OMITS, POLICY, 904, "crl-omits",
@@ -215,7 +215,7 @@ ERR_ROW(ERR_NOT_READY, UNAVAILABLE, 1007, "not-ready",
         "A part that is needed is not there yet; /readyz lists the parts.")
 ERR_ROW(ERR_NOT_OFFERED, USAGE, 1008, "not-offered",
         "The standard has this request as an option, and this platform does not offer it (HTTP status 501).")
-ERR_ROW(ERR_LIVE_CERTIFICATES, LIMIT, 1009, "live-certificates",
+ERR_ROW(ERR_LIVE_CERTIFICATES, RATE, 1009, "live-certificates",
         "Within an hour the device got as many certificates as its model lets be good at once (live_certificates). "
         "Either it asks in a loop with new keys, or somebody has a copy of its key.")
 ERR_ROW(ERR_TWO_DEVICES, CONFLICT, 1010, "two-devices",

@@ -61,8 +61,8 @@ static bool read_extensions(struct reader *values, struct csr *c, struct err *e)
         if (!read_extension(&ext, c))
             reader_fail(&x.list);
     extensions_leave(values, &x);
-    return reader_ok(values) ||
-           bad_csr(e, "a requested extension is malformed or comes twice", "RFC 2985 section 5.4.2");
+    return reader_ok(values) || bad_csr(e, "the requested extensions are malformed, more than 32, or one comes twice",
+                                        "RFC 2985 section 5.4.2");
 }
 
 static bool read_attributes(struct slice content, struct csr *c, struct err *e)
@@ -125,6 +125,16 @@ static bool read_info(struct reader *info, struct csr *c, struct slice *attrs, s
     return true;
 }
 
+/* Here as in COSE, the curve and the digest go together. */
+static bool fits_curve(enum key_type key, enum sig_alg alg, struct err *e)
+{
+    if ((key != KEY_P256 || alg != SIG_ES384) && (key != KEY_P384 || alg != SIG_ES256))
+        return true;
+    int bits = key == KEY_P256 ? 256 : 384;
+    err_set(e, ERR_SIG_ALG, "CSR: P-%d key with another digest than SHA-%d", bits, bits);
+    return err_try(e, "sign the request with SHA-%d (openssl req -sha%d)", bits, bits);
+}
+
 bool csr_read(struct slice der, struct csr *out, struct err *e)
 {
     struct csr c = {.der = der};
@@ -151,11 +161,8 @@ bool csr_read(struct slice der, struct csr *out, struct err *e)
         err_set(e, ERR_SIG_ALG, "CSR: signature algorithm not taken");
         return err_try(e, "sign the request with SHA-256 or SHA-384, or by Ed25519");
     }
-    /* Here as in COSE, the curve and the digest go together. */
-    if (c.key_type == KEY_P384 && c.sig_alg != SIG_ES384) {
-        err_set(e, ERR_SIG_ALG, "CSR: P-384 key with another digest than SHA-384");
-        return err_try(e, "sign the request with SHA-384 (openssl req -sha384)");
-    }
+    if (!fits_curve(c.key_type, c.sig_alg, e))
+        return false;
     *out = c;
     return true;
 }

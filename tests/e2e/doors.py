@@ -169,7 +169,7 @@ def one_anchor_too_many_shuts_no_door(k, d, maker):
     while len(k.must("GET", "/v1/anchors")["anchors"]) < 32:
         names.append(f"many-{len(names)}")
         k.must("POST", "/v1/anchors", {"name": names[-1], "certificate": Maker(names[-1]).root})
-    refused(k.api("POST", "/v1/anchors", {"name": "one-more", "certificate": Maker("One More").root}), 429, "limit")
+    refused(k.api("POST", "/v1/anchors", {"name": "one-more", "certificate": Maker("One More").root}), 413, "limit")
     dev = d.device()
     key, pem = maker.idevid(dev["serial"])
     key_file, cert = k.w.key_files("many-" + dev["serial"], key, pem)
@@ -321,7 +321,7 @@ def an_idevid_leads_to_its_root_by_what_the_device_sends(k, d, maker):
             ("any-order", lower, sub.root + lower.root, 200), ("not-sent", sub, "", 401), ("one-missing", lower, lower.root, 401),
             ("no-ca", no_ca, no_ca.root, 401), ("foreign", foreign, foreign.root, 401), ("foreign-ends-here", foreign, sub.root, 401),
             ("expired", expired, expired.root, 401), ("foreign-root", foreign, foreign.root + stranger.root, 401),
-            ("too-long", lone.below("deep"), None, 401), ("too-many", sub, sub.root + many, 429)]
+            ("too-long", lone.below("deep"), None, 401), ("too-many", sub, sub.root + many, 413)]
     for name, ca, chain, status in rows:
         dev = d.device()
         key, pem = ca.idevid(dev["serial"])

@@ -436,6 +436,8 @@ def answers_what_rfc_7030_asks(k, d):
     refused(k.https("POST", "/.well-known/est/simpleenroll", base64.b64encode(csr_of(new_key())),
                     {**basic, "Content-Type": "text/plain"}), 400, "est")
     lines = base64.encodebytes(csr_of(new_key()))  # with line ends, as RFC 7030 clients send it
+    large = base64.b64encode(bytes(5000))  # 429 would have it come again
+    refused(k.https("POST", "/.well-known/est/simpleenroll", large, {**basic, "Content-Type": "application/pkcs10"}), 413, "too-big")
     a = k.https("POST", "/.well-known/est/simpleenroll", lines, {**basic, "Content-Type": "application/pkcs10"})
     assert a.status == 200, a
 

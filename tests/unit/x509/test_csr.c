@@ -106,6 +106,7 @@ static void refuses_keys_and_algorithms_that_are_not_taken(void **state)
         {"-newkey rsa:2048 -sha512", ERR_SIG_ALG},
         {"-newkey ed448", ERR_KEY_TYPE},
         {"-newkey ec -pkeyopt ec_paramgen_curve:P-384 -sha256", ERR_SIG_ALG},
+        {"-newkey ec -pkeyopt ec_paramgen_curve:P-256 -sha384", ERR_SIG_ALG},
     };
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
