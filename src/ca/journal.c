@@ -389,8 +389,12 @@ bool journal_read(struct journal *j, uint64_t at, journal_each *each, void *ctx,
 {
     struct journal_mark mark = {.at = at};
     bool torn = false;
-    if (at > j->end.at)
-        return err_set(e, ERR_JOURNAL, "%s: nothing stands at byte %llu", j->path, (unsigned long long)at);
+    if (at > j->end.at) {
+        err_set(e, ERR_JOURNAL, "%s: nothing stands at byte %llu", j->path, (unsigned long long)at);
+        err_why(e, "the database says that it was read up to there (journal_mark), but it ends at byte %llu",
+                (unsigned long long)j->end.at);
+        return err_try(e, "kith ledger verify, then restore what was altered: directory and database of one time");
+    }
     if (!walk(j, &mark, false, each, ctx, &torn, e))
         return false;
     return !torn || err_set(e, ERR_JOURNAL, "%s: no batch begins at byte %llu", j->path, (unsigned long long)at);

@@ -2,8 +2,6 @@
 
 #include "base/file.h"
 #include "keys/crypto.h"
-#include "ledger/note.h"
-#include "model/settings.h"
 
 #define VKEYS_MAX 4096
 
@@ -48,17 +46,31 @@ bool own_key_is_of(const struct key *k, const struct cert *c, const char *role, 
     return err_try(e, "restore the one of the two that was changed from its copy");
 }
 
-bool own_key_vouches(const struct crypto *c, const struct key *k, int which, const char *path, struct err *e)
+static bool read_vkeys(const struct crypto *c, const char *path, struct note_key keys[NOTE_KEYS], struct err *e)
 {
     AUTO(buf_clear) struct buf text = {0};
+    buf_init(&text, VKEYS_MAX);
+    if (file_read(path, VKEYS_MAX, &text, e) && note_keys_read(c, buf_slice(&text), keys, e))
+        return true;
+    err_try(e, "restore it from the backup of the directory");
+    return err_ctx(e, "%s", path);
+}
+
+bool own_key_vkeys(const struct crypto *c, const struct settings *s, struct note_key keys[NOTE_KEYS], struct err *e)
+{
+    AUTO(arena_clear) struct arena a;
+    arena_init(&a, 8192);
+    const char *path = settings_path(s, &a, PATH_VKEYS);
+    return arena_ok(&a, e) && read_vkeys(c, path, keys, e);
+}
+
+bool own_key_vouches(const struct crypto *c, const struct key *k, int which, const char *path, struct err *e)
+{
     struct note_key keys[NOTE_KEYS], ours;
     const struct note_key *want = &keys[which];
     const char *setting = which == NOTE_KEY_LOG ? "ledger_key" : "cosign_key";
-    buf_init(&text, VKEYS_MAX);
-    if (!file_read(path, VKEYS_MAX, &text, e) || !note_keys_read(c, buf_slice(&text), keys, e)) {
-        err_try(e, "restore it from the backup of the directory");
-        return err_ctx(e, "%s", path);
-    }
+    if (!read_vkeys(c, path, keys, e))
+        return false;
     if (!note_key_make(c, want->name, want->type, key_get0_spki(k), &ours, e))
         return err_ctx(e, "[ca] %s", setting);
     if (want->type == (which == NOTE_KEY_LOG ? NOTE_ED25519 : NOTE_COSIGNATURE) &&

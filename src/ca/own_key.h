@@ -5,6 +5,8 @@
 
 #include "ca/roster.h"
 #include "keys/key.h"
+#include "ledger/note.h"
+#include "model/settings.h"
 #include "x509/cert.h"
 
 /* What secrets are derived for; doc/spec/identifiers.md. */
@@ -21,6 +23,9 @@ MUST_USE bool own_key_derive_check(struct key *k, uint8_t out[SHA256_SIZE], stru
 MUST_USE bool own_key_is_derive(struct key *k, const struct roster *r, struct err *e);
 /* Whether a certificate is the key's; `role`: "issuing key".  Errors: key-mismatch. */
 MUST_USE bool own_key_is_of(const struct key *k, const struct cert *c, const char *role, const char *path,
+                            struct err *e);
+/* The platform's file of verifier keys (PATH_VKEYS).  Errors: those of the file, note. */
+MUST_USE bool own_key_vkeys(const struct crypto *c, const struct settings *s, struct note_key keys[NOTE_KEYS],
                             struct err *e);
 /* Whether the platform's file of verifier keys names this key as the log's or its cosigner's (NOTE_KEY_*, ledger/note.h).  A
  * checkpoint by another would be in auditors' copies for good.  Errors: key-mismatch, and those of the file. */

@@ -185,6 +185,26 @@ bool journal_record_read(struct slice record, struct reader *fields, enum journa
            err_set(e, ERR_JOURNAL, "a record of %zu bytes that is malformed", record.n);
 }
 
+bool journal_record_ref(const struct crypto *c, enum journal_kind kind, struct reader *fields, uint8_t ref[SHA256_SIZE],
+                        struct err *e)
+{
+    struct slice der, digest = {0};
+    err_clear(e);
+    if (kind == JOURNAL_CERT) {
+        der = cbor_get_bstr(fields);
+        c->sha256(&der, 1, ref);
+    } else if (kind == JOURNAL_HEAD || kind == JOURNAL_CRL) {
+        for (int numbers = kind == JOURNAL_CRL ? 3 : 1; numbers; numbers--)
+            cbor_get_uint(fields);
+        digest = cbor_get_bstr_n(fields, SHA256_SIZE);
+        if (reader_ok(fields))
+            memcpy(ref, digest.p, SHA256_SIZE);
+    } else {
+        return false;
+    }
+    return reader_ok(fields) || err_set(e, ERR_JOURNAL, "a record whose fields are malformed");
+}
+
 void claim_derive(struct slice key, struct slice device, struct slice nonce, int64_t expires_at,
                   void (*hmac)(struct slice key, struct slice msg, uint8_t out[SHA256_SIZE]),
                   char out[CLAIM_TEXT_SIZE + 1])

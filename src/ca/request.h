@@ -124,6 +124,10 @@ enum journal_kind {
     JOURNAL_ROOT_LIST, /* number, SHA-256 of the root's list that was gone by from here on */
 };
 
+/* The digest by which an entry names what the record is about; `fields` as journal_record_read() leaves it.  False with
+ * e->code == 0: no entry names such a record. */
+MUST_USE bool journal_record_ref(const struct crypto *c, enum journal_kind kind, struct reader *fields,
+                                 uint8_t ref[SHA256_SIZE], struct err *e);
 /* Begins a record: *fields stands before what its kind has, which is there whole, with nothing behind it.
  * Errors: ERR_JOURNAL. */
 MUST_USE bool journal_record_read(struct slice record, struct reader *fields, enum journal_kind *kind, int64_t *at,

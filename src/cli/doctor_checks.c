@@ -55,7 +55,8 @@ const struct doctor_check doctor_checks[] = {
     {"root", "the root's certificate", .run = doctor_check_root},
     {"issuing", "the issuing CA's certificate", .run = doctor_check_issuing},
     {"root-crl", "the root's CRL", .run = doctor_check_root_crl},
-    {"database", "opens, its schema, its integrity", .run = doctor_check_database},
+    {"database", "opens, its schema, its integrity, as new as the signers and they as it",
+     .run = doctor_check_database},
     {"ports", "free, or answering while the server runs", .run = doctor_check_ports},
     {"server", "the running server", .run = doctor_check_socket, .as_asker = true},
 };

@@ -6,8 +6,10 @@
 
 #include "base/file.h"
 #include "base/http_client.h"
+#include "ca/in_step.h"
 #include "cli/client.h"
 #include "cli/doctor.h"
+#include "keys/crypto.h"
 #include "store/schema.h"
 #include "store/tables.h"
 
@@ -62,6 +64,10 @@ void doctor_check_database(struct doctor *d, struct doctor_finding *f)
     if (!last && settings_has_signed(d->s, &d->cli->arena)) {
         doctor_bad(f, "put the database back to its place, or restore its last copy",
                    "its ledger is empty, but certificates were issued");
+        return;
+    }
+    if (!in_step_check(db, d->s, &crypto_openssl, &e)) {
+        doctor_bad_err(f, &e, NULL);
         return;
     }
     if (db_is_postgres(db)) {

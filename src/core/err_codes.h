@@ -78,10 +78,11 @@ ERR_ROW(ERR_P11_MODULE, UNAVAILABLE, 320, "p11-module",
         "The PKCS#11 module cannot be loaded or initialised; see the message for its own words.")
 ERR_ROW(ERR_P11_TOKEN, UNAVAILABLE, 321, "p11-token",
         "The token is not there, or was lost and is not back yet. It is looked for again by itself.")
-ERR_ROW(ERR_P11_PIN, AUTH, 322, "p11-pin",
-        "The token refused the PIN. One PIN file is tried once, over restarts too, so that nothing locks the token. "
-        "Write the right PIN to that file (or touch it): what waits for it goes on by itself; a broker, and a kithd that "
-        "had logged in with the old PIN, are restarted.")
+ERR_ROW(
+    ERR_P11_PIN, AUTH, 322, "p11-pin",
+    "The token refused the PIN. One PIN file is tried once, over restarts too, so that nothing locks the token. "
+    "Write the right PIN to that file (or touch it): what waits for it goes on by itself; a broker, and a kithd that "
+    "had logged in with the old PIN, are restarted.")
 ERR_ROW(ERR_P11_OBJECT, NOTFOUND, 323, "p11-object", "No private key with this id or label is visible on the token.")
 ERR_ROW(
     ERR_P11_REFUSED, POLICY, 324, "p11-refused",
@@ -171,7 +172,8 @@ ERR_ROW(ERR_PROFILE_SAN, POLICY, 803, "profile-san", "The request asks for a nam
 ERR_ROW(ERR_PROFILE_FACT, POLICY, 804, "profile-fact",
         "The profile needs a fact about the subject that is not known, or that cannot stand in a certificate.")
 ERR_ROW(ERR_SIGNER_GONE, UNAVAILABLE, 820, "signer-gone",
-        "The signer does not answer or cannot work: it is starting again, its token is away or refuses, or its files cannot be "
+        "The signer does not answer or cannot work: it is starting again, its token is away or refuses, or its files "
+        "cannot be "
         "read or written. Nothing was lost; ask again.")
 ERR_ROW(ERR_SIGNER_PROTOCOL, INTERNAL, 821, "signer-protocol",
         "The signer and the server do not understand each other; are both of one version?")
@@ -197,6 +199,10 @@ ERR_ROW(ERR_CA_REVOKED, UNAVAILABLE, 909, "ca-revoked",
 ERR_ROW(ERR_ROOT_CRL, UNAVAILABLE, 910, "root-crl",
         "The root's list (ca/root.crl) is missing, malformed, not the root's or older than one that was there before: "
         "whether the issuing CA is revoked is not known, and nothing is issued.")
+ERR_ROW(ERR_JOURNAL_BEHIND, IO, 911, "journal-behind",
+        "A signer's journal is older than the database, or was cut: the database has signatures of it that it does not "
+        "know. It would give serial numbers out again and forget revocations, so nothing is signed. Restore the newest "
+        "copy of the signers' directories, or the platform's directory and its database from copies of one time.")
 /* 1000-1099: server */
 ERR_ROW(ERR_CLAIM, AUTH, 1000, "claim",
         "The claim is not one that is open for this device: wrong, expired or withdrawn.")
@@ -258,7 +264,8 @@ ERR_ROW(ERR_AGENT_ENROLLED, CONFLICT, 1202, "agent-enrolled",
 ERR_ROW(ERR_AGENT_NOT_ENROLLED, NOTFOUND, 1203, "agent-not-enrolled",
         "The state directory has neither a credential nor a claim to get one with.")
 ERR_ROW(ERR_AGENT_ROOT, CRYPTO, 1204, "agent-root",
-        "What is said to be the platform's root certificate, by the platform or by a file here, is not the one whose fingerprint "
+        "What is said to be the platform's root certificate, by the platform or by a file here, is not the one whose "
+        "fingerprint "
         "stands in the token.")
 ERR_ROW(ERR_AGENT_CERT, CRYPTO, 1205, "agent-cert",
         "What the platform sent as certificate is not for the key that asked, or does not lead to the root.")

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "server/alarms.h"
+#include "server/recover.h"
 #include "server/signers.h"
 #include "store/entry.h"
 
@@ -107,10 +108,10 @@ bool adopt_tail(struct app *app, struct err *e)
     if (!signers_vouched(app, &vouched, &root, e))
         return false;
     if (size <= vouched)
-        return true; /* fewer than were vouched for: the signers sign nothing more */
+        return true;
     if (vouched && !is_clean_end(app, db, vouched, &root, &a.clean, e))
         return false;
-    if (!look(app, db, vouched, size, &a, e) || !commit_run(app->commit, &a.job, e))
+    if (!look(app, db, vouched, size, &a, e) || !recover_check(app, vouched, e) || !commit_run(app->commit, &a.job, e))
         return false;
     LOG(&app->env, WARN, "server",
         a.clean ? "adopted entries that nobody had signed and that stand behind a clean end"

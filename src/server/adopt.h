@@ -10,7 +10,8 @@
 
 #include "server/app.h"
 
-/* Before this start enters anything.  Errors: proof (the database is not the one that was vouched for). */
+/* Before this start enters anything.  Errors: proof (the database is not the one that was vouched for), journal-behind (an entry
+ * names what the issuing signer does not know). */
 MUST_USE bool adopt_tail(struct app *app, struct err *e);
 
 #endif

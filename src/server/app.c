@@ -3,9 +3,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "base/file.h"
 #include "base/opt.h"
-#include "ledger/note.h"
+#include "ca/own_key.h"
 
 /* Each thread reads by a connection of its own, closed when the thread ends. */
 static pthread_key_t db_key;
@@ -64,17 +63,7 @@ bool app_record(struct app *app, const struct event_draft *d, struct err *e)
 
 bool app_vkeys(struct app *app, struct note_key *keys, struct err *e)
 {
-    AUTO(buf_clear) struct buf text = {0};
-    struct arena a;
-    arena_init(&a, 8192);
-    buf_init(&text, 4096);
-    const char *path = settings_path(&app->settings, &a, PATH_VKEYS);
-    bool ok = path && file_read(path, 4096, &text, e);
-    ok = ok && note_keys_read(app->crypto, buf_slice(&text), keys, e);
-    if (!ok)
-        err_ctx(e, PATH_VKEYS);
-    arena_clear(&a);
-    return ok;
+    return own_key_vkeys(app->crypto, &app->settings, keys, e);
 }
 
 bool app_listen_at(const char *text, char *host, size_t cap, uint16_t *port, struct err *e)

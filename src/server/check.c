@@ -12,6 +12,7 @@
 #include "base/problem.h"
 #include "base/rfc3339.h"
 #include "ca/ca_cert.h"
+#include "ca/in_step.h"
 #include "ca/root_list.h"
 #include "ledger/note.h"
 #include "model/settings_check.h"
@@ -120,7 +121,9 @@ static bool check_tables(struct app *app, struct err *e)
 {
     AUTO(db_free_auto) struct db *db = NULL;
     const char *where = app->settings.database;
-    if ((db_open(where, false, &db, e) && check_log(app, db, e) && check_entries(app, db, e)) || is_new(app, e))
+    if ((db_open(where, false, &db, e) && check_log(app, db, e) && check_entries(app, db, e) &&
+         in_step_check(db, &app->settings, app->crypto, e)) ||
+        is_new(app, e))
         return true; /* new: check_database_new() says so */
     if (!e->hint[0])
         err_try(e, strncmp(where, "sqlite:", 7) == 0 ? "restore it from its copy; kith ledger verify names what differs"

@@ -132,8 +132,7 @@ static bool open_log(struct app *app, struct err *e)
 {
     bool there;
     return settings_check_lost(&app->settings, &app->arena, &there, e) && (there || signers_check_empty(app, e)) &&
-           open_store(app, e) && (tree_size(app->tree) > 0 || signers_check_empty(app, e)) &&
-           signers_check_behind(app, e);
+           open_store(app, e) && (tree_size(app->tree) > 0 || signers_check_empty(app, e));
 }
 
 static bool record_started(struct app *app, struct err *e)
@@ -148,8 +147,8 @@ static bool record_started(struct app *app, struct err *e)
 static bool enter_what_was_lost(struct app *app, struct err *e)
 {
     size_t found;
-    if (!adopt_tail(app, e) || !recover_journal(app, &found, e) || !birth_record(app, e) || !birth_record_ca(app, e) ||
-        !record_started(app, e))
+    if (!signers_check_in_step(app, e) || !adopt_tail(app, e) || !recover_journal(app, &found, e) ||
+        !birth_record(app, e) || !birth_record_ca(app, e) || !record_started(app, e))
         return false;
     if (found)
         LOG(&app->env, NOTICE, "server", "entered what was signed and never answered",

@@ -1,25 +1,18 @@
 #include "server/recover.h"
 
-#include <stdlib.h>
-
 #include "base/crash_point.h"
 #include "base/str.h"
+#include "ca/in_step.h"
 #include "core/cbor.h"
 #include "core/crl_reason.h"
-#include "keys/crypto.h"
 #include "server/cert_row.h"
 #include "server/records.h"
 #include "server/unanswered.h"
-#include "store/entry.h"
-#include "store/row.h"
 #include "x509/name.h"
-
-#define REFS_MAX (64u << 20)
 
 struct recovery {
     struct app *app;
-    struct db *db;
-    struct buf refs; /* digests that entries since the last checkpoint name */
+    struct named named; /* what entries since the last checkpoint name */
     size_t found;
 };
 
@@ -36,43 +29,15 @@ struct lost {
 };
 
 static const struct sql sql_checkpoint = {"SELECT size FROM checkpoint WHERE node = $1 ORDER BY size DESC LIMIT 1"};
-static const struct sql sql_leaves = {"SELECT leaf FROM entry WHERE pos >= $1 AND pos <= $2"};
 
-static bool collect_refs(struct recovery *r, struct err *e)
+static bool read_named(struct recovery *r, struct db *db, struct err *e)
 {
     uint8_t node = (uint8_t)r->app->settings.node;
     const struct value which[] = {value_int(node)};
-    uint64_t from = 0;
-    {
-        AUTO(rows_close) struct rows rows = {0};
-        err_clear(e);
-        if (db_query_row(r->db, &sql_checkpoint, which, 1, &rows, e))
-            from = (uint64_t)rows_int(&rows, 0);
-        else if (e->code)
-            return false;
-    }
-    struct value range[2];
-    entry_range(node, from, range);
     AUTO(rows_close) struct rows rows = {0};
-    struct entry en;
-    if (!db_query(r->db, &sql_leaves, range, 2, &rows, e))
-        return false;
-    while (rows_next(&rows, e)) {
-        if (!entry_read(rows_blob(&rows, 0), &en, e))
-            return false;
-        if (en.ref)
-            buf_put(&r->refs, slice_of(en.ref, SHA256_SIZE));
-    }
-    return e->code == ERR_NONE;
-}
-
-static bool is_entered(const struct recovery *r, const uint8_t ref[SHA256_SIZE])
-{
-    struct slice all = buf_slice(&r->refs);
-    for (size_t i = 0; i < all.n; i += SHA256_SIZE)
-        if (memcmp(all.p + i, ref, SHA256_SIZE) == 0)
-            return true;
-    return false;
+    err_clear(e);
+    uint64_t from = db_query_row(db, &sql_checkpoint, which, 1, &rows, e) ? (uint64_t)rows_int(&rows, 0) : 0;
+    return e->code == ERR_NONE && named_read(&r->named, db, node, from, e);
 }
 
 /* A party is certified by the profile that has its name.  What is none of them gets the kind that gives no right. */
@@ -145,35 +110,33 @@ static bool enter(struct tx *tx, struct job *job, struct err *e)
     return l->kind == JOURNAL_CERT ? enter_cert(tx, l, e) : enter_signed(tx, l, e);
 }
 
-static bool take_record(struct recovery *rec, struct slice record, struct err *e)
+static bool enter_record(void *ctx, struct slice record, struct err *e)
 {
-    struct reader r;
+    struct recovery *rec = ctx;
+    struct reader r, about;
     struct lost l = {.job = {.run = enter}};
     if (!journal_record_read(record, &r, &l.kind, &l.at, e))
         return false;
+    about = r;
+    if (!journal_record_ref(rec->app->crypto, l.kind, &about, l.ref, e))
+        return e->code == ERR_NONE;
+    if (named_find(&rec->named, l.ref))
+        return true;
     if (l.kind == JOURNAL_CERT) {
         l.der = cbor_get_bstr(&r);
         l.authority = (enum authority_kind)cbor_get_uint(&r);
         l.credential = cbor_get_bstr(&r);
         l.profile = cbor_get_tstr(&r);
         l.device = cbor_get_tstr(&r);
-        sha256(l.der, l.ref);
-    } else if (l.kind == JOURNAL_HEAD || l.kind == JOURNAL_CRL) {
+    } else {
         if (l.kind == JOURNAL_CRL) {
             l.node = cbor_get_uint(&r);
             l.shard = cbor_get_uint(&r);
         }
         l.number = cbor_get_uint(&r);
-        struct slice ref = cbor_get_bstr_n(&r, SHA256_SIZE);
-        if (reader_ok(&r))
-            memcpy(l.ref, ref.p, SHA256_SIZE);
-    } else {
-        return true;
     }
     if (!reader_ok(&r))
         return err_set(e, ERR_SIGNER_PROTOCOL, "a journal's record that is malformed");
-    if (is_entered(rec, l.ref))
-        return true;
     rec->found++;
     crash_point("server.recovering");
     if (!commit_run(rec->app->commit, &l.job, e))
@@ -185,7 +148,9 @@ static bool take_record(struct recovery *rec, struct slice record, struct err *e
     return true;
 }
 
-static bool take_part(struct recovery *rec, uint64_t *at, bool *more, struct err *e)
+typedef bool take_record(void *ctx, struct slice record, struct err *e);
+
+static bool take_part(struct app *app, take_record *take, void *ctx, uint64_t *at, bool *more, struct err *e)
 {
     AUTO(buf_clear) struct buf out = {0};
     uint8_t item[16];
@@ -193,38 +158,57 @@ static bool take_part(struct recovery *rec, uint64_t *at, bool *more, struct err
     struct writer w = WRITER_ARRAY(item);
     cbor_put_uint(&w, *at);
     buf_init(&out, REQUEST_FRAME_MAX);
-    if (!client_call(rec->app->issuing, REQUEST_JOURNAL, writer_slice(&w), 1, &out, &n, e))
+    if (!client_call(app->issuing, REQUEST_JOURNAL, writer_slice(&w), 1, &out, &n, e))
         return false;
     struct reader r = reader_of(buf_slice(&out));
     uint64_t next = cbor_get_uint(&r), end = cbor_get_uint(&r);
     size_t count = cbor_get_array(&r);
     for (size_t i = 0; reader_ok(&r) && i < count; i++)
-        if (!take_record(rec, cbor_get_bstr(&r), e))
+        if (!take(ctx, cbor_get_bstr(&r), e))
             return false;
     *more = next < end && next > *at;
     *at = next;
     return answer_end(&r, e);
 }
 
+/* All records of the issuing signer from where the ledger has all that stands before. */
+static bool take_all(struct app *app, struct db *db, take_record *take, void *ctx, struct err *e)
+{
+    uint64_t at;
+    bool more = true, ok = in_step_mark(db, &at, e);
+    while (ok && more)
+        ok = take_part(app, take, ctx, &at, &more, e);
+    return ok;
+}
+
 bool recover_journal(struct app *app, size_t *found, struct err *e)
 {
     struct recovery rec = {.app = app};
-    uint64_t at = 0;
-    bool more = true, ok = db_open(app->settings.database, false, &rec.db, e);
-    buf_init(&rec.refs, REFS_MAX);
-    ok = ok && collect_refs(&rec, e);
-    if (ok) {
-        const struct value key = value_text("issuing");
-        AUTO(rows_close) struct rows rows = {0};
-        err_clear(e);
-        if (row_read(rec.db, &table_journal_mark, &key, &rows, e))
-            at = (uint64_t)rows_int(&rows, JOURNAL_MARK_POSITION);
-        ok = e->code == ERR_NONE;
-    }
-    while (ok && more)
-        ok = take_part(&rec, &at, &more, e);
-    buf_clear(&rec.refs);
-    db_free(rec.db);
+    AUTO(db_free_auto) struct db *db = NULL;
+    bool ok = db_open(app->settings.database, false, &db, e) && read_named(&rec, db, e) &&
+              take_all(app, db, enter_record, &rec, e);
+    named_clear(&rec.named);
     *found = rec.found;
+    return ok;
+}
+
+struct meeting {
+    struct named named;
+    const struct crypto *crypto;
+};
+
+static bool meet_record(void *ctx, struct slice record, struct err *e)
+{
+    struct meeting *m = ctx;
+    return in_step_meet(&m->named, m->crypto, record, e);
+}
+
+bool recover_check(struct app *app, uint64_t vouched, struct err *e)
+{
+    struct meeting m = {.crypto = app->crypto};
+    struct db *db = app_db(app);
+    bool ok = named_read(&m.named, db, (uint8_t)app->settings.node, vouched, e) &&
+              (m.named.n == 0 || take_all(app, db, meet_record, &m, e)) && in_step_all_met(&m.named, vouched, e);
+    named_clear(&m.named);
     return ok;
 }

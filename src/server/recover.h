@@ -8,4 +8,8 @@
 /* Before anything else is signed.  *found: how many things were entered. */
 MUST_USE bool recover_journal(struct app *app, size_t *found, struct err *e);
 
+/* Before anything is entered at all: whether the journal holds what entries name that are not among the `vouched` first.
+ * Errors: ERR_JOURNAL_BEHIND. */
+MUST_USE bool recover_check(struct app *app, uint64_t vouched, struct err *e);
+
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "ca/in_step.h"
 #include "core/cbor.h"
 
 static struct {
@@ -120,23 +121,16 @@ bool signers_check_empty(struct app *app, struct err *e)
     return err_try(e, "put the database back to its place, or restore its last copy");
 }
 
-bool signers_check_behind(struct app *app, struct err *e)
+bool signers_check_in_step(struct app *app, struct err *e)
 {
     struct client *clients[SIGNERS] = {app->issuing, app->ledger};
-    for (int i = 0; i < SIGNERS; i++) {
+    struct in_step_log log = {.size = tree_size(app->tree)};
+    bool ok = in_step_signed(app_db(app), &app->settings, app->crypto, &log.signed_size, e);
+    for (int i = 0; ok && i < SIGNERS; i++) {
         struct signer_state s;
-        if (!signer_ask(clients[i], &s, e))
-            return false;
-        if (s.vouched_size <= tree_size(app->tree))
-            continue;
-        err_set(e, ERR_STORE_BEHIND,
-                "the database has %llu entries, but the %s signer has vouched for %llu: it is an older copy",
-                (unsigned long long)tree_size(app->tree), signer_name(i), (unsigned long long)s.vouched_size);
-        err_why(e,
-                "what was issued, revoked and recorded since that copy is not in it; nothing is issued on top of it");
-        return err_try(e, "restore the newest copy of the database, not older than the signers' journals");
+        ok = signer_ask(clients[i], &s, e) && in_step_judge(&log, signer_name(i), s.vouched_size, e);
     }
-    return true;
+    return ok;
 }
 
 void signers_state(struct signer_state out[SIGNERS])

@@ -37,7 +37,7 @@ MUST_USE bool signers_vouched(struct app *app, uint64_t *size, struct merkle_has
  * as if nothing had been.  Errors: ERR_STORE_LOST. */
 MUST_USE bool signers_check_empty(struct app *app, struct err *e);
 
-/* Signers that have vouched for more entries than the database has: it is an older copy.  Errors: ERR_STORE_BEHIND. */
-MUST_USE bool signers_check_behind(struct app *app, struct err *e);
+/* Signers and database are of one time (ca/in_step.h).  Errors: ERR_STORE_BEHIND, ERR_JOURNAL_BEHIND. */
+MUST_USE bool signers_check_in_step(struct app *app, struct err *e);
 
 #endif

@@ -5,9 +5,7 @@ import os
 import re
 import struct
 
-import cbor2
-
-from kithtest import BIN, ROOT, Kith, run, unpack
+from kithtest import BIN, ROOT, Kith, journal_batches, run, unpack
 
 CRASH_BIN = os.environ.get("KITH_CRASH_BIN", os.path.join(os.path.dirname(BIN), "tests", "crash"))
 
@@ -74,17 +72,4 @@ class CrashKith(Kith):
 
     def journal(self):
         """The certificates in the issuing signer's journal."""
-        with open(self.dir + "/signers/issuing/journal", "rb") as f:
-            data = f.read()
-        at, out = 0, []
-        while at < len(data):
-            n, = struct.unpack_from(">I", data, at)
-            at, end = at + 8, at + 8 + n
-            while at < end:
-                size, = struct.unpack_from(">I", data, at)
-                record = cbor2.loads(data[at + 4:at + 4 + size])
-                at += 4 + size
-                if record[0] == 1:
-                    out.append(record[2])
-            at += 32
-        return out
+        return [r[2] for _, records in journal_batches(self.dir + "/signers/issuing/journal") for r in records if r[0] == 1]

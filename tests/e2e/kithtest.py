@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 import tempfile
@@ -466,6 +467,23 @@ class Kith:
         finally:
             db.close()
             other.close()
+
+
+def journal_batches(path):
+    """A signer's journal (doc/spec/signer.md): where each batch begins, and its records."""
+    import cbor2
+    with open(path, "rb") as f:
+        data = f.read()
+    at = 0
+    while at < len(data):
+        begin, (n,), records = at, struct.unpack_from(">I", data, at), []
+        at, end = at + 8, at + 8 + n
+        while at < end:
+            size, = struct.unpack_from(">I", data, at)
+            records.append(cbor2.loads(data[at + 4:at + 4 + size]))
+            at += 4 + size
+        yield begin, records
+        at += 32
 
 
 def event_fields():

@@ -3,7 +3,6 @@
 
     lost.py"""
 import datetime
-import http.client
 import json
 import os
 import pathlib
@@ -13,7 +12,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -95,39 +93,6 @@ def a_lost_database_is_not_begun_anew(k):
     assert k.kith_json("device", "show", "SN-1")["state"] == "active"
     code, said = k.check_database()
     assert code == 0, said
-
-
-def an_older_database_is_refused(k):
-    """And while it is, who asks is told so at once, in the same words."""
-    k.kith("ledger", "checkpoint")
-    k.stop()
-    data, newest = os.path.join(k.dir, "data"), k.w.path("newest")
-    shutil.copytree(data, newest)
-    k.start()
-    k.kith("device", "add", "--model", "pump", "--serial", "LATER-1")
-    k.kith("ledger", "checkpoint")
-    k.stop()
-    later = k.w.path("later")
-    os.rename(data, later)
-    shutil.copytree(newest, data)
-    daemon = k.w.start([os.path.join(BIN, "kithd"), "--config", os.path.join(k.dir, "kith.conf")], "older.log")
-    wait_for(lambda: "code=store-behind" in k.w.log("older.log"), "the refusal", 20)
-    for words in (("status",), ("device", "add", "--model", "pump", "--serial", "LATER-2")):
-        began = time.monotonic()
-        p = k.kith(*words, ok=False)
-        assert time.monotonic() - began < AT_ONCE_S, words
-        assert p.returncode != 0 and "error[store-behind]" in p.stderr and "try: restore" in p.stderr, p.stderr
-    p = k.kith("doctor", "server", ok=False)
-    assert p.returncode != 0 and "older copy" in p.stdout, p.stdout
-    c = http.client.HTTPConnection("127.0.0.1", k.plain_port, timeout=5)
-    c.request("GET", "/readyz")
-    a = c.getresponse()
-    assert a.status == 503 and b"FAIL database" in (text := a.read()) and b"older copy" in text, (a.status, text)
-    c.close()
-    stop(daemon)
-    shutil.rmtree(data)
-    os.rename(later, data)
-    k.start()
 
 
 def a_damaged_journal_signs_nothing(k):
@@ -392,7 +357,6 @@ def main():
                       a_lost_database_is_not_begun_anew,
                       a_damaged_journal_signs_nothing,
                       a_start_with_wrong_keys_signs_nothing,
-                      an_older_database_is_refused,
                       a_rehearsal_names_what_a_start_would_meet,
                       an_edited_model_is_named,
                       a_rehearsal_warns_where_it_would_start,
