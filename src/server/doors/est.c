@@ -184,7 +184,8 @@ static bool read_csr(struct app *app, struct http_request *req, uint8_t der[CSR_
     }
     if (!codec_decode_lines(http_body(req), der, CSR_DER_MAX, &n, e)) {
         err_ctx(e, "the body");
-        return err_why(e, "RFC 8951 section 3.1: base64 of a PKCS #10 request");
+        err_why(e, "RFC 8951 section 3.1: base64 of a PKCS #10 request");
+        return err_try(e, "send base64 alone, of at most %d bytes", CSR_DER_MAX);
     }
     return csr_read(slice_of(der, n), csr, e) && csr_verify(app->crypto, csr, e) && check_binding(req, csr, bound, e);
 }
