@@ -4,6 +4,7 @@
  *   agent.conf           what the agent is set to (agent/conf.h)
  *   root.cer root.pem    the platform's root certificate, checked against the fingerprint in agent.conf
  *   claim                the one-time claim; there only until the certificate that it paid for has proven itself
+ *   claim-used           the SHA-256 of the last one that did, in hex
  *   credentials/N/       one key and its certificate; N counts up
  *     key.ref            the key's reference, and on a second line "ours" or "found" (then it is never destroyed)
  *     key.pem            the private key, if it is in a file

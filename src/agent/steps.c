@@ -12,7 +12,8 @@
 #include "x509/csr.h"
 #include "x509/name.h"
 
-#define CLAIM_MAX 64
+#define CLAIM_MAX  64
+#define CLAIM_USED "claim-used"
 
 static void reached(struct agent *a, enum agent_step step)
 {
@@ -49,10 +50,35 @@ static bool forget_other_device(struct agent *a, const struct token *t, struct e
     return (!next || (state_unlink(a->state, STATE_NEXT, e) && credential_destroy(a->state, &a->keys, next, e)));
 }
 
+static bool claim_digest(struct slice claim, char hex[2 * SHA256_SIZE + 1])
+{
+    uint8_t digest[SHA256_SIZE];
+    sha256(claim, digest);
+    return codec_encode(CODEC_HEX, SLICE_ARRAY(digest), hex, 2 * SHA256_SIZE + 1);
+}
+
+/* A claim of ours that is shown again, with a new key, is to the platform as good as a copy in other hands: it raises an alarm. */
+static bool refuse_used_claim(const struct agent *a, const struct token *t, struct err *e)
+{
+    char path[STATE_PATH_MAX], hex[2 * SHA256_SIZE + 1];
+    AUTO(buf_clear) struct buf used = {0};
+    buf_init(&used, sizeof hex);
+    if (!file_exists(state_path(a->state, CLAIM_USED, path)) || !file_read(path, sizeof hex, &used, NULL) ||
+        !claim_digest(slice_str(t->claim), hex) || !slice_eq(buf_slice(&used), slice_str(hex)))
+        return true;
+    err_set(e, ERR_CLAIM_USED, "%s has used the claim of this token itself, and nothing was sent", a->state->dir);
+    err_why(e, "a claim serves once: with another key it would raise an alarm at the platform, as a stolen copy does");
+    return err_try(
+        e,
+        "kith-agent run --once --renew --dir %s gets a new certificate by the one that is there; if that is lost, "
+        "kith device token %s, on the platform, makes a new token",
+        ERR_QUOTE_PATH(slice_str(a->state->dir)), t->device);
+}
+
 bool agent_take_token(struct agent *a, const struct token *t, struct err *e)
 {
     char path[STATE_PATH_MAX], hex[2 * SHA256_SIZE + 1];
-    if (!forget_other_device(a, t, e))
+    if (!forget_other_device(a, t, e) || !refuse_used_claim(a, t, e))
         return false;
     if (!codec_encode(CODEC_HEX, SLICE_ARRAY(t->root_sha256), hex, sizeof hex))
         return err_set(e, ERR_INTERNAL, "a fingerprint");
@@ -250,6 +276,19 @@ static bool prove(struct agent *a, const struct credential *c, struct err *e)
     return heard(a, a->platform.hello(a->platform.ctx, c, &a->hello, e), e);
 }
 
+static bool remember_claim(struct agent *a, struct err *e)
+{
+    char path[STATE_PATH_MAX], hex[2 * SHA256_SIZE + 1];
+    struct buf claim;
+    buf_init(&claim, CLAIM_MAX);
+    bool ok = read_claim(a, &claim, e);
+    if (ok && claim.n)
+        ok = claim_digest(buf_slice(&claim), hex) &&
+             file_write_atomic(state_path(a->state, CLAIM_USED, path), 0600, slice_str(hex), e);
+    buf_wipe(&claim);
+    return ok;
+}
+
 /* Installs what has proven itself.  Repeats of any part do no harm. */
 static bool install(struct agent *a, unsigned next, struct err *e)
 {
@@ -257,6 +296,9 @@ static bool install(struct agent *a, unsigned next, struct err *e)
     if (!state_link(a->state, STATE_CURRENT, next, e))
         return false;
     reached(a, STEP_CURRENT);
+    if (!remember_claim(a, e))
+        return false;
+    reached(a, STEP_CLAIM_USED);
     if (!file_remove(state_path(a->state, "claim", path), e))
         return false;
     reached(a, STEP_CLAIM_GONE);
@@ -268,6 +310,13 @@ static bool install(struct agent *a, unsigned next, struct err *e)
     if (!agent_tidy(a, &old))
         LOG(a->env, WARN, "agent", "the old credential is not destroyed yet", log_err(&old));
     return true;
+}
+
+/* The slot with which install() was stopped; 0: none. */
+static unsigned half_installed(const struct agent *a)
+{
+    unsigned next = state_slot(a->state, STATE_NEXT);
+    return next == state_slot(a->state, STATE_CURRENT) ? next : 0;
 }
 
 static bool obtain(struct agent *a, struct credential *next, unsigned slot, struct err *e)
@@ -307,7 +356,7 @@ bool agent_obtain(struct agent *a, struct err *e)
         err_set(e, ERR_AGENT_RETIRED, "%s was retired", a->state->dir);
         return err_try(e, "a new identity needs a new --dir and a token for a new device");
     }
-    if (slot && slot == state_slot(a->state, STATE_CURRENT)) /* stopped within install() */
+    if (half_installed(a))
         return install(a, slot, e);
     bool ok = (slot || make_slot(a, &slot, e)) && obtain(a, &next, slot, e);
     credential_clear(&next);
@@ -374,8 +423,9 @@ bool agent_tidy(struct agent *a, struct err *e)
     if (agent_is_retired(a) && (!file_remove(state_path(a->state, "claim", path), e) ||
                                 !state_unlink(a->state, STATE_NEXT, e) || !state_unlink(a->state, STATE_CURRENT, e)))
         return false;
-    unsigned mended;
-    if (!state_mend_links(a->state, &mended, e))
+    unsigned mended, half = half_installed(a);
+    /* First of all: a token that is taken afterwards brings another claim than the one that goes now. */
+    if ((half && !install(a, half, e)) || !state_mend_links(a->state, &mended, e))
         return false;
     if (mended)
         LOG(a->env, WARN, "agent", "the link to a credential was gone; it is used again", log_int("slot", mended));

@@ -20,6 +20,7 @@
     X(CERT, "the certificate is kept")                                                                                 \
     X(PROVEN, "the new credential was used once")                                                                      \
     X(CURRENT, "current points to it")                                                                                 \
+    X(CLAIM_USED, "the claim is remembered as used")                                                                   \
     X(CLAIM_GONE, "the claim is removed")                                                                              \
     X(NEXT_GONE, "next is removed")                                                                                    \
     X(OLD_GONE, "the old credential is destroyed")                                                                     \
@@ -47,7 +48,8 @@ struct agent {
     struct platform_hello hello;
 };
 
-/* Takes a token into the state.  Errors: ERR_AGENT_ENROLLED if it is for another device than the one that is enrolled. */
+/* Takes a token into the state.  Errors: ERR_AGENT_ENROLLED if it is for another device than the one that is enrolled,
+ * ERR_CLAIM_USED if its claim was used here. */
 MUST_USE bool agent_take_token(struct agent *a, const struct token *t, struct err *e);
 /* True if there is a claim that has not paid for a credential yet. */
 bool agent_has_claim(const struct agent *a);
@@ -61,7 +63,7 @@ MUST_USE bool agent_obtain(struct agent *a, struct err *e);
 MUST_USE bool agent_say_hello(struct agent *a, struct err *e);
 /* Gives up a credential that does not prove itself, unless it hangs on a claim, so that the next attempt begins anew. */
 MUST_USE bool agent_drop_next(struct agent *a, struct err *e);
-/* What crashes left: slots that nothing points to, a wipe that did not end. */
+/* What crashes left: an installation or a wipe that did not end, slots that nothing points to. */
 MUST_USE bool agent_tidy(struct agent *a, struct err *e);
 /* Destroys every key and certificate, for good. */
 MUST_USE bool agent_wipe(struct agent *a, const char *why, struct err *e);

@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from est_server import (AGENT, DER, DEVICE, GATEWAY, PEM, PLATFORM, Est, Platform, Server, agent, now, serve, status,
+from est_server import (AGENT, CLAIM, DER, DEVICE, GATEWAY, PEM, PLATFORM, Est, Platform, Server, agent, now, serve, status,
                         test_each, token)
 from kithtest import World, wait_for
 
@@ -35,6 +35,12 @@ def pair(state):
     cert = x509.load_pem_x509_certificate(open(state + "/current/cert.pem", "rb").read())
     assert public(key) == public(cert), "key and certificate do not belong together"
     return cert
+
+
+def next_token(url):
+    """Another one for the same device, as `kith device token` makes it."""
+    PLATFORM.claims[DEVICE] = "c" * len(CLAIM)
+    return token(url, claim=PLATFORM.claims[DEVICE])
 
 
 def age(state):
@@ -294,9 +300,24 @@ def a_damaged_credential_is_replaced_by_a_token(url, state):
         PLATFORM.reset()
         agent("enroll", "--dir", state, stdin=token(url))
         subprocess.run(["sh", "-c", command], cwd=state, check=True)
-        agent("enroll", "--dir", state, "--again", stdin=token(url))
+        agent("enroll", "--dir", state, "--again", stdin=next_token(url))
         pair(state)
         agent("run", "--once", "--dir", state)
+
+
+def a_claim_of_its_own_is_shown_once(url, state):
+    """With another key the platform would take it for a stolen copy, and raise an alarm."""
+    agent("enroll", "--dir", state, stdin=token(url))
+    was, heard = pair(state), PLATFORM.heard
+    for broken in (False, True):
+        if broken:
+            os.truncate(state + "/current/key.pem", 0)
+        p = agent("enroll", "--dir", state, "--again", stdin=token(url), want=6)
+        assert "error[claim-used]" in p.stderr and "why: " in p.stderr and "kith device token " + DEVICE in p.stderr, p.stderr
+        assert PLATFORM.heard == heard and not os.path.exists(state + "/claim")
+    agent("enroll", "--dir", state, "--again", stdin=next_token(url))
+    assert PLATFORM.heard == heard + 1 and pair(state) != was
+    assert "error[claim-used]" in agent("enroll", "--dir", state, "--again", stdin=next_token(url), want=6).stderr
 
 
 def what_is_no_state_or_token_is_told(url, state):
@@ -485,7 +506,7 @@ def wipes_nothing_that_was_only_revoked(url, state):
             p = agent("run", "--dir", state, "--once", *words, want=6 if code == "tombstone" else 4 if code == "denied" else 5)
             assert "error[%s]" % code in p.stderr and pair(state) == was, p.stderr
     PLATFORM.gone = "device-retired"
-    p = agent("enroll", "--dir", state, "--again", "--wait", "0", stdin=token(url), want=6)
+    p = agent("enroll", "--dir", state, "--again", "--wait", "0", stdin=next_token(url), want=6)
     assert "error[device-retired]" in p.stderr and "wiped" not in p.stderr and pair(state) == was, p.stderr
     assert "keys are wiped" in agent("run", "--dir", state, "--once", want=6).stderr  # the certificate is shown
 

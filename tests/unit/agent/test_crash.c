@@ -173,18 +173,18 @@ static const struct {
     {ENROL,
      "enrol",
      {STEP_CONF, STEP_CLAIM, STEP_SLOT, STEP_NEXT, STEP_KEY, STEP_ROOT, STEP_ASKED, STEP_CERT, STEP_PROVEN,
-      STEP_CURRENT, STEP_CLAIM_GONE, STEP_NEXT_GONE},
-     12},
+      STEP_CURRENT, STEP_CLAIM_USED, STEP_CLAIM_GONE, STEP_NEXT_GONE},
+     13},
     {RENEW,
      "renew",
-     {STEP_SLOT, STEP_NEXT, STEP_KEY, STEP_ASKED, STEP_CERT, STEP_PROVEN, STEP_CURRENT, STEP_CLAIM_GONE, STEP_NEXT_GONE,
-      STEP_OLD_GONE},
-     10},
+     {STEP_SLOT, STEP_NEXT, STEP_KEY, STEP_ASKED, STEP_CERT, STEP_PROVEN, STEP_CURRENT, STEP_CLAIM_USED,
+      STEP_CLAIM_GONE, STEP_NEXT_GONE, STEP_OLD_GONE},
+     11},
     {RENEW_SAME_KEY,
      "renew with the same key",
-     {STEP_SLOT, STEP_NEXT, STEP_KEY, STEP_ASKED, STEP_CERT, STEP_PROVEN, STEP_CURRENT, STEP_CLAIM_GONE, STEP_NEXT_GONE,
-      STEP_OLD_GONE},
-     10},
+     {STEP_SLOT, STEP_NEXT, STEP_KEY, STEP_ASKED, STEP_CERT, STEP_PROVEN, STEP_CURRENT, STEP_CLAIM_USED,
+      STEP_CLAIM_GONE, STEP_NEXT_GONE, STEP_OLD_GONE},
+     11},
     {RETIRE, "retire", {STEP_RETIRED, STEP_WIPED}, 2},
 };
 
@@ -313,6 +313,26 @@ static void refuses_a_token_for_another_device(void **state)
     check_end(ENROL);
 }
 
+/* Stopped behind `current`, and then given another token: the claim that goes is the old one. */
+static void takes_a_new_claim_after_a_kill_within_the_installation(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct err e = {0};
+    begin_anew();
+    assert_true(WIFSIGNALED(start(ENROL, true, STEP_CURRENT)));
+    assert_ok(set_up(&b, &e), e);
+    struct token t = ca_token(&ca);
+    assert_err(agent_take_token(&b.agent, &t, &e), e, ERR_CLAIM_USED);
+    t.claim[0] ^= 1;
+    assert_ok(agent_take_token(&b.agent, &t, &e), e);
+    assert_true(agent_has_claim(&b.agent));
+    assert_err(agent_obtain(&b.agent, &e), e, ERR_CLAIM); /* it was shown, not thrown away */
+    assert_ok(agent_drop_next(&b.agent, &e), e);
+    tear_down(&b);
+    check_end(ENROL);
+}
+
 /* The root goes into the trust of everything on the device: what the platform calls so is held against the token, too. */
 static void refuses_a_platform_whose_root_is_not_the_tokens(void **state)
 {
@@ -355,6 +375,7 @@ int main(void)
         cmocka_unit_test(carries_on_after_two_kills),
         cmocka_unit_test(keeps_asking_with_one_key_while_undecided),
         cmocka_unit_test(refuses_a_token_for_another_device),
+        cmocka_unit_test(takes_a_new_claim_after_a_kill_within_the_installation),
         cmocka_unit_test(refuses_a_platform_whose_root_is_not_the_tokens),
         cmocka_unit_test(spreads_renewals_around_two_thirds_of_life),
     };
