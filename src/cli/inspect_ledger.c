@@ -55,7 +55,8 @@ bool view_statement(struct view *v, struct slice s)
     struct note n;
     struct err e = {0};
     AUTO(buf_clear) struct buf extra = {0};
-    if (s.n < strlen(STATEMENT_MAGIC) || memcmp(s.p, STATEMENT_MAGIC, strlen(STATEMENT_MAGIC)) != 0)
+    struct slice rest = s;
+    if (!slice_take_prefix(&rest, SLICE_LIT(STATEMENT_MAGIC)))
         return false;
     view_put_text(v, "type", "statement of a ledger about a device (C2SP tlog-proof)");
     if (!statement_read(&crypto_openssl, s, &extra, &st, &e) || !note_read(st.note, &n, &e)) {
@@ -76,25 +77,21 @@ bool view_statement(struct view *v, struct slice s)
 
 bool view_export(struct view *v, struct slice s)
 {
-    size_t magic = strlen(EXPORT_MAGIC);
-    if (s.n < magic || memcmp(s.p, EXPORT_MAGIC, magic) != 0)
+    struct slice rest = s, line;
+    if (!slice_take_prefix(&rest, SLICE_LIT(EXPORT_MAGIC)))
         return false;
     view_put_text(v, "type", "export of a ledger");
-    struct slice rest = slice_of(s.p + magic, s.n - magic);
     view_list(v, "keys");
-    while (rest.n > 4 && memcmp(rest.p, "key ", 4) == 0) {
-        struct slice line = slice_take_line(&rest);
-        view_put_item(v, "key", slice_of(line.p + 4, line.n - 4));
-    }
+    while (slice_take_prefix(&rest, SLICE_LIT("key ")))
+        view_put_item(v, "key", slice_take_line(&rest));
     view_list_end(v);
-    struct slice line = slice_take_line(&rest);
-    size_t n = 0;
-    for (size_t i = 5; i < line.n && line.p[i] >= '0' && line.p[i] <= '9' && n < NOTE_MAX; i++)
-        n = 10 * n + (size_t)(line.p[i] - '0');
+    line = slice_take_line(&rest);
+    uint64_t n = 0;
     struct note note;
     struct checkpoint c;
     struct err e;
-    if (n <= rest.n && note_read(slice_of(rest.p, n), &note, &e) && checkpoint_read(note.text, &c, &e)) {
+    if (slice_take_prefix(&line, SLICE_LIT("note ")) && slice_take_decimal(&line, NOTE_MAX, &n) && n <= rest.n &&
+        note_read(slice_of(rest.p, n), &note, &e) && checkpoint_read(note.text, &c, &e)) {
         view_put_slice(v, "origin", c.origin);
         view_put_int(v, "entries", (int64_t)c.size);
         view_put_bytes(v, "root", SLICE_ARRAY(c.root.b));

@@ -39,6 +39,33 @@ static inline int slice_cmp(struct slice a, struct slice b)
     return c ? c : (a.n > b.n) - (a.n < b.n);
 }
 
+/* Goes past what the text begins with; false, and nowhere, if that is something else. */
+static inline bool slice_take_prefix(struct slice *rest, struct slice prefix)
+{
+    if (rest->n < prefix.n || !slice_eq(slice_of(rest->p, prefix.n), prefix))
+        return false;
+    *rest = slice_of(prefix.n ? rest->p + prefix.n : rest->p, rest->n - prefix.n);
+    return true;
+}
+
+/* The same of a number in decimal without leading zeros, up to max. */
+static inline bool slice_take_decimal(struct slice *rest, uint64_t max, uint64_t *out)
+{
+    uint64_t v = 0;
+    size_t n = 0;
+    for (; n < rest->n && rest->p[n] >= '0' && rest->p[n] <= '9'; n++) {
+        unsigned digit = (unsigned)rest->p[n] - '0';
+        if (digit > max || v > (max - digit) / 10 || (n && v == 0))
+            return false;
+        v = 10 * v + digit;
+    }
+    if (n == 0)
+        return false;
+    *rest = slice_of(rest->p + n, rest->n - n);
+    *out = v;
+    return true;
+}
+
 /* The next line of a text, without its newline (the last may have none); *rest goes past it. */
 static inline struct slice slice_take_line(struct slice *rest)
 {

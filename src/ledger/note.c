@@ -145,10 +145,8 @@ static bool note_chars(struct slice s)
 
 static bool sig_read(struct slice line, struct note_sig *out)
 {
-    struct slice dash = SLICE_LIT(EM_DASH " ");
-    if (line.n < dash.n || !slice_eq(slice_of(line.p, dash.n), dash))
+    if (!slice_take_prefix(&line, SLICE_LIT(EM_DASH " ")))
         return false;
-    line = slice_of(line.p + dash.n, line.n - dash.n);
     const uint8_t *space = line.n ? memchr(line.p, ' ', line.n) : NULL;
     if (!space)
         return false;
@@ -302,21 +300,6 @@ bool note_sign(const struct note_key *k, const struct signer *signer, struct sli
 
 /* ---- checkpoints ---- */
 
-static bool read_decimal(struct slice s, uint64_t *out)
-{
-    uint64_t v = 0;
-    if (s.n == 0 || s.n > 20 || (s.n > 1 && s.p[0] == '0'))
-        return false;
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned digit = (unsigned)s.p[i] - '0';
-        if (digit > 9 || v > (UINT64_MAX - digit) / 10)
-            return false;
-        v = v * 10 + digit;
-    }
-    *out = v;
-    return true;
-}
-
 static bool bad_checkpoint(struct err *e, const char *what)
 {
     err_set(e, ERR_NOTE, "checkpoint: %s", what);
@@ -334,7 +317,7 @@ bool checkpoint_read(struct slice text, struct checkpoint *out, struct err *e)
         return bad_checkpoint(e, "fewer than three lines");
     if (c.origin.n == 0)
         return bad_checkpoint(e, "no origin");
-    if (!read_decimal(size, &c.size))
+    if (!slice_take_decimal(&size, UINT64_MAX, &c.size) || size.n)
         return bad_checkpoint(e, "the size is not a decimal number");
     if (root.n != 44 || !codec_decode(CODEC_BASE64, root, c.root.b, sizeof(c.root.b), &n, NULL) || n != SHA256_SIZE)
         return bad_checkpoint(e, "the root is not 32 bytes in base64");

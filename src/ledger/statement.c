@@ -38,37 +38,12 @@ static bool form_bad(struct err *e, const char *what)
     return err_why(e, "c2sp.org/tlog-proof; doc/spec/ledger.md, statement");
 }
 
-/* A line that ends, after `word`. */
-static bool take(struct slice *rest, const char *word, struct slice *out)
-{
-    size_t n = strlen(word);
-    if (rest->n <= n || memcmp(rest->p, word, n) != 0 || !memchr(rest->p, '\n', rest->n))
-        return false;
-    struct slice line = slice_take_line(rest);
-    *out = slice_of(line.p + n, line.n - n);
-    return true;
-}
-
-static bool number_read(struct slice s, uint64_t *out)
-{
-    uint64_t v = 0;
-    if (s.n == 0 || s.n > 18 || (s.n > 1 && s.p[0] == '0'))
-        return false;
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] < '0' || s.p[i] > '9')
-            return false;
-        v = 10 * v + (uint64_t)(s.p[i] - '0');
-    }
-    *out = v;
-    return true;
-}
-
 static bool path_read(struct slice *rest, struct statement *s, struct err *e)
 {
     struct slice line;
     size_t n;
     for (;;) {
-        if (!take(rest, "", &line))
+        if (!slice_take_ended_line(rest, &line))
             return form_bad(e, "it ends within the hashes of its proof");
         if (line.n == 0)
             return true;
@@ -106,16 +81,17 @@ static bool extra_read(const struct crypto *c, struct slice text, struct buf *ex
 bool statement_read(const struct crypto *c, struct slice file, struct buf *extra, struct statement *out, struct err *e)
 {
     struct statement s = {0};
-    struct slice rest = file, line, text;
+    struct slice rest = file, text;
     struct note n;
     *out = s;
     if (file.n > STATEMENT_MAX)
         return form_bad(e, "too long");
-    if (!take(&rest, "c2sp.org/tlog-proof@v1", &line) || line.n)
+    if (!slice_take_prefix(&rest, SLICE_LIT(STATEMENT_MAGIC)))
         return form_bad(e, "its first line is not c2sp.org/tlog-proof@v1");
-    if (!take(&rest, "extra ", &text))
+    if (!slice_take_prefix(&rest, SLICE_LIT("extra ")) || !slice_take_ended_line(&rest, &text))
         return form_bad(e, "there is no extra data in it");
-    if (!take(&rest, "index ", &line) || !number_read(line, &s.index))
+    if (!slice_take_prefix(&rest, SLICE_LIT("index ")) || !slice_take_decimal(&rest, INT64_MAX, &s.index) ||
+        !slice_take_prefix(&rest, SLICE_LIT("\n")))
         return form_bad(e, "there is no index in it");
     if (!path_read(&rest, &s, e))
         return false;

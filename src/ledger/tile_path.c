@@ -1,37 +1,12 @@
 /* Paths of tiles (c2sp.org/tlog-tiles): each tile has one path, and nothing else is read. */
 #include "ledger/tree.h"
 
-static bool skip(struct slice *s, struct slice prefix)
-{
-    if (s->n < prefix.n || memcmp(s->p, prefix.p, prefix.n) != 0)
-        return false;
-    *s = slice_of(s->p + prefix.n, s->n - prefix.n);
-    return true;
-}
-
-/* Takes decimal digits without leading zeros, at most `max`. */
-static bool take_number(struct slice *s, unsigned max, unsigned *out)
-{
-    unsigned v = 0;
-    size_t n = 0;
-    for (; n < s->n && s->p[n] >= '0' && s->p[n] <= '9'; n++) {
-        v = v * 10 + (unsigned)(s->p[n] - '0');
-        if (v > max)
-            return false;
-    }
-    if (n == 0 || (n > 1 && s->p[0] == '0'))
-        return false;
-    *s = slice_of(s->p + n, s->n - n);
-    *out = v;
-    return true;
-}
-
 /* x001/x234/067 is 1234067. */
 static bool take_index(struct slice *s, uint64_t *out)
 {
     uint64_t v = 0;
     for (unsigned group = 0; group < 6; group++) {
-        bool more = skip(s, SLICE_LIT("x"));
+        bool more = slice_take_prefix(s, SLICE_LIT("x"));
         if (s->n < 3)
             return false;
         unsigned three = 0;
@@ -46,7 +21,7 @@ static bool take_index(struct slice *s, uint64_t *out)
             *out = v;
             return true;
         }
-        if (v == 0 || !skip(s, SLICE_LIT("/")))
+        if (v == 0 || !slice_take_prefix(s, SLICE_LIT("/")))
             return false;
     }
     return false;
@@ -54,20 +29,24 @@ static bool take_index(struct slice *s, uint64_t *out)
 
 bool tile_path_read(struct slice path, struct tile_path *out)
 {
-    struct tile_path p = {.width = TILE_WIDTH};
+    struct tile_path p = {0};
+    uint64_t level = 0, width = TILE_WIDTH;
     *out = (struct tile_path){0};
-    if (!skip(&path, SLICE_LIT("tile/")))
+    if (!slice_take_prefix(&path, SLICE_LIT("tile/")))
         return false;
-    if (skip(&path, SLICE_LIT("entries/")))
+    if (slice_take_prefix(&path, SLICE_LIT("entries/")))
         p.entries = true;
-    else if (!take_number(&path, 63, &p.level) || !skip(&path, SLICE_LIT("/")))
+    else if (!slice_take_decimal(&path, 63, &level) || !slice_take_prefix(&path, SLICE_LIT("/")))
         return false;
     if (!take_index(&path, &p.index))
         return false;
-    if (path.n && (!skip(&path, SLICE_LIT(".p/")) || !take_number(&path, TILE_WIDTH - 1, &p.width) || p.width == 0))
+    if (path.n && (!slice_take_prefix(&path, SLICE_LIT(".p/")) || !slice_take_decimal(&path, TILE_WIDTH - 1, &width) ||
+                   width == 0))
         return false;
     if (path.n)
         return false;
+    p.level = (unsigned)level;
+    p.width = (unsigned)width;
     *out = p;
     return true;
 }

@@ -73,30 +73,7 @@ static bool take_line(struct input *in, struct slice *line)
     return true;
 }
 
-static bool take_word(struct slice *line, const char *word)
-{
-    size_t n = strlen(word);
-    if (line->n < n || memcmp(line->p, word, n) != 0)
-        return false;
-    *line = slice_of(line->p + n, line->n - n);
-    return true;
-}
-
-static bool note_size(struct slice digits, size_t *out)
-{
-    size_t v = 0;
-    if (digits.n == 0 || digits.n > 6 || digits.p[0] == '0')
-        return false;
-    for (size_t i = 0; i < digits.n; i++) {
-        if (digits.p[i] < '0' || digits.p[i] > '9')
-            return false;
-        v = 10 * v + (size_t)(digits.p[i] - '0');
-    }
-    *out = v;
-    return v <= NOTE_MAX;
-}
-
-static bool head_read(struct input *in, size_t *note_n)
+static bool head_read(struct input *in, uint64_t *note_n)
 {
     const struct crypto *c = in->run->o->crypto;
     struct slice line;
@@ -106,14 +83,15 @@ static bool head_read(struct input *in, size_t *note_n)
         struct err why = {0};
         if (!take_line(in, &line))
             return form_bad(in, ENTRY_SEQ_NONE, "the head has no end");
-        if (!take_word(&line, "key "))
+        if (!slice_take_prefix(&line, SLICE_LIT("key ")))
             break;
         if (in->keys_n == EXPORT_KEYS_MAX)
             return form_bad(in, ENTRY_SEQ_NONE, "more than 32 keys");
         if (!note_key_read(c, line, &in->keys[in->keys_n++], &why))
             return form_bad(in, ENTRY_SEQ_NONE, why.what);
     }
-    if (in->keys_n == 0 || !take_word(&line, "note ") || !note_size(line, note_n) || left(in).n < *note_n)
+    if (in->keys_n == 0 || !slice_take_prefix(&line, SLICE_LIT("note ")) ||
+        !slice_take_decimal(&line, NOTE_MAX, note_n) || line.n || left(in).n < *note_n)
         return form_bad(in, ENTRY_SEQ_NONE, "the head has no key, or no note of the size that it says");
     memcpy(in->note, left(in).p, *note_n);
     in->at += *note_n;
@@ -248,7 +226,7 @@ bool verify_export(verify_read_fn *read, void *read_ctx, const struct verify_opt
     struct err own = {0};
     struct verify_report report = {0};
     struct verify_run run = {o, &report};
-    size_t note_n = 0;
+    uint64_t note_n = 0;
     *out = report;
     e = e ? e : &own;
     err_clear(e);

@@ -192,9 +192,9 @@ static struct slice word_take(struct slice *s)
 
 static bool cut(struct slice word, struct slice prefix, struct slice *rest)
 {
-    if (word.n <= prefix.n || memcmp(word.p, prefix.p, prefix.n) != 0)
+    if (!slice_take_prefix(&word, prefix) || !word.n)
         return false;
-    *rest = slice_of(word.p + prefix.n, word.n - prefix.n);
+    *rest = word;
     return true;
 }
 

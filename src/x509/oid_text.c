@@ -1,5 +1,7 @@
 #include "x509/oid_text.h"
 
+#define ARC_MAX (UINT64_MAX >> 4)
+
 static void put_arc(struct writer *w, uint64_t v)
 {
     uint8_t b[10];
@@ -12,26 +14,12 @@ static void put_arc(struct writer *w, uint64_t v)
         writer_u8(w, b[n] | (n ? 0x80 : 0));
 }
 
-/* One decimal number without leading zeros; *i moves behind it. */
-static bool take_number(struct slice s, size_t *i, uint64_t *out)
-{
-    size_t start = *i;
-    uint64_t v = 0;
-    while (*i < s.n && s.p[*i] >= '0' && s.p[*i] <= '9') {
-        if (v > (UINT64_MAX >> 4) / 10)
-            return false;
-        v = v * 10 + (s.p[(*i)++] - '0');
-    }
-    *out = v;
-    return *i > start && (s.p[start] != '0' || *i == start + 1);
-}
-
 void oid_from_text(struct writer *w, struct slice text)
 {
     uint64_t arc, first = 0;
-    size_t i = 0, count = 0;
+    size_t count = 0;
     for (;;) {
-        if (!take_number(text, &i, &arc))
+        if (!slice_take_decimal(&text, ARC_MAX, &arc))
             return writer_fail(w);
         if (count == 0) {
             if (arc > 2)
@@ -45,9 +33,9 @@ void oid_from_text(struct writer *w, struct slice text)
             put_arc(w, arc);
         }
         count++;
-        if (i == text.n)
+        if (text.n == 0)
             break;
-        if (text.p[i++] != '.')
+        if (!slice_take_prefix(&text, SLICE_LIT(".")))
             return writer_fail(w);
     }
     if (count < 2)

@@ -75,10 +75,49 @@ static void takes_a_text_line_by_line(void **state)
     assert_int_equal(line.n + rest.n, 0);
 }
 
+static void takes_a_word_and_a_number_from_the_front(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t max, number;
+        const char *rest; /* NULL: there is none */
+    } rows[] = {
+        {"0", 0, 0, ""},
+        {"0x", 9, 0, "x"},
+        {"17 18", 17, 17, " 18"},
+        {"17", 16, 0, NULL},
+        {"5", 4, 0, NULL},
+        {"018", 99, 0, NULL},
+        {"00", 99, 0, NULL},
+        {"", 99, 0, NULL},
+        {"-1", 99, 0, NULL},
+        {" 1", 99, 0, NULL},
+        {"18446744073709551615", UINT64_MAX, UINT64_MAX, ""},
+        {"18446744073709551616", UINT64_MAX, 0, NULL},
+        {"99999999999999999999", UINT64_MAX, 0, NULL},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct slice rest = slice_str(rows[i].text);
+        uint64_t v = 0;
+        assert_int_equal(slice_take_decimal(&rest, rows[i].max, &v), rows[i].rest != NULL);
+        assert_int_equal(v, rows[i].number);
+        assert_slice(rest, slice_str(rows[i].rest ? rows[i].rest : rows[i].text));
+    }
+    struct slice s = SLICE_LIT("key x");
+    assert_false(slice_take_prefix(&s, SLICE_LIT("kez")) || slice_take_prefix(&s, SLICE_LIT("key xy")));
+    assert_true(slice_take_prefix(&s, SLICE_LIT("key ")) && slice_take_prefix(&s, (struct slice){0}));
+    assert_slice(s, SLICE_LIT("x"));
+    s = (struct slice){0};
+    assert_false(slice_take_prefix(&s, SLICE_LIT("x")));
+    assert_true(slice_take_prefix(&s, (struct slice){0}));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_back_what_was_written),
+        cmocka_unit_test(takes_a_word_and_a_number_from_the_front),
         cmocka_unit_test(stays_failed_after_a_read_past_the_end),
         cmocka_unit_test(stays_failed_after_a_write_past_the_end),
         cmocka_unit_test(takes_a_text_line_by_line),
