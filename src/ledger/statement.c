@@ -18,7 +18,7 @@ void statement_write(struct buf *b, const struct entry_kept *kept, uint64_t inde
     struct slice s = {0};
     entry_put_kept(&w, kept);
     if (!writer_done(&w, &s))
-        s = (struct slice){0};
+        b->bad = true; /* without it there is no statement */
     buf_put_str(b, STATEMENT_MAGIC "extra ");
     codec_put(b, CODEC_BASE64, s);
     buf_printf(b, "\nindex %" PRIu64 "\n", index);

@@ -12,7 +12,7 @@ base/config.c base/pem.c base/json.c base/http1.c base/frame.c base/host.c
 x509/name.c x509/san.c x509/csr.c x509/cert.c x509/crl.c x509/chain.c x509/signed.c x509/certs_only.c
 store/entry.c
 model/feed.c model/feed_frame.c model/feed_set.c model/token.c
-ledger/note.c ledger/verify_export.c
+ledger/note.c ledger/statement.c ledger/verify_export.c
 ca/profile.c ca/profile_text.c ca/request.c
 model/topics.c
 """.split()

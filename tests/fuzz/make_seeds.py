@@ -3,6 +3,7 @@
 
 Run by hand after a format has changed: tests/fuzz/make_seeds.py; then tests/fuzz/coverage.
 """
+import base64
 import datetime
 import hashlib
 import io
@@ -321,6 +322,54 @@ def notes():
     put("note", "too-long", b"a" * 65536 + b"\n")
 
 
+# ---- statements: an entry in a tree of its own, signed by the key that the target trusts ----
+
+class Stated:
+    """A device that is gone, two entries behind another: all that a statement has, each part to be another one."""
+    salt, kind, index, size = bytes(range(16)), 62, 2, 3
+    fields = {1: "operator:alice", 2: "dev_1", 3: "active", 4: "revoked", 5: "why"}
+    magic, tail = b"c2sp.org/tlog-proof@v1\n", b""
+    path = [hashlib.sha256(b"the other two").digest()]
+    extra = leaf = index_line = note = None
+
+    def __init__(self, **parts):
+        for name, value in parts.items():
+            setattr(self, name, value)
+
+    def write(self):
+        payload = cbor2.dumps([self.fields, []], canonical=True)
+        committed = hashlib.sha256((self.salt or b"") + payload).digest()
+        leaf = self.leaf or cbor2.dumps([1, 1, 1700000000000, self.kind, committed, None])
+        root = hashlib.sha256(b"\1" + self.path[0] + hashlib.sha256(b"\0" + leaf).digest()).digest() if self.path else bytes(32)
+        extra = self.extra or cbor2.dumps([leaf, self.salt, payload if self.salt else None])
+        key = hashlib.sha256(b"log\n\1" + bytes(range(32))).digest()[:4]
+        note = self.note or b"log\n%d\n%s\n\n\xe2\x80\x94 log %s\n" % (
+            self.size, base64.b64encode(root), base64.b64encode(key + bytes(64)))
+        lines = [b"extra " + base64.b64encode(extra), self.index_line or b"index %d" % self.index]
+        lines += [base64.b64encode(h) for h in self.path] + [b"", note]
+        return self.magic + b"\n".join(lines) + self.tail
+
+
+def statements():
+    hashes = [hashlib.sha256(bytes([i])).digest() for i in range(66)]
+    for name, parts in (("revoked", {}), ("retired", {"kind": 63, "fields": {**Stated.fields, 4: 1}}), ("of-a-model", {"kind": 1}),
+                        ("suspended", {"fields": {**Stated.fields, 4: "suspended"}}), ("to-long", {"fields": {**Stated.fields, 4: "r" * 40}}),
+                        ("to-nothing", {"fields": {**Stated.fields, 4: ""}}), ("no-device", {"fields": {4: "revoked"}}),
+                        ("erased", {"salt": None}), ("salt-short", {"salt": b"x"}), ("leaf-no-entry", {"leaf": b"\xa0"}),
+                        ("leaf-of-another", {"leaf": cbor2.dumps([1, 1, 1700000000000, 62, bytes(32), None])}),
+                        ("extra-no-cbor", {"extra": b"\xff"}), ("extra-more", {"extra": b"\x80\x00"}), ("other-magic", {"magic": b"c2sp.org/tlog-proof@v2\n"}),
+                        ("no-magic", {"magic": b""}), ("index-01", {"index_line": b"index 01"}), ("index-2-63", {"index_line": b"index %d" % 2**63}),
+                        ("no-index", {"index_line": b"indes 2"}), ("index-outside", {"index": 3}), ("place-of-another", {"index": 0}),
+                        ("path-empty", {"path": []}), ("path-65", {"path": hashes[:65]}), ("path-66", {"path": hashes}), ("hash-short", {"path": [b"x"]}),
+                        ("note-no-note", {"note": b"text\n"}), ("note-no-checkpoint", {"note": b"text\n\n\xe2\x80\x94 log AAAAAAA=\n"}),
+                        ("by-another", {"note": b"log\n3\n%s\n\n\xe2\x80\x94 go AAAAAAA=\n" % base64.b64encode(bytes(32))}), ("tail", {"tail": b"\n"})):
+        put("statement", name, Stated(**parts).write())
+    whole = Stated().write()
+    put("statement", "extra-no-base64", whole.replace(b"extra ", b"extra !"))
+    put("statement", "no-extra", whole.replace(b"extra ", b"extr "))
+    put("statement", "cut-in-path", whole[:whole.index(b"\n\n")])
+
+
 # ---- the signer ----
 
 def requests():
@@ -358,4 +407,5 @@ feed()
 exports()
 entries()
 notes()
+statements()
 requests()

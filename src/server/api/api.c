@@ -108,13 +108,13 @@ static void answer(struct call *c, bool ok, struct err *e)
     } else if (!ok) {
         refusal_note(c->app, c->req, NULL, "api", e);
         http_error(c->req, e);
-    } else if (c->type) {
-        http_answer(c->req, c->status, c->type, buf_slice(&c->text), NULL, 0);
     } else {
-        json_out_end(&c->out);
-        buf_put_char(&c->text, '\n');
+        if (!c->type) {
+            json_out_end(&c->out);
+            buf_put_char(&c->text, '\n');
+        }
         if (buf_ok(&c->text))
-            http_answer(c->req, c->status, "application/json", buf_slice(&c->text), NULL, 0);
+            http_answer(c->req, c->status, c->type ? c->type : "application/json", buf_slice(&c->text), NULL, 0);
         else if (!err_set(e, ERR_LIMIT, "an answer of more than %u bytes", API_OUT_MAX))
             http_error(c->req, e);
     }
