@@ -146,7 +146,7 @@ bool key_p11_parse(const struct key_env *env, const char *ref, struct p11_uri *u
         return false;
     if (!env || !env->p11) {
         err_set(e, ERR_P11_MODULE, "key \"%s\": no PKCS#11 module is configured", ERR_QUOTE(slice_str(ref)));
-        return err_try(e, "set hsm_module, hsm_token and hsm_pin_file in [keys] of kith.conf");
+        return err_try(e, "set hsm_module, hsm_token and hsm_pin_file of the platform, or of the offline root");
     }
     if (p11_matches(env->p11, p11_uri_text(&uri->token), p11_uri_text(&uri->serial), p11_uri_text(&uri->manufacturer),
                     p11_uri_text(&uri->model)))
@@ -154,7 +154,7 @@ bool key_p11_parse(const struct key_env *env, const char *ref, struct p11_uri *u
     err_set(e, ERR_P11_OBJECT, "key \"%s\" is not on the configured token \"%s\"", ERR_QUOTE(slice_str(ref)),
             ERR_QUOTE(slice_str(p11_label(env->p11))));
     err_why(e, "RFC 7512 section 2.3: token, serial, manufacturer and model of a reference have to fit");
-    return err_try(e, "correct the reference in [ca], or hsm_token in [keys] of kith.conf");
+    return err_try(e, "correct the reference, or hsm_token of the platform or of the offline root");
 }
 
 bool key_p11_open_uri(struct p11 *p11, const struct p11_uri *uri, const char *ref, struct key **out, struct err *e)

@@ -41,11 +41,13 @@ bool p11_fail(struct p11 *p, const char *at, CK_RV rv, struct err *e)
         [P11_OBJECT] = ERR_P11_TOKEN, [P11_TOKEN] = ERR_P11_TOKEN,     [P11_DEVICE] = ERR_P11_DEVICE,
         [P11_PIN] = ERR_P11_PIN,      [P11_FATAL] = ERR_P11_MODULE,
     };
-    static const char away[] = "see that the token is there: kith doctor token, and the tool that came with it";
-    static const char log[] = "look into the log of the device and its module; then kith doctor token";
+    /* Agents, gateways and offline roots come here, too, where there is no platform to ask. */
+    static const char away[] = "see with the token's own tool that it is there; a platform's also: kith doctor token";
+    static const char log[] = "look into the logs of the token and of its module; a platform's also: kith doctor token";
     static const char *const hints[] = {
         [P11_OK] = log,
-        [P11_REQUEST] = "kith doctor token says what the token can do; its policy may forbid more",
+        [P11_REQUEST] = "see with the token's own tool what it can do and its policy forbids; a platform's also: kith "
+                        "doctor token",
         [P11_SESSION] = away,
         [P11_OBJECT] = away,
         [P11_TOKEN] = away,
