@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/http_server.h"
+#include "server/health.h"
 
 #define DOORS (HTTP_DOOR_PLAIN | HTTP_DOOR_LOCAL)
 
@@ -24,18 +25,31 @@ static void get_healthz(struct http_request *req, void *arg)
     http_answer_text(req, 200, "ok\n");
 }
 
+/* What is told at this door: the names of files, tokens and databases are no business of who asks from outside. */
+static struct err why_at(const struct http_request *req, const struct anteroom *a)
+{
+    struct err e = a->why;
+    if (http_door(req) == HTTP_DOOR_LOCAL)
+        return e;
+    err_set(&e, a->why.code, "the platform cannot start yet (%s)", err_slug(a->why.code));
+    err_why(&e, "it waits for its %s", a->part);
+    err_try(&e, "ask again later; " HEALTH_INSIDE);
+    return e;
+}
+
 static void get_readyz(struct http_request *req, void *arg)
 {
     const struct anteroom *a = arg;
+    struct err e = why_at(req, a);
     char text[ERR_WHAT_MAX + ERR_TRY_MAX + 64];
-    snprintf(text, sizeof text, "FAIL %s: %s; %s\n", a->part, a->why.what, a->why.hint);
+    snprintf(text, sizeof text, "FAIL %s: %s; %s\n", a->part, e.what, e.hint);
     http_answer_text(req, 503, text);
 }
 
 static void refuse(struct http_request *req, void *arg)
 {
-    const struct anteroom *a = arg;
-    http_problem(req, 503, &a->why, NULL, 0);
+    struct err e = why_at(req, arg);
+    http_problem(req, 503, &e, NULL, 0);
 }
 
 static void add(struct anteroom *a, const char *method, const char *path, http_handler *handler)

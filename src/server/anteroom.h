@@ -1,5 +1,6 @@
 /* What answers while the server cannot start: on the plain port and the local socket, /readyz and every other request get 503
- * and the reason, at once.  It has its own loop; it is gone before the server listens. */
+ * at once, with the code and the part; over the local socket with the reason, too.  It has its own loop; it is gone before the
+ * server listens. */
 #ifndef KITH_SERVER_ANTEROOM_H
 #define KITH_SERVER_ANTEROOM_H
 

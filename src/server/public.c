@@ -85,18 +85,25 @@ static void get_healthz(struct http_request *req, void *arg)
     http_answer_text(req, 200, "ok\n");
 }
 
+/* The details have names of files, tokens and devices, and numbers. */
 static void get_readyz(struct http_request *req, void *arg)
 {
     struct health h;
     AUTO(buf_clear) struct buf b = {0};
+    bool inside = http_door(req) == HTTP_DOOR_LOCAL;
     health_check(arg, &h);
     buf_init(&b, 8192);
-    for (size_t i = 0; i < h.n; i++)
+    for (size_t i = 0; i < h.n; i++) {
+        const struct health_finding *f = &h.checks[i];
         buf_printf(&b, "%s %s: %s\n",
-                   !h.checks[i].ok     ? "FAIL"
-                   : h.checks[i].warns ? "warn"
-                                       : "ok  ",
-                   h.checks[i].name, h.checks[i].detail);
+                   !f->ok     ? "FAIL"
+                   : f->warns ? "warn"
+                              : "ok  ",
+                   f->name,
+                   inside               ? f->detail
+                   : f->ok && !f->warns ? "fine"
+                                        : HEALTH_INSIDE);
+    }
     http_answer_text(req, h.ready ? 200 : 503, buf_str(&b));
 }
 

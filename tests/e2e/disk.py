@@ -153,13 +153,12 @@ def a_start_waits_for_room(t, disk):
     p = k.kith("doctor", "disk", ok=False)
     assert p.returncode == 1 and "FAIL  disk" in p.stdout and "make room" in p.stdout, p.stdout
     k.launch()
-    readyz = lambda: run("curl", "-s", f"http://127.0.0.1:{k.plain_port}/readyz", ok=False).stdout
-    told = lambda: (lambda text: text if text.startswith("FAIL store: ") else None)(readyz())  # it waits for its signers first
+    told = lambda: (lambda text: text if text.startswith("FAIL store: ") else None)(k.readyz())  # it waits for its signers first
     text = wait_for(told, "who asks to be told", step=0.2)
     assert text.startswith("FAIL store: database: 0 KiB left; make room"), text
     pids = k.pids()
     time.sleep(2)
-    assert readyz() == text and k.pids() == pids, "it ends and starts again and again"
+    assert k.readyz() == text and k.pids() == pids, "it ends and starts again and again"
     disk.empty()
     k.wait_ready()
     say("ok a_start_waits_for_room")

@@ -29,8 +29,7 @@ def everything_says_so(k):
 
 def a_start_waits_and_says_so(k):
     k.launch()
-    readyz = lambda: run("curl", "-s", f"http://127.0.0.1:{k.plain_port}/readyz", ok=False).stdout
-    text = wait_for(readyz, "/readyz", 20, 0.2)
+    text = wait_for(k.readyz, "/readyz", 20, 0.2)
     assert text.startswith("FAIL signer-issuing: ") and "kithd -t" in text, text
     wait_for(lambda: k.w.log("kithd.log").count("started child=\"signer issuing\"") > 3, "four starts of the signer", 20, 0.2)
     log = k.w.log("kithd.log")

@@ -309,6 +309,17 @@ class Kith:
         finally:
             c.close()
 
+    def readyz(self, outside=False, path="/readyz"):
+        """What is said over the local socket, or on the plain port; "" while nobody answers."""
+        try:
+            c = http.client.HTTPConnection("127.0.0.1", self.plain_port, timeout=10) if outside else UnixConnection(self.socket, 10)
+            c.request("GET", path)
+            text = c.getresponse().read().decode()
+            c.close()
+            return text
+        except (OSError, http.client.HTTPException):
+            return ""
+
     def must(self, method, path, body=None, **kw):
         a = self.api(method, path, body, **kw)
         assert 200 <= a.status < 300, f"{method} {path}: {a}"

@@ -3,7 +3,6 @@
 enters nothing; `kithd -t`, doctor, the log and /readyz say the same.
 
     older.py"""
-import http.client
 import os
 import shutil
 import signal
@@ -11,20 +10,6 @@ import signal
 from kithtest import BIN, Kith, World, journal_batches, run, stop, timed, wait_for
 
 CERT = 1  # doc/spec/signer.md
-
-
-def ready_text(k):
-    """What a platform that cannot start says; "" as long as it says nothing."""
-    c = http.client.HTTPConnection("127.0.0.1", k.plain_port, timeout=5)
-    try:
-        c.request("GET", "/readyz")
-        a = c.getresponse()
-        assert a.status == 503, a.status
-        return a.read().decode()
-    except OSError:
-        return ""
-    finally:
-        c.close()
 
 
 def refused(k, code, *words):
@@ -40,7 +25,7 @@ def refused(k, code, *words):
         log = f"refused-{len(k.w.logs)}.log"
         daemon = k.w.start([os.path.join(BIN, "kithd"), "--config", k.dir + "/kith.conf"], log)
         wait_for(lambda: f"code={code}" in k.w.log(log), "the refusal", 20)
-        text = wait_for(lambda: ready_text(k), "/readyz to answer", 20)
+        text = wait_for(k.readyz, "/readyz to answer", 20)
         assert "FAIL ledger" in text and what in text, text
         for words in (("status",), ("device", "add", "--model", "pump", "--serial", "LATER-2")):
             p = k.kith(*words, ok=False)

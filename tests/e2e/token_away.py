@@ -7,14 +7,13 @@ import sys
 import time
 
 from crash import THREADS, Load, check, work_still
-from kithtest import Kith, World, run, say, wait_for
+from kithtest import Kith, World, say, wait_for
 
 
 def a_start_waits_for_it(k):
     """Who asks is told, and nothing is entered that nobody could sign: entries would be adopted at one start after the other."""
     adopted = lambda: k.w.log("kithd.log").count("adopted entries that nobody had signed")
-    said = lambda: (lambda p: p.stdout if "the token of the issuing signer does not answer" in p.stdout else None)(
-        run("curl", "-s", f"http://127.0.0.1:{k.plain_port}/readyz", ok=False))
+    said = lambda: (lambda text: text if "the token of the issuing signer does not answer" in text else None)(k.readyz())
     before = adopted()
     os.rename(k.w.path("tokens"), k.w.path("away"))
     wait_for(lambda: k.api("GET", "/readyz").status == 503, "/readyz to say it", 20, 0.1)

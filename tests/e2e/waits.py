@@ -84,14 +84,19 @@ def nobody_waits_for_a_server_that_is_stopped(k):
     wait_for(lambda: k.kith("status", ok=False).returncode == 0, "the answer")
 
 
-def said(k, part):
+def said(k, part, **outside):
     """What /readyz says of it while it is not ready; None: nothing yet."""
-    try:
-        a = k.api("GET", "/readyz")
-    except OSError:
-        return None
-    text = a.body.decode()
-    return text if a.status == 503 and f"FAIL {part}: " in text else None
+    text = k.readyz(**outside)
+    return text if f"FAIL {part}: " in text else None
+
+
+def nothing_is_told_outside(k, part, path="/v1/status"):
+    """Whoever reaches the plain port learns which part it is, and neither a file nor a host of the platform's."""
+    text = wait_for(lambda: said(k, part, outside=True), f"{part} to be told outside", 20, 0.1)
+    text += wait_for(lambda: k.readyz(outside=True, path=path), "a refusal", 20, 0.1)
+    assert "kith doctor server" in text, text
+    for word in (k.dir, "ca/", "data/", "kith.db", "postgresql", "refused"):
+        assert word not in text, (word, text)
 
 
 def is_told(k, part, *words):
@@ -103,6 +108,7 @@ def is_told(k, part, *words):
     assert d.returncode and what in d.stdout and "try: " in d.stdout, (text, d.stdout)
     for word in words:
         assert word in text, (word, text)
+    nothing_is_told_outside(k, part)
 
 
 def a_lost_certificate_of_the_ca_is_asked_for_as_it_can_be_had(k):
@@ -236,6 +242,7 @@ def misses_its_database(k):
     assert answer.returncode, answer
     a = k.api("GET", "/readyz")
     assert a.status == 503 and b"moved or removed" in a.body, a
+    nothing_is_told_outside(k, "store")
     os.rename(path + ".away", path)
     wait_for(lambda: k.kith("device", "add", "--model", "pump", "--serial", "WT-BACK", ok=False).returncode == 0, "the store")
     k.wait_ready(30)
