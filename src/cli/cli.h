@@ -73,8 +73,6 @@ void cli_put_fingerprint(struct buf *b, const uint8_t digest[32]);
 /* A private key that is somebody else's does not go into the directory of a platform, where its backup and its server are.
  * `option` named it.  Errors: option. */
 MUST_USE bool cli_is_outside(struct cli *cli, const char *option, const char *dir, struct err *e);
-/* True if the path is the directory or in it, whatever links lead there and whether they are there yet; both absolute. */
-bool cli_is_below(const char *dir, const char *path);
 /* The passphrase lies outside the directory whose keys it opens.  Errors: option. */
 MUST_USE bool cli_secrets_are_apart(const char *dir, const char *secrets, struct err *e);
 /* "PATH" made absolute against the working directory; NULL stays NULL. */

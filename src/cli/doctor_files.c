@@ -1,5 +1,6 @@
 /* What `kith doctor` looks at in the platform's directory: kith.conf, rights, passphrase, roster. */
 #include "base/file.h"
+#include "base/path.h"
 #include "ca/roster.h"
 #include "cli/doctor.h"
 #include "keys/crypto.h"
@@ -39,7 +40,7 @@ void doctor_check_passphrase(struct doctor *d, struct doctor_finding *f)
         doctor_skip(f, "comes from systemd when it starts");
     else if (!secret_read_file(file, &s, &e))
         doctor_bad_err(f, &e, "restore it from where init told you to back it up");
-    else if (cli_is_below(d->s->dir, file))
+    else if (path_is_below(d->s->dir, file))
         doctor_bad(f, "move it and name the place in kith.conf", "%s lies beside the keys that it opens", file);
     else
         doctor_fine(f, "%s", file);

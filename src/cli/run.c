@@ -1,12 +1,11 @@
 #include <errno.h>
-#include <limits.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/codec.h"
 #include "base/file.h"
 #include "base/http_client.h"
 #include "base/manual.h"
+#include "base/path.h"
 #include "base/problem.h"
 #include "cli/cli.h"
 #include "cli/client.h"
@@ -342,43 +341,10 @@ const char *cli_absolute(struct cli *cli, const char *path)
     return arena_printf(&cli->arena, "%s/%.*s", cwd, (int)n, path);
 }
 
-/* A path without links and dots; what is not there yet stands at its end, as it would be made. */
-static void real_path(const char *path, char out[PATH_MAX])
-{
-    char there[PATH_MAX], *slash;
-    snprintf(there, sizeof there, "%s", path);
-    while (!realpath(there, out) && (slash = strrchr(there, '/')))
-        *slash = 0;
-    size_t n = there[0] ? strlen(out) : 0;
-    n = n == 1 ? 0 : n; /* "/" */
-    for (const char *rest = path + strlen(there); *rest;) {
-        rest += strspn(rest, "/");
-        size_t part = strcspn(rest, "/");
-        bool up = part == 2 && memcmp(rest, "..", 2) == 0, stay = part == 0 || (part == 1 && rest[0] == '.');
-        while (up && n > 0 && out[--n] != '/')
-            ;
-        if (!up && !stay && n + part + 2 < PATH_MAX) {
-            out[n] = '/';
-            memcpy(out + n + 1, rest, part);
-            n += part + 1;
-        }
-        rest += part;
-    }
-    memcpy(out + n, n ? "" : "/", n ? 1 : 2);
-}
-
-bool cli_is_below(const char *dir, const char *path)
-{
-    char real_dir[PATH_MAX], real[PATH_MAX];
-    real_path(dir, real_dir);
-    real_path(path, real);
-    return settings_is_below(real_dir, real);
-}
-
 bool cli_is_outside(struct cli *cli, const char *option, const char *dir, struct err *e)
 {
     char real[PATH_MAX];
-    real_path(dir, real);
+    path_real(dir, real);
     for (size_t n = strlen(real); n > 0; n--) {
         if (real[n] && real[n] != '/')
             continue;
@@ -394,7 +360,7 @@ bool cli_is_outside(struct cli *cli, const char *option, const char *dir, struct
 
 bool cli_secrets_are_apart(const char *dir, const char *secrets, struct err *e)
 {
-    if (!cli_is_below(dir, secrets))
+    if (!path_is_below(dir, secrets))
         return true;
     err_set(e, ERR_OPTION, "--secrets: %s is in %s itself", secrets, dir);
     err_why(e, "a copy of the directory would then hold the keys and what opens them");

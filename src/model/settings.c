@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/config.h"
 #include "base/file.h"
+#include "base/path.h"
 
 #define AT(field) .offset = offsetof(struct settings, field)
 #define FILE_MAX  (64 * 1024)
@@ -90,9 +91,14 @@ static const char *dir_of(struct arena *a, const char *path)
     return slash == path ? arena_str(a, SLICE_LIT("/")) : arena_str(a, slice_of(path, (size_t)(slash - path)));
 }
 
+static bool is_credential(const char *file)
+{
+    return file && strncmp(file, "credential:", 11) == 0;
+}
+
 static const char *absolute(struct arena *a, const char *dir, const char *path)
 {
-    if (!path || path[0] == '/' || strncmp(path, "credential:", 11) == 0)
+    if (!path || path[0] == '/' || is_credential(path))
         return path;
     return arena_printf(a, "%s/%s", dir, path);
 }
@@ -164,18 +170,7 @@ bool settings_hsm_peer(const struct settings *s, struct hsm_peer *out, struct er
 
 bool settings_is_credential(const struct settings *s)
 {
-    static const char mark[] = "credential:";
-    const char *const files[] = {s->passphrase_file, s->hsm_pin_file};
-    for (size_t i = 0; i < ARRAY_LEN(files); i++)
-        if (files[i] && strncmp(files[i], mark, sizeof mark - 1) == 0)
-            return true;
-    return false;
-}
-
-bool settings_is_below(const char *dir, const char *path)
-{
-    size_t n = strlen(dir);
-    return path && strncmp(path, dir, n) == 0 && (path[n] == '/' || path[n] == 0 || n == 1);
+    return is_credential(s->passphrase_file) || is_credential(s->hsm_pin_file);
 }
 
 const char *settings_database_file(const struct settings *s)
@@ -199,9 +194,10 @@ bool settings_check_database(const struct settings *s, struct arena *a, struct e
                                   s->hsm_pin_file};
     if (!arena_ok(a, e))
         return false;
-    const char *there = settings_is_below(keys, dir) ? keys : settings_is_below(signers, dir) ? signers : NULL;
+    const char *there = path_is_below(keys, dir) ? keys : path_is_below(signers, dir) ? signers : NULL;
     for (size_t i = 0; i < ARRAY_LEN(closed) && !there; i++)
-        there = settings_is_below(dir, closed[i]) ? closed[i] : NULL;
+        if (closed[i] && !is_credential(closed[i]) && path_is_below(dir, closed[i]))
+            there = closed[i];
     if (!there)
         return true;
     err_set(e, ERR_CONFIG, "[store] database: its directory \"%s\" has \"%s\" in it", ERR_QUOTE(slice_str(dir)),

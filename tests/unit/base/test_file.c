@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/path.h"
 
 static char dir[64];
 
@@ -165,6 +166,39 @@ static void lets_one_process_hold_a_lock(void **state)
     file_close(&fd);
 }
 
+static void tells_what_is_below_however_it_is_written(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *dir, *path;
+        bool below;
+    } rows[] = {
+        {"d", "d", true},         {"d", "d/f", true},         {"d", "d/no/such", true},  {"d", "e", false},
+        {"d", "df", false},       {"d", "d/../e", false},     {"d", "e/../d/f", true},   {"d", "e/no/../../d", true},
+        {"d", "./d//f/.", true},  {"d", "l/f", true},         {"l", "d/f", true},        {"l", "d/no", true},
+        {"no/such", "no", false}, {"no", "no/such", true},    {"d", "d/f/../..", false}, {"/", "d", true},
+        {"d", "/", false},        {"d", "dangling/f", false}, {".", "d", true},          {"..", "d/f", true},
+    };
+    char real[PATH_MAX], cwd[PATH_MAX];
+    assert_non_null(getcwd(cwd, sizeof cwd));
+    assert_int_equal(mkdir(in_dir("d"), 0700) | mkdir(in_dir("d/f"), 0700) | mkdir(in_dir("e"), 0700), 0);
+    assert_int_equal(symlink("d", in_dir("l")) | symlink("nowhere", in_dir("dangling")), 0);
+    assert_int_equal(chdir(dir), 0);
+    for (int whole = 0; whole < 2; whole++)
+        for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+            bool root = rows[i].path[0] == '/' || rows[i].dir[0] == '/';
+            const char *path = whole && !root ? in_dir(rows[i].path) : rows[i].path;
+            if (path_is_below(whole && !root ? in_dir(rows[i].dir) : rows[i].dir, path) != rows[i].below)
+                fail_msg("%s in %s", path, rows[i].dir);
+        }
+    /* Whoever stands nowhere names nothing that is there. */
+    assert_int_equal(chdir("e") | rmdir(in_dir("e")), 0);
+    path_real("d-secrets", real);
+    assert_string_equal(real, "/d-secrets");
+    assert_false(path_is_below("d", "d-secrets"));
+    assert_int_equal(chdir(cwd), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +207,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(bounds_what_it_reads, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_secrets_that_others_can_read, setup, teardown),
         cmocka_unit_test_setup_teardown(lets_one_process_hold_a_lock, setup, teardown),
+        cmocka_unit_test_setup_teardown(tells_what_is_below_however_it_is_written, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
