@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/host.h"
 #include "base/nearest.h"
 
 struct unit {
@@ -83,6 +84,8 @@ bool opt_parse_int(const char *name, struct slice text, int64_t min, int64_t max
         err_set(e, ERR_USAGE, "%s \"%s\" is no number from %" PRId64 " to %" PRId64, name, ERR_QUOTE(text), min, max);
     return err_why(e, "a whole number in plain decimal");
 }
+
+const char *const opt_http[] = {"http", NULL}, *const opt_https[] = {"https", NULL};
 
 const char *opt_arg_name(const struct opt *row)
 {
@@ -238,36 +241,44 @@ static struct slice behind_scheme(const struct opt *row, struct slice text)
     return (struct slice){0};
 }
 
-/* Of HOST or HOST:PORT.  A host is told by its letters only: whether it is there shows when it is used. */
-static bool is_authority(struct slice s)
+/* What may stand behind the host. */
+static bool is_port(struct slice s)
 {
-    char host[256];
-    uint16_t port;
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._[]:";
-    for (size_t i = 0; i < s.n; i++)
-        if (!s.p[i] || !strchr(letters, s.p[i]))
+    int64_t n;
+    return !s.n || (s.p[0] == ':' && digits_of(slice_of(s.p + 1, s.n - 1), &n) && n > 0 && n <= UINT16_MAX);
+}
+
+/* Paths are put behind it, and it stands in tokens (model/token.h). */
+static bool is_url(const struct opt *row, struct slice text)
+{
+    struct slice rest = behind_scheme(row, text);
+    for (size_t i = 0; i < rest.n; i++)
+        if (rest.p[i] <= ' ' || rest.p[i] >= 0x7f || strchr("\"<>\\^`{|}@?#", rest.p[i]))
             return false;
-    bool v6 = s.n > 2 && s.p[0] == '[' && s.p[s.n - 1] == ']';
-    if (v6 || (s.n && !memchr(s.p, ':', s.n)))
-        return true;
-    return opt_split_address(s, host, sizeof host, &port) && host[0] && port;
+    return rest.n && rest.p[rest.n - 1] != '/';
 }
 
 static bool set_url(const struct opt *row, struct slice text, struct arena *a, const char **out, struct err *e)
 {
-    struct slice rest = behind_scheme(row, text);
-    size_t n = 0;
-    while (n < rest.n && rest.p[n] != '/')
-        n++;
-    bool printable = true;
-    for (size_t i = n; i < rest.n; i++)
-        printable = printable && rest.p[i] > ' ' && rest.p[i] < 0x7f && !strchr("?#\"\\", rest.p[i]);
-    if (!is_authority(slice_of(rest.n ? rest.p : (const uint8_t *)"", n)) || !printable)
-        return bad_value(row, text, "a URL that serves here", e);
+    struct err why;
     if (!in_range(row, (int64_t)text.n))
         return bad_value(row, text, "a URL of a length that is allowed", e);
-    *out = arena_str(a, text);
-    return arena_ok(a, e);
+    if (!is_url(row, text))
+        return bad_value(row, text, "a URL that serves here, without '/' at its end", e);
+    const char *url = arena_str(a, text);
+    if (!arena_ok(a, e))
+        return false;
+    struct slice host = host_of_url(url);
+    const char *behind = (const char *)host.p + host.n;
+    bool closed = host.p[-1] != '[' || *behind++ == ']';
+    if (!closed || !is_port(slice_of(behind, strcspn(behind, "/"))))
+        return bad_value(row, text, "a URL that serves here", e);
+    if (!host_check(host, &why)) {
+        bad_value(row, text, "a URL with a host's name or address", e);
+        return err_why(e, "%s", why.why);
+    }
+    *out = url;
+    return true;
 }
 
 static bool is_separator(uint8_t c)

@@ -20,7 +20,7 @@ enum opt_type {
     OPT_LIST,    /* words separated by commas or white space; min and max are their number, max 0 for any */
     OPT_ENUM,    /* one of words */
     OPT_ADDRESS, /* ADDRESS:PORT, IPv6 as [ADDRESS]:PORT, ADDRESS may be empty; min and max are the port's */
-    OPT_URL,     /* SCHEME://HOST[:PORT][/PATH], words are the schemes; min and max are its length */
+    OPT_URL, /* SCHEME://HOST[:PORT][/PATH] without '/' at its end; words are the schemes; min and max are its length */
 };
 
 struct opt_list {
@@ -46,6 +46,8 @@ struct opt {
     bool required;
     bool hidden; /* not in help */
 };
+
+extern const char *const opt_http[], *const opt_https[]; /* schemes of OPT_URL */
 
 #define OPT_TARGET(type, field) offsetof(type, field)
 #define OPT_ROWS_MAX            128

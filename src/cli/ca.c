@@ -343,8 +343,8 @@ static const struct opt root_rows[] = {
 static const struct opt sign_rows[] = {
     ROOT_DIR_ROW,
     OUT_ROW,
-    {NULL, "plain-url", OPT_TEXT, .arg = "URL", .help = "where CRLs are; the request says it if not given",
-     AT(plain_url)},
+    {NULL, "plain-url", OPT_URL, 1, 200, .words = opt_http, .arg = "URL",
+     .help = "where CRLs are; the request says it if not given", AT(plain_url)},
     {NULL, "years", OPT_INT, 1, 20, "10", .arg = "N", .help = "how long it is valid, at most as long as the root",
      AT(years)},
 };

@@ -48,13 +48,12 @@ static const struct opt operator_rows[] = {
     OUT_ROW,
     KEY_ROW,
 };
-static const char *const feed_schemes[] = {"https", NULL};
 static const struct opt gateway_rows[] = {
     {NULL, "site", OPT_TEXT, .arg = "NAME", .help = "it serves devices of this site only (tag site); all if not given",
      AT(site)},
     {NULL, "hostnames", OPT_LIST, 0, HOSTS_MAX, .arg = "A,B", .help = "names and addresses that devices reach it by",
      AT(hostnames)},
-    {NULL, "feed-url", OPT_URL, 1, 200, .words = feed_schemes, .arg = "URL",
+    {NULL, "feed-url", OPT_URL, 1, 200, .words = opt_https, .arg = "URL",
      .help = "where it reaches the platform, if not by the platform's url", AT(url)},
     {NULL, "user", OPT_TEXT, 1, 64, BROKER_USER, .arg = "NAME",
      .help = "as root, if there is this user: the directory is given to it, as whom Debian's broker goes on", AT(user)},

@@ -13,8 +13,6 @@
 #define AT(field) .offset = offsetof(struct settings, field)
 #define FILE_MAX  (64 * 1024)
 
-static const char *const tls_schemes[] = {"https", NULL}, *const plain_schemes[] = {"http", NULL};
-
 const struct opt settings_rows[] = {
     {"platform", "name", OPT_TEXT, 1, 64, NULL, .help = "the organisation that operates this platform", AT(name),
      .required = true},
@@ -22,10 +20,10 @@ const struct opt settings_rows[] = {
      AT(origin), .required = true},
     {"platform", "node", OPT_INT, 1, 127, "1", .help = "this node's number; the first byte of its serial numbers",
      AT(node)},
-    {"platform", "url", OPT_URL, 1, 200, NULL, tls_schemes, .help = "where devices reach the TLS listener", AT(url),
+    {"platform", "url", OPT_URL, 1, 200, NULL, opt_https, .help = "where devices reach the TLS listener", AT(url),
      .required = true},
-    {"platform", "plain_url", OPT_URL, 1, 200, NULL, plain_schemes,
-     .help = "where anybody fetches CRLs and CA certificates", AT(plain_url), .required = true},
+    {"platform", "plain_url", OPT_URL, 1, 200, NULL, opt_http, .help = "where anybody fetches CRLs and CA certificates",
+     AT(plain_url), .required = true},
     {"server", "listen", OPT_ADDRESS, 1, 65535, "127.0.0.1:8443", .help = "TLS listener", AT(listen)},
     {"server", "plain_listen", OPT_ADDRESS, 1, 65535, "127.0.0.1:8080",
      .help = "listener without TLS, for what is signed anyway", AT(plain_listen)},

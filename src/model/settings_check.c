@@ -77,20 +77,6 @@ static bool check_peer(const struct settings *s, struct arena *a, struct err *e)
     return settings_hsm_peer(s, &peer, e);
 }
 
-static bool check_host(struct slice host, struct err *e)
-{
-    if (host_check(host, e))
-        return true;
-    e->code = ERR_CONFIG;
-    return err_try(e, "a name such as kith.example, or an address");
-}
-
-static bool check_url_host(const struct settings *s, struct arena *a, struct err *e)
-{
-    (void)a;
-    return check_host(host_of_url(s->url), e) || err_ctx(e, "[platform] url: %s", s->url);
-}
-
 /* Of a host in a certificate: an address stands there as its bytes, of which a short text may have more than letters. */
 static size_t bytes_of(struct slice host)
 {
@@ -105,8 +91,11 @@ static bool check_hostnames(const struct settings *s, struct arena *a, struct er
     size_t bytes = bytes_of(host_of_url(s->url));
     (void)a;
     for (size_t i = 0; i < s->hostnames.n; i++) {
-        if (!check_host(slice_str(s->hostnames.v[i]), e))
-            return err_ctx(e, "[server] hostnames");
+        if (!host_check(slice_str(s->hostnames.v[i]), e)) {
+            e->code = ERR_CONFIG;
+            err_ctx(e, "[server] hostnames");
+            return err_try(e, "a name such as kith.example, or an address");
+        }
         bytes += bytes_of(slice_str(s->hostnames.v[i]));
     }
     if (bytes <= SETTINGS_HOSTS_TEXT_MAX)
@@ -131,10 +120,9 @@ static const struct {
     const char *section, *name; /* whose line is shown */
     bool (*check)(const struct settings *s, struct arena *a, struct err *e);
 } checks[] = {
-    {"platform", "origin", check_origin},         {"platform", "url", check_url_host},
-    {"server", "hostnames", check_hostnames},     {"server", "plain_listen", check_sockets},
-    {"store", "database", check_database_scheme}, {"store", "database", settings_check_database},
-    {"keys", "hsm_network", check_peer},
+    {"platform", "origin", check_origin},           {"server", "hostnames", check_hostnames},
+    {"server", "plain_listen", check_sockets},      {"store", "database", check_database_scheme},
+    {"store", "database", settings_check_database}, {"keys", "hsm_network", check_peer},
 };
 
 #define KEY(field)                                                                                                     \

@@ -96,6 +96,9 @@ static void makes_nothing_that_kithd_would_refuse(void **state)
         {"--url", "ftp://kith.test", "url"},
         {"--url", "https://kith.test:99999", "url"},
         {"--url", "https://my_host", "url"},
+        {"--plain-url", "https://kith.test", "plain-url"},
+        {"--plain-url", "http://kith.test/", "without '/' at its end"},
+        {"--plain-url", "http://my_host", "plain-url"},
         {"--hostnames", "kith.test,bad_host", "bad_host"},
         {"--origin", "a b", "--origin: "},
         {"--origin", "a+b", "--origin: "},
@@ -341,6 +344,7 @@ static void no_key_of_another_goes_into_a_platform(void **state)
     assert_says(7, "not running", "--dir", at("d"), "operator", "add", "bob", "--role", "admin", "--out", at("bob"));
     assert_true(shell("test ! -e d/x && test ! -e d/key.pem"));
     assert_says(2, "https://", "--dir", at("d"), "gateway", "add", "g", "--feed-url", "ftp://x");
+    assert_says(2, "feed-url", "--dir", at("d"), "gateway", "add", "g", "--feed-url", "https://my_host");
     assert_says(3, "no user", "--dir", at("d"), "gateway", "add", "g", "--user", "nobody-here");
 }
 

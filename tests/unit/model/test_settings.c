@@ -108,9 +108,26 @@ static void refuses_what_no_row_takes(void **state)
     (void)state;
     static const char *const addresses[] = {
         "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:0", "127.0.0.1:", ":x", "::1:80"};
-    static const char *const urls[] = {
-        "ftp://h.test",         "https:/h",        "://h",       "https://", "http://", "h.test", "https://u@h.test",
-        "https://h.test:99999", "http://h.test:0", "https://h t"};
+    static const char *const urls[] = {"ftp://h.test",
+                                       "https:/h",
+                                       "://h",
+                                       "https://",
+                                       "http://",
+                                       "h.test",
+                                       "https://u@h.test",
+                                       "https://h.test:99999",
+                                       "http://h.test:0",
+                                       "https://h t",
+                                       "https://h.test/",
+                                       "http://h.test/",
+                                       "https://my_host",
+                                       "http://my_host:80",
+                                       "http://10.0.0.300",
+                                       "http://[::1",
+                                       "http://[fe80]:80",
+                                       "http://[::1]x",
+                                       "http://:80",
+                                       "http://h.test/a/"};
     size_t tried = 0;
     char longer[1000];
     memset(longer, 'x', sizeof longer - 1);
@@ -258,7 +275,8 @@ static void takes_what_is_right(void **state)
         {"platform", "url", "https://[2001:db8::1]:8443"},
         {"platform", "url", "https://h/kith"},
         {"server", "hostnames", "a.h.test, 192.0.2.1 2001:db8::1"},
-        {"platform", "plain_url", "http://192.0.2.1:8080/"},
+        {"platform", "plain_url", "http://192.0.2.1:8080"},
+        {"platform", "plain_url", "http://[2001:db8::1]:8080/kith"},
         {"feed", "interval", "1s"},
         {"ca", "crl_span", "2d"},
         {"store", "database", "postgresql://u@h/d"},
