@@ -185,6 +185,8 @@ static bool view_any(struct view *v, struct slice s, struct err *e)
     size_t whole = der_length(s);
     if (whole > s.n)
         return err_set(e, ERR_SYNTAX, "DER, cut at byte %zu of %zu", s.n, whole);
+    if (view_says_of_cbor(s, e))
+        return false;
     err_set(e, ERR_SYNTAX, "none of the forms that are known here");
     return err_try(e, "certificate, CSR, CRL (PEM or DER), CBOR, COSE, checkpoint, ledger export, statement, "
                       "revocation set, profile");

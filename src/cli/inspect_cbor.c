@@ -79,6 +79,88 @@ bool view_cbor(struct view *v, struct slice s)
     return true;
 }
 
+/* --- CBOR of others --- */
+
+struct walk {
+    struct reader r;
+    size_t size;
+    const char *what; /* the first thing that is not deterministic; NULL: none was met */
+    size_t at;
+};
+
+static void meet(struct walk *w, const char *what, size_t at)
+{
+    if (w->what)
+        return;
+    w->what = what;
+    w->at = at;
+}
+
+static bool walk_item(struct walk *w, unsigned depth);
+
+static void walk_items(struct walk *w, uint64_t n, unsigned depth)
+{
+    while (n-- && reader_ok(&w->r))
+        if (!walk_item(w, depth + 1))
+            reader_fail(&w->r);
+}
+
+/* The argument of a head in any of the lengths of RFC 8949 section 3. */
+static uint64_t walk_argument(struct walk *w, uint8_t type, uint8_t info, size_t at)
+{
+    uint64_t v = 0;
+    if (info < 24)
+        return info;
+    for (unsigned i = 0; i < 1u << (info - 24); i++)
+        v = v << 8 | reader_u8(&w->r);
+    if (type != CBOR_SIMPLE && (info == 24 ? v < 24 : v >> (4u << (info - 24)) == 0))
+        meet(w, "a number or length that is not in its shortest form", at);
+    return v;
+}
+
+/* False for a break, and for what is no CBOR. */
+static bool walk_item(struct walk *w, unsigned depth)
+{
+    size_t at = w->size - reader_left(&w->r);
+    bool there = reader_left(&w->r) > 0;
+    uint8_t head = reader_u8(&w->r), type = head >> 5, info = head & 31;
+    bool open = info == 31 && type != CBOR_UINT && type != CBOR_NINT && type != CBOR_TAG;
+    if (!there || head == 0xff || depth > DIAG_DEPTH || (info > 27 && !open)) {
+        if (head != 0xff)
+            reader_fail(&w->r);
+        return false;
+    }
+    if (open) {
+        meet(w, "an indefinite length", at);
+        while (walk_item(w, depth + 1))
+            ;
+        return reader_ok(&w->r);
+    }
+    uint64_t n = walk_argument(w, type, info, at);
+    if (type == CBOR_BSTR || type == CBOR_TSTR)
+        (void)reader_take(&w->r, n > SIZE_MAX ? SIZE_MAX : (size_t)n);
+    else if (type == CBOR_ARRAY || type == CBOR_MAP || type == CBOR_TAG)
+        walk_items(w, type == CBOR_TAG ? 1 : type == CBOR_MAP && n <= UINT64_MAX / 2 ? 2 * n : n, depth);
+    else if (type == CBOR_SIMPLE && (n < 20 || n > 22 || info > 23))
+        meet(w, "a float or a simple value, which nothing here has", at);
+    return reader_ok(&w->r);
+}
+
+bool view_says_of_cbor(struct slice s, struct err *e)
+{
+    struct walk w = {.r = reader_of(s), .size = s.n};
+    if (!walk_item(&w, 0) || !reader_end(&w.r))
+        return false;
+    if (w.what)
+        err_set(e, ERR_SYNTAX, "CBOR, but not deterministic: %s, at byte %zu", w.what, w.at);
+    else
+        err_set(e, ERR_SYNTAX,
+                "CBOR, but not deterministic: keys of a map out of order or twice, or text not in UTF-8");
+    err_why(e, "RFC 8949 section 4.2.1; Kith reads no other, so that what was signed has one form");
+    err_try(e, "what made it has to encode it so; a viewer of CBOR shows what is in it");
+    return true;
+}
+
 static void put_head(struct view *v, struct slice payload)
 {
     static const char *const names[] = {"version", "origin", "number", "before", "time", "next"};

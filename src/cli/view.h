@@ -36,6 +36,8 @@ bool view_public_key(struct view *v, struct slice der); /* SubjectPublicKeyInfo 
 bool view_csr(struct view *v, struct slice der);
 bool view_crl(struct view *v, struct slice der);
 bool view_cbor(struct view *v, struct slice s);
+/* True if it is CBOR all the same, but not deterministic; *e says so. */
+bool view_says_of_cbor(struct slice s, struct err *e);
 bool view_cose(struct view *v, struct slice s);
 bool view_note(struct view *v, struct slice s);
 bool view_statement(struct view *v, struct slice s);

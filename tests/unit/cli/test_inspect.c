@@ -93,6 +93,40 @@ static void looks_at_damaged_files_without_harm(void **state)
     assert_run(3, "inspect", at("nothing"));
 }
 
+/* It is CBOR, and not what Kith takes: which of the two is wrong is said. */
+static void tells_cbor_that_is_not_deterministic(void **state)
+{
+    (void)state;
+    const struct {
+        struct slice cbor;
+        int status;
+        const char *says;
+    } rows[] = {
+        {SLICE_LIT("\x18\x17"), 6, "shortest form, at byte 0"},
+        {SLICE_LIT("\x82\x01\x19\x00\xff"), 6, "shortest form, at byte 2"},
+        {SLICE_LIT("\x1a\x00\x00\xff\xff"), 6, "shortest form, at byte 0"},
+        {SLICE_LIT("\x1b\x00\x00\x00\x00\xff\xff\xff\xff"), 6, "shortest form, at byte 0"},
+        {SLICE_LIT("\x9f\x01\xff"), 6, "an indefinite length, at byte 0"},
+        {SLICE_LIT("\xa1\x01\x5f\x41\x61\xff"), 6, "an indefinite length, at byte 2"},
+        {SLICE_LIT("\xa2\x02\x01\x01\x01"), 6, "keys of a map"},
+        {SLICE_LIT("\xfb\x40\x09\x21\xfb\x54\x44\x2d\x18"), 6, "a float"},
+        {SLICE_LIT("\x81\xf7"), 6, "a simple value, which nothing here has, at byte 1"},
+        {SLICE_LIT("\x1a\x00\x01\x00\x00"), 0, "65536"},
+        {SLICE_LIT("\x9f\x01"), 6, "none of the forms"},
+        {SLICE_LIT("\x82\x18\x17"), 6, "none of the forms"},
+        {SLICE_LIT("\x81\xff"), 6, "none of the forms"},
+        {SLICE_LIT("\x1c"), 6, "none of the forms"},
+        {SLICE_LIT("\x1f"), 6, "none of the forms"},
+        {SLICE_LIT("\x5b\xff\xff\xff\xff\xff\xff\xff\xff"), 6, "none of the forms"},
+        {SLICE_LIT("\xbb\xff\xff\xff\xff\xff\xff\xff\xff\x18"), 6, "none of the forms"},
+        {SLICE_LIT("\x18\x17\x00"), 6, "none of the forms"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        write_file("x", rows[i].cbor, 0644);
+        assert_says(rows[i].status, rows[i].says, "inspect", at("x"));
+    }
+}
+
 static void explains_every_code(void **state)
 {
     (void)state;
@@ -340,6 +374,7 @@ int main(void)
         T(options_name_only_what_is_beside_them),
         T(options_stand_anywhere_and_help_is_there),
         T(input_that_cannot_be_read_is_an_error),
+        T(tells_cbor_that_is_not_deterministic),
         T(csv_is_read_as_rfc_4180_has_it),
         T(csv_with_a_nul_byte_is_refused_and_read_past),
         T(a_record_becomes_the_line_that_the_server_takes),
