@@ -1,8 +1,10 @@
 /* kith gateway config: mosquitto.conf for a gateway's directory, and what is wrong with one that exists. */
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/host.h"
+#include "base/path.h"
 #include "base/program.h"
 #include "cli/broker_user.h"
 #include "cli/cli.h"
@@ -71,6 +73,43 @@ static void check_reach(struct cli *cli, struct slice text, const char *user, st
     }
 }
 
+/* What others than their owner must not do with these.  What lies in the plugin's directory has its own rows. */
+static const struct {
+    const char *word, *file;
+    mode_t closed;
+    const char *mend;
+} rights[] = {
+    {"plugin_opt_dir", "", 022, "go-w"},
+    {"plugin_opt_dir", "/gate.conf", 022, "go-w"},
+    {"plugin_opt_dir", "/cert.pem", 022, "go-w"},
+    {"plugin_opt_dir", "/issuer.pem", 022, "go-w"},
+    {"plugin_opt_dir", "/key.pem", 077, "go="},
+    {"plugin_opt_dir", "/kith_mosquitto.so", 022, "go-w"},
+    {"plugin", "", 022, "go-w"},
+    {"cafile", "", 022, "go-w"},
+    {"certfile", "", 022, "go-w"},
+    {"keyfile", "", 027, "g-w,o="},
+    {NULL, "", 022, "go-w"}, /* the configuration itself */
+};
+
+static void check_rights(struct cli *cli, const char *file, struct slice text, struct config_trap *traps, size_t *n)
+{
+    const char *dir = value_of(cli, text, "plugin_opt_dir");
+    for (size_t i = 0; i < ARRAY_LEN(rights) && *n < CONFIG_TRAPS_MAX; i++) {
+        const char *word = rights[i].word, *base = word ? value_of(cli, text, word) : file;
+        bool inside = word && base && dir && strcmp(base, dir) != 0 && path_is_below(dir, base);
+        const char *path = base && !inside ? arena_printf(&cli->arena, "%s%s", base, rights[i].file) : NULL;
+        struct stat st;
+        if (!path || stat(path, &st) != 0 || !(st.st_mode & rights[i].closed))
+            continue;
+        const char *what =
+            arena_printf(&cli->arena, "%s%s%s has mode %04o, for others too: chmod %s %s", word ? word : "",
+                         word ? ": " : "", path, (unsigned)st.st_mode & 07777, rights[i].mend, path);
+        if (what)
+            traps[(*n)++] = (struct config_trap){0, what};
+    }
+}
+
 static bool check_file(struct cli *cli, const char *file, const char *user, struct err *e)
 {
     struct config_trap traps[CONFIG_TRAPS_MAX];
@@ -82,6 +121,7 @@ static bool check_file(struct cli *cli, const char *file, const char *user, stru
         return false;
     config_check_mosquitto(buf_slice(&text), traps, &n);
     check_reach(cli, buf_slice(&text), user, traps, &n);
+    check_rights(cli, file, buf_slice(&text), traps, &n);
     struct json_out o = json_out_of(&out);
     if (cli->g.json) {
         json_out_map(&o, NULL);
@@ -110,7 +150,7 @@ static bool check_file(struct cli *cli, const char *file, const char *user, stru
     }
     if (!cli_write(cli, &out, e) || n == 0)
         return n == 0;
-    err_set(e, ERR_GATE_BROKER, "%zu settings would let clients pass the plugin, or break it", n);
+    err_set(e, ERR_GATE_BROKER, "%zu settings or rights would let clients pass the plugin, or break it", n);
     return err_try(e, "kith gateway config --gate DIR writes one that does not");
 }
 

@@ -360,6 +360,35 @@ static void input_that_cannot_be_read_is_an_error(void **state)
     assert_says(3, "try: a regular file", "gateway", "config", "--check", at("nothing"));
 }
 
+static void a_broker_whose_files_others_may_use_is_told(void **state)
+{
+    (void)state;
+    static const char *const rows[][3] = {
+        {"chmod 777 g", "plugin_opt_dir: ", "chmod go-w"},
+        {"chmod 666 g/gate.conf", "/g/gate.conf has", "chmod go-w"},
+        {"chmod 640 g/key.pem", "/g/key.pem has", "chmod go="},
+        {"chmod 620 m.conf", "m.conf has mode 0620", "chmod go-w"},
+        {"chmod 664 ca.pem", "cafile: ", "chmod go-w"},
+        {"chmod 644 tls.key", "keyfile: ", "chmod g-w,o="},
+        {"chmod 640 tls.key && false", NULL, NULL}, /* of a group that may read it, as Debian has it */
+    };
+    char conf[1024];
+    assert_true(shell("mkdir g && touch g/gate.conf g/key.pem g/cert.pem p.so ca.pem tls.key"));
+    snprintf(conf, sizeof conf,
+             "listener 8883\ncafile %s\ncertfile %s\nkeyfile %s\nrequire_certificate true\ntls_version tlsv1.2\n"
+             "allow_anonymous false\nset_tcp_nodelay true\ncheck_retain_source true\nplugin %s\nplugin_opt_dir %s\n",
+             at("ca.pem"), at("g/cert.pem"), at("tls.key"), at("p.so"), at("g"));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        assert_true(shell("chmod 700 g; chmod 644 g/* ca.pem p.so; chmod 600 g/key.pem tls.key"));
+        write_file("m.conf", slice_str(conf), 0644);
+        bool bad = shell(rows[i][0]);
+        struct ran r = run("gateway", "config", "--user", "root", "--check", at("m.conf"), NULL);
+        if (bad != (r.status != 0) || (bad && (!strstr(r.out, rows[i][1]) || !strstr(r.out, rows[i][2]))))
+            fail_msg("%s: %d %s%s", rows[i][0], r.status, r.out, r.talk);
+        ran_clear(&r);
+    }
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, fixture_up, fixture_down)
@@ -375,6 +404,7 @@ int main(void)
         T(options_stand_anywhere_and_help_is_there),
         T(input_that_cannot_be_read_is_an_error),
         T(tells_cbor_that_is_not_deterministic),
+        T(a_broker_whose_files_others_may_use_is_told),
         T(csv_is_read_as_rfc_4180_has_it),
         T(csv_with_a_nul_byte_is_refused_and_read_past),
         T(a_record_becomes_the_line_that_the_server_takes),
