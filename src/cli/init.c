@@ -12,7 +12,8 @@
 
 struct init_opts {
     const char *name, *origin, *plain_url, *listen, *plain_listen, *hostnames, *secrets, *database, *profiles;
-    const char *hsm, *token, *pin_file, *hsm_label, *hsm_paths, *hsm_template;
+    const char *hsm, *token, *pin_file, *hsm_label, *hsm_template;
+    struct opt_list hsm_paths;
     int key_type;
     bool offline_root;
 };
@@ -29,7 +30,7 @@ static const struct opt init_rows[] = {
      AT(pin_file)},
     {NULL, "hsm-label", OPT_TEXT, 1, 40, "kith", .needs = "hsm", .arg = "NAME",
      .help = "what labels of keys in the token begin with", AT(hsm_label)},
-    {NULL, "hsm-paths", OPT_TEXT, .needs = "hsm", .arg = "PATH,...",
+    {NULL, "hsm-paths", OPT_LIST, 1, SETTINGS_HSM_PATHS_MAX, .needs = "hsm", .arg = "PATH,...",
      .help = "what the module reads and writes, if not /etc/softhsm and /var/lib/softhsm", AT(hsm_paths)},
     {NULL, "hsm-template", OPT_TEXT, 1, 400, .needs = "hsm", .arg = "DEVICE[, NAME=yes|no|omit ...]",
      .help = "what a new key is asked to be: generic, nshield, nshield-pool, luna or cloudhsm, then attributes",
@@ -117,6 +118,15 @@ static bool check_origin(const char *origin, struct err *e)
     return err_try(e, "--origin kith.example/log/01");
 }
 
+/* As kith.conf has them, which is elsewhere; NULL if there are none. */
+static const char *join_absolute(struct cli *cli, const struct opt_list *paths)
+{
+    const char *all = NULL;
+    for (size_t i = 0; i < paths->n; i++)
+        all = arena_printf(&cli->arena, "%s%s%s", all ? all : "", all ? "," : "", cli_absolute(cli, paths->v[i]));
+    return all;
+}
+
 static bool make_plan(struct cli *cli, const struct init_opts *o, struct platform_plan *p, struct err *e)
 {
     const char *dir = cli_absolute(cli, cli->g.dir);
@@ -136,7 +146,7 @@ static bool make_plan(struct cli *cli, const struct init_opts *o, struct platfor
         .hsm_token = o->token,
         .hsm_pin_file = cli_absolute(cli, o->pin_file),
         .hsm_label = o->hsm_label,
-        .hsm_paths = o->hsm_paths,
+        .hsm_paths = join_absolute(cli, &o->hsm_paths),
         .hsm_template = o->hsm_template,
         .key_type = key_type_from_name(key_words[o->key_type]),
         .offline_root = o->offline_root,

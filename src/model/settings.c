@@ -124,6 +124,8 @@ bool settings_parse(const char *path, struct slice text, struct arena *a, struct
     const char **paths[] = {&s.socket, &s.passphrase_file, &s.hsm_module, &s.hsm_pin_file};
     for (size_t i = 0; i < ARRAY_LEN(paths); i++)
         *paths[i] = absolute(a, s.dir, *paths[i]);
+    for (size_t i = 0; i < s.hsm_paths.n; i++)
+        s.hsm_paths.v[i] = absolute(a, s.dir, s.hsm_paths.v[i]);
     const char **refs[] = {&s.database, &s.root_key, &s.issuing_key, &s.ledger_key, &s.cosign_key, &s.derive_key};
     for (size_t i = 0; i < ARRAY_LEN(refs); i++)
         *refs[i] = absolute_ref(a, s.dir, *refs[i]);

@@ -217,8 +217,11 @@ static void the_ca_lives_in_a_token(void **state)
     setenv("SOFTHSM2_CONF", at("c"), 1);
     assert_true(shell("softhsm2-util --init-token --free --label lab --pin 1234 --so-pin 5678"));
     write_file("pin", SLICE_LIT("1234\n"), 0600);
-    assert_run(0, "init", "--dir", at("d"), "--hsm", SOFTHSM, "--token", "lab", "--pin-file", at("pin"), "--hsm-paths",
-               at(""));
+    /* Paths of a command line begin where it was said, wherever kithd is started. */
+    assert_int_equal(chdir(fixture_dir), 0);
+    assert_run(0, "init", "--dir", "d", "--hsm", SOFTHSM, "--token", "lab", "--pin-file", "pin", "--hsm-paths",
+               "./t,c");
+    assert_int_equal(chdir("/"), 0);
     assert_true(shell("grep -q 'issuing_key = \"\\?pkcs11:token=lab;object=kith-issuing' d/kith.conf"));
     assert_true(shell("test ! -e d/keys/issuing.key && test ! -e d/keys/root.key"));
     assert_true(chain_is_good("d/ca/root.cer", "d/ca/issuing.cer"));
@@ -229,7 +232,7 @@ static void the_ca_lives_in_a_token(void **state)
     /* The signers' sandbox would not let them at this token; what was made is good all the same. */
     assert_says(7, "is made, but kithd would not start", "init", "--dir", at("e"), "--hsm", SOFTHSM, "--token", "lab",
                 "--pin-file", at("pin"), "--hsm-label", "other");
-    assert_true(shell("test -e e/kith.conf && echo 'hsm_paths = '$PWD > p && sed -i '/^.keys.$/r p' e/kith.conf"));
+    assert_true(shell("test -e e/kith.conf && echo 'hsm_paths = ..' > p && sed -i '/^.keys.$/r p' e/kith.conf"));
     assert_run(0, "--dir", at("e"), "doctor", "token", "keys", "signers");
     a_token_may_have_any_label();
     write_file("pin", SLICE_LIT("9999\n"), 0600);
