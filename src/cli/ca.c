@@ -172,6 +172,11 @@ static bool check_revoked(const struct arrival *a, const struct arrival *had, co
     return err_try(e, "kith ca sign-request with ca/issuing.csr, where the root is, makes another");
 }
 
+static bool is_whole_root(struct slice der, struct cert *out, struct err *e)
+{
+    return cert_read(der, out, e) && cert_verify(&crypto_openssl, out, out->spki, e);
+}
+
 static bool install(struct cli *cli, const struct ca_opts *o, const struct settings *s, const struct arrival *a,
                     struct buf *report, bool *revokes, struct err *e)
 {
@@ -186,6 +191,10 @@ static bool install(struct cli *cli, const struct ca_opts *o, const struct setti
     if (!load(cli, root_path, CERT_MAX, &had.root, e) || !load(cli, issuing_path, CERT_MAX, &had.issuing, e) ||
         !load(cli, crl_path, ROOT_LIST_MAX, &had.crl, e))
         return false;
+    if (had.root.n && !is_whole_root(had.root, &root, e))
+        return err_ctx(e, "%s is damaged", root_path) ||
+               err_try(e, "restore it from the backup of the directory, or remove it: install then takes the root that "
+                          "signed the issuing certificate");
     bool may_change = !had.issuing.n && !settings_has_signed(s, &cli->arena);
     if (had.root.n && a->root.n && !may_change && !slice_eq(had.root, a->root)) {
         err_set(e, ERR_CONFLICT, "the platform has another root");
@@ -203,8 +212,7 @@ static bool install(struct cli *cli, const struct ca_opts *o, const struct setti
         err_set(e, ERR_NOTFOUND, "the root's certificate is missing");
         return err_try(e, "kith ca install with the whole file that sign-request wrote");
     }
-    if (!cert_read(der, &root, e) || !cert_verify(&crypto_openssl, &root, root.spki, e) ||
-        (issuing.n && !check_issuing(cli, s, issuing, &root, e)) ||
+    if (!is_whole_root(der, &root, e) || (issuing.n && !check_issuing(cli, s, issuing, &root, e)) ||
         (a->crl.n && !check_crl(cli, a->crl, had.crl, &root, e)) || !check_revoked(a, &had, &root, revokes, e))
         return false;
     sha256(der, digest);

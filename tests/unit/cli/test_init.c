@@ -370,6 +370,11 @@ static void installs_nothing_of_another_root_or_key(void **state)
     assert_run(0, "--dir", at("d"), "ca", "install", at("d.pem"));
     assert_run(0, "ca", "sign-request", at("d/ca/issuing.csr"), "--root-dir", at("r2"), "--out", at("d2.pem"));
     assert_says(5, "another root", "--dir", at("d"), "ca", "install", at("d2.pem"));
+    /* What is damaged is no other root. */
+    assert_true(shell("cp d/ca/root.cer whole && head -c 300 whole > d/ca/root.cer"));
+    assert_says(6, "d/ca/root.cer is damaged: ", "--dir", at("d"), "ca", "install", at("d.pem"));
+    assert_true(shell("head -c -1 whole > d/ca/root.cer && printf '\\377' >> d/ca/root.cer"));
+    assert_says(6, "d/ca/root.cer is damaged: ", "--dir", at("d"), "ca", "install", at("d.pem"));
     assert_true(shell("rm d/ca/root.cer"));
     assert_says(6, "issuing certificate", "--dir", at("d"), "ca", "install", at("r2/root.cer"));
     assert_run(0, "--dir", at("d"), "ca", "install", at("r/root.cer"));
