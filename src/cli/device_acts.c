@@ -30,18 +30,18 @@ static const struct opt revoke_rows[] = {
 };
 
 /* Who has not heard of it yet; the verb is then only partly done. */
-static bool report_gateways(struct cli *cli, const struct json *j, struct err *e)
+static void report_gateways(struct cli *cli, const struct json *j)
 {
     const struct json *gateways = show_find(j, "gateways"), *silent = show_find(j, "gateways.silent");
     int64_t acked;
     AUTO(buf_clear) struct buf names = {0};
     buf_init(&names, 65536);
     if (!gateways)
-        return true;
+        return;
     if (json_count(silent) == 0) {
         if (json_int(show_find(j, "gateways.acknowledged"), &acked))
             fprintf(cli->talk, "all gateways know (%lld)\n", (long long)acked);
-        return true;
+        return;
     }
     show_put_value(&names, silent);
     fprintf(cli->talk,
@@ -49,33 +49,6 @@ static bool report_gateways(struct cli *cli, const struct json *j, struct err *e
             "ls\n",
             buf_str(&names));
     cli->exit_code = EXIT_PARTLY;
-    (void)e;
-    return true;
-}
-
-/* A script may say it twice: the device is what it was to become. */
-static bool is_already(struct cli *cli, const char *act, const char *device, struct buf *reply, struct err *e)
-{
-    static const char *const becomes[][2] = {{"/suspend", "suspended"}, {"/revoke", "revoked"}, {"/retire", "retired"}};
-    AUTO(json_free_auto) struct json *j = NULL;
-    const char *id, *state, *wanted = NULL;
-    struct err ignored;
-    for (size_t i = 0; i < ARRAY_LEN(becomes); i++)
-        if (strcmp(becomes[i][0], act) == 0)
-            wanted = becomes[i][1];
-    if (!wanted ||
-        !cli_call_json(cli, "GET", cli_path(cli, "/v1/devices/", device, ""), NULL, 0, reply, &j, &ignored) ||
-        !json_get_text(j, "id", 64, &id, &ignored) || !json_get_text(j, "state", 32, &state, &ignored) ||
-        strcmp(state, wanted) != 0)
-        return false;
-    err_clear(e);
-    fprintf(cli->talk, "%s was %s already (what gateways know: kith gateway ls)\n", device, state);
-    if (cli->g.json)
-        return show_raw(cli, reply, e);
-    AUTO(buf_clear) struct buf out = {0};
-    buf_init(&out, 4096);
-    buf_printf(&out, "%s %s\n", id, state);
-    return cli_write(cli, &out, e);
 }
 
 static bool act_on(struct cli *cli, const struct act_opts *o, const char *act, const char *device, struct err *e)
@@ -97,17 +70,18 @@ static bool act_on(struct cli *cli, const struct act_opts *o, const char *act, c
         json_out_int(&jo, "wait_ms", wait_ms);
     json_out_end(&jo);
     const char *path = cli_path(cli, "/v1/devices/", device, act);
-    if (!cli_call_json(cli, "POST", path, &body, wait_ms, &reply, &j, e)) {
-        bool refused = err_class_of(e->code) == ERR_CLASS_CONFLICT || err_class_of(e->code) == ERR_CLASS_POLICY;
-        return (refused && is_already(cli, act, device, &reply, e)) || err_ctx(e, "%s", device);
-    }
-    if (!report_gateways(cli, j, e))
-        return false;
-    if (cli->g.json)
-        return show_raw(cli, &reply, e);
+    if (!cli_call_json(cli, "POST", path, &body, wait_ms, &reply, &j, e))
+        return err_ctx(e, "%s", device);
     if (!json_get_text(j, "id", 64, &id, e) || !json_get_text(j, "state", 32, &state, e))
         return false;
-    if (strcmp(act, "/retire") == 0)
+    bool already = json_has(j, "already");
+    if (already)
+        fprintf(cli->talk, "%s was %s already%s\n", device, state,
+                wait_ms ? "" : " (what gateways know: kith gateway ls)");
+    report_gateways(cli, j);
+    if (cli->g.json)
+        return show_raw(cli, &reply, e);
+    if (strcmp(act, "/retire") == 0 && !already)
         fputs("its agent wipes the keys when it next shows itself: within [renew] hello of its agent.conf, 6 h unless "
               "set\n",
               cli->talk);

@@ -173,8 +173,11 @@ def it_may_be_said_twice(k):
             k.kith("device", "add", "--model", "pump", "--serial", serial)
         if act != "revoke":
             k.kith("device", act, serial)
+        history = k.kith_json("device", "history", serial)
         p = k.kith("device", act, serial)
         assert "already" in p.stderr and p.stdout.split()[1] in ("suspended", "revoked", "retired"), p.stderr
+        assert k.kith_json("device", act, serial)["already"] is True
+        assert k.kith_json("device", "history", serial) == history, "what was done already is entered again"
     p = k.kith("device", "suspend", "SN-8", ok=False)
     assert p.returncode in (5, 6), p.stderr
 

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Operators that wait for silent gateways stop nobody else, not even the end of the platform; who waits for nothing is told so; an export that cannot be completed is
 refused, not handed over."""
+import json
 import os
 import shutil
 import signal
@@ -43,6 +44,11 @@ def acts_before_it_waits(k, devices):
     assert not waits.answers, "the operators did not wait, so nothing was shown"
     for a in waits.join():
         assert a.status == 200 and a.json["gateways"]["silent"] == ["mute"], a
+    # Said again it is not refused, and not taken for done either.
+    for _ in range(2):
+        p = k.kith("--json", "device", "suspend", devices[0]["id"], "--wait", "--wait-time", "1s", ok=False)
+        answer = json.loads(p.stdout)
+        assert p.returncode == 8 and answer["already"] and answer["gateways"] == {"silent": ["mute"], "acknowledged": 0}, p.stdout
 
 
 def takes_requests_again(k, devices):

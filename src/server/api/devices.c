@@ -135,6 +135,17 @@ static bool no_act(const char *verb, struct err *e)
     return err_try(e, "suspend, resume, revoke, retire or quarantine");
 }
 
+/* Whoever asks again, because the answer was lost or gateways were silent, is not refused: what was to be is so. */
+static bool is_already(struct call *c, const struct device_row *d, struct device_act *a)
+{
+    if (a->to == DEVICE_ACTIVE || d->state != a->to)
+        return false;
+    a->now = d->state;
+    a->ticket = feed_hub_mark(c->app->feed, NULL, 0);
+    json_out_bool(&c->out, "already", true);
+    return true;
+}
+
 static bool act(struct call *c, struct err *e)
 {
     const char *verb = http_param(c->req, "act");
@@ -151,7 +162,7 @@ static bool act(struct call *c, struct err *e)
         !call_int(c, "wait_ms", 0, WAIT_MS_MAX, 0, &wait_ms, e) || !call_device(c, &d, e))
         return false;
     da.device = d.id;
-    if (!device_change_state(c->app, &da, e))
+    if (!is_already(c, &d, &da) && !device_change_state(c->app, &da, e))
         return false;
     json_out_text(&c->out, "id", d.id);
     json_out_text(&c->out, "state", device_state_name(da.now));
