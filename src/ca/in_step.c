@@ -15,13 +15,13 @@ static bool journal_behind(struct err *e)
                       "/, or directory and database from copies of one time; do not cut or delete files there");
 }
 
-bool in_step_signed(struct db *db, const struct settings *s, const struct crypto *c, uint64_t *signed_size,
-                    struct err *e)
+bool in_step_last(struct db *db, const struct settings *s, const struct crypto *c, struct last_checkpoint *out,
+                  struct err *e)
 {
     struct note_key keys[NOTE_KEYS];
     const struct log_of_keys log = {
         .node = (uint8_t)s->node, .origin = s->origin, .keys = keys, .keys_n = ARRAY_LEN(keys)};
-    return own_key_vkeys(c, s, keys, e) && last_checkpoint_size(db, c, &log, signed_size, e);
+    return own_key_vkeys(c, s, keys, e) && last_checkpoint_read(db, c, &log, out, e);
 }
 
 bool in_step_judge(const struct in_step_log *log, const char *signer, uint64_t vouched, struct err *e)
@@ -117,13 +117,15 @@ bool in_step_check(struct db *db, const struct settings *s, const struct crypto 
 {
     AUTO(named_clear) struct named named = {0};
     struct in_step_log log;
+    struct last_checkpoint last = {0};
     struct look issuing = {.crypto = c, .named = &named}, ledger = {.crypto = c};
     struct err ignored;
-    if (!in_step_mark(db, &issuing.mark, &ignored) || !in_step_signed(db, s, c, &log.signed_size, &ignored) ||
-        !named_read(&named, db, (uint8_t)s->node, log.signed_size, &ignored) ||
+    if (!in_step_mark(db, &issuing.mark, &ignored) || !in_step_last(db, s, c, &last, &ignored) ||
+        !named_read(&named, db, (uint8_t)s->node, last.size, &ignored) ||
         !read_journal(s, "issuing", &issuing, &ignored) || !read_journal(s, "ledger", &ledger, &ignored) ||
         !log_size_load(db, (uint8_t)s->node, &log.size, &ignored))
         return true;
+    log.signed_size = last.size;
     return in_step_judge(&log, "issuing", issuing.vouched, e) && in_step_judge(&log, "ledger", ledger.vouched, e) &&
            in_step_all_met(&named, issuing.vouched, e);
 }

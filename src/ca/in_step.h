@@ -17,8 +17,9 @@ struct in_step_log {
     uint64_t signed_size; /* entries under the newest checkpoint that all signed */
     uint64_t size;        /* entries in all */
 };
-MUST_USE bool in_step_signed(struct db *db, const struct settings *s, const struct crypto *c, uint64_t *signed_size,
-                             struct err *e);
+/* The newest checkpoint that all of ledger.vkeys signed; its size is a signed_size. */
+MUST_USE bool in_step_last(struct db *db, const struct settings *s, const struct crypto *c, struct last_checkpoint *out,
+                           struct err *e);
 /* `vouched`: entries of the tree that the signer vouched for last.  Errors: ERR_STORE_BEHIND, ERR_JOURNAL_BEHIND. */
 MUST_USE bool in_step_judge(const struct in_step_log *log, const char *signer, uint64_t vouched, struct err *e);
 

@@ -3,13 +3,14 @@
 #include "store/tables.h"
 
 static const struct sql sql_before = {
-    "SELECT size, note FROM checkpoint WHERE node = $1 AND size < $2 ORDER BY size DESC LIMIT 1"};
+    "SELECT size, note, made_at FROM checkpoint WHERE node = $1 AND size < $2 ORDER BY size DESC LIMIT 1"};
 
-bool last_checkpoint_size(struct db *db, const struct crypto *c, const struct log_of_keys *log, uint64_t *size,
-                          struct err *e)
+bool last_checkpoint_read(struct db *db, const struct crypto *c, const struct log_of_keys *log,
+                          struct last_checkpoint *out, struct err *e)
 {
     int64_t before = INT64_MAX;
-    *size = 0;
+    out->size = 0;
+    out->made_at = 0;
     for (;;) {
         struct note note;
         struct checkpoint cp;
@@ -23,7 +24,10 @@ bool last_checkpoint_size(struct db *db, const struct crypto *c, const struct lo
         if (note_open(c, rows_blob(&r, 1), log->keys, log->keys_n, &note, &ignored) &&
             checkpoint_read(note.text, &cp, &ignored) && slice_eq(cp.origin, slice_str(log->origin)) &&
             cp.size == (uint64_t)before) {
-            *size = cp.size;
+            out->size = cp.size;
+            out->made_at = rows_int(&r, 2);
+            if (out->note)
+                buf_put(out->note, rows_blob(&r, 1));
             return true;
         }
     }

@@ -3,6 +3,7 @@
 #ifndef KITH_LEDGER_LAST_CHECKPOINT_H
 #define KITH_LEDGER_LAST_CHECKPOINT_H
 
+#include "base/buf.h"
 #include "ledger/note.h"
 #include "store/db.h"
 
@@ -13,8 +14,13 @@ struct log_of_keys {
     size_t keys_n;
 };
 
-/* *size: of its tree, 0 if there is none. */
-MUST_USE bool last_checkpoint_size(struct db *db, const struct crypto *c, const struct log_of_keys *log, uint64_t *size,
-                                   struct err *e);
+struct last_checkpoint {
+    uint64_t size; /* of its tree; 0: there is none */
+    int64_t made_at;
+    struct buf *note; /* where the whole of it is appended; NULL: nowhere */
+};
+
+MUST_USE bool last_checkpoint_read(struct db *db, const struct crypto *c, const struct log_of_keys *log,
+                                   struct last_checkpoint *out, struct err *e);
 
 #endif

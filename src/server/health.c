@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/rfc3339.h"
+#include "ca/in_step.h"
 #include "ca/root_list.h"
 #include "model/settings_check.h"
 #include "server/alarms.h"
@@ -114,15 +115,15 @@ static bool check_checkpoint(struct app *app, struct health_finding *f)
 static bool check_tree(struct app *app, struct health_finding *f)
 {
     struct signer_state s[SIGNERS];
-    uint64_t size = tree_size(app->tree);
+    struct err e;
     signers_state(s);
     for (int i = 0; i < SIGNERS; i++) {
+        const struct in_step_log log = {.signed_size = s[i].signed_size, .size = tree_size(app->tree)};
         if (s[i].forked)
             snprintf(f->detail, sizeof f->detail, "store-behind: the %s signer vouched for another ledger than this",
                      signer_name(i));
-        else if (s[i].vouched_size > size)
-            snprintf(f->detail, sizeof f->detail, "store-behind: %llu entries, but the %s signer vouched for %llu",
-                     (unsigned long long)size, signer_name(i), (unsigned long long)s[i].vouched_size);
+        else if (!in_step_judge(&log, signer_name(i), s[i].vouched_size, &e))
+            snprintf(f->detail, sizeof f->detail, "%s: %.280s", err_slug(e.code), e.what);
         else
             continue;
         return false;
@@ -258,7 +259,8 @@ static const struct {
      check_store, true},
     {"token", "look at the token; Kith logs in again by itself once it is back", check_token, true},
     {"checkpoint", "look at the log: the signers say why they do not sign", check_checkpoint, false},
-    {"ledger", "stop kithd and restore the newest copy of the database", check_tree, true},
+    {"ledger", "stop kithd and restore the newest copy of the database, or of the signers if they are behind",
+     check_tree, true},
     {"feed", "look at the log: the issuing signer makes the heads", check_feed, true},
     {"clock", "set the clock; if it is right, start kithd once with --accept-clock", check_clock, true},
     {"alarms", "look at the entries that it names; if they are right: kith --dir DIR ledger adopt", check_alarms,

@@ -8,6 +8,7 @@
 #include "base/crash_point.h"
 #include "base/log.h"
 #include "base/mono.h"
+#include "ca/in_step.h"
 #include "core/cbor.h"
 #include "ledger/note.h"
 #include "server/issuer.h"
@@ -76,11 +77,13 @@ static bool put_leaves(struct notary *n, uint64_t from, uint64_t to, struct buf 
     return true;
 }
 
-/* Brings a signer up to `to` leaves. */
-static bool stream_leaves(struct notary *n, struct client *c, uint64_t to, struct err *e)
+/* Brings a signer up to `to` leaves; not one that has forgotten what it vouched for since it was started anew. */
+static bool stream_leaves(struct notary *n, int which, uint64_t to, struct err *e)
 {
     struct signer_state signer;
-    if (!signer_ask(c, &signer, e))
+    struct client *c = which == SIGNER_ISSUING ? n->app->issuing : n->app->ledger;
+    const struct in_step_log log = {.signed_size = n->size, .size = tree_size(n->app->tree)};
+    if (!signer_ask(c, &signer, e) || !in_step_judge(&log, signer_name(which), signer.vouched_size, e))
         return false;
     for (uint64_t from = signer.leaves; from < to;) {
         AUTO(buf_clear) struct buf fields = {0};
@@ -151,7 +154,7 @@ static bool cosign_issuing(struct notary *n, struct making *m, struct err *e)
     m->size = c.size;
     checkpoint_write(&m->w, &c);
     buf_reset(&m->issuing);
-    return stream_leaves(n, app->issuing, c.size, e) &&
+    return stream_leaves(n, SIGNER_ISSUING, c.size, e) &&
            cosign(app->issuing, writer_slice(&m->w), &m->issuing, &m->journal_at, e);
 }
 
@@ -193,13 +196,13 @@ static bool sign_text(struct notary *n, struct making *m, struct err *e)
     struct app *app = n->app;
     uint64_t unused;
     /* Most leaves go before the hold, so that it is short. */
-    if (!stream_leaves(n, app->issuing, tree_size(app->tree), e))
+    if (!stream_leaves(n, SIGNER_ISSUING, tree_size(app->tree), e))
         return false;
     bool ok = issuer_hold(app->issuer, HOLD_MS) || err_set(e, ERR_UNAVAILABLE, "signatures are still under way");
     ok = ok && (!m->last || record_stopped(n, e)) && cosign_covered(n, m, e);
     issuer_release(app->issuer);
     crash_point("server.cosigned");
-    return ok && stream_leaves(n, app->ledger, m->size, e) &&
+    return ok && stream_leaves(n, SIGNER_LEDGER, m->size, e) &&
            cosign(app->ledger, writer_slice(&m->w), &m->ledger, &unused, e);
 }
 
@@ -253,20 +256,18 @@ static void sleep_until_due(struct notary *n, int ms)
     pthread_mutex_unlock(&n->lock);
 }
 
-static const struct sql sql_last = {
-    "SELECT size, note, made_at FROM checkpoint WHERE node = $1 ORDER BY size DESC LIMIT 1"};
-
 static void load_last(struct notary *n)
 {
     struct err e;
-    const struct value args[] = {value_int(n->app->settings.node)};
-    AUTO(rows_close) struct rows r = {0};
-    if (!db_query_row(n->db, &sql_last, args, 1, &r, &e) || strlen(rows_text(&r, 1)) >= NOTARY_NOTE_MAX)
+    AUTO(buf_clear) struct buf note = {0};
+    struct last_checkpoint last = {.note = &note};
+    buf_init(&note, NOTARY_NOTE_MAX - 1);
+    if (!in_step_last(n->db, &n->app->settings, n->app->crypto, &last, &e) || !buf_ok(&note))
         return;
     pthread_mutex_lock(&n->lock);
-    n->size = (uint64_t)rows_int(&r, 0);
-    n->at = rows_int(&r, 2);
-    strcpy(n->note, rows_text(&r, 1)); /* banned: the length was checked */
+    n->size = last.size;
+    n->at = last.made_at;
+    memcpy(n->note, buf_str(&note), note.n + 1);
     pthread_mutex_unlock(&n->lock);
 }
 
@@ -334,6 +335,14 @@ bool notary_get_note(struct notary *n, char out[NOTARY_NOTE_MAX], uint64_t *size
     *at = n->at;
     pthread_mutex_unlock(&n->lock);
     return out[0] != 0;
+}
+
+uint64_t notary_size(struct notary *n)
+{
+    pthread_mutex_lock(&n->lock);
+    uint64_t size = n->size;
+    pthread_mutex_unlock(&n->lock);
+    return size;
 }
 
 bool notary_wait(struct notary *n, uint64_t size, int timeout_ms, struct err *e)

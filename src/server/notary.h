@@ -17,6 +17,8 @@ MUST_USE bool notary_finish(struct notary *n, struct err *e);
 
 /* The newest note with all signatures; *size its tree's.  False: there is none yet. */
 bool notary_get_note(struct notary *n, char out[NOTARY_NOTE_MAX], uint64_t *size, int64_t *at);
+/* The size of its tree alone; 0: none yet. */
+uint64_t notary_size(struct notary *n);
 /* Waits until a checkpoint covers `size` entries. */
 MUST_USE bool notary_wait(struct notary *n, uint64_t size, int timeout_ms, struct err *e);
 

@@ -28,16 +28,11 @@ struct lost {
     struct feed_mark mark; /* what the gateways are to be told of a certificate */
 };
 
-static const struct sql sql_checkpoint = {"SELECT size FROM checkpoint WHERE node = $1 ORDER BY size DESC LIMIT 1"};
-
 static bool read_named(struct recovery *r, struct db *db, struct err *e)
 {
-    uint8_t node = (uint8_t)r->app->settings.node;
-    const struct value which[] = {value_int(node)};
-    AUTO(rows_close) struct rows rows = {0};
-    err_clear(e);
-    uint64_t from = db_query_row(db, &sql_checkpoint, which, 1, &rows, e) ? (uint64_t)rows_int(&rows, 0) : 0;
-    return e->code == ERR_NONE && named_read(&r->named, db, node, from, e);
+    const struct settings *s = &r->app->settings;
+    struct last_checkpoint last = {0};
+    return in_step_last(db, s, r->app->crypto, &last, e) && named_read(&r->named, db, (uint8_t)s->node, last.size, e);
 }
 
 /* A party is certified by the profile that has its name.  What is none of them gets the kind that gives no right. */

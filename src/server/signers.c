@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "ca/in_step.h"
 #include "core/cbor.h"
+#include "server/notary.h"
 
 static struct {
     pthread_mutex_t lock;
@@ -77,8 +78,10 @@ void signers_poll(struct app *app)
         char why[200];
         bool down, answers;
         int64_t asked_ms = env_mono_ms(&app->env);
+        uint64_t signed_size = notary_size(app->notary);
         answers = signer_ask(clients[i], &s, &e);
         s.asked_ms = asked_ms;
+        s.signed_size = answers ? signed_size : 0;
         down = strcmp(s.token, "down") == 0;
         snprintf(why, sizeof why, "%.199s", down ? s.fault : e.what);
         answers = answers && !down;
@@ -124,8 +127,9 @@ bool signers_check_empty(struct app *app, struct err *e)
 bool signers_check_in_step(struct app *app, struct err *e)
 {
     struct client *clients[SIGNERS] = {app->issuing, app->ledger};
-    struct in_step_log log = {.size = tree_size(app->tree)};
-    bool ok = in_step_signed(app_db(app), &app->settings, app->crypto, &log.signed_size, e);
+    struct last_checkpoint last = {0};
+    bool ok = in_step_last(app_db(app), &app->settings, app->crypto, &last, e);
+    const struct in_step_log log = {.signed_size = last.size, .size = tree_size(app->tree)};
     for (int i = 0; ok && i < SIGNERS; i++) {
         struct signer_state s;
         ok = signer_ask(clients[i], &s, e) && in_step_judge(&log, signer_name(i), s.vouched_size, e);

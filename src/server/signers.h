@@ -14,6 +14,7 @@ struct signer_state {
     char damage[160];      /* its journal is damaged: it signs nothing */
     uint64_t vouched_size; /* entries of the tree that it vouched for last */
     struct merkle_hash vouched_root;
+    uint64_t signed_size;       /* entries under the newest checkpoint when it was asked */
     bool forked;                /* the leaves that it got are those of another tree */
     int64_t clock_off_s;        /* the clock against the time that the signer counts */
     int64_t asked_ms;           /* of the monotonic clock: what is here is not newer */

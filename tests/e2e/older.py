@@ -4,6 +4,7 @@ enters nothing; `kithd -t`, doctor, the log and /readyz say the same.
 
     older.py"""
 import os
+import re
 import shutil
 import signal
 
@@ -120,6 +121,24 @@ def what_no_checkpoint_has_yet_is_missed(k):
     k.must_verify()
 
 
+def a_signer_that_comes_back_older_vouches_for_nothing(k):
+    """Under a server that runs: the platform is not ready any more, and says why."""
+    k.stop()
+    older = k.w.path("older-signer")
+    run("cp", "-a", k.dir, older)
+    k.start()
+    k.kith("ledger", "checkpoint")
+    put_older(k, older, "signers/issuing")
+    os.kill(k.pids()["kith-signer issuing"], signal.SIGKILL)  # its last act would be a snapshot
+    wait_for(lambda: b"FAIL ledger: journal-behind: the database has a checkpoint of" in k.api("GET", "/readyz").body,
+             "/readyz to name it", 20, 0.1)
+    assert k.api("GET", "/readyz").status == 503
+    k.add_device("LATER-3")
+    wait_for(lambda: re.search('"no checkpoint" code=journal-behind .*why=', k.w.log("kithd.log")), "the log", 20)
+    assert b"FAIL ledger: journal-behind" in k.api("GET", "/readyz").body
+    k.kill()
+
+
 def main():
     with World("older") as w:
         k = Kith(w)
@@ -127,9 +146,8 @@ def main():
         k.add_model()
         k.curl_enrol("first", k.add_device("FIRST-1"))
         for check in (an_older_copy_is_refused, a_journal_that_was_cut_is_refused, a_lost_snapshot_alone_is_nothing,
-                      what_no_checkpoint_has_yet_is_missed):
+                      what_no_checkpoint_has_yet_is_missed, a_signer_that_comes_back_older_vouches_for_nothing):
             timed(check, k)
-        k.stop()
 
 
 if __name__ == "__main__":

@@ -106,6 +106,18 @@ def a_foreign_trigger_is_named(k):
     assert code == 0, said
 
 
+def a_forged_checkpoint_stops_no_true_one(k):
+    """One that nobody signed, of more entries than there will be."""
+    k.stop()
+    k.sql("INSERT INTO checkpoint SELECT node, 1000000000, note, made_at FROM checkpoint ORDER BY size DESC LIMIT 1")
+    k.start()
+    k.add_device("T-forged")
+    k.kith("ledger", "checkpoint")
+    code, said = k.check_database()
+    assert code == 6 and "a checkpoint was made at 1000000000 entries" in said, said
+    k.sql("DELETE FROM checkpoint WHERE size = 1000000000")
+
+
 def newest(k):
     (pos, of_type), = k.rows("SELECT pos, type FROM entry ORDER BY pos DESC LIMIT 1")
     return pos & (1 << 56) - 1, of_type
@@ -153,7 +165,7 @@ def main():
         k.start()
         k.add_model()
         k.kith("operator", "add", "eve", "--role", "auditor", "--out", w.path("eve"))
-        for check in (a_foreign_trigger_is_named, a_clean_end_leaves_no_tail, a_start_that_is_cut_is_no_alarm,
+        for check in (a_foreign_trigger_is_named, a_forged_checkpoint_stops_no_true_one, a_clean_end_leaves_no_tail, a_start_that_is_cut_is_no_alarm,
                       adopts_loudly_what_was_entered_after_a_clean_end, what_a_kill_cuts_is_no_alarm,
                       adopts_it_loudly_after_a_kill):
             check(k)

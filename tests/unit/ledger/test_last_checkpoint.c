@@ -39,10 +39,14 @@ static void store(struct lab *t, uint64_t size, struct slice note)
 static uint64_t last(struct lab *t, const char *origin)
 {
     struct err e = {0};
-    uint64_t size;
+    AUTO(buf_clear) struct buf note = {0};
+    struct last_checkpoint out = {.note = &note};
     const struct log_of_keys log = {.node = 1, .origin = origin, .keys = t->note_key, .keys_n = 2};
-    assert_ok(last_checkpoint_size(t->db, &crypto_openssl, &log, &size, &e), e);
-    return size;
+    buf_init(&note, 4096);
+    assert_ok(last_checkpoint_read(t->db, &crypto_openssl, &log, &out, &e), e);
+    assert_int_equal(note.n > 0, out.size > 0);
+    assert_int_equal(out.made_at, out.size ? 1700000123 : 0);
+    return out.size;
 }
 
 /* Without a key anybody can only put there what was signed, somewhere else, or what was not. */
