@@ -139,7 +139,7 @@ class World:
 
     def __exit__(self, kind, value, trace):
         if kind and issubclass(kind, Exception):
-            for path in self.logs:
+            for path in filter(os.path.exists, self.logs):
                 with open(path, errors="replace") as f:
                     print(f"---- {os.path.basename(path)}\n" + f.read()[-6000:], file=sys.stderr)
         self.close()

@@ -160,7 +160,7 @@ BROKEN = [
     ("sed -i 's/^origin = .*/origin = other.test/' kith.conf", 2, "[platform] origin: \"other.test\""),
     ("sed -i 's/^origin = /node = 2\\norigin = /' kith.conf", None, "is that of node 1, the configuration says node \"2\""),
     ("sed -i 's#^url = .*#url = ftp://h.test#' kith.conf", 2, "url: \"ftp://h.test\""),
-    ("sed -i 's#^url = .*#url = https://my_host:1#' kith.conf", 2, "[platform] url: https://my_host:1: \"my_host\""),
+    ("sed -i 's#^url = .*#url = https://my_host:1#' kith.conf", 2, "url: \"https://my_host:1\" is not a URL"),
     ("sed -i 's/^listen = /hostnames = bad_host\\nlisten = /' kith.conf", 2, "[server] hostnames: \"bad_host\""),
     ("sed -i 's/^listen = .*/listen = 127.0.0.1:99999/' kith.conf", 2, "listen: \"127.0.0.1:99999\""),
     ("printf '[feed]\\ninterval = 2h\\n' >> kith.conf", 2, "interval: \"2h\" is not less than valid"),
