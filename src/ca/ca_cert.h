@@ -8,7 +8,7 @@
 #include "x509/cert.h"
 
 /* `name`: PATH_ROOT_CERT or PATH_ISSUING_CERT; *out lies in `der`, which the caller clears.  Whether the root signed the other is
- * root_check_issuing()'s to say.  Errors: setup (not there), io, too-big, der, cert. */
+ * root_list_check_issuing()'s to say.  Errors: setup (not there), io, too-big, der, cert. */
 MUST_USE bool ca_cert_read(const struct settings *s, const char *name, struct buf *der, struct cert *out,
                            struct err *e);
 

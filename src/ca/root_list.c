@@ -81,7 +81,8 @@ bool root_list_check(const struct crypto *crypto, const char *file, const struct
                       "of kithd; if its key is known to others, a new platform");
 }
 
-bool root_check_issuing(const struct crypto *crypto, const struct cert *root, const struct cert *issuing, struct err *e)
+bool root_list_check_issuing(const struct crypto *crypto, const struct cert *root, const struct cert *issuing,
+                             struct err *e)
 {
     struct chain path;
     const struct chain_rules rules = {.at = issuing->not_before, .key_usage = KU_KEY_CERT_SIGN | KU_CRL_SIGN};

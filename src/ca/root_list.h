@@ -36,7 +36,7 @@ MUST_USE bool root_list_get(const struct crypto *crypto, const char *file, const
 
 /* Whether both certificates are whole and the root signed the issuing one: a bit that flipped in a signature is seen by every
  * TLS client.  Dates are judged elsewhere: a CA that is over still has lists to serve.  Errors: signature, chain-*. */
-MUST_USE bool root_check_issuing(const struct crypto *crypto, const struct cert *root, const struct cert *issuing,
-                                 struct err *e);
+MUST_USE bool root_list_check_issuing(const struct crypto *crypto, const struct cert *root, const struct cert *issuing,
+                                      struct err *e);
 
 #endif

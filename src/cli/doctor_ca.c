@@ -50,7 +50,7 @@ void doctor_check_issuing(struct doctor *d, struct doctor_finding *f)
     if (f->failed || !read_cert(d, PATH_ROOT_CERT, &der, &root, f) ||
         !read_cert(d, PATH_ISSUING_CERT, &issuing_der, &issuing, f))
         return;
-    if (!root_check_issuing(&crypto_openssl, &root, &issuing, &e))
+    if (!root_list_check_issuing(&crypto_openssl, &root, &issuing, &e))
         doctor_bad_err(f, &e, NULL);
 }
 

@@ -17,8 +17,8 @@ struct pkey {
     uint8_t spki[SPKI_MAX];
     size_t spki_n;
 };
-struct spki pkey_view(const struct pkey *k);
-int pkey_sig_max(const struct spki *s);
+struct spki provider_key_view(const struct pkey *k);
+int provider_key_sig_max(const struct spki *s);
 
 #define FN(id, f)                                                                                                      \
     {                                                                                                                  \

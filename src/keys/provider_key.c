@@ -4,14 +4,14 @@
 #include <openssl/bn.h>
 #include <stdlib.h>
 
-struct spki pkey_view(const struct pkey *k)
+struct spki provider_key_view(const struct pkey *k)
 {
     struct spki s = {0};
     (void)!spki_read(slice_of(k->spki, k->spki_n), &s, NULL);
     return s;
 }
 
-int pkey_sig_max(const struct spki *s)
+int provider_key_sig_max(const struct spki *s)
 {
     return s->family == SPKI_P256      ? 72
            : s->family == SPKI_P384    ? 104
@@ -134,7 +134,7 @@ static int km_export(void *data, int selection, OSSL_CALLBACK *cb, void *arg)
     const struct pkey *k = data;
     if (k->key && selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY)
         return 0;
-    struct spki s = pkey_view(k);
+    struct spki s = provider_key_view(k);
     uint8_t mod[RSA_BITS_MAX / 8], exp[8];
     OSSL_PARAM params[3] = {OSSL_PARAM_construct_end(), OSSL_PARAM_construct_end(), OSSL_PARAM_construct_end()};
     BIGNUM *n = NULL, *e = NULL;
@@ -171,12 +171,12 @@ static int set_text(OSSL_PARAM params[], const char *name, const char *v)
 
 static int km_get_params(void *data, OSSL_PARAM params[])
 {
-    struct spki s = pkey_view(data);
+    struct spki s = provider_key_view(data);
     int bits = s.family == SPKI_P384 ? 384 : s.family == SPKI_RSA ? (int)s.rsa_bits : 256;
     int security = s.family == SPKI_P384 ? 192 : s.family != SPKI_RSA || bits >= 3072 ? 128 : 112;
     if (!set_int(params, OSSL_PKEY_PARAM_BITS, s.family == SPKI_ED25519 ? 253 : bits) ||
         !set_int(params, OSSL_PKEY_PARAM_SECURITY_BITS, security) ||
-        !set_int(params, OSSL_PKEY_PARAM_MAX_SIZE, pkey_sig_max(&s)))
+        !set_int(params, OSSL_PKEY_PARAM_MAX_SIZE, provider_key_sig_max(&s)))
         return 0;
     if (s.family == SPKI_ED25519)
         return set_text(params, OSSL_PKEY_PARAM_MANDATORY_DIGEST, "");

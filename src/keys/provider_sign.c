@@ -67,7 +67,7 @@ static unsigned digest_bits_of(const char *md)
 
 static enum sig_alg alg_of(const struct sign_ctx *c)
 {
-    switch (pkey_view(c->key).family) {
+    switch (provider_key_view(c->key).family) {
     case SPKI_P256:
         return c->digest_bits == 256 ? SIG_ES256 : SIG_NONE;
     case SPKI_P384:
@@ -158,12 +158,12 @@ static int sig_update(void *ctx, const unsigned char *p, size_t n)
 
 static int sign_slice(struct sign_ctx *c, struct slice msg, unsigned char *out, size_t *n, size_t cap)
 {
-    struct spki s = pkey_view(c->key);
+    struct spki s = provider_key_view(c->key);
     enum sig_alg alg = alg_of(c);
     uint8_t raw[SIG_MAX];
     size_t raw_n;
     if (!out) {
-        *n = (size_t)pkey_sig_max(&s);
+        *n = (size_t)provider_key_sig_max(&s);
         return 1;
     }
     return alg != SIG_NONE && key_sign(c->key->key, alg, &msg, 1, raw, &raw_n, NULL) &&

@@ -43,7 +43,7 @@ static bool check_issuing(struct app *app, struct err *e)
         return false;
     return !ca_cert_read(&app->settings, PATH_ROOT_CERT, &root_der, &root, &ignored) ||
            !ca_cert_read(&app->settings, PATH_ISSUING_CERT, &der, &issuing, &ignored) ||
-           root_check_issuing(app->crypto, &root, &issuing, e);
+           root_list_check_issuing(app->crypto, &root, &issuing, e);
 }
 
 static bool check_vkeys(struct app *app, struct err *e)

@@ -21,7 +21,7 @@ static bool has_ca(struct app *app, struct err *why)
     struct cert root, ca;
     if (!ca_cert_read(&app->settings, PATH_ISSUING_CERT, &ca_der, &ca, why) ||
         !ca_cert_read(&app->settings, PATH_ROOT_CERT, &root_der, &root, why) ||
-        !root_check_issuing(app->crypto, &root, &ca, why))
+        !root_list_check_issuing(app->crypto, &root, &ca, why))
         return false;
     app->root_der = arena_dup(&app->arena, buf_slice(&root_der));
     app->ca_der = arena_dup(&app->arena, buf_slice(&ca_der));

@@ -14,7 +14,8 @@ bool domain_read_root(struct domain *d, struct err *e)
     if (!ca_cert_read(d->settings, PATH_ROOT_CERT, &b, &d->root, e))
         return false;
     struct slice der = arena_dup(&d->arena, buf_slice(&b));
-    return arena_ok(&d->arena, e) && cert_read(der, &d->root, e) && root_check_issuing(d->crypto, &d->root, &d->ca, e);
+    return arena_ok(&d->arena, e) && cert_read(der, &d->root, e) &&
+           root_list_check_issuing(d->crypto, &d->root, &d->ca, e);
 }
 
 /* Durable with the batch.  Before anything was signed there is nothing that an older list would make good again, and the
