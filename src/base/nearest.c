@@ -59,8 +59,11 @@ const char *nearest_in(struct slice word, const char *const *list)
     return nearest_word(&n);
 }
 
-bool nearest_refuse(enum err_code code, const char *what, const char *word, const char *const *list, struct err *e)
+bool nearest_check(enum err_code code, const char *what, const char *word, const char *const *list, struct err *e)
 {
+    for (size_t i = 0; list[i]; i++)
+        if (strcmp(list[i], word) == 0)
+            return true;
     char all[ERR_WHY_MAX - 20] = "";
     size_t n = 0;
     for (size_t i = 0; list[i] && n < sizeof all; i++)

@@ -19,8 +19,8 @@ const char *nearest_word(const struct nearest *n); /* NULL if nothing is near */
 unsigned nearest_distance(struct slice a, struct slice b);
 /* From a NULL-terminated list. */
 const char *nearest_in(struct slice word, const char *const *list);
-/* What is said of a word that the list has not: "x" is no `what`, what there is, and the one that may have been meant.
- * Always false. */
-bool nearest_refuse(enum err_code code, const char *what, const char *word, const char *const *list, struct err *e);
+/* The list has the word.  If not: "x" is no `what`, what there is, and the one that may have been meant. */
+MUST_USE bool nearest_check(enum err_code code, const char *what, const char *word, const char *const *list,
+                            struct err *e);
 
 #endif

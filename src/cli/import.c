@@ -37,15 +37,8 @@ static bool is_tag(const char *title)
 
 bool csv_check_title(const char *title, struct err *e)
 {
-    static const char *const plain[] = {"model", "serial", "owner", "tags", NULL};
-    for (size_t i = 0; plain[i]; i++)
-        if (strcmp(plain[i], title) == 0)
-            return true;
-    if (is_tag(title))
-        return true;
-    const char *near = nearest_in(slice_str(title), plain);
-    err_set(e, ERR_SYNTAX, "column \"%s\" is not known", ERR_QUOTE(slice_str(title)));
-    return near ? err_try(e, "did you mean %s?", near) : err_try(e, "model, serial, owner, tags, tag:NAME");
+    static const char *const titles[] = {"model", "serial", "owner", "tags", "tag:NAME", NULL};
+    return is_tag(title) || nearest_check(ERR_SYNTAX, "column", title, titles, e);
 }
 
 bool csv_to_json(const char *const *titles, const char *const *fields, size_t n, const struct import_opts *io,

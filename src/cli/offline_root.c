@@ -349,8 +349,10 @@ static bool add_revoked(struct cli *cli, const struct ca_opts *o, const struct r
     struct pki_revoked r = {.at = env_now_s(&cli->env)};
     if (!o->revoke)
         return true;
-    if (o->reason && !crl_reason_is_final(r.reason = crl_reason_from_name(o->reason)))
-        return nearest_refuse(ERR_OPTION, "reason to revoke for good", o->reason, crl_reasons_final, e);
+    if (o->reason && !nearest_check(ERR_OPTION, "reason to revoke for good", o->reason, crl_reasons_final, e))
+        return false;
+    if (o->reason)
+        r.reason = crl_reason_from_name(o->reason);
     char hex[3 * CERT_SERIAL_MAX + 2];
     if (!plain_hex(o->revoke, hex, sizeof hex) ||
         !codec_decode(CODEC_HEX, slice_str(hex), r.serial, sizeof r.serial, &r.serial_n, e)) {

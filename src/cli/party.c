@@ -239,12 +239,8 @@ static bool run_operator_add(void *ctx, const void *opts, const struct args_word
     AUTO(buf_clear) struct buf reply = {0};
     buf_init(&reply, CLI_ANSWER_MAX);
     const char *name = words->v[0], *dir = cli_absolute(cli, o->out ? o->out : name);
-    bool known = false;
-    for (size_t i = 0; role_words[i]; i++)
-        known = known || strcmp(role_words[i], o->role) == 0;
-    if (!known)
-        return nearest_refuse(ERR_OPTION, "role", o->role, role_words, e);
-    if (!certify(cli, "/v1/operators", name, o, dir, &reply, &j, e) || !write_cert(cli, dir, j, e))
+    if (!nearest_check(ERR_OPTION, "role", o->role, role_words, e) ||
+        !certify(cli, "/v1/operators", name, o, dir, &reply, &j, e) || !write_cert(cli, dir, j, e))
         return false;
     const char *key = o->csr ? "KEY" : arena_printf(&cli->arena, "%s/key.pem", dir);
     fprintf(cli->talk, "%s is %s; with it: kith --url URL --cert %s/cert.pem --key %s COMMAND\n", name, o->role, dir,

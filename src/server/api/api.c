@@ -260,9 +260,10 @@ bool call_reason(const struct call *c, int def, int *out, struct err *e)
         return true;
     if (!call_text(c, "reason", 40, NULL, &name, e))
         return false;
+    if (!nearest_check(ERR_USAGE, "reason to revoke for good", name, crl_reasons_final, e))
+        return false;
     *out = crl_reason_from_name(name);
-    return crl_reason_is_final(*out) ||
-           nearest_refuse(ERR_USAGE, "reason to revoke for good", name, crl_reasons_final, e);
+    return true;
 }
 
 const char *call_owner(const struct call *c)

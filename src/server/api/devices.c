@@ -53,9 +53,9 @@ static bool list(struct call *c, struct err *e)
     }
     if (!owner && http_has_query(c->req, "owner"))
         owner = named;
+    if (state[0] && !nearest_check(ERR_USAGE, "state of a device", state, device_state_names(), e))
+        return false;
     enum device_state which = device_state_from_name(state);
-    if (state[0] && which == DEVICE_NONE)
-        return nearest_refuse(ERR_USAGE, "state of a device", state, device_state_names(), e);
     int64_t limit, n = 0;
     if (!call_query_int(c, "limit", 1, LIST_MAX, 100, &limit, e))
         return false;

@@ -105,30 +105,14 @@ static bool check_profile(struct call *c, const char *name, struct err *e)
 static const char *const known[] = {"profile",         "renew_expired_days", "quarantine_on_second_key",
                                     "channel_binding", "live_certificates",  NULL};
 
-static bool check_name(const char *key, struct err *e)
-{
-    struct nearest near = nearest_of(slice_str(key));
-    char list[200] = "";
-    for (size_t i = 0, at = 0; known[i]; i++) {
-        if (strcmp(known[i], key) == 0)
-            return true;
-        nearest_offer(&near, known[i]);
-        at += (size_t)snprintf(list + at, sizeof list - at, "%s%s", i ? ", " : "", known[i]);
-    }
-    err_set(e, ERR_USAGE, "\"%s\" is no setting of a model", ERR_QUOTE(slice_str(key)));
-    err_why(e, "there are %s", list);
-    return nearest_word(&near) ? err_try(e, "did you mean \"%s\"?", nearest_word(&near)) : err_try(e, "profile=ldevid");
-}
-
 /* A model with a setting that nothing understands would refuse its devices later. */
 static bool settings_check(struct call *c, const struct json *settings, struct err *e)
 {
     for (size_t i = 0; i < json_count(settings); i++) {
         const char *key = json_key(settings, i);
         char v[64] = "";
-        if (!check_name(key, e))
-            return false;
-        if (!call_member(setting_as_text(settings, key, v, sizeof v, e), e))
+        if (!nearest_check(ERR_USAGE, "setting of a model", key, known, e) ||
+            !call_member(setting_as_text(settings, key, v, sizeof v, e), e))
             return false;
         if (strcmp(key, "profile") == 0) {
             if (!check_profile(c, v, e))

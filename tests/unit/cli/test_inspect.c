@@ -339,7 +339,7 @@ static void a_title_that_is_a_slip_is_refused(void **state)
     struct err e;
     assert_true(csv_check_title("tags", &e) && csv_check_title("tag:x", &e));
     assert_err(csv_check_title("seriel", &e), e, ERR_SYNTAX);
-    assert_string_equal(e.hint, "did you mean serial?");
+    assert_string_equal(e.hint, "did you mean \"serial\"?");
 }
 
 bool __real_file_read(const char *path, size_t max, struct buf *out, struct err *e);
