@@ -87,21 +87,26 @@ static void listen_on(struct rig *r, enum rig_domain d)
     assert_int_equal(listen(r->listener[d], 16), 0);
 }
 
-void rig_make(struct rig *r, const char *kith, const char *signer, int rate, const char *const *init_options)
+static const char *programs[2];
+
+bool rig_programs(int argc, char **argv)
+{
+    for (int i = 0; i < 2 && argc > 2; i++)
+        programs[i] = argv[1 + i];
+    return argc > 2;
+}
+
+void rig_make(struct rig *r, int rate)
 {
     struct err e;
-    *r = (struct rig){.kith = kith, .signer = signer};
+    *r = (struct rig){.kith = programs[0], .signer = programs[1]};
     strcpy(r->dir, "/tmp/kith-rig-XXXXXX");
     assert_non_null(mkdtemp(r->dir));
     assert_ok(crypto_init(&e), e);
     env_init_real(&r->env, NULL);
-    const char *argv[24] = {kith, "--dir", NULL, "init", "--name", "Rig", "--origin", RIG_ORIGIN};
     char where[128];
     snprintf(where, sizeof where, "%s/p", r->dir);
-    argv[2] = where;
-    for (size_t i = 0, n = 8; init_options && init_options[i]; i++)
-        argv[n++] = init_options[i];
-    rig_run(argv);
+    rig_run((const char *[]){r->kith, "--dir", where, "init", "--name", "Rig", "--origin", RIG_ORIGIN, NULL});
     snprintf(r->conf, sizeof r->conf, "%s/p/kith.conf", r->dir);
     if (rate)
         set_rate(r, rate);

@@ -39,8 +39,10 @@ struct rig {
     size_t open_n;
 };
 
-/* kith init with further options, NULL-terminated; rate: of the roster, 0 as init has it.  Nothing is started. */
-void rig_make(struct rig *r, const char *kith, const char *signer, int rate, const char *const *init_options);
+/* The programs that are tested, as each test gets them: kith, kith-signer, ...; false if they are not there. */
+bool rig_programs(int argc, char **argv);
+/* kith init; rate: of the roster, 0 as init has it.  Nothing is started. */
+void rig_make(struct rig *r, int rate);
 /* As if kith init had written this roster; before the issuing signer was started. */
 void rig_set_roster(struct rig *r, struct slice text);
 void rig_remove(struct rig *r);

@@ -17,8 +17,6 @@
 
 #define DEV "dev_01arz3ndektsv4rrffq69g5fav"
 
-static const char *kith, *signer;
-
 static void issue_some(struct rig *r, int n)
 {
     for (int i = 0; i < n; i++) {
@@ -71,7 +69,7 @@ static void starts_with_no_other_roster_or_profile(void **state)
 {
     (void)state;
     struct rig r;
-    rig_make(&r, kith, signer, 0, NULL);
+    rig_make(&r, 0);
     rig_start(&r, RIG_ISSUING);
     rig_kill(&r, RIG_ISSUING, SIGKILL); /* no snapshot yet: the journal pins it */
     append(rig_path(&r, "profiles/ldevid.profile"), "# one more line\n");
@@ -97,7 +95,7 @@ static void starts_with_no_changed_journal_or_snapshot(void **state)
     struct err e;
     AUTO(buf_clear) struct buf whole;
     buf_init(&whole, 1u << 20);
-    rig_make(&r, kith, signer, 0, NULL);
+    rig_make(&r, 0);
     const char *journal = rig_path(&r, "signers/issuing/journal"), *snapshot = rig_path(&r, "signers/issuing/state");
     rig_start(&r, RIG_ISSUING);
     issue_some(&r, 5);
@@ -148,7 +146,7 @@ static void begins_no_journal(void **state)
     static const char *const files[] = {"signers/issuing/journal", "signers/ledger/journal"};
     static const char *const snapshots[] = {"signers/issuing/state", "signers/ledger/state"};
     struct rig r;
-    rig_make(&r, kith, signer, 0, NULL);
+    rig_make(&r, 0);
     for (int d = 0; d < RIG_DOMAINS; d++) {
         rig_start(&r, (enum rig_domain)d);
         rig_kill(&r, (enum rig_domain)d, SIGTERM);
@@ -193,8 +191,8 @@ static void starts_with_no_journal_of_another_platform(void **state)
     (void)state;
     static const char *const slugs[] = {"code=roster", "of another log"};
     struct rig ours, other;
-    rig_make(&ours, kith, signer, 0, NULL);
-    rig_make(&other, kith, signer, 0, NULL);
+    rig_make(&ours, 0);
+    rig_make(&other, 0);
     for (int i = 0; i < RIG_DOMAINS; i++) {
         enum rig_domain d = (enum rig_domain)i;
         take(&ours, &other, d, "journal");
@@ -247,7 +245,7 @@ static void finds_damage_that_it_did_not_look_for_at_the_start(void **state)
     struct rig r;
     struct err e = {0};
     struct stat st;
-    rig_make(&r, kith, signer, 0, NULL);
+    rig_make(&r, 0);
     grow_journal(&r, 72u << 20);
     struct key *k = rig_key(&r, KEY_P256);
     const char *journal = rig_path(&r, "signers/issuing/journal");
@@ -281,7 +279,7 @@ static void signs_nothing_while_the_disk_is_full_and_goes_on_after(void **state)
     struct err e;
     struct rig_head a, b;
     struct stat st;
-    rig_make(&r, kith, signer, 0, NULL);
+    rig_make(&r, 0);
     r.fsize = 1 << 30;
     rig_start(&r, RIG_ISSUING);
     struct key *k = rig_key(&r, KEY_P256);
@@ -329,7 +327,7 @@ static void signs_no_more_a_minute_than_the_roster_says(void **state)
     (void)state;
     struct rig r;
     struct err e;
-    rig_make(&r, kith, signer, 5, NULL);
+    rig_make(&r, 5);
     rig_start(&r, RIG_ISSUING);
     struct key *k = rig_key(&r, KEY_P256);
     int given = 0;
@@ -358,9 +356,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(signs_nothing_while_the_disk_is_full_and_goes_on_after),
         cmocka_unit_test(signs_no_more_a_minute_than_the_roster_says),
     };
-    if (argc != 3)
+    if (!rig_programs(argc, argv))
         return 2;
-    kith = argv[1];
-    signer = argv[2];
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

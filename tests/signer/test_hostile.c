@@ -22,8 +22,6 @@
 #define OTHER "dev_01arz3ndektsv4rrffq69g5faw"
 
 static struct rig rig;
-static const char *kith, *signer;
-
 static int64_t now(void)
 {
     return env_now_s(&rig.env);
@@ -695,7 +693,7 @@ static void add_wider_profile(void)
 static int start(void **state)
 {
     (void)state;
-    rig_make(&rig, kith, signer, 0, NULL);
+    rig_make(&rig, 0);
     add_wider_profile();
     rig_start(&rig, RIG_ISSUING);
     rig_start(&rig, RIG_LEDGER);
@@ -726,9 +724,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(survives_malformed_and_giant_frames),
         cmocka_unit_test(keeps_little_for_a_peer_that_does_not_read),
     };
-    if (argc != 3)
+    if (!rig_programs(argc, argv))
         return 2;
-    kith = argv[1];
-    signer = argv[2];
     return cmocka_run_group_tests(tests, start, end);
 }

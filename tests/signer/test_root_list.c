@@ -13,8 +13,6 @@
 
 #define DEV "dev_01arz3ndektsv4rrffq69g5fav"
 
-static const char *kith, *signer;
-
 static const char *list_path(const struct rig *r)
 {
     return rig_path(r, PATH_ROOT_CRL);
@@ -75,7 +73,7 @@ static void goes_by_no_older_list_of_the_root(void **state)
     struct stat before, after;
     AUTO(buf_clear) struct buf first, second, other, third;
     char serial[64];
-    rig_make(&r, kith, signer, 0, NULL);
+    rig_make(&r, 0);
     take_list(&r, &first);
     make_list(&r, NULL, &other); /* a root that came back from a backup gives its number once more */
     put_list(&r, &first);
@@ -140,7 +138,7 @@ static void remembers_a_list_once_there_is_room(void **state)
     struct stat st;
     char serial[64];
     AUTO(buf_clear) struct buf second;
-    rig_make(&r, kith, signer, 0, NULL);
+    rig_make(&r, 0);
     r.fsize = 1 << 30;
     rig_start(&r, RIG_ISSUING);
     struct key *k = rig_key(&r, KEY_P256);
@@ -168,9 +166,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(goes_by_no_older_list_of_the_root),
         cmocka_unit_test(remembers_a_list_once_there_is_room),
     };
-    if (argc != 3)
+    if (!rig_programs(argc, argv))
         return 2;
-    kith = argv[1];
-    signer = argv[2];
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char *kith, *signer, *probe;
+static const char *probe;
 
 enum end { GOES_ON, ENDS, KILLED };
 
@@ -63,7 +63,7 @@ static int ask(struct rig *r, const char *act, enum end *end)
 
 static void set_up(struct rig *r, bool sandbox)
 {
-    rig_make(r, kith, signer, 0, NULL);
+    rig_make(r, 0);
     put(outside(r, "ask"), "");
     put(outside(r, "answers"), "");
     put(outside(r, "outside"), "");
@@ -171,10 +171,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(denies_in_the_sandbox_what_works_outside_it),
     };
-    if (argc != 4)
+    if (argc != 4 || !rig_programs(argc, argv))
         return 2;
-    kith = argv[1];
-    signer = argv[2];
     probe = argv[3];
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
