@@ -161,17 +161,69 @@ static void *call(void *arg)
     return NULL;
 }
 
-static int accept_one(int listener)
+/* A client and what stands in for its signer. */
+struct link {
+    char dir[32], path[64];
+    struct env env;
+    int listener, fd;
+    struct client *client;
+    struct buf frame;
+};
+
+static void link_open(struct link *l)
 {
-    int fd = -1;
+    struct err e;
+    *l = (struct link){.dir = "/tmp/kith-client-XXXXXX"};
+    buf_init(&l->frame, 1024);
+    env_init_real(&l->env, NULL);
+    assert_non_null(mkdtemp(l->dir));
+    snprintf(l->path, sizeof l->path, "%s/s", l->dir);
+    assert_ok(frame_listen(l->path, &l->listener, &e), e);
+    assert_ok(client_new(l->path, &l->env, NULL, NULL, &l->client, &e), e);
+}
+
+static void link_accept(struct link *l)
+{
     struct err e;
     struct frame_peer peer;
-    for (int i = 0; fd < 0 && i < 500; i++) {
-        assert_ok(frame_accept(listener, (uid_t)-1, &fd, &peer, &e), e);
-        usleep(fd < 0 ? 10000 : 0);
+    l->fd = -1;
+    for (int i = 0; l->fd < 0 && i < 500; i++) {
+        assert_ok(frame_accept(l->listener, (uid_t)-1, &l->fd, &peer, &e), e);
+        usleep(l->fd < 0 ? 10000 : 0);
     }
-    assert_true(fd >= 0);
-    return fd;
+    assert_true(l->fd >= 0);
+    for (int i = 0; i < 500 && !client_is_connected(l->client); i++)
+        usleep(10000);
+}
+
+/* Asks from a thread of its own, until the signer has it; the request's number. */
+static uint64_t link_ask(struct link *l, struct waits *w)
+{
+    struct err e;
+    bool closed;
+    w->c = l->client;
+    pthread_create(&w->thread, NULL, call, w);
+    assert_ok(frame_read(l->fd, &l->env, 5000, &l->frame, &closed, &e), e);
+    struct reader r = reader_of(buf_slice(&l->frame));
+    cbor_get_array(&r);
+    return cbor_get_uint(&r);
+}
+
+static void link_answer(struct link *l, struct waits *w, struct slice answer)
+{
+    struct err e;
+    assert_ok(frame_write(l->fd, &l->env, 5000, answer, &e), e);
+    pthread_join(w->thread, NULL);
+}
+
+static void link_remove(struct link *l)
+{
+    client_free(l->client);
+    close(l->fd);
+    close(l->listener);
+    unlink(l->path);
+    rmdir(l->dir);
+    buf_clear(&l->frame);
 }
 
 /* What the signer's files or token do not let it do is nobody's fault who asks; what it refuses is. */
@@ -193,106 +245,63 @@ static void tells_the_signers_own_trouble_as_one_that_is_away(void **state)
         {ERR_CERT_SIGNATURE, ERR_CERT_SIGNATURE},
     };
     (void)state;
-    char dir[] = "/tmp/kith-client-XXXXXX", path[64];
-    struct env env;
-    struct err e;
-    int listener;
+    struct link l;
     struct waits w = {0};
-    bool closed;
-    AUTO(buf_clear) struct buf frame = {0};
-    buf_init(&frame, 1024);
-    env_init_real(&env, NULL);
-    assert_non_null(mkdtemp(dir));
-    snprintf(path, sizeof path, "%s/s", dir);
-    assert_ok(frame_listen(path, &listener, &e), e);
-    assert_ok(client_new(path, &env, NULL, NULL, &w.c, &e), e);
-    int fd = accept_one(listener);
-    for (int i = 0; i < 500 && !client_is_connected(w.c); i++)
-        usleep(10000);
+    link_open(&l);
+    link_accept(&l);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         uint8_t bytes[256];
         struct writer a = WRITER_ARRAY(bytes);
         struct err said;
         err_set(&said, rows[i].said, "/var/lib/kith/journal: no");
-        pthread_create(&w.thread, NULL, call, &w);
-        assert_ok(frame_read(fd, &env, 5000, &frame, &closed, &e), e);
-        struct reader r = reader_of(buf_slice(&frame));
-        cbor_get_array(&r);
-        answer_put_error(&a, cbor_get_uint(&r), &said);
-        assert_ok(frame_write(fd, &env, 5000, writer_slice(&a), &e), e);
-        pthread_join(w.thread, NULL);
+        answer_put_error(&a, link_ask(&l, &w), &said);
+        link_answer(&l, &w, writer_slice(&a));
         assert_false(w.ok);
         assert_int_equal(w.e.code, rows[i].told);
         assert_int_equal(strstr(w.e.what, "/var") != NULL, rows[i].said == rows[i].told);
     }
-    close(fd);
-    client_free(w.c);
-    close(listener);
-    unlink(path);
-    rmdir(dir);
+    link_remove(&l);
 }
 
 static void fails_what_waits_when_the_signer_goes_and_connects_again(void **state)
 {
     (void)state;
-    char dir[] = "/tmp/kith-client-XXXXXX", path[64];
-    struct env env;
+    struct link l;
     struct err e;
-    int listener;
     struct waits w = {0};
-    bool closed;
-    struct buf frame;
-    buf_init(&frame, 1024);
-    env_init_real(&env, NULL);
-    assert_non_null(mkdtemp(dir));
-    snprintf(path, sizeof path, "%s/s", dir);
-    assert_ok(frame_listen(path, &listener, &e), e);
-    assert_ok(client_new(path, &env, NULL, NULL, &w.c, &e), e);
+    link_open(&l);
     for (int round = 0; round < 3; round++) {
-        int fd = accept_one(listener);
-        for (int i = 0; i < 500 && !client_is_connected(w.c); i++)
-            usleep(10000);
-        pthread_create(&w.thread, NULL, call, &w);
-        assert_ok(frame_read(fd, &env, 5000, &frame, &closed, &e), e);
+        link_accept(&l);
+        uint64_t id = link_ask(&l, &w);
         if (round == 1) { /* one round with an answer */
             uint8_t bytes[32];
             struct writer a = WRITER_ARRAY(bytes);
-            struct reader r = reader_of(buf_slice(&frame));
-            cbor_get_array(&r);
-            answer_put(&a, cbor_get_uint(&r), 0);
-            assert_ok(frame_write(fd, &env, 5000, writer_slice(&a), &e), e);
-            pthread_join(w.thread, NULL);
+            answer_put(&a, id, 0);
+            link_answer(&l, &w, writer_slice(&a));
             assert_true(w.ok);
-            close(fd);
+            close(l.fd);
             continue;
         }
-        close(fd);
+        close(l.fd);
         pthread_join(w.thread, NULL);
         assert_false(w.ok);
         assert_int_equal(w.e.code, ERR_SIGNER_GONE);
     }
     static const uint8_t some[16];
-    assert_err(client_send(w.c, REQUEST_STATUS, slice_of(some, REQUEST_FRAME_MAX), 1, NULL, NULL, &e), e, ERR_LIMIT);
+    assert_err(client_send(l.client, REQUEST_STATUS, slice_of(some, REQUEST_FRAME_MAX), 1, NULL, NULL, &e), e,
+               ERR_LIMIT);
     /* Its end fails what waits, and what comes later. */
-    int fd = accept_one(listener);
-    for (int i = 0; i < 500 && !client_is_connected(w.c); i++)
-        usleep(10000);
-    pthread_create(&w.thread, NULL, call, &w);
-    assert_ok(frame_read(fd, &env, 5000, &frame, &closed, &e), e);
-    client_close(w.c);
+    link_accept(&l);
+    (void)link_ask(&l, &w);
+    client_close(l.client);
     pthread_join(w.thread, NULL);
     assert_int_equal(w.e.code, ERR_SIGNER_GONE);
-    assert_err(client_send(w.c, REQUEST_STATUS, (struct slice){0}, 0, NULL, NULL, &e), e, ERR_SIGNER_GONE);
-    client_free(w.c);
-    close(fd);
-    close(listener);
-    unlink(path);
-    rmdir(dir);
-    buf_clear(&frame);
+    assert_err(client_send(l.client, REQUEST_STATUS, (struct slice){0}, 0, NULL, NULL, &e), e, ERR_SIGNER_GONE);
     char longer[200];
     memset(longer, 'x', sizeof longer);
     longer[199] = 0;
-    assert_err(client_new(longer, &env, NULL, NULL, &w.c, &e), e, ERR_USAGE);
+    assert_err(client_new(longer, &l.env, NULL, NULL, &w.c, &e), e, ERR_USAGE);
+    link_remove(&l);
 }
 
 /* A record is whole and alone: its items are those of its kind, and nothing stands behind them. */
