@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../test.h"
+#include "base/buf.h"
 #include "keys/crypto.h"
 #include "keys/key.h"
 #include "ledger/note.h"
@@ -29,6 +30,7 @@ struct lab {
     struct commit *commit;
     struct db *db;
     int64_t now_ms;
+    struct buf file; /* what a test makes of it */
 };
 
 static inline int64_t lab_now(void *ctx)
@@ -116,7 +118,14 @@ static inline void lab_free(struct lab *t)
     snprintf(cmd, sizeof(cmd), "rm -rf %s", t->dir);
     if (system(cmd) != 0)
         abort();
+    buf_clear(&t->file);
     free(t);
+}
+
+static inline int lab_teardown(void **state)
+{
+    lab_free(*state);
+    return 0;
 }
 
 /* One job that adds, changes or removes `n` models from number `first` on, each in its own entry; fails at the end if asked. */

@@ -47,12 +47,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    lab_free(*state);
-    return 0;
-}
-
 struct erase_job {
     struct job job;
     uint64_t seq;
@@ -244,7 +238,7 @@ static void an_export_tells_the_same(void **state)
     assert_int_equal(f.seq, 2);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, lab_teardown)
 int main(void)
 {
     const struct CMUnitTest tests[] = {

@@ -5,11 +5,6 @@
 
 #define ENTRIES 6
 
-struct bench {
-    struct lab *lab;
-    struct buf file;
-};
-
 static bool write_buf(void *ctx, struct slice s, struct err *e)
 {
     struct buf *b = ctx;
@@ -45,26 +40,16 @@ static void export(struct lab *t, struct buf *out)
 
 static int setup(void **state)
 {
-    struct bench *b = calloc(1, sizeof(*b));
-    b->lab = lab_new();
-    assert_true(lab_models(b->lab, 0, ENTRIES, "{}", false));
-    export(b->lab, &b->file);
+    struct lab *t = lab_new();
+    assert_true(lab_models(t, 0, ENTRIES, "{}", false));
+    export(t, &t->file);
     const char *keep = getenv("KITH_TEST_EXPORT"); /* for tests/interop/verify_export.py */
     FILE *f = keep ? fopen(keep, "wb") : NULL;
     if (f) {
-        fwrite(b->file.p, 1, b->file.n, f);
+        fwrite(t->file.p, 1, t->file.n, f);
         fclose(f);
     }
-    *state = b;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct bench *b = *state;
-    buf_clear(&b->file);
-    lab_free(b->lab);
-    free(b);
+    *state = t;
     return 0;
 }
 
@@ -78,34 +63,34 @@ static void verify(struct lab *t, struct slice file, size_t step, struct found *
 
 static void an_export_verifies(void **state)
 {
-    struct bench *b = *state;
+    struct lab *t = *state;
     struct verify_report r;
     struct found f;
     struct merkle_hash root;
     uint64_t size;
-    verify(b->lab, buf_slice(&b->file), SIZE_MAX, &f, &r);
+    verify(t, buf_slice(&t->file), SIZE_MAX, &f, &r);
     if (f.n)
         fail_msg("%s", f.text);
-    tree_root(b->lab->tree, &size, &root);
+    tree_root(t->tree, &size, &root);
     assert_int_equal(r.entries, ENTRIES);
     assert_int_equal(r.signed_size, ENTRIES);
     assert_memory_equal(&r.root, &root, sizeof(root));
-    verify(b->lab, buf_slice(&b->file), 1, &f, &r);
+    verify(t, buf_slice(&t->file), 1, &f, &r);
     assert_int_equal(f.n, 0);
 }
 
 static void every_flipped_byte_is_found(void **state)
 {
-    struct bench *b = *state;
+    struct lab *t = *state;
     size_t entries_at = 0;
-    for (size_t i = 0; i < b->file.n; i++) {
+    for (size_t i = 0; i < t->file.n; i++) {
         struct verify_report r;
         struct found f;
-        b->file.p[i] ^= (char)(1 << i % 8);
-        verify(b->lab, buf_slice(&b->file), SIZE_MAX, &f, &r);
-        b->file.p[i] ^= (char)(1 << i % 8);
+        t->file.p[i] ^= (char)(1 << i % 8);
+        verify(t, buf_slice(&t->file), SIZE_MAX, &f, &r);
+        t->file.p[i] ^= (char)(1 << i % 8);
         if (f.n == 0)
-            fail_msg("byte %zu of %zu: not found", i, b->file.n);
+            fail_msg("byte %zu of %zu: not found", i, t->file.n);
         /* Behind the head and the list of hashes each finding names its entry. */
         if (entries_at == 0 && f.first == FINDING_ENTRY && f.seq == 0)
             entries_at = i;
@@ -117,26 +102,26 @@ static void every_flipped_byte_is_found(void **state)
 
 static void every_cut_is_found(void **state)
 {
-    struct bench *b = *state;
-    for (size_t n = 0; n < b->file.n; n++) {
+    struct lab *t = *state;
+    for (size_t n = 0; n < t->file.n; n++) {
         struct verify_report r;
         struct found f;
-        verify(b->lab, slice_of(b->file.p, n), SIZE_MAX, &f, &r);
+        verify(t, slice_of(t->file.p, n), SIZE_MAX, &f, &r);
         if (f.n == 0)
-            fail_msg("%zu of %zu bytes: not found", n, b->file.n);
+            fail_msg("%zu of %zu bytes: not found", n, t->file.n);
     }
-    buf_put_char(&b->file, 'x');
+    buf_put_char(&t->file, 'x');
     struct verify_report r;
     struct found f;
-    verify(b->lab, buf_slice(&b->file), SIZE_MAX, &f, &r);
+    verify(t, buf_slice(&t->file), SIZE_MAX, &f, &r);
     assert_int_equal(f.n, 1);
-    b->file.n--;
+    t->file.n--;
 }
 
 /* Somebody else's log, well made: the keys in the file are theirs. */
 static void an_export_by_other_keys_is_refused(void **state)
 {
-    struct bench *b = *state;
+    struct lab *t = *state;
     struct lab *other = lab_new();
     struct buf file;
     struct verify_report r;
@@ -144,9 +129,9 @@ static void an_export_by_other_keys_is_refused(void **state)
     struct err e = {0};
     assert_true(lab_models(other, 0, 3, "{}", false));
     export(other, &file);
-    verify(b->lab, buf_slice(&file), SIZE_MAX, &f, &r);
+    verify(t, buf_slice(&file), SIZE_MAX, &f, &r);
     assert_int_equal(f.first, FINDING_CHECKPOINT);
-    struct verify_opts o = found_opts(b->lab, &f);
+    struct verify_opts o = found_opts(t, &f);
     struct source s = {buf_slice(&file), SIZE_MAX};
     o.keys_n = 0;
     assert_ok(verify_export(read_slice, &s, &o, &r, &e), e);
@@ -158,18 +143,18 @@ static void an_export_by_other_keys_is_refused(void **state)
 
 static void a_large_export_names_the_one_altered_entry(void **state)
 {
-    struct bench *b = *state;
+    struct lab *t = *state;
     struct buf file;
     struct verify_report r;
     struct found f;
-    assert_true(lab_models(b->lab, ENTRIES, 2000, "{\"note\":\"needle\"}", false));
-    export(b->lab, &file);
-    verify(b->lab, buf_slice(&file), 4096, &f, &r);
+    assert_true(lab_models(t, ENTRIES, 2000, "{\"note\":\"needle\"}", false));
+    export(t, &file);
+    verify(t, buf_slice(&file), 4096, &f, &r);
     assert_int_equal(f.n, 0);
     char *hit = memmem(file.p, file.n, "model-001234", 12);
     assert_non_null(hit);
     hit[11] = '5';
-    verify(b->lab, buf_slice(&file), 4096, &f, &r);
+    verify(t, buf_slice(&file), 4096, &f, &r);
     assert_int_equal(f.n, 1);
     assert_int_equal(f.first, FINDING_ENTRY);
     assert_int_equal(f.seq, 1234);
@@ -185,5 +170,5 @@ int main(void)
         cmocka_unit_test(an_export_by_other_keys_is_refused),
         cmocka_unit_test(a_large_export_names_the_one_altered_entry),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, lab_teardown);
 }

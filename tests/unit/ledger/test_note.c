@@ -10,12 +10,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    lab_free(*state);
-    return 0;
-}
-
 #define TEXT TEST_ORIGIN "\n7\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n"
 
 static size_t note_make(struct lab *t, uint8_t *buf, size_t cap)
@@ -209,5 +203,5 @@ int main(void)
         cmocka_unit_test(a_file_of_keys_has_empty_lines_and_comments),
         cmocka_unit_test(every_variant_is_refused_or_says_the_same),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, lab_teardown);
 }

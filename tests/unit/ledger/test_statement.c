@@ -4,12 +4,7 @@
 #include "ledger_test.h"
 
 #define MODELS 5
-
-struct bench {
-    struct lab *lab;
-    struct buf file;
-    uint64_t gone; /* the entry that retires a device */
-};
+#define GONE   MODELS /* the entry that retires a device */
 
 struct retire_job {
     struct job job;
@@ -78,73 +73,62 @@ static bool verifies(struct slice file, const struct lab *keys_of, struct statem
 
 static int setup(void **state)
 {
-    struct bench *b = calloc(1, sizeof *b);
-    b->lab = lab_new();
-    assert_true(lab_models(b->lab, 0, MODELS, "{}", false));
-    b->gone = MODELS;
-    retire(b->lab, NULL);
-    assert_true(lab_models(b->lab, 10, MODELS, "{}", false));
-    state_entry(b->lab, b->gone, NULL, &b->file);
-    *state = b;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct bench *b = *state;
-    buf_clear(&b->file);
-    lab_free(b->lab);
-    free(b);
+    struct lab *t = lab_new();
+    assert_true(lab_models(t, 0, MODELS, "{}", false));
+    retire(t, NULL);
+    assert_true(lab_models(t, 10, MODELS, "{}", false));
+    state_entry(t, GONE, NULL, &t->file);
+    *state = t;
     return 0;
 }
 
 static void a_statement_verifies(void **state)
 {
-    struct bench *b = *state;
+    struct lab *t = *state;
     struct err e = {0};
     struct statement s;
-    assert_ok(verifies(buf_slice(&b->file), b->lab, &s, &e), e);
-    assert_int_equal(s.index, b->gone);
+    assert_ok(verifies(buf_slice(&t->file), t, &s, &e), e);
+    assert_int_equal(s.index, GONE);
     assert_int_equal(s.checkpoint.size, 2 * MODELS + 1);
 }
 
 static void every_flipped_bit_is_refused(void **state)
 {
-    struct bench *b = *state;
+    struct lab *t = *state;
     struct statement s;
-    for (size_t i = 0; i < 8 * b->file.n; i++) {
+    for (size_t i = 0; i < 8 * t->file.n; i++) {
         struct err e = {0};
-        b->file.p[i / 8] ^= (char)(1 << i % 8);
-        if (verifies(buf_slice(&b->file), b->lab, &s, &e))
+        t->file.p[i / 8] ^= (char)(1 << i % 8);
+        if (verifies(buf_slice(&t->file), t, &s, &e))
             fail_msg("bit %zu of byte %zu: not found", i % 8, i / 8);
         assert_int_not_equal(e.code, 0);
-        b->file.p[i / 8] ^= (char)(1 << i % 8);
+        t->file.p[i / 8] ^= (char)(1 << i % 8);
     }
 }
 
 static void every_cut_and_what_stands_behind_is_refused(void **state)
 {
-    struct bench *b = *state;
+    struct lab *t = *state;
     struct statement s;
     struct err e = {0};
-    for (size_t n = 0; n < b->file.n; n++)
-        if (verifies(slice_of(b->file.p, n), b->lab, &s, &e))
-            fail_msg("%zu of %zu bytes: not found", n, b->file.n);
-    buf_put_char(&b->file, '\n');
-    assert_false(verifies(buf_slice(&b->file), b->lab, &s, &e));
-    b->file.n--;
+    for (size_t n = 0; n < t->file.n; n++)
+        if (verifies(slice_of(t->file.p, n), t, &s, &e))
+            fail_msg("%zu of %zu bytes: not found", n, t->file.n);
+    buf_put_char(&t->file, '\n');
+    assert_false(verifies(buf_slice(&t->file), t, &s, &e));
+    t->file.n--;
 }
 
 static void other_keys_are_refused(void **state)
 {
-    struct bench *b = *state;
+    struct lab *t = *state;
     struct lab *other = lab_new();
     struct statement s;
     struct err e = {0};
-    assert_false(verifies(buf_slice(&b->file), other, &s, &e));
+    assert_false(verifies(buf_slice(&t->file), other, &s, &e));
     assert_int_equal(e.code, ERR_NOTE_SIG);
     AUTO(buf_clear) struct buf extra = {0};
-    assert_ok(statement_read(&crypto_openssl, buf_slice(&b->file), &extra, &s, &e), e);
+    assert_ok(statement_read(&crypto_openssl, buf_slice(&t->file), &extra, &s, &e), e);
     assert_false(statement_verify(&crypto_openssl, &s, NULL, 0, &e));
     lab_free(other);
 }
@@ -152,24 +136,24 @@ static void other_keys_are_refused(void **state)
 /* The leaf of one entry at the place of another; the salt of nobody. */
 static void another_place_or_salt_is_refused(void **state)
 {
-    struct bench *b = *state;
+    struct lab *t = *state;
     const uint8_t salt[ENTRY_SALT_SIZE] = {1};
     struct statement s;
     struct err e = {0};
     AUTO(buf_clear) struct buf extra = {0}, file = {0};
-    assert_ok(statement_read(&crypto_openssl, buf_slice(&b->file), &extra, &s, &e), e);
+    assert_ok(statement_read(&crypto_openssl, buf_slice(&t->file), &extra, &s, &e), e);
     s.index ^= 1;
-    assert_false(statement_verify(&crypto_openssl, &s, b->lab->note_key, 2, &e));
+    assert_false(statement_verify(&crypto_openssl, &s, t->note_key, 2, &e));
     assert_int_equal(e.code, ERR_PROOF);
-    state_entry(b->lab, b->gone, salt, &file);
+    state_entry(t, GONE, salt, &file);
     err_clear(&e);
-    assert_false(verifies(buf_slice(&file), b->lab, &s, &e));
+    assert_false(verifies(buf_slice(&file), t, &s, &e));
     assert_int_equal(e.code, ERR_LEDGER_ENTRY);
 }
 
 static void an_entry_that_ends_no_device_is_refused(void **state)
 {
-    struct bench *b = *state;
+    struct lab *t = *state;
     static const struct {
         const char *to;
         bool ends;
@@ -181,11 +165,11 @@ static void an_entry_that_ends_no_device_is_refused(void **state)
         uint64_t seq = 0; /* a model's */
         if (i) {
             struct merkle_hash root;
-            tree_root(b->lab->tree, &seq, &root);
-            retire(b->lab, rows[i - 1].to);
+            tree_root(t->tree, &seq, &root);
+            retire(t, rows[i - 1].to);
         }
-        state_entry(b->lab, seq, NULL, &file);
-        bool ok = verifies(buf_slice(&file), b->lab, &s, &e);
+        state_entry(t, seq, NULL, &file);
+        bool ok = verifies(buf_slice(&file), t, &s, &e);
         assert_int_equal(ok, i && rows[i - 1].ends);
         assert_int_equal(e.code, ok ? 0 : ERR_POLICY);
     }
@@ -193,15 +177,15 @@ static void an_entry_that_ends_no_device_is_refused(void **state)
 
 static void what_was_erased_states_nothing(void **state)
 {
-    struct bench *b = *state;
+    struct lab *t = *state;
     struct statement s;
     struct err e = {0};
     AUTO(buf_clear) struct buf extra = {0}, file = {0};
-    assert_ok(statement_read(&crypto_openssl, buf_slice(&b->file), &extra, &s, &e), e);
+    assert_ok(statement_read(&crypto_openssl, buf_slice(&t->file), &extra, &s, &e), e);
     struct entry_kept k = {.leaf = s.kept.leaf};
     buf_init(&file, 1 << 20);
     statement_write(&file, &k, s.index, &(struct merkle_proof){0}, s.note);
-    assert_false(verifies(buf_slice(&file), b->lab, &s, &e));
+    assert_false(verifies(buf_slice(&file), t, &s, &e));
     assert_int_equal(e.code, ERR_LEDGER_ENTRY);
 }
 
@@ -216,5 +200,5 @@ int main(void)
         cmocka_unit_test(an_entry_that_ends_no_device_is_refused),
         cmocka_unit_test(what_was_erased_states_nothing),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, lab_teardown);
 }

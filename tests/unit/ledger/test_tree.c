@@ -8,12 +8,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    lab_free(*state);
-    return 0;
-}
-
 static const struct sql leaves = {"SELECT leaf FROM entry ORDER BY pos"};
 
 /* The plain way: all leaves through a frontier, the root after each of them. */
@@ -187,5 +181,5 @@ int main(void)
         cmocka_unit_test(tiles_hold_the_hashes_and_the_entries),
         cmocka_unit_test(a_tile_has_one_path),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, lab_teardown);
 }

@@ -38,12 +38,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    lab_free(*state);
-    return 0;
-}
-
 /* What somebody does who has the file and no key.  `aside` is another file, to keep something in. */
 static void by_hand(struct lab *t, const char *sql)
 {
@@ -202,5 +196,5 @@ int main(void)
         cmocka_unit_test(every_edit_is_found_and_named),
         cmocka_unit_test(a_replaced_entry_is_named_by_its_tile_or_its_checkpoint),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, lab_teardown);
 }
