@@ -37,37 +37,17 @@ static unsigned slot_of_name(const char *s)
     return v && !*end && errno == 0 && v <= SLOT_MAX ? (unsigned)v : 0;
 }
 
-/* Temporary files of a write that never ended: they may hold a key or a claim. */
-static bool is_leftover(const char *name)
-{
-    return strstr(name, ".tmp-") || strstr(name, ".new-");
-}
-
-static bool remove_leftovers(const char *dir, struct err *e)
-{
-    DIR *d = opendir(dir);
-    if (!d)
-        return errno == ENOENT || failed(e, "open", dir);
-    bool ok = true;
-    for (struct dirent *x; ok && (x = readdir(d));)
-        if (is_leftover(x->d_name) && unlinkat(dirfd(d), x->d_name, 0) != 0)
-            ok = failed(e, "remove a leftover in", dir);
-    closedir(d);
-    return ok;
-}
-
+/* What writes that never ended left: it may hold a key or a claim. */
 static bool clean(const struct state *s, struct err *e)
 {
     char path[STATE_PATH_MAX];
     static const char *const links[] = {STATE_CURRENT, STATE_NEXT};
-    if (!remove_leftovers(s->dir, e))
-        return false;
-    for (size_t i = 0; i < ARRAY_LEN(links); i++) {
+    bool ok = file_remove_leftovers(s->dir, NULL, e);
+    for (size_t i = 0; ok && i < ARRAY_LEN(links); i++) {
         unsigned slot = state_slot(s, links[i]);
-        if (slot && !remove_leftovers(state_slot_path(s, slot, "", path), e))
-            return false;
+        ok = !slot || file_remove_leftovers(state_slot_path(s, slot, "", path), NULL, e);
     }
-    return true;
+    return ok;
 }
 
 bool state_peek(const char *dir, struct state *out, struct err *e)
@@ -176,9 +156,9 @@ bool state_slot_ref(const struct state *s, unsigned slot, struct buf *ref, bool 
 
 bool state_link(const struct state *s, const char *link, unsigned slot, struct err *e)
 {
-    char path[STATE_PATH_MAX], tmp[STATE_PATH_MAX + 8], target[64];
+    char path[STATE_PATH_MAX], tmp[STATE_PATH_MAX + 16], target[64];
     state_path(s, link, path);
-    snprintf(tmp, sizeof tmp, "%s.tmp-0", path);
+    snprintf(tmp, sizeof tmp, "%s" FILE_TMP_MARK "symlnk", path);
     snprintf(target, sizeof target, SLOTS "/%u", slot);
     if ((unlink(tmp) != 0 && errno != ENOENT) || symlink(target, tmp) != 0 || rename(tmp, path) != 0)
         return failed(e, "set the link", path);

@@ -11,8 +11,7 @@
 
 #define READ_STEP  65536
 #define PATH_CAP   4096
-#define TMP_MARK   ".tmp-" /* and TMP_RANDOM characters of mkstemp(3) */
-#define TMP_RANDOM "XXXXXX"
+#define TMP_RANDOM "XXXXXX" /* of mkstemp(3), behind FILE_TMP_MARK */
 
 /* Where the errno of what went wrong says a way out. */
 static bool advise(int code, struct err *e)
@@ -207,10 +206,20 @@ bool file_may_replace(const char *path, struct err *e)
     return err_try(e, "give another name");
 }
 
+/* To a name that is free, as atomically as rename(2). */
+static bool name_new(const char *tmp, const char *path)
+{
+    if (renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
+        return true;
+    if (errno != EINVAL && errno != ENOSYS)
+        return false;
+    return link(tmp, path) == 0 && unlink(tmp) == 0; /* a file system without RENAME_NOREPLACE */
+}
+
 static bool write_beside(const char *path, mode_t mode, struct slice s, bool replace, struct err *e)
 {
     char tmp[PATH_CAP];
-    int len = snprintf(tmp, sizeof tmp, "%s" TMP_MARK TMP_RANDOM, path);
+    int len = snprintf(tmp, sizeof tmp, "%s" FILE_TMP_MARK TMP_RANDOM, path);
     if (len < 0 || (size_t)len >= sizeof tmp)
         return err_set(e, ERR_IO, "the path is longer than %d characters", PATH_CAP);
     if (!file_may_replace(path, e))
@@ -219,18 +228,9 @@ static bool write_beside(const char *path, mode_t mode, struct slice s, bool rep
     if (fd < 0)
         return fail(e, "create a file beside", path);
     bool ok = write_temp(fd, path, mode, s, e);
-    if (ok && replace) {
-        ok = rename(tmp, path) == 0 || fail(e, "put in its place", path);
-    } else if (ok) {
-        /* link(2) does not replace, and is as atomic as rename(2). */
-        ok = link(tmp, path) == 0;
-        if (!ok && errno == EEXIST)
-            err_set(e, ERR_CONFLICT, "\"%s\" exists already", ERR_QUOTE(slice_str(path)));
-        else if (!ok)
-            fail(e, "put in its place", path);
-        if (ok)
-            unlink(tmp);
-    }
+    if (ok && !(replace ? rename(tmp, path) == 0 : name_new(tmp, path)))
+        ok = !replace && errno == EEXIST ? err_set(e, ERR_CONFLICT, "\"%s\" exists already", ERR_QUOTE(slice_str(path)))
+                                         : fail(e, "put in its place", path);
     if (!ok)
         unlink(tmp);
     return ok && file_sync_dir_of(path, e);
@@ -274,22 +274,22 @@ bool file_remove(const char *path, struct err *e)
     return file_sync_dir_of(path, e);
 }
 
-bool file_remove_leftovers(const char *path, struct err *e)
+static bool is_leftover(const char *s, const char *of)
 {
-    char dir[PATH_CAP];
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    const size_t n = strlen(name), mark = sizeof TMP_MARK - 1;
-    int len = snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
-    if (len < 0 || (size_t)len >= sizeof dir)
-        return err_set(e, ERR_IO, "the path is longer than %d characters", PATH_CAP);
+    const size_t mark = sizeof FILE_TMP_MARK - 1, tail = mark + sizeof TMP_RANDOM - 1, all = strlen(s);
+    return all > tail && strncmp(s + all - tail, FILE_TMP_MARK, mark) == 0 &&
+           (!of || (strlen(of) == all - tail && strncmp(s, of, all - tail) == 0));
+}
+
+bool file_remove_leftovers(const char *dir, const char *of, struct err *e)
+{
     DIR *d = opendir(dir);
     if (!d)
         return errno == ENOENT || fail(e, "open", dir);
     bool ok = true;
     for (struct dirent *x; ok && (x = readdir(d));)
-        if (strncmp(x->d_name, name, n) == 0 && strncmp(x->d_name + n, TMP_MARK, mark) == 0 &&
-            strlen(x->d_name + n) == mark + sizeof TMP_RANDOM - 1)
-            ok = unlinkat(dirfd(d), x->d_name, 0) == 0 || fail(e, "remove a leftover of", path);
+        if (is_leftover(x->d_name, of))
+            ok = unlinkat(dirfd(d), x->d_name, 0) == 0 || fail(e, "remove a leftover in", dir);
     closedir(d);
     return ok;
 }

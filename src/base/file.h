@@ -32,8 +32,10 @@ MUST_USE bool file_check_kind(const char *path, bool dir, struct stat *st, struc
 MUST_USE bool file_may_replace(const char *path, struct err *e);
 bool file_exists(const char *path);
 MUST_USE bool file_remove(const char *path, struct err *e); /* a missing one is fine; syncs the directory */
-/* Files that a write of `path` left beside it because it was killed.  A missing directory is fine. */
-MUST_USE bool file_remove_leftovers(const char *path, struct err *e);
+/* What a write left in a directory because it was killed: FILE_TMP_MARK and six characters behind the name of the file, which is
+ * `of`; NULL: of any.  A missing directory is fine. */
+#define FILE_TMP_MARK ".tmp-"
+MUST_USE bool file_remove_leftovers(const char *dir, const char *of, struct err *e);
 MUST_USE bool file_sync_dir_of(const char *path, struct err *e);
 
 /* Takes an exclusive lock that dies with the process; the file then holds our pid.  Errors: locked (with the holder). */

@@ -138,7 +138,7 @@ static bool look_around(struct making *m, struct err *e)
     }
     m->out->continued = file_exists(platform_path(m, PART_FILE));
     /* Killed before that file had its name. */
-    if (!m->out->continued && !file_remove_leftovers(platform_path(m, PART_FILE), e))
+    if (!m->out->continued && !file_remove_leftovers(p->dir, PART_FILE, e))
         return false;
     return m->out->continued || platform_is_vacant(p->dir) || refuse_foreign(p, e);
 }

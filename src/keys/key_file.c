@@ -165,7 +165,7 @@ static bool wrap(EVP_PKEY *pkey, struct slice spki, const char *ref, struct key 
 /* --- references and passphrases --- */
 
 struct where {
-    char path[PATH_MAX_], dir[PATH_MAX_];
+    char path[PATH_MAX_];
     bool plain;
 };
 
@@ -179,11 +179,6 @@ static bool ref_parse(const char *ref, struct where *w, struct err *e)
         return err_try(e, "write file:PATH, or file:PATH?plain for a key without passphrase");
     }
     memcpy(w->path, path, n);
-    const char *slash = strrchr(w->path, '/');
-    if (!slash)
-        memcpy(w->dir, ".", 2);
-    else
-        memcpy(w->dir, w->path, slash == w->path ? 1 : (size_t)(slash - w->path));
     return true;
 }
 
@@ -348,63 +343,18 @@ static bool encode(EVP_PKEY *pkey, const struct secret *pass, BIO *out, struct e
     return ok || crypto_fail(e, ERR_INTERNAL, "the new key cannot be encoded");
 }
 
-static bool write_all(int fd, struct slice s)
-{
-    for (size_t at = 0; at < s.n;) {
-        ssize_t k = write(fd, s.p + at, s.n - at);
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k <= 0)
-            return false;
-        at += (size_t)k;
-    }
-    return fsync(fd) == 0;
-}
-
-static bool sync_dir(const char *dir)
-{
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool ok = fd >= 0 && fsync(fd) == 0;
-    if (fd >= 0)
-        close(fd);
-    return ok;
-}
-
-/* Moves the finished file to its name unless something is there. */
-static bool publish(const char *tmp, const char *path)
-{
-    if (renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_NOREPLACE) == 0)
-        return true;
-    if (errno != EINVAL && errno != ENOSYS)
-        return false;
-    return link(tmp, path) == 0 && unlink(tmp) == 0; /* a file system without RENAME_NOREPLACE */
-}
-
 static bool exists(const struct where *w, struct err *e)
 {
     err_set(e, ERR_KEY_EXISTS, "%s exists already", w->path);
     return err_try(e, "choose another name; a private key is never overwritten");
 }
 
+/* Mode 0600, and there already means there for good. */
 static bool write_new(const struct where *w, struct slice text, struct err *e)
 {
-    char tmp[PATH_MAX_ + 32];
-    uint8_t salt[6];
-    if (!random_bytes(salt, sizeof salt, e))
-        return false;
-    snprintf(tmp, sizeof tmp, "%s.new-%02x%02x%02x%02x%02x%02x", w->path, salt[0], salt[1], salt[2], salt[3], salt[4],
-             salt[5]);
-    int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return err_set(e, ERR_IO, "key %s: %s", w->path, strerror(errno));
-    bool ok = fchmod(fd, 0600) == 0 && write_all(fd, text);
-    ok = close(fd) == 0 && ok && publish(tmp, w->path);
-    int why = errno;
-    if (ok && sync_dir(w->dir))
+    if (file_write_new(w->path, 0600, text, e))
         return true;
-    if (!ok)
-        unlink(tmp);
-    return why == EEXIST && !ok ? exists(w, e) : err_set(e, ERR_IO, "key %s: %s", w->path, strerror(why));
+    return e->code == ERR_CONFLICT ? exists(w, e) : err_ctx(e, "key %s", w->path);
 }
 
 bool key_file_generate(const struct key_env *env, const char *ref, enum key_type type, struct key **out, struct err *e)
@@ -413,7 +363,7 @@ bool key_file_generate(const struct key_env *env, const char *ref, enum key_type
     AUTO(secret_free_auto) struct secret *pass = NULL;
     if (!ref_parse(ref, &w, e) || !passphrase(env, &w, &pass, e))
         return false;
-    if (access(w.path, F_OK) == 0) /* before an RSA key is made for nothing; publish() is what decides */
+    if (access(w.path, F_OK) == 0) /* before an RSA key is made for nothing; write_new() decides */
         return exists(&w, e);
     EVP_PKEY *pkey = make(type);
     BIO *bio = BIO_new(BIO_s_secmem()); /* wiped when freed */
@@ -446,11 +396,10 @@ bool key_file_destroy(const struct key_env *env, const char *ref, struct err *e)
         return err_set(e, ERR_KEY_FILE, "%s is not a key file; nothing was removed", w.path);
     int fd = open(w.path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd >= 0) { /* of use where the file system writes in place */
+        struct err ignored;
         memset(secret_bytes(file), 0, text.n);
-        (void)!write_all(fd, text);
+        (void)!(file_write_all(fd, text, &ignored) && fsync(fd) == 0);
         close(fd);
     }
-    if (unlink(w.path) != 0 || !sync_dir(w.dir))
-        return err_set(e, ERR_IO, "key %s: %s", w.path, strerror(errno));
-    return true;
+    return file_remove(w.path, e) || err_ctx(e, "key %s", w.path);
 }

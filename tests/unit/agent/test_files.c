@@ -169,10 +169,10 @@ static void locks_and_cleans_the_state(void **state)
     struct state s, second;
     assert_ok(state_open(dir, true, &s, &e), e);
     assert_err(state_open(dir, true, &second, &e), e, ERR_LOCKED);
-    assert_true(file_write_atomic(state_path(&s, "claim.tmp-abc", path), 0600, SLICE_LIT("x"), &e));
+    assert_true(file_write_atomic(state_path(&s, "claim.tmp-abcdef", path), 0600, SLICE_LIT("x"), &e));
     state_close(&s);
     assert_ok(state_open(dir, false, &s, &e), e);
-    assert_false(file_exists(state_path(&s, "claim.tmp-abc", path)));
+    assert_false(file_exists(state_path(&s, "claim.tmp-abcdef", path)));
     assert_int_equal(chmod(dir, 0755), 0);
     assert_err(state_open(dir, false, &second, &e), e, ERR_FILE_MODE);
     assert_int_equal(chmod(dir, 0700), 0);

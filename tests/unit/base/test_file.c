@@ -81,6 +81,26 @@ static void takes_no_name_from_what_is_no_file(void **state)
     assert_ok(file_write_atomic(in_dir("dangling"), 0600, SLICE_LIT("x"), &e), e);
 }
 
+/* Of one file or of any, and nothing that only looks like it. */
+static void removes_what_killed_writes_left(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"l/a.tmp-Ab0xyZ",   "l/b.tmp-Ab0xyZ", "l/a",
+                                        "l/a.tmp-",         "l/.tmp-Ab0xyZ",  "l/a.tmp-Ab0xyZ.d",
+                                        "l/a.tmp-december", "l/aa.tmp-Ab0xyZ"};
+    struct err e = {0};
+    assert_ok(file_remove_leftovers(in_dir("l"), NULL, &e), e); /* no directory, no leftovers */
+    assert_ok(file_mkdir_private(in_dir("l"), &e), e);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        assert_ok(file_write_new(in_dir(names[i]), 0600, SLICE_LIT("x"), &e), e);
+    assert_ok(file_remove_leftovers(in_dir("l"), "a", &e), e);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        assert_int_equal(file_exists(in_dir(names[i])), i != 0);
+    assert_ok(file_remove_leftovers(in_dir("l"), NULL, &e), e);
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        assert_int_equal(file_exists(in_dir(names[i])), i > 1 && i != 7);
+}
+
 static void bounds_what_it_reads(void **state)
 {
     (void)state;
@@ -204,6 +224,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(writes_whole_files_or_none, setup, teardown),
         cmocka_unit_test_setup_teardown(takes_no_name_from_what_is_no_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(removes_what_killed_writes_left, setup, teardown),
         cmocka_unit_test_setup_teardown(bounds_what_it_reads, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_secrets_that_others_can_read, setup, teardown),
         cmocka_unit_test_setup_teardown(lets_one_process_hold_a_lock, setup, teardown),
