@@ -1,4 +1,4 @@
-/* The verb `gateway config`, whose row stands with the others of gateways (party.c). */
+/* The verb `gateway config`, whose row stands with the others of gateways (gateway.c). */
 #ifndef KITH_CLI_GATEWAY_CONFIG_H
 #define KITH_CLI_GATEWAY_CONFIG_H
 

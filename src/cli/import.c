@@ -6,69 +6,15 @@
 
 #include "base/csv.h"
 #include "base/file.h"
-#include "base/nearest.h"
 #include "cli/client.h"
-#include "cli/tags.h"
+#include "cli/import_line.h"
 #include "cli/token_file.h"
 
-#define FILE_MAX       (512u << 20)
-#define BATCH_BYTES    (900u << 10) /* the server takes 1 MiB */
-#define BATCH_LINES    1000
-#define FIELDS_MAX     64
-#define ARENA_LINE_MAX (1u << 20)
-#define TRIES          5 /* of a batch while the server is away */
-
-static void put_common(struct json_out *o, const struct import_opts *io, bool has_model, bool has_owner)
-{
-    if (io->model && !has_model)
-        json_out_text(o, "model", io->model);
-    if (io->owner && !has_owner)
-        json_out_text(o, "owner", io->owner);
-    if (io->token)
-        json_out_bool(o, "token", true);
-    if (io->token && io->expires_s)
-        json_out_int(o, "expires_s", io->expires_s);
-}
-
-static bool is_tag(const char *title)
-{
-    return strncmp(title, "tag:", 4) == 0;
-}
-
-bool csv_check_title(const char *title, struct err *e)
-{
-    static const char *const titles[] = {"model", "serial", "owner", "tags", "tag:NAME", NULL};
-    return is_tag(title) || nearest_check(ERR_SYNTAX, "column", title, titles, e);
-}
-
-bool csv_to_json(const char *const *titles, const char *const *fields, size_t n, const struct import_opts *io,
-                 struct arena *a, struct buf *line, struct err *e)
-{
-    bool model = false, owner = false;
-    struct opt_list tags = {0};
-    struct json_out o = json_out_of(line);
-    json_out_map(&o, NULL);
-    for (size_t i = 0; i < n; i++) {
-        if (!fields[i][0])
-            continue;
-        if (strcmp(titles[i], "tags") == 0) {
-            if (!tags_split(fields[i], a, &tags, e))
-                return false;
-        } else if (is_tag(titles[i])) {
-            if (!tags_add(arena_printf(a, "%s=%s", titles[i] + 4, fields[i]), a, &tags, e))
-                return false;
-        } else {
-            model = model || strcmp(titles[i], "model") == 0;
-            owner = owner || strcmp(titles[i], "owner") == 0;
-            json_out_text(&o, titles[i], fields[i]);
-        }
-    }
-    if (tags.n && !tags_put(&o, tags.v, tags.n, a, e))
-        return false;
-    put_common(&o, io, model, owner);
-    json_out_end(&o);
-    return true;
-}
+#define FILE_MAX    (512u << 20)
+#define BATCH_BYTES (900u << 10) /* the server takes 1 MiB */
+#define BATCH_LINES 1000
+#define FIELDS_MAX  64
+#define TRIES       5 /* of a batch while the server is away */
 
 /* Found here; it waits for what the server finds in the lines before it, so that the file is in the order of lines. */
 struct failure {
@@ -338,24 +284,6 @@ static bool send_batch(struct import *im, struct err *e)
     return true;
 }
 
-/* A line of JSON gets what the command line says for all. */
-static bool complete_json(struct import *im, struct slice line, struct buf *out, struct err *e)
-{
-    AUTO(json_free_auto) struct json *j = NULL;
-    if (!json_read(line, ARENA_LINE_MAX, &j, e))
-        return false;
-    if (!json_is_map(j))
-        return err_set(e, ERR_JSON, "the line is no JSON map");
-    struct json_out o = json_out_of(out);
-    json_out_map(&o, NULL);
-    for (size_t i = 0; i < json_count(j); i++)
-        if (strcmp(json_key(j, i), "token") != 0 && strcmp(json_key(j, i), "expires_s") != 0)
-            json_put(&o, json_key(j, i), json_value(j, i));
-    put_common(&o, im->o, json_has(j, "model"), json_has(j, "owner"));
-    json_out_end(&o);
-    return true;
-}
-
 /* The next line of the file as JSON; *skip for an empty one.  Errors are of the line, not of the run. */
 static bool next_line(struct import *im, struct buf *out, bool *skip, struct err *e)
 {
@@ -368,7 +296,7 @@ static bool next_line(struct import *im, struct buf *out, bool *skip, struct err
         while (line.n && strchr(" \t\r", line.p[line.n - 1]))
             line.n--;
         *skip = line.n == 0;
-        return *skip || complete_json(im, line, out, e);
+        return *skip || import_line_of_json(line, im->o, out, e);
     }
     arena_clear(&im->arena);
     if (!csv_record(&im->rest, &im->arena, fields, FIELDS_MAX, &n, e)) {
@@ -380,7 +308,7 @@ static bool next_line(struct import *im, struct buf *out, bool *skip, struct err
         return true;
     if (n != im->titles_n)
         return err_set(e, ERR_SYNTAX, "%zu fields, but there are %zu titles", n, im->titles_n);
-    return csv_to_json(im->titles, fields, n, im->o, &im->arena, out, e);
+    return import_line_of_csv(im->titles, fields, n, im->o, &im->arena, out, e);
 }
 
 static bool start_csv(struct import *im, struct err *e)
@@ -395,7 +323,7 @@ static bool start_csv(struct import *im, struct err *e)
         return err_try(e, "a line of titles, then a line for each device");
     }
     for (size_t i = 0; i < im->titles_n; i++)
-        if (!csv_check_title(im->titles[i], e))
+        if (!import_line_check_title(im->titles[i], e))
             return err_ctx(e, "%s", im->o->file);
     return true;
 }
@@ -403,7 +331,7 @@ static bool start_csv(struct import *im, struct err *e)
 static bool run(struct import *im, struct err *e)
 {
     AUTO(buf_clear) struct buf line = {0};
-    buf_init(&line, ARENA_LINE_MAX);
+    buf_init(&line, IMPORT_LINE_MAX);
     if (!im->rest.n) {
         err_set(e, ERR_OPTION, "%s is empty", im->o->file);
         return err_try(e, "a line of titles, such as model,serial, then a line for each device");
@@ -450,9 +378,9 @@ bool import_devices(struct cli *cli, const struct import_opts *o, struct err *e)
         return false;
     size_t first = strspn(buf_str(&file), " \t\r\n");
     im.is_csv = file.n && file.p[first] != '{';
-    arena_init(&im.titles_arena, ARENA_LINE_MAX);
-    arena_init(&im.arena, ARENA_LINE_MAX);
-    arena_init(&im.held_arena, ARENA_LINE_MAX);
+    arena_init(&im.titles_arena, IMPORT_LINE_MAX);
+    arena_init(&im.arena, IMPORT_LINE_MAX);
+    arena_init(&im.held_arena, IMPORT_LINE_MAX);
     buf_init(&im.batch, 1u << 20);
     buf_init(&im.waiting_lines, 64u << 20);
     struct err ignored;

@@ -15,10 +15,4 @@ struct import_opts {
 
 MUST_USE bool import_devices(struct cli *cli, const struct import_opts *o, struct err *e);
 
-/* Known are model, serial, owner, tags (A=B;C=D) and tag:NAME.  Errors: syntax. */
-MUST_USE bool csv_check_title(const char *title, struct err *e);
-/* A record as the JSON line that the server takes.  Errors: of titles and tags. */
-MUST_USE bool csv_to_json(const char *const *titles, const char *const *fields, size_t n, const struct import_opts *o,
-                          struct arena *a, struct buf *line, struct err *e);
-
 #endif

@@ -1,67 +1,19 @@
-/* Operators and gateways: their keys are made here and never leave; what goes to the platform is a request.  Each gets a
- * directory of its own: key.pem, cert.pem (the certificate, then its issuers), for gateways gate.conf and the issuers too. */
-#include <stdlib.h>
+#include "cli/party.h"
+
 #include <unistd.h>
 
-#include "base/config.h"
 #include "base/file.h"
 #include "base/host.h"
-#include "base/nearest.h"
 #include "base/pem.h"
-#include "cli/broker_user.h"
 #include "cli/client.h"
-#include "cli/gateway_config.h"
-#include "cli/pki.h"
-#include "cli/show.h"
 #include "keys/crypto.h"
-#include "keys/p11.h"
 #include "model/device.h"
+#include "x509/csr.h"
 #include "x509/name.h"
 
-#define HOSTS_MAX 16
+const char *const party_key_words[] = {"p256", "p384", "ed25519", "rsa2048", "rsa3072", "rsa4096", NULL};
 
-struct party_opts {
-    const char *role, *site, *out, *url, *csr, *user;
-    struct opt_list hostnames;
-    int key_type;
-};
-
-static const char *const key_words[] = {"p256", "p384", "ed25519", "rsa2048", "rsa3072", "rsa4096", NULL};
-static const char *const role_words[] = {"admin", "security", "factory", "release", "data", "auditor", "owner", NULL};
-
-#define AT(field) .offset = offsetof(struct party_opts, field)
-#define OUT_ROW                                                                                                        \
-    {                                                                                                                  \
-        NULL, "out", OPT_PATH, .arg = "DIR", .help = "where its key and certificate go (NAME)", AT(out)                \
-    }
-#define KEY_ROW                                                                                                        \
-    {                                                                                                                  \
-        NULL, "key-type", OPT_ENUM, .def = "p256", .words = key_words, .arg = "TYPE", .help = "of its key",            \
-                                    AT(key_type)                                                                       \
-    }
-
-static const struct opt operator_rows[] = {
-    {NULL, "role", OPT_TEXT, .words = role_words, .arg = "ROLE",
-     .help = "admin, security, factory, release, data, auditor or owner", AT(role), .required = true},
-    {NULL, "csr", OPT_PATH, .not_with = "key-type", .arg = "FILE",
-     .help = "certify the key of this request (`kith operator request`); no key is made here", AT(csr)},
-    OUT_ROW,
-    KEY_ROW,
-};
-static const struct opt gateway_rows[] = {
-    {NULL, "site", OPT_TEXT, .arg = "NAME", .help = "it serves devices of this site only (tag site); all if not given",
-     AT(site)},
-    {NULL, "hostnames", OPT_LIST, 0, HOSTS_MAX, .arg = "A,B", .help = "names and addresses that devices reach it by",
-     AT(hostnames)},
-    {NULL, "feed-url", OPT_URL, 1, 200, .words = opt_https, .arg = "URL",
-     .help = "where it reaches the platform, if not by the platform's url", AT(url)},
-    {NULL, "user", OPT_TEXT, 1, 64, BROKER_USER, .arg = "NAME",
-     .help = "as root, if there is this user: the directory is given to it, as whom Debian's broker goes on", AT(user)},
-    OUT_ROW,
-    KEY_ROW,
-};
-
-static const char *in_dir(struct cli *cli, const char *dir, const char *name)
+const char *party_file(struct cli *cli, const char *dir, const char *name)
 {
     return arena_printf(&cli->arena, "%s/%s", dir, name);
 }
@@ -77,7 +29,7 @@ static bool open_place(struct cli *cli, const char *dir, struct place *out, stru
     *out = (struct place){.dir = dir,
                           .key = arena_printf(&cli->arena, "file:%s/key.pem?plain", dir),
                           .made_dir = !file_exists(dir),
-                          .made_key = !file_exists(in_dir(cli, dir, "key.pem"))};
+                          .made_key = !file_exists(party_file(cli, dir, "key.pem"))};
     return arena_ok(&cli->arena, e) && file_mkdir_private(dir, e);
 }
 
@@ -113,11 +65,10 @@ static bool check_hosts(const struct opt_list *hosts, struct err *e)
     return true;
 }
 
-/* hosts NULL: none. */
-static bool put_csr(const char *name, const struct opt_list *hosts, struct key *k, struct buf *pem, struct err *e)
+bool party_put_csr(const char *name, const struct opt_list *hosts, struct key *k, struct buf *pem, struct err *e)
 {
-    uint8_t subject[NAME_DER_MAX], text[NAME_TEXT_MAX], der[CSR_MAX], addresses[HOSTS_MAX][16];
-    struct san san[HOSTS_MAX];
+    uint8_t subject[NAME_DER_MAX], text[NAME_TEXT_MAX], der[CSR_MAX], addresses[PARTY_HOSTS_MAX][16];
+    struct san san[PARTY_HOSTS_MAX];
     struct writer t = WRITER_ARRAY(text), s = WRITER_ARRAY(subject), w = WRITER_ARRAY(der);
     struct signer signer = key_signer(k);
     struct slice csr;
@@ -170,9 +121,8 @@ static bool ask(struct cli *cli, const char *path, const char *name, const struc
     return cli_call_json(cli, "POST", path, &body, 0, reply, answer, e);
 }
 
-/* Makes the key, asks for the certificate; *answer is the platform's. */
-static bool certify(struct cli *cli, const char *path, const char *name, const struct party_opts *o, const char *dir,
-                    struct buf *reply, struct json **answer, struct err *e)
+bool party_certify(struct cli *cli, const char *path, const char *name, const struct party_opts *o, const char *dir,
+                   struct buf *reply, struct json **answer, struct err *e)
 {
     AUTO(key_free_auto) struct key *k = NULL;
     AUTO(buf_clear) struct buf pem = {0};
@@ -181,7 +131,7 @@ static bool certify(struct cli *cli, const char *path, const char *name, const s
     if (!party_name_check("name", slice_str(name), 63, e) || /* before it names a directory */
         !check_hosts(&o->hostnames, e) || !cli_is_outside(cli, "--out", dir, e))
         return false;
-    if (file_exists(in_dir(cli, dir, "cert.pem"))) {
+    if (file_exists(party_file(cli, dir, "cert.pem"))) {
         err_set(e, ERR_CONFLICT, "%s has a certificate already", dir);
         return err_try(e, "it is complete; for a new one: kith %s rm %s, then --out DIR, another one",
                        o->role ? "operator" : "gateway", name);
@@ -189,8 +139,8 @@ static bool certify(struct cli *cli, const char *path, const char *name, const s
     if ((o->csr && !read_csr(o->csr, &pem, e)) || !cli_connect(cli, e) || !open_place(cli, dir, &place, e))
         return false;
     buf_reset(reply);
-    bool ok = (o->csr || (open_or_make_key(&place, key_type_from_name(key_words[o->key_type]), &k, e) &&
-                          put_csr(name, &o->hostnames, k, &pem, e))) &&
+    bool ok = (o->csr || (open_or_make_key(&place, key_type_from_name(party_key_words[o->key_type]), &k, e) &&
+                          party_put_csr(name, &o->hostnames, k, &pem, e))) &&
               ask(cli, path, name, o, buf_str(&pem), reply, answer, e);
     if (!ok && reply->n == 0 && is_refusal(e))
         take_back(&place);
@@ -200,17 +150,17 @@ static bool certify(struct cli *cli, const char *path, const char *name, const s
     return ok;
 }
 
-/* The last of its files: a directory without it is one of a broken try. */
-static bool write_cert(struct cli *cli, const char *dir, const struct json *answer, struct err *e)
+bool party_write_cert(struct cli *cli, const char *dir, const struct json *answer, struct err *e)
 {
     const char *cert, *chain;
     if (!json_get_text(answer, "certificate", 65536, &cert, e) || !json_get_text(answer, "chain", 65536, &chain, e))
         return false;
     const char *all = arena_printf(&cli->arena, "%s%s", cert, chain);
-    return all ? file_write_atomic(in_dir(cli, dir, "cert.pem"), 0644, slice_str(all), e) : arena_ok(&cli->arena, e);
+    return all ? file_write_atomic(party_file(cli, dir, "cert.pem"), 0644, slice_str(all), e)
+               : arena_ok(&cli->arena, e);
 }
 
-static bool finish(struct cli *cli, const char *dir, const struct json *answer, struct err *e)
+bool party_finish(struct cli *cli, const char *dir, const struct json *answer, struct err *e)
 {
     AUTO(buf_clear) struct buf b = {0};
     const char *name;
@@ -231,154 +181,7 @@ static bool finish(struct cli *cli, const char *dir, const struct json *answer, 
     return cli_write(cli, &b, e);
 }
 
-static bool run_operator_add(void *ctx, const void *opts, const struct args_words *words, struct err *e)
-{
-    struct cli *cli = ctx;
-    const struct party_opts *o = opts;
-    AUTO(json_free_auto) struct json *j = NULL;
-    AUTO(buf_clear) struct buf reply = {0};
-    buf_init(&reply, CLI_ANSWER_MAX);
-    const char *name = words->v[0], *dir = cli_absolute(cli, o->out ? o->out : name);
-    if (!nearest_check(ERR_OPTION, "role", o->role, role_words, e) ||
-        !certify(cli, "/v1/operators", name, o, dir, &reply, &j, e) || !write_cert(cli, dir, j, e))
-        return false;
-    const char *key = o->csr ? "KEY" : arena_printf(&cli->arena, "%s/key.pem", dir);
-    fprintf(cli->talk, "%s is %s; with it: kith --url URL --cert %s/cert.pem --key %s COMMAND\n", name, o->role, dir,
-            key ? key : "KEY");
-    return finish(cli, dir, j, e);
-}
-
-#undef AT
-#define AT(field) .offset = offsetof(struct request_opts, field)
-struct request_opts {
-    const char *key, *module, *pin_file, *out;
-    int key_type;
-};
-static const struct opt request_rows[] = {
-    {NULL, "key", OPT_PATH, .arg = "pkcs11:URI", .help = "the key, on a token", AT(key), .required = true},
-    {NULL, "module", OPT_PATH, .arg = "FILE", .help = "PKCS#11 module of the token", AT(module)},
-    {NULL, "pin-file", OPT_PATH, .arg = "FILE", .help = "file with the token's PIN, mode 0600", AT(pin_file)},
-    {NULL, "out", OPT_PATH, .arg = "FILE", .help = "where the request goes; stdout if not given", AT(out)},
-    KEY_ROW,
-};
-
-/* For a key on a token: made there if it is not there yet. */
-static bool run_operator_request(void *ctx, const void *opts, const struct args_words *words, struct err *e)
-{
-    struct cli *cli = ctx;
-    const struct request_opts *o = opts;
-    struct key_env env = {0};
-    struct key *k = NULL;
-    AUTO(buf_clear) struct buf pem = {0};
-    buf_init(&pem, 65536);
-    if (!cli_key_is_on_token(o->key)) {
-        err_set(e, ERR_OPTION, "--key names no key on a token");
-        return err_try(e, "--key 'pkcs11:token=LABEL;object=NAME' --module FILE --pin-file FILE");
-    }
-    if (!party_name_check("name", slice_str(words->v[0]), 63, e) ||
-        !p11_open_for(o->key, o->module, o->pin_file, NULL, &env.p11, e))
-        return false;
-    bool ok = key_open(&env, o->key, &k, e);
-    if (!ok && err_class_of(e->code) == ERR_CLASS_NOTFOUND)
-        ok = key_generate(&env, o->key, key_type_from_name(key_words[o->key_type]), &k, e);
-    ok = ok && put_csr(words->v[0], NULL, k, &pem, e) && cli_write_document(cli, o->out, &pem, e);
-    key_free(k);
-    p11_free(env.p11);
-    return ok;
-}
-
-/* ---- gateways ---- */
-
-/* The chain that came along: the issuing CA first, the root last. */
-static bool write_issuers(struct cli *cli, const char *dir, const struct json *answer, struct err *e)
-{
-    const char *chain;
-    struct pem_block block;
-    struct slice rest, last = {0};
-    bool found = true;
-    if (!json_get_text(answer, "chain", 65536, &chain, e))
-        return false;
-    for (rest = slice_str(chain); found; last = found ? block.whole : last)
-        if (!pem_next(&rest, &block, &found, e))
-            return false;
-    if (!last.n)
-        return err_set(e, ERR_HTTP_ANSWER, "the platform sent no issuers");
-    const char *root = arena_printf(&cli->arena, "%.*s\n", (int)last.n, (const char *)last.p);
-    return root ? file_write_atomic(in_dir(cli, dir, "issuer.pem"), 0644, slice_str(chain), e) &&
-                      file_write_atomic(in_dir(cli, dir, "ca.pem"), 0644, slice_str(root), e)
-                : arena_ok(&cli->arena, e);
-}
-
-static bool write_gate_conf(struct cli *cli, const char *dir, const char *name, const char *url, const char *origin,
-                            bool has_site, struct err *e)
-{
-    AUTO(buf_clear) struct buf b = {0};
-    struct slice s;
-    buf_init(&b, 16384);
-    buf_printf(&b,
-               "# Gateway %s. Paths are relative to this directory; the state of the feed is kept beside this file.\n"
-               "[gate]\n",
-               name);
-    const struct {
-        const char *key, *value;
-    } rows[] = {{"url", url},         {"issuer", "issuer.pem"}, {"ca", "ca.pem"},
-                {"cert", "cert.pem"}, {"key", "key.pem"},       {"origin", origin}};
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        buf_printf(&b, "%s = ", rows[i].key);
-        config_put_value(&b, slice_str(rows[i].value));
-        buf_put_char(&b, '\n');
-    }
-    buf_put_str(
-        &b, "# Without news from the platform its last head holds for [feed] valid of the platform's kith.conf (1 h\n"
-            "# unless set), and devices are let in for so long after that: with both defaults, 2 h after the last\n"
-            "# head, revoked ones of that time too. To shorten it, lower both:\n"
-            "grace = 1h\n");
-    if (has_site)
-        buf_put_str(&b, "# Devices of other sites, whom the directory here does not name, are turned away:\n"
-                        "unlisted = refuse\n");
-    return buf_done(&b, &s, e) && file_write_atomic(in_dir(cli, dir, "gate.conf"), 0644, s, e);
-}
-
-/* A broker that root starts has given up root when it reads the directory. */
-static bool give_to_broker(struct cli *cli, const char *dir, const char *user, struct err *e)
-{
-    const char *blocked;
-    if (!broker_user_applies(user)) {
-        if (strcmp(user, BROKER_USER) != 0 && strcmp(user, "root") != 0)
-            fprintf(cli->talk, "only root can give %s to %s: chown -R %s %s\n", dir, user, user, dir);
-        return true;
-    }
-    if (!broker_user_give(dir, user, e))
-        return false;
-    fprintf(cli->talk, "%s belongs to %s, as whom a broker that root starts goes on\n", dir, user);
-    if (!broker_user_reads(dir, user, &blocked))
-        fprintf(cli->talk, "but %s may not pass %s: chmod o+x %s, or put it elsewhere\n", user, blocked, blocked);
-    return true;
-}
-
-static bool run_gateway_add(void *ctx, const void *opts, const struct args_words *words, struct err *e)
-{
-    struct cli *cli = ctx;
-    const struct party_opts *o = opts;
-    AUTO(json_free_auto) struct json *j = NULL, *status = NULL;
-    AUTO(buf_clear) struct buf reply = {0};
-    buf_init(&reply, CLI_ANSWER_MAX);
-    const char *name = words->v[0], *dir = cli_absolute(cli, o->out ? o->out : name), *url, *origin;
-    if (strcmp(o->user, BROKER_USER) != 0 && !broker_user_check(o->user, e))
-        return false;
-    if (!cli_call_json(cli, "GET", "/v1/status", NULL, 0, &reply, &status, e) ||
-        !json_get_text(status, "url", 1000, &url, e) || !json_get_text(status, "origin", 300, &origin, e) ||
-        !certify(cli, "/v1/gateways", name, o, dir, &reply, &j, e) || !write_issuers(cli, dir, j, e) ||
-        !write_gate_conf(cli, dir, name, o->url ? o->url : url, origin, o->site && o->site[0], e) ||
-        !write_cert(cli, dir, j, e) || !give_to_broker(cli, dir, o->user, e))
-        return false;
-    fprintf(cli->talk, "next: kith gateway config --gate %s > mosquitto.conf\n", dir);
-    return finish(cli, dir, j, e);
-}
-
-/* ---- ls, rm: of all three kinds of parties ---- */
-
-static bool drop(struct cli *cli, const char *path, const char *name, struct err *e)
+bool party_drop(struct cli *cli, const char *path, const char *name, struct err *e)
 {
     AUTO(buf_clear) struct buf reply = {0};
     buf_init(&reply, CLI_ANSWER_MAX);
@@ -386,108 +189,3 @@ static bool drop(struct cli *cli, const char *path, const char *name, struct err
         return false;
     return reply.n && cli->g.json ? show_raw(cli, &reply, e) : cli_write_said(cli, "removed", name, e);
 }
-
-static const struct show_column operator_columns[] = {{"NAME", "name"}, {"ROLE", "role"}, {"SINCE", "added_at"}};
-static const struct show_column gateway_columns[] = {
-    {"NAME", "name"}, {"SITE", "site"}, {"KNOWS", "acked_seq"}, {"SAID SO", "acked_at"}};
-static const struct show_column anchor_columns[] = {{"NAME", "name"},       {"SUBJECT", "subject"},
-                                                    {"UNTIL", "not_after"}, {"ADDED", "added_at"},
-                                                    {"POLICY", "policy"},   {"SHA-256", "sha256"}};
-
-#define LIST(what, path, member, columns)                                                                              \
-    static bool run_##what##_ls(void *ctx, const void *opts, const struct args_words *words, struct err *e)            \
-    {                                                                                                                  \
-        (void)opts;                                                                                                    \
-        (void)words;                                                                                                   \
-        return show_get(ctx, path, member, columns, ARRAY_LEN(columns), e);                                            \
-    }                                                                                                                  \
-    static bool run_##what##_rm(void *ctx, const void *opts, const struct args_words *words, struct err *e)            \
-    {                                                                                                                  \
-        (void)opts;                                                                                                    \
-        return drop(ctx, path "/", words->v[0], e);                                                                    \
-    }
-LIST(operator, "/v1/operators", "operators", operator_columns)
-LIST(gateway, "/v1/gateways", "gateways", gateway_columns)
-LIST(anchor, "/v1/anchors", "anchors", anchor_columns)
-
-/* ---- anchors ---- */
-
-struct anchor_opts {
-    const char *model;
-    bool registered;
-};
-static const struct opt anchor_rows[] = {
-    {NULL, "model", OPT_TEXT, .arg = "NAME", .help = "it vouches for devices of this product type only",
-     .offset = offsetof(struct anchor_opts, model)},
-    {NULL, "register", OPT_BOOL, .help = "devices that are not known yet may register themselves by it",
-     .offset = offsetof(struct anchor_opts, registered)},
-};
-
-static bool run_anchor_add(void *ctx, const void *opts, const struct args_words *words, struct err *e)
-{
-    struct cli *cli = ctx;
-    const struct anchor_opts *o = opts;
-    struct cert cert;
-    AUTO(json_free_auto) struct json *j = NULL;
-    AUTO(buf_clear) struct buf file = {0}, der = {0}, pem = {0}, body = {0}, reply = {0};
-    buf_init(&file, 1 << 20);
-    buf_init(&der, CERT_MAX);
-    buf_init(&pem, 2 * CERT_MAX);
-    buf_init(&body, 4 * CERT_MAX);
-    buf_init(&reply, CLI_ANSWER_MAX);
-    if (!cli_read_input(words->v[1], &file, e) || !pem_or_der_get(buf_slice(&file), PEM_CERT, &der, e) ||
-        !cert_read(buf_slice(&der), &cert, e))
-        return err_ctx(e, "%s", words->v[1]);
-    pem_put(&pem, PEM_CERT, cert.der);
-    struct json_out jo = json_out_of(&body);
-    json_out_map(&jo, NULL);
-    json_out_text(&jo, "name", words->v[0]);
-    json_out_text(&jo, "certificate", buf_str(&pem));
-    if (o->model)
-        json_out_text(&jo, "model", o->model);
-    if (o->registered)
-        json_out_bool(&jo, "register", true);
-    json_out_end(&jo);
-    if (!cli_call_json(cli, "POST", "/v1/anchors", &body, 0, &reply, &j, e))
-        return false;
-    return cli->g.json ? show_raw(cli, &reply, e) : show_map(cli, j, e);
-}
-
-#define ROWS(r, type) r, ARRAY_LEN(r), sizeof(type)
-#define NO_ROWS       NULL, 0, 1
-const struct verb operator_verbs[] = {
-    {"operator add", "NAME",
-     "a person or service that may act: makes its key here, and its certificate\n"
-     "The directory with both is printed; the key is not sealed, so keep it where only its owner reads. With --csr it "
-     "is\n"
-     "somebody else's key, on a token perhaps, and only the certificate goes there.",
-     ROWS(operator_rows, struct party_opts), 1, 1, run_operator_add},
-    {"operator request", "NAME",
-     "a request for the key of --key in a token, which is made if it is not there: for operator add --csr\n"
-     "Runs where the token is; needs no platform.",
-     ROWS(request_rows, struct request_opts), 1, 1, run_operator_request},
-    {"operator ls", NULL, "list operators", NO_ROWS, 0, 0, run_operator_ls},
-    {"operator rm", "NAME", "remove one and revoke its certificate", NO_ROWS, 1, 1, run_operator_rm},
-};
-const size_t operator_verbs_n = ARRAY_LEN(operator_verbs);
-
-const struct verb anchor_verbs[] = {
-    {"anchor add", "NAME FILE", "trust a manufacturer's CA to vouch for devices by their IDevIDs",
-     ROWS(anchor_rows, struct anchor_opts), 2, 2, run_anchor_add},
-    {"anchor ls", NULL, "list manufacturers' trust anchors", NO_ROWS, 0, 0, run_anchor_ls},
-    {"anchor rm", "NAME", "trust it no more; devices that enrolled by it stay (device ls --anchor NAME)", NO_ROWS, 1, 1,
-     run_anchor_rm},
-};
-const size_t anchor_verbs_n = ARRAY_LEN(anchor_verbs);
-
-const struct verb gateway_verbs[] = {
-    {"gateway add", "NAME",
-     "a gateway or broker: makes its directory with key, certificate, gate.conf and issuers\n"
-     "Carry the directory to the gateway; it is printed.",
-     ROWS(gateway_rows, struct party_opts), 1, 1, run_gateway_add},
-    {"gateway config", NULL, "mosquitto.conf for a gateway, without the broker's known traps; or check one",
-     ROWS(gateway_config_rows, struct gateway_config_opts), 0, 0, gateway_config_run},
-    {"gateway ls", NULL, "list gateways and what they know", NO_ROWS, 0, 0, run_gateway_ls},
-    {"gateway rm", "NAME", "remove one and revoke its certificate", NO_ROWS, 1, 1, run_gateway_rm},
-};
-const size_t gateway_verbs_n = ARRAY_LEN(gateway_verbs);

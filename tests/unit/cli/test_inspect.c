@@ -2,7 +2,7 @@
 #include "fixture.h"
 
 #include "base/csv.h"
-#include "cli/import.h"
+#include "cli/import_line.h"
 #include "core/cbor.h"
 #include "core/revset.h"
 #include "core/writer.h"
@@ -322,7 +322,7 @@ static void a_record_becomes_the_line_that_the_server_takes(void **state)
         struct err e = {0};
         arena_init(&a, 65536);
         buf_init(&b, 4096);
-        bool ok = csv_to_json(titles, fields, 4, &o, &a, &b, &e);
+        bool ok = import_line_of_csv(titles, fields, 4, &o, &a, &b, &e);
         snprintf(wanted, sizeof wanted,
                  "{\"serial\":\"1\\\"2\",%s\"model\":\"meter\",\"owner\":\"Acme\",\"token\":true}",
                  rows[i].says ? rows[i].says : "");
@@ -337,8 +337,8 @@ static void a_title_that_is_a_slip_is_refused(void **state)
 {
     (void)state;
     struct err e;
-    assert_true(csv_check_title("tags", &e) && csv_check_title("tag:x", &e));
-    assert_err(csv_check_title("seriel", &e), e, ERR_SYNTAX);
+    assert_true(import_line_check_title("tags", &e) && import_line_check_title("tag:x", &e));
+    assert_err(import_line_check_title("seriel", &e), e, ERR_SYNTAX);
     assert_string_equal(e.hint, "did you mean \"serial\"?");
 }
 
