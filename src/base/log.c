@@ -102,6 +102,8 @@ static void put_field(struct writer *w, const struct log_field *f)
         put_pair(w, "error", slice_str(f->e->what));
         if (f->e->why[0])
             put_pair(w, "why", slice_str(f->e->why));
+        if (f->e->hint[0])
+            put_pair(w, "try", slice_str(f->e->hint));
         return;
     case LOG_TYPE_INT:
         snprintf(text, sizeof text, "%" PRId64, f->i);

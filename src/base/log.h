@@ -49,7 +49,7 @@ static inline struct log_field log_hex(const char *key, struct slice v)
 {
     return (struct log_field){.key = key, .type = LOG_TYPE_HEX, .s = v};
 }
-/* Becomes code=slug error="what" why="why". */
+/* Becomes code=slug error="what" why="why" try="hint". */
 static inline struct log_field log_err(const struct err *e)
 {
     return (struct log_field){.type = LOG_TYPE_ERR, .e = e};

@@ -25,7 +25,7 @@ def refused(k, code, *words):
     for _ in range(2):
         log = f"refused-{len(k.w.logs)}.log"
         daemon = k.w.start([os.path.join(BIN, "kithd"), "--config", k.dir + "/kith.conf"], log)
-        wait_for(lambda: f"code={code}" in k.w.log(log), "the refusal", 20)
+        wait_for(lambda: re.search(f"code={code} error=.* why=.* try=", k.w.log(log)), "the refusal", 20)
         text = wait_for(k.readyz, "/readyz to answer", 20)
         assert "FAIL ledger" in text and what in text, text
         for words in (("status",), ("device", "add", "--model", "pump", "--serial", "LATER-2")):

@@ -50,6 +50,9 @@ static void writes_one_line_a_record(void **state)
     h.log.journal = true;
     LOG(&h.env, ERROR, "api", "refused", log_err(&e));
     assert_line(&h, "<3>error api refused code=json error=\"no member\" why=\"RFC 8259\"\n");
+    err_try(&e, "give it one");
+    LOG(&h.env, ERROR, "api", "refused", log_err(&e));
+    assert_line(&h, "<3>error api refused code=json error=\"no member\" why=\"RFC 8259\" try=\"give it one\"\n");
     buf_clear(&h.lines);
 }
 
