@@ -293,7 +293,7 @@ static bool next_line(struct import *im, struct buf *out, bool *skip, struct err
     im->line++;
     if (!im->is_csv) {
         struct slice line = slice_take_line(&im->rest);
-        while (line.n && strchr(" \t\r", line.p[line.n - 1]))
+        while (line.n && memchr(" \t\r", line.p[line.n - 1], 3))
             line.n--;
         *skip = line.n == 0;
         return *skip || import_line_of_json(line, im->o, out, e);

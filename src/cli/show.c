@@ -198,6 +198,7 @@ static bool get_page(struct cli *cli, const char *path, int64_t left, struct buf
                      struct json **out, struct err *e)
 {
     AUTO(buf_clear) struct buf at = {0};
+    struct slice more;
     char limit[24];
     snprintf(limit, sizeof limit, "%lld", (long long)(left < PAGE ? left : PAGE));
     buf_init(&at, 8192);
@@ -209,7 +210,7 @@ static bool get_page(struct cli *cli, const char *path, int64_t left, struct buf
     buf_reset(next);
     if (json_has(*out, "next"))
         show_put_value(next, show_find(*out, "next"));
-    return true;
+    return buf_done(next, &more, e) || err_ctx(e, "%s: where its next page begins", path);
 }
 
 bool show_pages(struct cli *cli, const char *path, const char *list, const struct show_column *columns, size_t n,

@@ -18,7 +18,7 @@ from kithtest import BIN, Kith, World, run, say, wait_for
 BAD = {  # what stands in a line: what is said of it
     "csv": (('"no end', "syntax"), ("too,many,fields,here", "syntax"), ("semi;colon,x", "name"), (",", None), ("x" * 65 + ",a", None)),
     "jsonl": (('{"serial":', "json"), ('{"serial":7}', None), ('{"serial":"A","colour":"red"}', None), ('[1]', "json"),
-              ('{"serial":"a\\tb"}', None), ('{"owner":"me"}', None)),
+              ('{"serial":"a\\tb"}', None), ('{"owner":"me"}', None), ('{"serial":"N"}\0', "json")),
 }
 
 
