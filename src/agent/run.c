@@ -12,29 +12,55 @@
 #define CLOCK_OFF_S    300
 #define PIN_LOOK_MS    1000 /* at the PIN file */
 
+/* In the order of their turns: what fails further down may only follow from what failed above. */
+enum task_id { TOKEN, OBTAIN, FILES, HOOK, HELLO, TASKS };
+
 struct run {
     struct program *p;
     struct session *s;
     struct report report;
-    struct retry obtain, files, hello, hook;
+    struct {
+        struct retry retry;
+        struct err error; /* of its last turn */
+    } task[TASKS];
     bool force;       /* renew now, whatever the time */
     unsigned refused; /* proofs of `next` that the platform refused */
-    struct err last;  /* for --once, and a PIN that the token refused */
 };
 
-static void note(struct run *r, const char *what, const struct err *e)
+/* The first that stands, of this code or any (0); NULL: none. */
+static const struct err *first_error(const struct run *r, enum err_code code)
 {
-    int64_t now = env_now_s(&r->p->env);
-    if (!e) {
-        r->report.ok_at = now;
-        r->report.error = (struct err){0};
-    } else {
-        r->report.failed_at = now;
-        r->report.error = r->last = *e;
-        LOG(&r->p->env, WARN, "agent", what, log_err(e));
-    }
+    for (size_t i = 0; i < TASKS; i++)
+        if (r->task[i].error.code && (!code || r->task[i].error.code == code))
+            return &r->task[i].error;
+    return NULL;
+}
+
+static void tell(struct run *r)
+{
+    const struct err *e = first_error(r, ERR_NONE);
+    r->report.error = e ? *e : (struct err){0};
     if (!agent_is_retired(&r->s->agent) || e)
         report_write(&r->s->state, &r->p->env, &r->report);
+}
+
+static void failed(struct run *r, enum task_id id, const char *what, const struct err *e)
+{
+    r->task[id].error = *e;
+    r->report.failed_at = env_now_s(&r->p->env);
+    LOG(&r->p->env, WARN, "agent", what, log_err(e));
+    tell(r);
+}
+
+static void done(struct run *r, enum task_id id)
+{
+    bool with_platform = id == OBTAIN || id == HELLO, had_failed = r->task[id].error.code;
+    retry_done(&r->task[id].retry);
+    r->task[id].error = (struct err){0};
+    if (with_platform)
+        r->report.ok_at = env_now_s(&r->p->env);
+    if (with_platform || had_failed)
+        tell(r);
 }
 
 /* When the current certificate is to be renewed, and how long it holds; false if there is none that can be read. */
@@ -78,22 +104,23 @@ static void do_obtain(struct run *r)
     struct err e = {0};
     int64_t renew_at, ends_at, now = env_now_s(&r->p->env);
     bool has_current = look(r, &renew_at, &ends_at);
-    if (has_current && now < renew_at && !r->force && !agent_is_half_way(&r->s->agent))
+    if (has_current && now < renew_at && !r->force && !agent_is_half_way(&r->s->agent)) {
+        r->task[OBTAIN].error = (struct err){0}; /* what failed was given up */
         return;
-    if (!retry_is_due(&r->obtain, &r->p->env))
+    }
+    if (!retry_is_due(&r->task[OBTAIN].retry, &r->p->env))
         return;
     if (agent_obtain(&r->s->agent, &e)) {
-        retry_done(&r->obtain);
-        retry_done(&r->hook);
+        retry_done(&r->task[HOOK].retry);
         r->force = false;
         r->refused = 0;
-        note(r, NULL, NULL);
+        done(r, OBTAIN);
         LOG(&r->p->env, NOTICE, "agent", "a new certificate is in use", log_str("device", r->s->conf.device));
         return;
     }
     after_refusal(r, &e);
-    retry_later(&r->obtain, &r->p->env, r->s->agent.retry_after_s, ends_at > now ? ends_at - now : 0);
-    note(r, "no new certificate yet", &e);
+    retry_later(&r->task[OBTAIN].retry, &r->p->env, r->s->agent.retry_after_s, ends_at > now ? ends_at - now : 0);
+    failed(r, OBTAIN, "no new certificate yet", &e);
 }
 
 /* A clock that is wrong makes certificates look expired, or not valid yet. */
@@ -107,51 +134,48 @@ static void look_at_clock(const struct run *r)
 static void do_hello(struct run *r)
 {
     struct err e = {0};
-    if (!state_slot(&r->s->state, STATE_CURRENT) || !retry_is_due(&r->hello, &r->p->env))
+    struct retry *again = &r->task[HELLO].retry;
+    if (!state_slot(&r->s->state, STATE_CURRENT) || !retry_is_due(again, &r->p->env))
         return;
     if (!agent_say_hello(&r->s->agent, &e)) {
-        retry_later(&r->hello, &r->p->env, r->s->agent.retry_after_s, 0);
-        /* Of an expired certificate the renewal's refusal says what to do; this one follows from it. */
-        if (r->obtain.failures)
-            LOG(&r->p->env, WARN, "agent", "the platform did not take our hello", log_err(&e));
-        else
-            note(r, "the platform did not take our hello", &e);
+        retry_later(again, &r->p->env, r->s->agent.retry_after_s, 0);
+        failed(r, HELLO, "the platform did not take our hello", &e);
         return;
     }
-    retry_done(&r->hello);
-    retry_later(&r->hello, &r->p->env, r->s->conf.hello_s, 0);
-    r->hello.failures = 0;
+    done(r, HELLO);
+    retry_later(again, &r->p->env, r->s->conf.hello_s, 0);
+    again->failures = 0;
     look_at_clock(r);
-    note(r, NULL, NULL);
 }
 
 /* True if they are as they should be. */
 static bool do_files(struct run *r)
 {
     struct err e = {0};
-    if (!retry_is_due(&r->files, &r->p->env))
+    if (!retry_is_due(&r->task[FILES].retry, &r->p->env))
         return false;
     if (mend_files(&r->s->agent, &e)) {
-        retry_done(&r->files);
+        done(r, FILES);
         return true;
     }
-    retry_later(&r->files, &r->p->env, r->s->agent.retry_after_s, 0);
-    note(r, "a file for other programs is not made anew", &e);
+    retry_later(&r->task[FILES].retry, &r->p->env, r->s->agent.retry_after_s, 0);
+    failed(r, FILES, "a file for other programs is not made anew", &e);
     return false;
 }
 
 static void do_hook(struct run *r)
 {
     struct err e = {0};
-    if (!hook_is_due(&r->s->state, &r->s->conf) || r->hook.failures >= HOOK_FAILS_MAX ||
-        !retry_is_due(&r->hook, &r->p->env))
+    struct retry *again = &r->task[HOOK].retry;
+    if (!hook_is_due(&r->s->state, &r->s->conf) || again->failures >= HOOK_FAILS_MAX ||
+        !retry_is_due(again, &r->p->env))
         return;
     if (hook_run(&r->s->state, &r->s->conf, &e)) {
-        retry_done(&r->hook);
+        done(r, HOOK);
         return;
     }
-    retry_later(&r->hook, &r->p->env, 0, 0);
-    note(r, "the hook failed", &e);
+    retry_later(again, &r->p->env, 0, 0);
+    failed(r, HOOK, "the hook failed", &e);
 }
 
 static void do_what_is_due(struct run *r)
@@ -177,10 +201,9 @@ static bool retired(struct run *r, struct err *e)
 static int64_t next_wait(const struct run *r, int64_t watchdog_ms)
 {
     int64_t renew_at, ends_at, now = env_mono_ms(&r->p->env), wait = TICK_MS;
-    const struct retry *all[] = {&r->obtain, &r->files, &r->hello, &r->hook};
-    for (size_t i = 0; i < ARRAY_LEN(all); i++)
-        if (all[i]->at_ms > now && all[i]->at_ms - now < wait)
-            wait = all[i]->at_ms - now;
+    for (size_t i = 0; i < TASKS; i++)
+        if (r->task[i].retry.at_ms > now && r->task[i].retry.at_ms - now < wait)
+            wait = r->task[i].retry.at_ms - now;
     if (look(r, &renew_at, &ends_at)) {
         int64_t left = renew_at * 1000 - env_now_ms(&r->p->env);
         if (left > 0 && left < wait)
@@ -204,10 +227,11 @@ static bool loop(struct run *r, bool once, struct err *e)
         do_what_is_due(r);
         if (agent_is_retired(&r->s->agent))
             return retired(r, e);
-        if (once || r->last.code == ERR_P11_PIN) {
-            *e = r->last;
-            return e->code == ERR_NONE;
-        }
+        const struct err *last = first_error(r, once ? ERR_NONE : ERR_P11_PIN);
+        if (last)
+            *e = *last;
+        if (once || last)
+            return !last;
         notify(r, notify_watchdog);
         r->p->wait_ms(next_wait(r, watchdog_ms));
     }
@@ -254,7 +278,6 @@ static bool live(struct run *r, bool once, struct err *e)
     char pin[PIN_MARK_MAX];
     for (;;) {
         pin_mark_of(r->s->conf.pin_file, pin);
-        r->last = (struct err){0};
         bool ok = session_ready(r->s, r->p, e);
         if (ok && agent_is_retired(&r->s->agent))
             return retired(r, e);
@@ -262,15 +285,17 @@ static bool live(struct run *r, bool once, struct err *e)
             return true;
         if (once || e->code != ERR_P11_PIN || !r->s->conf.pin_file)
             return false;
-        note(r, "the token refused the PIN: another PIN file is waited for", e);
+        failed(r, TOKEN, "the token refused the PIN: another PIN file is waited for", e);
         notify(r, notify_ready);
         session_leave_token(r->s);
         if (!another_pin_file(r, pin))
             return true;
         LOG(&r->p->env, NOTICE, "agent", "another PIN file: tried");
-        retry_done(&r->obtain);
-        retry_done(&r->files);
-        retry_done(&r->hello);
+        for (size_t i = 0; i < TASKS; i++) {
+            r->task[i].error = (struct err){0};
+            if (i != HOOK) /* it uses no token */
+                retry_done(&r->task[i].retry);
+        }
     }
 }
 

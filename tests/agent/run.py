@@ -464,6 +464,21 @@ def keeps_the_old_credential_until_the_new_one_was_used(url, state):
     assert pair(state) != first and len(PLATFORM.asked) == asked, "asked twice"
 
 
+def what_fails_is_told_although_the_platform_is_content(url, state):
+    """The hello that follows goes well and takes nothing back; what goes well later does."""
+    agent("enroll", "--dir", state, stdin=token(url))
+    conf(state, "hook", "command = /bin/false")
+    heard = PLATFORM.hellos
+    assert "error[agent-hook]" in agent("run", "--dir", state, "--once", want=1).stderr
+    assert status(state)["error"]["code"] == "agent-hook" and PLATFORM.hellos > heard, status(state)
+    conf(state, "hook", "command = /bin/true")
+    PLATFORM.unavailable = 1
+    agent("run", "--dir", state, "--once", "--renew", want=7)
+    assert status(state)["error"]["code"] == "unavailable", status(state)
+    agent("run", "--dir", state, "--once")
+    assert "error" not in status(state), status(state)
+
+
 def renews_by_itself_and_stops_when_told(url, state):
     PLATFORM.life_s = 5
     agent("enroll", "--dir", state, stdin=token(url))
