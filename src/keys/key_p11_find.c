@@ -71,7 +71,8 @@ CK_RV p11_resolve(struct p11_call *c, struct p11_key *k, bool anew, CK_OBJECT_HA
         return logged_in(c) ? P11_RV_GONE : CKR_USER_NOT_LOGGED_IN;
     if (n != 1) {
         err_set(c->e, ERR_P11_OBJECT, n ? "several private keys fit" : "no such private key on the token");
-        err_try(c->e, n ? "add id= to the reference" : "kith doctor lists what the token shows");
+        err_try(c->e, n ? "add id= to the reference"
+                        : "the token's own tool lists what it shows; a platform's also: kith doctor token");
         return P11_RV_SET;
     }
     pthread_mutex_lock(&k->lock);

@@ -60,7 +60,8 @@ bool p11_fail(struct p11 *p, const char *at, CK_RV rv, struct err *e)
     if (rv == P11_RV_BUSY) {
         err_set(e, ERR_P11_BUSY, "token \"%s\": no session free within %u ms", ERR_QUOTE(slice_str(p->label)),
                 p->cfg.wait_ms);
-        return err_try(e, "allow more sessions, or ask again later");
+        err_why(e, "others have them all: so many go to the token at once");
+        return err_try(e, "ask again later; a platform has more with hsm_sessions in [keys] of kith.conf");
     }
     char text[96];
     p11_fault_text(text, sizeof text, at, rv);
@@ -82,9 +83,10 @@ static bool load(const char *module, CK_FUNCTION_LIST **f, struct err *e)
     }
     CK_C_GetFunctionList get;
     *(void **)&get = dlsym(dl, "C_GetFunctionList");
-    if (!get || get(f) != CKR_OK || !*f)
-        return err_set(e, ERR_P11_MODULE, "module %s: no PKCS#11 functions in it", ERR_QUOTE(slice_str(module)));
-    return true;
+    if (get && get(f) == CKR_OK && *f)
+        return true;
+    err_set(e, ERR_P11_MODULE, "module %s: no PKCS#11 functions in it", ERR_QUOTE(slice_str(module)));
+    return err_try(e, "name the PKCS#11 library of the token's vendor");
 }
 
 static CK_RV read_mechanisms(struct p11 *p)

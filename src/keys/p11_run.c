@@ -35,7 +35,8 @@ static bool admit(struct p11 *p, struct err *e)
         return true;
     err_set(e, ERR_P11_CLOSED, "token \"%s\" is down; next trial in %lld ms", ERR_QUOTE(slice_str(p->label)),
             (long long)left);
-    return err_why(e, "%s", why);
+    err_why(e, "%s", why);
+    return err_try(e, "see with the token's own tool that it is there; what waits for it goes on by itself");
 }
 
 static void record(struct p11 *p, const char *at, CK_RV rv, bool final)

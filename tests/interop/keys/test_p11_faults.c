@@ -231,6 +231,7 @@ static void refuses_at_once_while_the_token_is_away(void **state)
     for (int i = 0; i < 1000; i++) {
         assert_false(sign_once(&e));
         closed += e.code == ERR_P11_CLOSED;
+        assert_true(e.why[0] && e.hint[0]);
     }
     assert_true(closed >= 900);
     assert_true(health().last_fault[0]);
@@ -346,6 +347,7 @@ static void says_that_no_session_is_free(void **state)
     load_stop(t);
     assert_true(load.done > 0 && load.failed > 0);
     assert_int_equal(load.last.code, ERR_P11_BUSY);
+    assert_true(load.last.why[0] && load.last.hint[0]);
     assert_int_equal(health().state, P11_HEALTHY);
 }
 
