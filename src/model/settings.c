@@ -235,20 +235,20 @@ bool settings_has_signed(const struct settings *s, struct arena *a)
 bool settings_check_lost(const struct settings *s, struct arena *a, bool *there, struct err *e)
 {
     struct stat st;
-    bool is_file = strncmp(s->database, "sqlite:", 7) == 0, missing = is_file && stat(s->database + 7, &st) != 0;
-    bool unseen = missing && errno != ENOENT, empty = missing || (is_file && st.st_size == 0);
+    const char *file = settings_database_file(s);
+    bool missing = file && stat(file, &st) != 0;
+    bool unseen = missing && errno != ENOENT, empty = missing || (file && st.st_size == 0);
     if (there)
         *there = !empty;
     if (unseen) { /* it may be there, and whole */
-        err_set(e, ERR_IO, "[store] database: \"%s\" cannot be looked at: %m",
-                ERR_QUOTE_PATH(slice_str(s->database + 7)));
+        err_set(e, ERR_IO, "[store] database: \"%s\" cannot be looked at: %m", ERR_QUOTE_PATH(slice_str(file)));
         err_why(e, "the server has no capability: it opens what its user may open, even if that is root");
         return err_try(e, "chown the database and its directory to the user that runs kithd");
     }
     if (!empty || !settings_has_signed(s, a))
         return true;
     err_set(e, ERR_STORE_LOST, "[store] database: \"%s\" is %s, but this platform has issued certificates",
-            ERR_QUOTE_PATH(slice_str(s->database + 7)), missing ? "not there" : "empty");
+            ERR_QUOTE_PATH(slice_str(file)), missing ? "not there" : "empty");
     err_why(e, "the issuing signer's journal has them; a new database would not know them");
     return err_try(e, "put the database back to its place, or restore its last copy");
 }

@@ -253,7 +253,6 @@ size_t settings_check_private(const struct settings *s, struct arena *a, setting
         {"signer ledger", PATH_SIGNERS "/ledger/state", FILE_},
     };
     struct finding f = {.s = s, .a = a, .found = found, .ctx = ctx};
-    bool sqlite = strncmp(s->database, "sqlite:", 7) == 0;
     if (strncmp(s->database, "postgres", 8) == 0 && strchr(s->database, '@'))
         look(&f, "configuration", s->file, FILE_); /* there may be a password in it */
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
@@ -261,8 +260,7 @@ size_t settings_check_private(const struct settings *s, struct arena *a, setting
     look_at_secret(&f, "[keys] passphrase_file", s->passphrase_file);
     look_at_secret(&f, "[keys] hsm_pin_file", s->hsm_pin_file);
     look_at_keys(&f);
-    if (sqlite)
-        look(&f, "[store] database", s->database + 7, FILE_);
+    look(&f, "[store] database", settings_database_file(s), FILE_);
     return f.n;
 }
 

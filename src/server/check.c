@@ -126,8 +126,9 @@ static bool check_tables(struct app *app, struct err *e)
         is_new(app, e))
         return true; /* new: check_database_new() says so */
     if (!e->hint[0])
-        err_try(e, strncmp(where, "sqlite:", 7) == 0 ? "restore it from its copy; kith ledger verify names what differs"
-                                                     : "is the database server running, and may this user connect?");
+        err_try(e, settings_database_file(&app->settings)
+                       ? "restore it from its copy; kith ledger verify names what differs"
+                       : "is the database server running, and may this user connect?");
     return err_ctx(e, "[store] database");
 }
 

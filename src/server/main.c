@@ -61,11 +61,6 @@ static void on_signal(int sig)
     stop = 1;
 }
 
-static bool on_sqlite(const struct app *app)
-{
-    return strncmp(app->settings.database, "sqlite:", 7) == 0;
-}
-
 /* Its own data and sockets, the public certificates, and the two ports that it listens on: not the keys, not what the signers
  * keep.  Where the database is another server, that has to be reached too. */
 static bool sandbox(struct app *app, bool rehearse, struct err *e)
@@ -82,7 +77,7 @@ static bool sandbox(struct app *app, bool rehearse, struct err *e)
     if (!app_listen_at(s->listen, host, sizeof host, &ports[0], e) ||
         !app_listen_at(s->plain_listen, host, sizeof host, &ports[1], e))
         return false;
-    bool sqlite = on_sqlite(app);
+    bool sqlite = settings_database_file(&app->settings) != NULL;
     const char *data = settings_database_dir(s, a);
     const struct sandbox_path paths[] = {
         {settings_path(s, a, PATH_RUN), SANDBOX_READ | SANDBOX_WRITE},
@@ -140,7 +135,7 @@ static bool run(struct app *app, const struct options *o, struct err *e)
         !loop_listen_unix(app->settings.socket, 0600, &local, e) || !sandbox(app, false, e) ||
         !parts_start(app, local, e))
         return false;
-    if (app->settings.sandbox && !sandbox_end_listening(!on_sqlite(app), e))
+    if (app->settings.sandbox && !sandbox_end_listening(!settings_database_file(&app->settings), e))
         return false;
     signers_poll(app);
     starting = 0;

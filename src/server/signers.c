@@ -116,10 +116,9 @@ bool signers_check_empty(struct app *app, struct err *e)
         return err_set(e, ERR_SIGNER_PROTOCOL, "a journal that is malformed");
     if (records <= 1) /* it was set up, and no more */
         return true;
-    const char *where = app->settings.database;
-    bool sqlite = strncmp(where, "sqlite:", 7) == 0;
+    const char *file = settings_database_file(&app->settings);
     err_set(e, ERR_STORE_LOST, "the database%s%s is empty, but the issuing signer's journal has %llu bytes",
-            sqlite ? " " : "", sqlite ? where + 7 : "", (unsigned long long)end);
+            file ? " " : "", file ? file : "", (unsigned long long)end);
     err_why(e, "this platform has issued certificates; a new ledger would not know them");
     return err_try(e, "put the database back to its place, or restore its last copy");
 }
