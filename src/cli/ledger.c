@@ -191,6 +191,15 @@ static bool on_data(struct slice part, void *arg)
     return !s->failed;
 }
 
+static bool fetch(struct cli *cli, struct sink *s, struct err *e)
+{
+    if (!cli_fetch(cli, "/v1/ledger/export", on_data, s, e))
+        return false;
+    if (s->failed)
+        *e = s->e;
+    return !s->failed;
+}
+
 /* The file gets its name when all of it is there. */
 static bool export_to(struct cli *cli, const char *file, struct err *e)
 {
@@ -205,17 +214,13 @@ static bool export_to(struct cli *cli, const char *file, struct err *e)
     if (to_file && fd < 0)
         return err_set(e, ERR_IO, "cannot write %s: %s", part, strerror(errno));
     s.fd = to_file ? fd : fileno(cli->out);
-    if (!cli_fetch(cli, "/v1/ledger/export", on_data, &s, e)) {
-        if (to_file)
-            (void)unlink(part);
+    bool ok = fetch(cli, &s, e) || err_ctx(e, "%s", file);
+    if (ok && to_file && (fsync(fd) != 0 || rename(part, file) != 0))
+        ok = err_set(e, ERR_IO, "cannot name %s: %s", file, strerror(errno));
+    if (!ok && to_file)
+        (void)unlink(part); /* also where there was no room for the rest */
+    if (!ok)
         return false;
-    }
-    if (s.failed) {
-        *e = s.e;
-        return false;
-    }
-    if (to_file && (fsync(fd) != 0 || rename(part, file) != 0))
-        return err_set(e, ERR_IO, "cannot name %s: %s", file, strerror(errno));
     fprintf(cli->talk, "%llu bytes; check them anywhere: kith ledger verify --export %s --keys ledger.vkeys\n",
             (unsigned long long)s.n, file);
     return !to_file || cli_write_said(cli, "file", file, e);

@@ -254,6 +254,14 @@ def a_broken_add_leads_on(k):
         k.kith(kind, "rm", "half")
 
 
+def an_export_without_room_leaves_nothing(k):
+    to = k.w.path("no-room.export")
+    kith = f"{BIN}/kith --dir {k.dir} ledger export {to}"
+    p = run("bash", "-c", f"trap '' XFSZ; ulimit -f 1; exec {kith}", ok=False, env=k.w.env)
+    assert p.returncode == 1 and to in p.stderr, p.stderr
+    assert not os.path.exists(to) and not os.path.exists(to + ".part")
+
+
 def several_alarms_end_at_once(k):
     end = lambda *words, **kw: k.kith("alarm", "end", *words, **kw)
     assert end(ok=False).returncode == end("x", "--all", ok=False).returncode == 2
@@ -443,7 +451,7 @@ def main():
         k.start()
         for check in (every_program_says_what_it_is, three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, no_word_is_swallowed, it_may_be_said_twice, files_that_are_no_such, a_hint_leads_on,
                       a_killed_init_goes_on, a_broken_add_leads_on,
-                      several_alarms_end_at_once,
+                      several_alarms_end_at_once, an_export_without_room_leaves_nothing,
                       a_certificate_is_shown_as_pem, a_gateway_is_its_brokers, tags_and_the_statement, slips_are_told, every_command_answers_in_json,
                       
                       limits_and_settings_are_told, a_serial_number_is_shown_and_taken, a_profile_and_a_gateways_state_are_known,
