@@ -90,7 +90,9 @@ static void put_padding(struct buf *b, size_t start, size_t width)
         buf_put_char(b, ' ');
 }
 
-bool show_table(struct cli *cli, const struct json *list, const struct show_column *columns, size_t n, struct err *e)
+/* titled: it is no page behind another. */
+static bool put_table(struct cli *cli, const struct json *list, const struct show_column *columns, size_t n,
+                      bool titled, struct err *e)
 {
     size_t width[COLUMNS_MAX] = {0};
     AUTO(buf_clear) struct buf b = {0}, cell = {0};
@@ -106,9 +108,10 @@ bool show_table(struct cli *cli, const struct json *list, const struct show_colu
             size_t w = width_of(buf_slice(&cell));
             width[c] = w > width[c] ? w : width[c];
         }
-    for (size_t c = 0; c + 1 < n; c++)
+    for (size_t c = 0; titled && c + 1 < n; c++)
         buf_printf(&b, "%-*s  ", (int)width[c], columns[c].title);
-    buf_printf(&b, "%s\n", columns[n - 1].title);
+    if (titled)
+        buf_printf(&b, "%s\n", columns[n - 1].title);
     for (size_t r = 0; r < json_count(list); r++)
         for (size_t c = 0; c < n; c++) {
             size_t start = b.n;
@@ -123,6 +126,11 @@ bool show_table(struct cli *cli, const struct json *list, const struct show_colu
         return true;
     }
     return cli_write(cli, &b, e);
+}
+
+bool show_table(struct cli *cli, const struct json *list, const struct show_column *columns, size_t n, struct err *e)
+{
+    return put_table(cli, list, columns, n, true, e);
 }
 
 bool show_list(struct cli *cli, const struct json *map, const struct show_column *columns, size_t n, struct err *e)
@@ -235,7 +243,7 @@ bool show_pages(struct cli *cli, const char *path, const char *list, const struc
         if (cli->g.json)
             for (size_t i = 0; i < json_count(l); i++)
                 json_put(&jo, NULL, json_item(l, i));
-        else if ((first || json_count(l)) && !show_table(cli, l, columns, n, e))
+        else if ((first || json_count(l)) && !put_table(cli, l, columns, n, first, e))
             return false;
     }
     if (!cli->g.json)

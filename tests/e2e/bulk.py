@@ -229,6 +229,13 @@ def tells_who_is_gone(k):
         assert json.loads(f.read())["code"] == "conflict"
 
 
+def a_long_list_has_titles_once(k):
+    """It comes page by page, which a program that reads it need not know."""
+    lines = k.kith("device", "ls", "--limit", "1100").stdout.splitlines()
+    assert len(lines) == 1101 and [line.split()[0] == "ID" for line in lines].index(False) == 1, len(lines)
+    assert len({line.split()[0] for line in lines}) == 1101
+
+
 def main():
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 10000
     with World("bulk") as w:
@@ -240,6 +247,7 @@ def main():
             is_done_at_once(k, kind, n)
         for kind in ("csv", "jsonl"):
             is_cut_off_and_taken_up_again(k, kind, n)
+        a_long_list_has_titles_once(k)
         tells_how_far_it_is(k, n)
         gives_each_device_its_token(k)
         gives_lost_tokens_anew(k)
