@@ -10,7 +10,7 @@ import time
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from est import CLAIM_REFUSED, Doors, Maker, csr_of, new_key, refused
 from kithtest import Kith, World, say, timed, wait_for
@@ -256,6 +256,35 @@ def manufacturers_that_do_not_count(k, d, maker):
     assert k.must("GET", "/v1/devices/" + dev["id"])["state"] == "claimed"
 
 
+def what_a_manufacturer_certified_for_another_use_is_no_device(k, d, maker):
+    """RFC 5280 sections 4.2.1.3 and 4.2.1.12: TLS by a client's signature, or nothing."""
+    client, server, code, any_ = (ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH,
+                                  ExtendedKeyUsageOID.CODE_SIGNING, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
+    sign = ("digital_signature",)
+    rows = [("a-web-server", {"purposes": [server]}, "extended key usage"), ("a-program", {"purposes": [code]}, "extended key usage"),
+            ("both-of-those", {"purposes": [server, code]}, "extended key usage"), ("agreement", {"usage": ("key_agreement",)}, "key usage"),
+            ("web-server-rsa", {"usage": ("key_encipherment",)}, "key usage"), ("signs-certs", {"usage": ("key_cert_sign",)}, "key usage"),
+            ("a-ca", {"ca": True}, "key usage"), ("a-ca-that-signs", {"ca": True, "usage": sign + ("key_cert_sign",)}, "a CA's"),
+            ("a-ca-of-any-use", {"ca": True, "usage": ()}, "a CA's"),
+            ("silent", {"usage": ()}, None), ("for-clients", {"purposes": [client]}, None), ("for-any", {"purposes": [code, any_]}, None),
+            ("for-both", {"usage": sign + ("key_agreement",), "purposes": [server, client]}, None)]
+    for name, kw, why in rows:
+        dev = d.device()
+        key, cert = k.w.key_files("use-" + name, *maker.idevid(dev["serial"], **kw))
+        a = k.enrol(csr_of(new_key()), cert=cert, key=key)
+        if why is None:
+            assert a.status == 200, (name, a)
+            continue
+        refused(a, 401, "denied")
+        assert why in a.json["detail"] and a.json["rule"] and "kith " not in a.json["try"], (name, a)
+        assert "manufacturer" in a.json["try"], (name, a)
+        assert k.must("GET", "/v1/devices/" + dev["id"])["state"] == "claimed", name
+    web = Maker("Web Inc")  # nor is its CA one for devices
+    for kw in ({"purposes": [server]}, {"usage": ("crl_sign",)}):
+        root = web.certificate(web.name, web.key, True, **kw)
+        refused(k.api("POST", "/v1/anchors", {"name": "web", "certificate": root}), 403, "policy")
+
+
 def a_claim_and_an_idevid_that_come_together_name_one_device(k, d, maker):
     one, two = d.device(), d.device()
 
@@ -388,6 +417,7 @@ def main():
                            (a_manufacturers_devices_are_found_when_its_ca_has_failed, []),
                            (one_anchor_too_many_shuts_no_door, [maker]),
                            (who_proved_a_right_is_refused_by_name, [maker]), (manufacturers_that_do_not_count, [maker]),
+                           (what_a_manufacturer_certified_for_another_use_is_no_device, [maker]),
                            (an_anchor_that_cannot_be_read_lets_nobody_in, [maker]), (one_ca_is_one_anchor, [maker]),
                            (a_claim_and_an_idevid_that_come_together_name_one_device, [maker]),
                            (an_idevid_leads_to_its_root_by_what_the_device_sends, [maker]), (survives_bodies_from_those_who_are_known, [])):

@@ -300,6 +300,10 @@ def suspends_and_resumes(k, d):
 
 # ---- IDevIDs ----
 
+KEY_USAGES = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+              "key_cert_sign", "crl_sign", "encipher_only", "decipher_only")
+
+
 class Maker:
     """A manufacturer with a CA of its own."""
 
@@ -314,19 +318,25 @@ class Maker:
         sub.root = self.certificate(sub.name, sub.key, **{"ca": True, **kw})
         return sub
 
-    def certificate(self, subject, key, ca, days=3650, path_len=None):
+    def certificate(self, subject, key, ca, days=3650, path_len=None, usage=None, purposes=()):
+        """usage: names of the bits of keyUsage, () for none of that extension; purposes: extendedKeyUsage, if any."""
+        if usage is None:
+            usage = ("key_cert_sign", "crl_sign") if ca else ("digital_signature",)
         now = datetime.datetime.utcnow()
         b = (x509.CertificateBuilder().subject_name(subject).issuer_name(self.name).public_key(key.public_key())
              .serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=1 if days > 0 else 9))
              .not_valid_after(now + datetime.timedelta(days=days))
-             .add_extension(x509.BasicConstraints(ca, path_len), True)
-             .add_extension(x509.KeyUsage(not ca, False, False, False, False, ca, ca, False, False), True))
+             .add_extension(x509.BasicConstraints(ca, path_len), True))
+        if usage:
+            b = b.add_extension(x509.KeyUsage(**{bit: bit in usage for bit in KEY_USAGES}), True)
+        if purposes:
+            b = b.add_extension(x509.ExtendedKeyUsage(purposes), False)
         return b.sign(self.key, hashes.SHA256()).public_bytes(PEM).decode()
 
-    def idevid(self, serial, **kw):
+    def idevid(self, serial, ca=False, **kw):
         key = new_key()
         return key, self.certificate(x509.Name([x509.NameAttribute(NameOID.SERIAL_NUMBER, serial),
-                                                x509.NameAttribute(NameOID.COMMON_NAME, "unit")]), key, False, **kw)
+                                                x509.NameAttribute(NameOID.COMMON_NAME, "unit")]), key, ca, **kw)
 
 
 def enrols_by_the_idevid_of_a_registered_maker(k, d):

@@ -345,6 +345,12 @@ static bool check_ca(struct call *c, const struct cert *cert, struct err *e)
         err_why(e, "RFC 5280 section 4.2.1.9: without cA in basicConstraints it vouches for nothing");
         return err_try(e, "the certificate of the CA that signed the manufacturer's IDevIDs");
     }
+    if (!cert_allows(cert, KU_KEY_CERT_SIGN, EKU_CLIENT_AUTH)) {
+        err_set(e, ERR_POLICY, "the certificate is not for signing those of TLS clients");
+        err_why(e,
+                "RFC 5280 sections 4.2.1.3, 4.2.1.12: its key usage or extended key usage lets in no IDevID below it");
+        return err_try(e, "the certificate of the CA that signed the manufacturer's IDevIDs");
+    }
     if (cert->not_after < app_now(c->app)) {
         err_set(e, ERR_POLICY, "the certificate expired at %s", RFC3339(cert->not_after));
         err_why(e, "RFC 5280 section 6.1.3 (a)(2): no IDevID below it would be let in");

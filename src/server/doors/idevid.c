@@ -101,13 +101,14 @@ static bool find_anchor(struct app *app, SSL *ssl, const struct cert *leaf, cons
     static _Thread_local struct sent sent;
     struct err unread = {0};
     struct chain path;
-    const struct chain_rules rules = {.at = app_now(app)};
+    /* What else a manufacturer certifies (a web server, a program) is no device. */
+    const struct chain_rules rules = {.at = app_now(app), .key_usage = KU_DIGITAL_SIGNATURE, .eku = EKU_CLIENT_AUTH};
     if (!read_sent(ssl, &sent, &unread, e))
         return false;
     if (!chain_verify(app->crypto, leaf, sent.cert, sent.n, a->cert, a->n, &rules, &path, e))
         return refuse_path(&unread, e);
-    if (path.n < 2) { /* the anchor's own certificate */
-        err_set(e, ERR_DENIED, "the client certificate is the manufacturer's CA itself");
+    if (leaf->is_ca) { /* an anchor itself is one, too */
+        err_set(e, ERR_DENIED, "the client certificate is a CA's");
         err_why(e, "IEEE 802.1AR-2018 section 8: an IDevID is one device's");
         return err_try(e, "the certificate that the manufacturer gave the device");
     }
