@@ -120,9 +120,9 @@ bool platform_is_vacant(const char *dir)
     return n == 0;
 }
 
-static bool refuse_foreign(const struct platform_plan *p, struct err *e)
+static bool refuse_foreign(const struct platform_plan *p, const char *what, struct err *e)
 {
-    err_set(e, ERR_CONFLICT, "%s has something in it that no unfinished init left there", p->dir);
+    err_set(e, ERR_CONFLICT, "%s %s", p->dir, what);
     err_why(e, "init makes its directory from nothing, or goes on where it was killed");
     return err_try(e, "kith init --dir with a directory that does not exist yet");
 }
@@ -131,6 +131,9 @@ static bool refuse_foreign(const struct platform_plan *p, struct err *e)
 static bool look_around(struct making *m, struct err *e)
 {
     const struct platform_plan *p = m->plan;
+    struct stat st;
+    if (stat(p->dir, &st) == 0 && !S_ISDIR(st.st_mode))
+        return refuse_foreign(p, "is no directory", e);
     if (file_exists(platform_path(m, SETTINGS_FILE))) {
         err_set(e, ERR_CONFLICT, "%s is a Kith installation already", p->dir);
         err_why(e, "%s/" SETTINGS_FILE " exists; init never changes an installation", p->dir);
@@ -140,7 +143,8 @@ static bool look_around(struct making *m, struct err *e)
     /* Killed before that file had its name. */
     if (!m->out->continued && !file_remove_leftovers(p->dir, PART_FILE, e))
         return false;
-    return m->out->continued || platform_is_vacant(p->dir) || refuse_foreign(p, e);
+    return m->out->continued || platform_is_vacant(p->dir) ||
+           refuse_foreign(p, "has something in it that no unfinished init left there", e);
 }
 
 /* The file is written first and named kith.conf last.  One that is there must say the same. */

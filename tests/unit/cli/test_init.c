@@ -69,6 +69,7 @@ static void what_is_there_is_never_touched(void **state)
     assert_true(shell("find d -type f | sort | xargs sha256sum > after && cmp before after"));
     assert_true(shell("mkdir -m 700 e && echo x > e/mine"));
     assert_says(5, "has something in it", "init", "--dir", at("e"));
+    assert_says(5, "mine is no directory", "init", "--dir", at("e/mine"));
 }
 
 static void the_roster_is_one_that_a_signer_reads(void **state)
