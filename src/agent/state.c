@@ -8,9 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SLOTS    "credentials"
-#define SLOT_MAX 999999999u
-#define REF_MAX  1024
+#define SLOTS     "credentials"
+#define SLOT_MAX  999999999u
+#define REF_MAX   1024
+#define TRY_OTHER "name the directory that kith-agent enroll made, or another one for a new identity"
 
 static bool failed(struct err *e, const char *act, const char *path)
 {
@@ -67,10 +68,31 @@ bool state_peek(const char *dir, struct state *out, struct err *e)
     struct stat st;
     if (stat(s.dir, &st) != 0 || !S_ISDIR(st.st_mode)) {
         err_set(e, ERR_CONFLICT, "%s is not a directory", ERR_QUOTE(slice_str(dir)));
-        return err_try(e, "name the directory that kith-agent enroll made, or another one for a new identity");
+        return err_try(e, TRY_OTHER);
     }
     *out = s;
     return true;
+}
+
+/* Empty, or with something in it that only an agent writes. */
+static bool is_agents(const struct state *s)
+{
+    char path[STATE_PATH_MAX];
+    if (file_exists(state_path(s, "agent.conf", path)) || file_exists(state_path(s, SLOTS, path)))
+        return true;
+    DIR *d = opendir(s->dir);
+    if (!d)
+        return false;
+    size_t n = 0;
+    while (n <= 2 && readdir(d)) /* "." and ".." */
+        n++;
+    closedir(d);
+    return n <= 2;
+}
+
+bool state_check_private(const struct state *s, struct err *e)
+{
+    return file_check_private(s->dir, e) || (is_agents(s) ? false : err_try(e, TRY_OTHER));
 }
 
 static bool not_opened(const char *dir, struct err *e)
@@ -86,10 +108,9 @@ bool state_open(const char *dir, bool create, struct state *out, struct err *e)
     char path[STATE_PATH_MAX];
     struct state s;
     *out = (struct state){.lock = -1};
-    if (create && !file_mkdir_private(dir, e))
+    if (create && !file_exists(dir) && !file_mkdir_private(dir, e))
         return not_opened(dir, e);
-    if (!state_peek(dir, &s, e) || !file_check_private(s.dir, e) ||
-        !file_lock(state_path(&s, "lock", path), &s.lock, e))
+    if (!state_peek(dir, &s, e) || !state_check_private(&s, e) || !file_lock(state_path(&s, "lock", path), &s.lock, e))
         return not_opened(dir, e);
     if (!file_mkdir_private(state_path(&s, SLOTS, path), e) || !clean(&s, e)) {
         state_close(&s);

@@ -40,6 +40,8 @@ struct state {
 /* Locks the directory, which must be private, and removes what crashes left.  `create` makes it if it is missing.
  * Errors: not-found, file-mode, locked. */
 MUST_USE bool state_open(const char *dir, bool create, struct state *out, struct err *e);
+/* That nobody else may look into it.  Errors: file-mode; chmod is advised of an agent's directory alone. */
+MUST_USE bool state_check_private(const struct state *s, struct err *e);
 /* Without lock and cleaning: for reading only. */
 MUST_USE bool state_peek(const char *dir, struct state *out, struct err *e);
 void state_close(struct state *s);

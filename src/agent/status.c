@@ -67,7 +67,7 @@ static void look(struct view *v)
 static void look_around(struct view *v)
 {
     struct err *e = &v->damage;
-    if (file_check_private(v->s.state.dir, e))
+    if (state_check_private(&v->s.state, e))
         look(v);
     if (!e->code)
         (void)!mend_check(&v->s.state, &v->s.conf, e);

@@ -11,16 +11,14 @@
         NULL, "json", OPT_BOOL, .help = "answer in JSON", .offset = offsetof(struct type, json)                        \
     }
 
-static const char *const key_types[] = {"conf", "p256", "p384", "ed25519", "rsa2048", "rsa3072", "rsa4096", NULL};
-
 static const struct opt enroll_rows[] = {
     DIR_ROW(enroll_opts),
     {NULL, "token-file", OPT_PATH, .arg = "FILE", .help = "the token; standard input if not given",
      .offset = offsetof(struct enroll_opts, token_file)},
     {NULL, "key", OPT_TEXT, 4, 512, .arg = "file|pkcs11:URI",
      .help = "where the key is made and stays; file by default", .offset = offsetof(struct enroll_opts, key)},
-    {NULL, "key-type", OPT_ENUM, .def = "conf", .words = key_types,
-     .help = "of the key; conf: as agent.conf has it, p256 if it does not say",
+    {NULL, "key-type", OPT_ENUM, .words = conf_key_types, .arg = "TYPE",
+     .help = "of the key; if not given as agent.conf has it, p256 if it does not say",
      .offset = offsetof(struct enroll_opts, key_type)},
     {NULL, "module", OPT_PATH, .arg = "FILE", .help = "PKCS#11 module", .offset = offsetof(struct enroll_opts, module)},
     {NULL, "pin-file", OPT_TEXT, 1, 4096, .arg = "FILE", .help = "user PIN of the token, mode 0600",

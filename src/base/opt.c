@@ -128,7 +128,7 @@ bool opt_try(const struct opt *row, struct err *e)
 {
     const char *like = row->def && *row->def ? row->def : row->type == OPT_BOOL ? "yes" : opt_arg_name(row);
     const char *rest = row->type == OPT_URL ? "://HOST" : "";
-    if (row->type == OPT_URL && !row->def)
+    if ((row->type == OPT_URL || row->type == OPT_ENUM) && !row->def)
         like = row->words[0];
     if (row->section)
         return err_try(e, "%s = %s%s", row->name, like, rest);
@@ -173,7 +173,7 @@ static bool set_enum(const struct opt *row, struct slice text, int *out, struct 
 {
     for (int i = 0; row->words[i]; i++)
         if (slice_eq(text, slice_str(row->words[i]))) {
-            *out = i;
+            *out = i + !row->def;
             return true;
         }
     bad_value(row, text, "a word that is known here", e);

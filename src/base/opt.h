@@ -2,7 +2,7 @@
  * help text, the man page and the shell completion (base/manual.h).
  *
  * A value lands in the caller's struct at `offset`: bool for OPT_BOOL; int64_t for the numbers; int (index into words) for
- * OPT_ENUM; const char * for OPT_TEXT, OPT_PATH, OPT_ADDRESS and OPT_URL; struct opt_list for OPT_LIST.  Text lives in the arena. */
+ * OPT_ENUM, counted from 1 if the row has no default, so that 0 is one that was not given; const char * for OPT_TEXT, OPT_PATH, OPT_ADDRESS and OPT_URL; struct opt_list for OPT_LIST.  Text lives in the arena. */
 #ifndef KITH_BASE_OPT_H
 #define KITH_BASE_OPT_H
 

@@ -138,6 +138,8 @@ def says_what_is_wrong(url, state):
     assert "error[not-found]" in agent("status", "--dir", state + "x", want=3).stderr
     os.mkdir(state + "y", 0o700)
     assert "error[agent-not-enrolled]" in agent("run", "--dir", state + "y", want=3).stderr
+    p = agent("enroll", "--dir", state + "y", "--key-type", "foo", want=2)
+    assert "one of p256, p384" in p.stderr and "try: --key-type p256\n" in p.stderr, p.stderr
     agent("enrol", want=2)
     agent(want=2)
     agent("--help")

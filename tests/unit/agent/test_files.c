@@ -180,6 +180,29 @@ static void locks_and_cleans_the_state(void **state)
     assert_err(state_open("/nowhere/state", false, &s, &e), e, ERR_NOTFOUND);
 }
 
+/* A slip in --dir must not be answered with a chmod that would break the machine. */
+static void advises_chmod_for_an_agents_directory_alone(void **state)
+{
+    (void)state;
+    char path[STATE_PATH_MAX], slip[] = "/tmp/kith-agent-XXXXXX";
+    struct err e = {0};
+    struct state s, of;
+    assert_non_null(mkdtemp(slip));
+    assert_ok(state_open(slip, true, &s, &e), e);
+    assert_int_equal(chmod(s.dir, 0755), 0);
+    assert_err(state_open(slip, true, &of, &e), e, ERR_FILE_MODE);
+    assert_non_null(strstr(e.hint, "chmod 700"));
+    assert_int_equal(rmdir(state_path(&s, "credentials", path)), 0);
+    assert_err(state_open(slip, false, &of, &e), e, ERR_FILE_MODE);
+    assert_null(strstr(e.hint, "chmod"));
+    assert_non_null(strstr(e.hint, "kith-agent enroll"));
+    assert_true(file_remove(state_path(&s, "lock", path), &e));
+    assert_err(state_open(slip, false, &of, &e), e, ERR_FILE_MODE);
+    assert_non_null(strstr(e.hint, "chmod 700")); /* empty: nobody's yet */
+    state_close(&s);
+    assert_int_equal(rmdir(slip), 0);
+}
+
 static void waits_longer_each_time_but_not_beyond_the_end(void **state)
 {
     (void)state;
@@ -229,6 +252,7 @@ int main(void)
         cmocka_unit_test(runs_the_hook_once_for_each_credential),
         cmocka_unit_test(tells_the_hook_absolute_paths),
         cmocka_unit_test(locks_and_cleans_the_state),
+        cmocka_unit_test(advises_chmod_for_an_agents_directory_alone),
         cmocka_unit_test(waits_longer_each_time_but_not_beyond_the_end),
     };
     return cmocka_run_group_tests(tests, begin, end);
