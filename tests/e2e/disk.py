@@ -148,7 +148,7 @@ def a_start_waits_for_room(t, disk):
     k = t.k
     k.stop()
     disk.fill()
-    p = run(os.path.join(BIN, "kithd"), "--config", k.dir + "/kith.conf", "-t", ok=False)
+    p = k.rehearse()
     assert p.returncode == 7 and "error[store-full]: database: 0 KiB left" in p.stderr and "try: make room" in p.stderr, p.stderr
     p = k.kith("doctor", "disk", ok=False)
     assert p.returncode == 1 and "FAIL  disk" in p.stdout and "make room" in p.stdout, p.stdout

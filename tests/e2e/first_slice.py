@@ -23,7 +23,7 @@ def init_words(w, variant):
 
 def says_that_the_database_is_new(k):
     """An empty one is no obstacle: a start makes its tables."""
-    p = run(os.path.join(BIN, "kithd"), "-t", "--config", k.dir + "/kith.conf", ok=False, env=k.w.env)
+    p = k.rehearse()
     assert p.returncode == 0 and "warning[store-empty]: [store] database: the database is empty" in p.stderr and "error" not in p.stderr, p.stderr
 
 

@@ -4,7 +4,7 @@ from `kith init` on, and nothing is started or entered; with them the platform w
 import os
 import sys
 
-from kithtest import BIN, Kith, World, run, say, wait_for
+from kithtest import Kith, World, say, wait_for
 
 
 def names_the_sandbox_and_what_to_write(k, said):
@@ -12,14 +12,10 @@ def names_the_sandbox_and_what_to_write(k, said):
     assert "sandbox" in said and "hsm_paths = " in said and "tokendir" in said and conf in said, said
 
 
-def tested(k):
-    return run(os.path.join(BIN, "kithd"), "--config", k.dir + "/kith.conf", "-t", ok=False, env=k.w.env)
-
-
 def everything_says_so(k):
     assert k.init.returncode and "is made, but kithd would not start" in k.init.stderr, k.init.stderr
     names_the_sandbox_and_what_to_write(k, k.init.stderr)
-    p = tested(k)
+    p = k.rehearse()
     assert p.returncode and "1 problem" in p.stderr, p.stdout + p.stderr
     names_the_sandbox_and_what_to_write(k, p.stderr)
     p = k.kith("doctor", "token", "keys", "signers", ok=False)
@@ -44,7 +40,7 @@ def works_with_them(k, paths):
         text = f.read()
     with open(k.dir + "/kith.conf", "w") as f:
         f.write(text.replace("[keys]\n", f"[keys]\nhsm_paths = {paths}\n"))
-    p = tested(k)
+    p = k.rehearse()
     assert p.returncode == 0, p.stdout + p.stderr
     k.start()
     assert k.kith("doctor", "token", "keys", "signers").stdout.count("ok ") == 3

@@ -139,9 +139,9 @@ class World:
 
     def __exit__(self, kind, value, trace):
         if kind and issubclass(kind, Exception):
-            for path in filter(os.path.exists, self.logs):
-                with open(path, errors="replace") as f:
-                    print(f"---- {os.path.basename(path)}\n" + f.read()[-6000:], file=sys.stderr)
+            for path in self.logs:
+                name = os.path.basename(path)
+                print(f"---- {name}\n" + self.log(name)[-6000:], file=sys.stderr)
         self.close()
 
     def close(self):
@@ -263,10 +263,17 @@ class Kith:
     def kith_json(self, *words, **kw):
         return json.loads(self.kith("--json", *words, **kw).stdout)
 
+    def kithd(self, *words):
+        """Its command line."""
+        return [os.path.join(BIN, "kithd"), "--config", os.path.join(self.dir, "kith.conf"), *words]
+
+    def rehearse(self, *words, env=None):
+        """kithd -t"""
+        return run(*self.kithd("-t", *words), ok=False, env=env or self.w.env)
+
     def launch(self):
         """Without waiting for anything."""
-        self.daemon = self.w.start([os.path.join(BIN, "kithd"), "--config", os.path.join(self.dir, "kith.conf")],
-                                   "kithd.log")
+        self.daemon = self.w.start(self.kithd(), "kithd.log")
 
     def start(self):
         self.launch()

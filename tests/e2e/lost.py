@@ -15,7 +15,7 @@ import sys
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from kithtest import BIN, ROOT, Kith, World, run, say, stop, wait_for
+from kithtest import BIN, ROOT, Kith, World, run, stop, timed, wait_for
 from use import three_commands_make_a_device
 
 
@@ -50,11 +50,11 @@ def a_lost_database_is_not_begun_anew(k):
     data, away = os.path.join(k.dir, "data"), k.w.path("away")
     os.rename(data, away)
     os.mkdir(data, 0o700)
-    t = run(os.path.join(BIN, "kithd"), "-t", "--config", os.path.join(k.dir, "kith.conf"), ok=False)
+    t = k.rehearse()
     assert t.returncode == 1 and "error[store-lost]" in t.stderr and "try: put" in t.stderr, t.stderr
     p = k.kith("doctor", "database", ok=False)
     assert p.returncode != 0 and "has issued certificates" in p.stdout, p.stdout
-    daemon = k.w.start([os.path.join(BIN, "kithd"), "--config", os.path.join(k.dir, "kith.conf")], "lost.log")
+    daemon = k.w.start(k.kithd(), "lost.log")
     wait_for(lambda: "code=store-lost" in k.w.log("lost.log"), "the refusal", 20)
     assert not os.listdir(data), os.listdir(data)
     stop(daemon)
@@ -71,11 +71,11 @@ def a_lost_database_is_not_begun_anew(k):
                     rows = sqlite3.connect(os.path.join(away, "kith.db")).execute("SELECT * FROM " + table).fetchall()
                     db.executemany(f"INSERT INTO {table} VALUES ({','.join('?' * len(rows[0]))})", rows)
         size = os.path.getsize(file)
-        t = run(os.path.join(BIN, "kithd"), "-t", "--config", os.path.join(k.dir, "kith.conf"), ok=False)
+        t = k.rehearse()
         assert t.returncode == 1 and t.stderr.count("error[") == 1 and "error[store-lost]" in t.stderr, t.stderr
         p = k.kith("doctor", "database", ok=False)
         assert p.returncode != 0 and "certificates" in p.stdout and "last copy" in p.stdout, p.stdout
-        daemon = k.w.start([os.path.join(BIN, "kithd"), "--config", os.path.join(k.dir, "kith.conf")], "empty.log")
+        daemon = k.w.start(k.kithd(), "empty.log")
         wait_for(lambda: "code=store-lost" in k.w.log("empty.log"), "the refusal", 20)
         stop(daemon)
         if not script:
@@ -109,9 +109,9 @@ def a_damaged_journal_signs_nothing(k):
             f.write(bytes([b ^ 8]))
 
     flip()
-    t = run(os.path.join(BIN, "kithd"), "-t", "--config", os.path.join(k.dir, "kith.conf"), ok=False)
+    t = k.rehearse()
     assert t.returncode != 0 and "error[journal]" in t.stderr and "last copy" in t.stderr, t.stderr
-    daemon = k.w.start([os.path.join(BIN, "kithd"), "--config", os.path.join(k.dir, "kith.conf")], "damaged.log")
+    daemon = k.w.start(k.kithd(), "damaged.log")
     wait_for(lambda: "code=journal" in k.w.log("damaged.log"), "the refusal", 20)
 
     def says_why():
@@ -181,7 +181,7 @@ def a_start_with_wrong_keys_signs_nothing(k):
         kept, log = k.w.path("right"), f"wrong-{i}.log"
         run("cp", "-a", k.dir, kept)
         run("sh", "-c", command, cwd=k.dir)
-        daemon = k.w.start([os.path.join(BIN, "kithd"), "--config", os.path.join(k.dir, "kith.conf")], log)
+        daemon = k.w.start(k.kithd(), log)
         domain = "issuing" if "signer issuing" in wanted else "ledger"
         refused = rf"signer stopped domain={domain} .*" + re.escape(wanted.split(": ")[-1])
         wait_for(lambda: re.search(refused, k.w.log(log)), command, 20)
@@ -195,15 +195,13 @@ def a_start_with_wrong_keys_signs_nothing(k):
 def a_rehearsal_names_what_a_start_would_meet(k):
     """kithd -t: each line with its problem; two of them are two problems; nothing is changed by looking."""
     k.stop()
-    test = lambda: run(os.path.join(BIN, "kithd"), "-t", "--config", os.path.join(k.dir, "kith.conf"), ok=False,
-                       env=k.w.env)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         words = {"taken": taken.getsockname()[1]}
         for command, code, wanted in BROKEN:
             os.makedirs(k.w.path("kept"), exist_ok=True)
             run("cp", "-a", k.dir, k.dir + "-secrets", k.w.path("kept"))
             run("sh", "-c", command % words if "taken" in command else command, cwd=k.dir)
-            p = test()
+            p = k.rehearse()
             assert p.returncode and (code is None or p.returncode == code), f"{command}: {p.returncode}\n{p.stderr}"
             assert wanted in p.stderr and re.search(r"\d problems?\n$", p.stderr), f"{command}:\n{p.stderr}"
             assert "try: " in p.stderr or "why: " in p.stderr, p.stderr
@@ -214,12 +212,12 @@ def a_rehearsal_names_what_a_start_would_meet(k):
     # SQLite tidies its own files up whenever somebody looks: ledger verify is the judge of those.
     sums = lambda: run("find", k.dir, "-type", "f", "!", "-name", "kith.db*", "-exec", "sha256sum", "{}", "+").stdout
     before = sums()
-    p = test()
+    p = k.rehearse()
     assert p.returncode == 0 and not p.stderr, p.stderr
     changed = set(sums().split("\n")) ^ set(before.split("\n"))
     assert not changed, changed
     k.start()
-    assert test().returncode == 0, "its own ports are not in its way"
+    assert k.rehearse().returncode == 0, "its own ports are not in its way"
 
 
 def a_rehearsal_warns_where_it_would_start(k):
@@ -278,13 +276,12 @@ def an_edited_model_is_named(k):
 
 
 def a_rehearsal_answers_in_json(k):
-    test = lambda: run(os.path.join(BIN, "kithd"), "-t", "--json", "--config", os.path.join(k.dir, "kith.conf"), ok=False, env=k.w.env)
-    p = test()
+    p = k.rehearse("--json")
     assert json.loads(p.stdout) == {"v": 1, "config": os.path.join(k.dir, "kith.conf"), "problems": [], "ok": True, "errors": 0,
                                     "warnings": 0}, p.stdout
     secret = os.path.join(k.dir + "-secrets", "passphrase")
     os.chmod(secret, 0o644)
-    p = test()
+    p = k.rehearse("--json")
     os.chmod(secret, 0o600)
     said = json.loads(p.stdout)
     assert p.returncode and not said["ok"] and said["errors"] >= 1, (p.returncode, said)
@@ -295,7 +292,7 @@ def a_rehearsal_answers_in_json(k):
     os.rename(roster, roster + ".away")
     with open(roster, "w") as f:
         f.write("nonsense\n")
-    p, plain = test(), run(os.path.join(BIN, "kithd"), "-t", "--config", os.path.join(k.dir, "kith.conf"), ok=False, env=k.w.env)
+    p, plain = k.rehearse("--json"), k.rehearse()
     os.rename(roster + ".away", roster)
     said = json.loads(p.stdout)
     assert p.returncode == plain.returncode != 0 and not p.stderr, (p.returncode, plain.returncode, p.stderr)
@@ -363,8 +360,7 @@ def main():
                       open_files_are_refused_at_the_start,
                       a_rehearsal_answers_in_json,
                       what_is_taken_out_of_the_database_is_named):
-            check(k)
-            say(check.__name__)
+            timed(check, k)
         k.stop()
     return 0
 

@@ -56,7 +56,7 @@ def wants_the_credential(w, k):
     p = run(os.path.join(BIN, "kith-signer"), "--config", k.dir + "/kith.conf", "--domain", "issuing", "--fd", "3", ok=False,
             env=env)
     assert p.returncode != 0 and "no systemd credential" in p.stderr, p.stderr
-    p = run(os.path.join(BIN, "kithd"), "-t", "--config", k.dir + "/kith.conf", ok=False, env=env)
+    p = k.rehearse(env=env)
     assert p.returncode == 0 and "LoadCredential" in p.stdout + p.stderr, p.stdout + p.stderr
 
 
@@ -84,7 +84,7 @@ def runs_from(words_of_init, row, name):
         assert len(words[row]) >= 6, row
         wants_the_credential(w, k)
         w.env["CREDENTIALS_DIRECTORY"] = w.path("credentials")
-        k.daemon = w.start([*marked(), os.path.join(BIN, "kithd"), "--config", k.dir + "/kith.conf"], "kithd.log")
+        k.daemon = w.start([*marked(), *k.kithd()], "kithd.log")
         k.wait_ready()
         k.add_model()
         agent = enrols_an_agent(w, k, words)

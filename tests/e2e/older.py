@@ -16,7 +16,7 @@ CERT = 1  # doc/spec/signer.md
 def refused(k, code, *words):
     """How all that can be asked says it; twice, for a start that is refused leaves nothing behind."""
     entries = k.rows("SELECT count(*) FROM entry")
-    t = run(os.path.join(BIN, "kithd"), "-t", "--config", k.dir + "/kith.conf", ok=False, env=k.w.env)
+    t = k.rehearse()
     assert t.returncode and t.stderr.count("error[") == 1 and f"error[{code}]" in t.stderr, t.stderr
     what = next(x for x in t.stderr.split("\n") if code in x).partition("database: ")[2]
     assert all(w in what for w in words) and "why: " in t.stderr and "try: " in t.stderr, t.stderr
@@ -24,7 +24,7 @@ def refused(k, code, *words):
     assert doctor.returncode == 1 and what in doctor.stdout and "try: " in doctor.stdout, doctor.stdout
     for _ in range(2):
         log = f"refused-{len(k.w.logs)}.log"
-        daemon = k.w.start([os.path.join(BIN, "kithd"), "--config", k.dir + "/kith.conf"], log)
+        daemon = k.w.start(k.kithd(), log)
         wait_for(lambda: re.search(f"code={code} error=.* why=.* try=", k.w.log(log)), "the refusal", 20)
         text = wait_for(k.readyz, "/readyz to answer", 20)
         assert "FAIL ledger" in text and what in text, text

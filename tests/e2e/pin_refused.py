@@ -3,17 +3,12 @@
 kithd, kithd -t, doctor or ca; nor does that of an offline root by each command.  The right PIN, written to the file, is enough to go on.  The argument is the shim, which counts."""
 import os
 import signal
-import subprocess
 import sys
 
 from kithtest import BIN, Kith, World, run, say, stop, wait_for
 from token_faults import Shim, doctor
 
 PIN, SIGNERS = "135790", 2
-
-
-def kithd(k, *words):
-    return [os.path.join(BIN, "kithd"), "--config", os.path.join(k.dir, "kith.conf"), *words]
 
 
 def starts(k):
@@ -27,10 +22,6 @@ def both_are_held_again(k, act):
     act()
     wait_for(lambda: held() == before + SIGNERS, "both signers to be held", 20, 0.1)
     assert starts(k) == begun + SIGNERS, k.w.log("kithd.log")
-
-
-def start(k):
-    k.daemon = k.w.start(kithd(k), "kithd.log")
 
 
 def end(k):
@@ -82,17 +73,17 @@ def main():
         offline_root_tries_once(k, shim, sys.argv[1])
         os.unlink(shim.log)
         put(pin_file, "999999")
-        both_are_held_again(k, lambda: start(k))
+        both_are_held_again(k, k.launch)
         tried = logins(shim)
         assert tried == 1, f"the wrong PIN was tried {tried} times:\n" + w.log("shim/log") + w.log("kithd.log")
         both_are_held_again(k, lambda: k.daemon.send_signal(signal.SIGHUP))
         end(k)
         for _ in range(2):
-            both_are_held_again(k, lambda: start(k))
+            both_are_held_again(k, k.launch)
             end(k)
-        p = subprocess.run(kithd(k, "-t"), capture_output=True, text=True, env=w.env, timeout=60)
+        p = k.rehearse()
         assert p.returncode == 4 and "refused before" in p.stderr and pin_file in p.stderr, p
-        both_are_held_again(k, lambda: start(k))
+        both_are_held_again(k, k.launch)
         found = doctor(k, "token")
         assert not found["ok"] and "refused before" in found["detail"], found
         is_refused_unasked(k, "ca", "crl", "--root-dir", k.dir)

@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 
-from kithtest import BIN, Kith, World, run, say
+from kithtest import BIN, Kith, World, run, timed
 
 
 def parties_leave_nothing(k):
@@ -156,8 +156,7 @@ def main():
         k.add_model("pump")
         for check in (parties_leave_nothing, a_list_may_have_tags, failures_are_in_the_order_of_lines, lists_are_whole, a_serial_number_is_no_id,
                       every_refusal_says_why_and_what_to_try):
-            check(k)
-            say(check.__name__)
+            timed(check, k)
         k.stop()
     return 0
 

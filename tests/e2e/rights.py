@@ -4,7 +4,7 @@ somebody else may pass.  A PostgreSQL that root reaches and the server does not 
 import os
 import sys
 
-from kithtest import BIN, Kith, World, run, say
+from kithtest import Kith, World, say
 
 
 def main():
@@ -15,14 +15,13 @@ def main():
         database = w.postgres()
         k = Kith(w, "--database", database)
         where = database.split("host=")[1].split("&")[0]
-        test = lambda: run(os.path.join(BIN, "kithd"), "-t", "--config", os.path.join(k.dir, "kith.conf"), ok=False, env=w.env)
         k.start()
         k.stop()
         for running in (False, True):
-            p, d = test(), k.kith("doctor", "database", ok=False)
+            p, d = k.rehearse(), k.kith("doctor", "database", ok=False)
             assert p.returncode == 0 and d.returncode == 0, p.stderr + d.stdout
             os.chmod(where, 0o700)
-            p, d = test(), k.kith("doctor", "database", ok=False)
+            p, d = k.rehearse(), k.kith("doctor", "database", ok=False)
             os.chmod(where, 0o755)
             assert p.returncode and "[store] database" in p.stderr and "ermission denied" in p.stderr, p.stderr
             assert d.returncode == 1 and "FAIL  database" in d.stdout and "ermission denied" in d.stdout, d.stdout

@@ -71,9 +71,6 @@ class Root:
         assert got == self.read("root.crl")
         return True
 
-    def rehearse(self):
-        return run(os.path.join(BIN, "kithd"), "-t", "--config", os.path.join(self.k.dir, "kith.conf"), ok=False, env=self.k.w.env)
-
     def stopped(self, code, who="root-crl"):
         """`who`: the check of doctor that knows it."""
         wait_for(lambda: self.enrol().status == 503, "certificates to be refused", step=0.2)
@@ -84,21 +81,21 @@ class Root:
         p = self.k.kith("doctor", who, ok=False)
         assert p.returncode == 1 and "root" in p.stdout and "try: " in p.stdout, p.stdout
         assert self.published() == (code == "ca-revoked")
-        p = self.rehearse()
+        p = self.k.rehearse()
         assert p.returncode and f"error[{code}]: signer issuing" in p.stderr, p.stderr
 
     def goes_on(self):
         wait_for(lambda: self.enrol().status == 200, "certificates", step=0.2)
         self.k.wait_ready()
         assert self.published()
-        p = self.rehearse()
+        p = self.k.rehearse()
         assert p.returncode == 0, p.stderr
 
     def restart(self):
         """It starts, not ready."""
         if self.k.daemon.poll() is None:
             self.k.stop()
-        self.k.daemon = self.k.w.start([os.path.join(BIN, "kithd"), "--config", os.path.join(self.k.dir, "kith.conf")], "kithd.log")
+        self.k.launch()
 
         def is_up():
             try:
@@ -167,7 +164,7 @@ def a_list_that_was_put_back_stops_it(t):
     t.stopped("root-crl", "server/root-crl")
     t.k.kill()
     os.remove(os.path.join(t.k.dir, "signers/issuing/state"))
-    p = t.rehearse()
+    p = t.k.rehearse()
     assert p.returncode and "list 100 is older than the one that was there before (102)" in p.stderr, p.stderr
     t.restart()
     t.stopped("root-crl", "signers")

@@ -7,7 +7,7 @@ import time
 
 import cbor2
 
-from kithtest import BIN, Kith, World, run, say, wait_for
+from kithtest import Kith, World, timed, wait_for
 
 OPERATOR = 6  # src/store/tables.c
 OPERATOR_ADDED, ADOPTED, RAISED, CLEARED, STOPPED = 40, 117, 120, 121, 3
@@ -97,8 +97,8 @@ def a_foreign_trigger_is_named(k):
     k.sql("CREATE TRIGGER eve AFTER UPDATE ON operator BEGIN SELECT 1; END")
     code, said = k.check_database()
     assert code == 6 and "operator eve [schema]: trigger" in said and " 1 findings" in said, said
-    p = run(os.path.join(BIN, "kithd"), "--config", k.dir + "/kith.conf", "-t")
-    assert "warning[store-schema]: trigger \"eve\" on \"operator\"" in p.stderr, p.stderr
+    p = k.rehearse()
+    assert p.returncode == 0 and "warning[store-schema]: trigger \"eve\" on \"operator\"" in p.stderr, p.stderr
     p = k.kith("doctor", ok=False)
     assert p.returncode == 1 and "trigger \"eve\" on \"operator\"" in p.stdout, p.stdout
     k.sql("DROP TRIGGER eve")
@@ -168,8 +168,7 @@ def main():
         for check in (a_foreign_trigger_is_named, a_forged_checkpoint_stops_no_true_one, a_clean_end_leaves_no_tail, a_start_that_is_cut_is_no_alarm,
                       adopts_loudly_what_was_entered_after_a_clean_end, what_a_kill_cuts_is_no_alarm,
                       adopts_it_loudly_after_a_kill):
-            check(k)
-            say(check.__name__)
+            timed(check, k)
         k.stop()
 
 

@@ -12,7 +12,7 @@ import sys
 import time
 
 from est import show_with_second_key
-from kithtest import BIN, SOFTHSM, Kith, World, run, say, wait_for
+from kithtest import BIN, SOFTHSM, Kith, World, run, say, timed, wait_for
 
 
 def is_problem(p):
@@ -407,11 +407,9 @@ def the_token_is_asked_all_the_time():
     """Its health is not older than the moment that it is told."""
     with World("use-token") as w:
         k = Kith(w, *w.softhsm())
-        test = lambda: run(os.path.join(BIN, "kithd"), "-t", "--config", os.path.join(k.dir, "kith.conf"), ok=False,
-                           env=w.env)
-        assert test().returncode == 0
+        assert k.rehearse().returncode == 0
         w.write("pin", "000000")
-        p = test()
+        p = k.rehearse()
         assert p.returncode and "PIN" in p.stderr and p.stderr.count("error[") == 1, p.stderr
         w.write("pin", "135790")
         k.start()
@@ -456,8 +454,7 @@ def main():
                       
                       limits_and_settings_are_told, a_serial_number_is_shown_and_taken, a_profile_and_a_gateways_state_are_known,
                       doctor_takes_the_servers_names):
-            check(k)
-            say(check.__name__)
+            timed(check, k)
         k.stop()
     the_token_is_asked_all_the_time()
     return 0

@@ -124,7 +124,7 @@ def a_lost_certificate_of_the_ca_is_asked_for_as_it_can_be_had(k):
     os.kill(k.pids()["kith-server"], signal.SIGKILL)
     is_told(k, "ca", path, "restore it")
     assert "offline" not in said(k, "ca")
-    for p in (k.kith("doctor", "issuing", ok=False), run(os.path.join(BIN, "kithd"), "--config", k.dir + "/kith.conf", "-t", ok=False)):
+    for p in (k.kith("doctor", "issuing", ok=False), k.rehearse()):
         assert p.returncode and "restore it" in p.stdout + p.stderr and "offline" not in p.stdout + p.stderr, p.stdout + p.stderr
     k.kith("ca", "install", path + ".away")
     k.wait_ready()
