@@ -8,7 +8,7 @@
 #define HEALTH_CHECKS_MAX 16
 
 /* Who asks from outside is told which part is not well; more over the local socket and to operators. */
-#define HEALTH_INSIDE "kith doctor server, on the platform, says why"
+#define HEALTH_INSIDE "kith doctor, on the platform, says why"
 
 struct health_finding {
     const char *name;
