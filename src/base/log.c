@@ -181,3 +181,19 @@ void log_write(const struct env *env, struct log_site *site, enum log_level leve
     memcpy(line + len, end, strlen(end));
     log->sink(log->ctx, line, len + strlen(end));
 }
+
+void log_trouble(const struct env *env, struct log_trouble *t, const char *component, const char *msg,
+                 const struct err *e)
+{
+    int64_t now = env_mono_ms(env);
+    enum err_code code = e ? e->code : ERR_NONE;
+    if (code == t->code)
+        return;
+    if (e)
+        LOG(env, WARN, component, msg, log_err(e));
+    else
+        LOG(env, NOTICE, component, "over", log_str("was", msg), log_int("for_s", (now - t->since_ms) / 1000));
+    if (!t->code)
+        t->since_ms = now;
+    t->code = code;
+}

@@ -73,6 +73,16 @@ struct log_site {
                   ARRAY_LEN(log_fields_) - 1);                                                                         \
     } while (0)
 
+/* Of what is tried again and again: told when it begins or becomes another, and when it is over.  One thread's. */
+struct log_trouble {
+    enum err_code code; /* 0: all is well */
+    int64_t since_ms;
+};
+
+/* `e` NULL: it went well. */
+void log_trouble(const struct env *env, struct log_trouble *t, const char *component, const char *msg,
+                 const struct err *e);
+
 void log_write(const struct env *env, struct log_site *site, enum log_level level, const char *component,
                const char *msg, const struct log_field *fields, size_t n);
 

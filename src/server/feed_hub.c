@@ -273,12 +273,13 @@ static void *hub_thread(void *arg)
     struct feed_hub *h = arg;
     struct err e = {0};
     struct db *db = NULL;
+    struct log_trouble trouble = {0};
     while (!h->stop) {
         if (h->stale) {
-            if ((!db && !db_open(h->app->settings.database, false, &db, &e)) || !begin(h, db, &e)) {
-                LOG(&h->app->env, WARN, "feed", "not ready", log_err(&e));
+            bool ready = (db || db_open(h->app->settings.database, false, &db, &e)) && begin(h, db, &e);
+            log_trouble(&h->app->env, &trouble, "feed", "not ready", ready ? NULL : &e);
+            if (!ready)
                 pause_ms(RETRY_MS);
-            }
             continue;
         }
         struct feed_mark *m;

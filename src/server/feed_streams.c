@@ -345,11 +345,12 @@ static void *run(void *arg)
     struct feed_streams *l = arg;
     struct db *db = NULL;
     struct err e = {0};
+    struct log_trouble trouble = {0};
     for (int ms = IDLE_MS; wait_ms(l, ms);) {
-        if (!db && !db_open(l->app->settings.database, false, &db, &e)) {
-            LOG(&l->app->env, WARN, "feed", "directory", log_err(&e));
+        bool open = db || db_open(l->app->settings.database, false, &db, &e);
+        log_trouble(&l->app->env, &trouble, "feed", "no directory of devices for gateways", open ? NULL : &e);
+        if (!open)
             continue;
-        }
         ms = step(l, db) ? 0 : IDLE_MS;
         nanosleep(&(struct timespec){.tv_nsec = ms ? BURST_MS * 1000000l : 0}, NULL);
     }

@@ -239,8 +239,8 @@ static bool check_store(struct app *app, struct health_finding *f)
     arena_clear(&a);
     /* Who was overtaken by another writer never writes again. */
     if (ok && commit_is_failing(app->commit, &age_s, &why) && (age_s < STORE_FAULT_S || why.code == ERR_STORE_WRITER))
-        ok = snprintf(f->detail, sizeof f->detail, "%s: nothing could be written %lld s ago", err_slug(why.code),
-                      (long long)age_s) < 0;
+        ok = snprintf(f->detail, sizeof f->detail, "%s: nothing could be written %lld s ago: %.200s",
+                      err_slug(why.code), (long long)age_s, why.what) < 0;
     else if (ok)
         snprintf(f->detail, sizeof f->detail, "writes, and has room");
     return ok;

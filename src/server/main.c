@@ -117,13 +117,12 @@ static void raise_descriptors(void)
 
 static void make_filters(struct app *app)
 {
+    static struct log_trouble trouble;
     struct err e = {0};
-    bool more = true;
-    for (int i = 0; more && i < FILTERS_AT_ONCE; i++)
-        if (!entry_filter_build(app, &more, &e)) {
-            LOG(&app->env, WARN, "history", "no filters of the ledger", log_err(&e));
-            return;
-        }
+    bool ok = true, more = true;
+    for (int i = 0; ok && more && i < FILTERS_AT_ONCE; i++)
+        ok = entry_filter_build(app, &more, &e);
+    log_trouble(&app->env, &trouble, "history", "no filters of the ledger", ok ? NULL : &e);
 }
 
 static bool run(struct app *app, const struct options *o, struct err *e)
@@ -147,6 +146,7 @@ static bool run(struct app *app, const struct options *o, struct err *e)
     while (!stop) {
         struct err ignored;
         usleep(TICK_MS * 1000);
+        commit_probe(app->commit);
         refusals_flush(app, false);
         signers_poll(app);
         make_filters(app);

@@ -30,6 +30,7 @@ struct notary {
     pthread_cond_t wake, made;
     atomic_bool stop;
     bool wanted;
+    struct log_trouble trouble; /* the thread's */
     char note[NOTARY_NOTE_MAX];
     uint64_t size;
     int64_t at;
@@ -281,8 +282,8 @@ static void *notary_thread(void *arg)
         load_last(n);
     while (!n->stop) {
         bool due = tree_size(n->app->tree) > n->size;
-        if (due && !checkpoint(n, false, &e))
-            LOG(&n->app->env, WARN, "notary", "no checkpoint", log_err(&e));
+        if (due)
+            log_trouble(&n->app->env, &n->trouble, "notary", "no checkpoint", checkpoint(n, false, &e) ? NULL : &e);
         sleep_until_due(n, INTERVAL_MS);
     }
     return NULL;

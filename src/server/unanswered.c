@@ -180,10 +180,10 @@ static bool run_sweep(struct tx *tx, struct job *job, struct err *e)
 
 static void swept(struct job *job, const struct err *e)
 {
+    static struct log_trouble trouble;
     struct sweep *s = (struct sweep *)job;
-    if (e)
-        LOG(&s->app->env, WARN, "server", "unanswered certificates are not looked through", log_err(e));
-    else if (s->marks.n)
+    log_trouble(&s->app->env, &trouble, "server", "unanswered certificates are not looked through", e);
+    if (!e && s->marks.n)
         marks_tell(s->app, &s->marks);
     marks_clear(&s->marks);
     free(s);

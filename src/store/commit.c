@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -21,6 +22,10 @@ struct commit {
     pthread_mutex_t lock;
     struct err fault; /* why the last attempt to write failed, and when; under the lock */
     int64_t fault_us;
+    struct probe {
+        struct job job;
+        atomic_bool under_way;
+    } probe;
     /* From here on the thread's own. */
     struct attempts attempts;
     struct job **jobs;  /* the batch */
@@ -57,17 +62,43 @@ bool commit_is_failing(struct commit *c, int64_t *age_s, struct err *why)
     return why->code != ERR_NONE;
 }
 
+/* Of each attempt, also of one to reach it again: what was met last is what is told. */
+static bool note_outcome(struct commit *c, bool ok, const struct err *e)
+{
+    if (!ok && is_of_store(e))
+        note_write(c, e);
+    return ok;
+}
+
 static bool batch_attempt(struct commit *c, struct job **jobs, size_t n, struct err *errs, struct err *e)
 {
     uint64_t before = c->attempts.size;
-    if (!attempt_run(&c->attempts, jobs, n, errs, e)) {
-        if (is_of_store(e))
-            note_write(c, e);
+    if (!note_outcome(c, attempt_run(&c->attempts, jobs, n, errs, e), e))
         return false;
-    }
-    if (c->attempts.size > before)
+    /* That it is there again shows in any transaction, that it has room in one that wrote. */
+    if (c->attempts.size > before || c->fault.code == ERR_STORE_UNAVAILABLE)
         note_write(c, NULL);
     return true;
+}
+
+static bool probe_run(struct tx *tx, struct job *job, struct err *e)
+{
+    (void)tx, (void)job, (void)e;
+    return true;
+}
+
+static void probe_done(struct job *job, const struct err *e)
+{
+    (void)e; /* noted as of any other */
+    atomic_store(&((struct probe *)job)->under_way, false);
+}
+
+void commit_probe(struct commit *c)
+{
+    if (atomic_exchange(&c->probe.under_way, true))
+        return;
+    c->probe.job = (struct job){.run = probe_run, .done = probe_done, .looks = true};
+    commit_submit(c, &c->probe.job);
 }
 
 /* ---- batches ---- */
@@ -93,7 +124,7 @@ static bool one_by_one(struct commit *c, struct job *job, struct err *e)
     bool there = true;
     err_clear(e);
     for (int i = 0; i < CONFLICT_TRIES; i++) {
-        there = attempt_settle_patiently(&c->attempts, e);
+        there = note_outcome(c, attempt_settle_patiently(&c->attempts, e), e);
         if (!there)
             break;
         if (e->code == ERR_STORE_CONFLICT)
@@ -116,7 +147,7 @@ static void part_run(struct commit *c, size_t from, size_t n)
 {
     struct err e = {0};
     struct job **jobs = c->jobs + from;
-    if (!attempt_settle(&c->attempts, &e)) {
+    if (!note_outcome(c, attempt_settle(&c->attempts, &e), &e)) {
         tell_all(c, from, n, &e);
         return;
     }

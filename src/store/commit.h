@@ -117,5 +117,8 @@ void commit_stop(struct commit *c); /* closes and frees; nobody may submit any m
 
 /* The store's last attempt to write failed, and what it said; from any thread.  *age_s: how long ago. */
 bool commit_is_failing(struct commit *c, int64_t *age_s, struct err *why);
+/* Looks whether the store is there, without waiting: when nobody writes, nobody would know that it went away or is back.  To be
+ * called now and then, by one thread. */
+void commit_probe(struct commit *c);
 
 #endif

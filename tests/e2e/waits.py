@@ -7,6 +7,7 @@ import shutil
 import signal
 import stat
 import threading
+import time
 
 from kithtest import BIN, Kith, World, run, say, stop, wait_for
 
@@ -177,17 +178,41 @@ def a_start_that_is_held_up_says_by_what(k):
     k.start()
 
 
+def started_again(w, postgres):
+    back = w.start(postgres.args, "postgres.log", cwd=postgres.args[postgres.args.index("-k") + 1])
+    back.end_signal = postgres.end_signal
+    return back
+
+
+def a_database_server_that_goes_away_is_told(k, postgres):
+    """By doctor though nobody writes, and in the log once; with it all is well again at once."""
+    time.sleep(2.5)  # nothing is under way any more that would meet it
+    stop(postgres)
+    says = lambda: next(c["detail"] for c in k.must("GET", "/v1/doctor")["checks"] if c["name"] == "store")
+    wait_for(lambda: "connection to server" in says(), "the last thing that was met", 20, 0.2)  # not what it said when it went
+    p = k.kith("doctor", ok=False)
+    assert p.returncode == 1 and "FAIL  server/store" in p.stdout and "try: " in p.stdout, p.stdout
+    nothing_is_told_outside(k, "store")
+    log = lambda: k.w.log("kithd.log")
+    wait_for(lambda: "no filters of the ledger" in log(), "the log to have it", 20, 0.2)
+    time.sleep(3)
+    assert log().count('"no filters of the ledger" code=') == 1, log()
+    back = started_again(k.w, postgres)
+    k.wait_ready(20)
+    wait_for(lambda: ' over was="no filters of the ledger"' in log(), "the end of it in the log", 20, 0.2)
+    return back
+
+
 def a_database_server_that_is_away_is_waited_for(w):
     k = Kith(w, "--database", w.postgres())
-    postgres = w.running[-1]
     k.start()
+    postgres = a_database_server_that_goes_away_is_told(k, w.running[0])
     k.stop()
     stop(postgres)
     k.launch()
     is_told(k, "database", "database server")
     server = k.pids()["kith-server"]
-    back = w.start(postgres.args, "postgres.log", cwd=postgres.args[postgres.args.index("-k") + 1])
-    back.end_signal = postgres.end_signal
+    started_again(w, postgres)
     k.wait_ready()
     assert k.pids()["kith-server"] == server, "started again"
     k.stop()

@@ -90,6 +90,30 @@ static void limits_a_call_site_that_repeats_itself(void **state)
     buf_clear(&h.lines);
 }
 
+static void tells_what_lasts_when_it_begins_and_ends(void **state)
+{
+    (void)state;
+    struct heard h;
+    struct log_trouble t = {0};
+    struct err away = {0}, full = {0};
+    start(&h, LOG_LEVEL_INFO);
+    h.log.journal = true;
+    err_set(&away, ERR_STORE_UNAVAILABLE, "gone");
+    err_set(&full, ERR_STORE_FULL, "full");
+    log_trouble(&h.env, &t, "notary", "no checkpoint", NULL);
+    assert_line(&h, "");
+    for (int i = 0; i < 3; i++, h.script.mono_ms += 1000)
+        log_trouble(&h.env, &t, "notary", "no checkpoint", &away);
+    assert_line(&h, "<4>warn notary \"no checkpoint\" code=store-unavailable error=gone\n");
+    for (int i = 0; i < 3; i++, h.script.mono_ms += 1000)
+        log_trouble(&h.env, &t, "notary", "no checkpoint", &full);
+    assert_line(&h, "<4>warn notary \"no checkpoint\" code=store-full error=full\n");
+    for (int i = 0; i < 3; i++)
+        log_trouble(&h.env, &t, "notary", "no checkpoint", NULL);
+    assert_line(&h, "<5>notice notary over was=\"no checkpoint\" for_s=6\n");
+    buf_clear(&h.lines);
+}
+
 static void cuts_a_line_that_is_too_long(void **state)
 {
     (void)state;
@@ -135,6 +159,7 @@ int main(void)
         cmocka_unit_test(writes_one_line_a_record),
         cmocka_unit_test(withholds_secrets),
         cmocka_unit_test(limits_a_call_site_that_repeats_itself),
+        cmocka_unit_test(tells_what_lasts_when_it_begins_and_ends),
         cmocka_unit_test(cuts_a_line_that_is_too_long),
         cmocka_unit_test(gives_the_same_randomness_for_the_same_seed),
     };
