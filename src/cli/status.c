@@ -91,30 +91,31 @@ static const struct show_column status_columns[] = {
     {"signers", "signers"},
 };
 
-/* The first of them: there may be a hundred. */
-static bool show_alarms(struct cli *cli, const struct json *list, struct err *e)
+/* NAME: TEXT of each; the first of them: there may be a hundred. */
+static bool show_named(struct cli *cli, const char *title, const struct json *list, const char *text, const char *all,
+                       struct err *e)
 {
     AUTO(buf_clear) struct buf b = {0};
     buf_init(&b, 65536);
     size_t n = json_count(list);
     for (size_t i = 0; i < n && i < SHOWN_MAX; i++) {
-        buf_printf(&b, "%-13s  ", i ? "" : "alarms");
+        buf_printf(&b, "%-13s  ", i ? "" : title);
         show_put_value(&b, show_find(json_item(list, i), "name"));
         buf_put_str(&b, ": ");
-        show_put_value(&b, show_find(json_item(list, i), "text"));
+        show_put_value(&b, show_find(json_item(list, i), text));
         buf_put_char(&b, '\n');
     }
     if (n == 0)
-        buf_printf(&b, "%-13s  -\n", "alarms");
+        buf_printf(&b, "%-13s  -\n", title);
     if (n > SHOWN_MAX)
-        buf_printf(&b, "%-13s  and %zu more: kith alarm ls\n", "", n - SHOWN_MAX);
+        buf_printf(&b, "%-13s  and %zu more: %s\n", "", n - SHOWN_MAX, all);
     return cli_write(cli, &b, e);
 }
 
 static bool run_status(void *ctx, const void *opts, const struct args_words *words, struct err *e)
 {
     struct cli *cli = ctx;
-    const struct json *alarms;
+    const struct json *failing, *alarms = NULL;
     AUTO(json_free_auto) struct json *j = NULL;
     AUTO(buf_clear) struct buf reply = {0};
     (void)opts;
@@ -124,8 +125,11 @@ static bool run_status(void *ctx, const void *opts, const struct args_words *wor
         return false;
     if (cli->g.json)
         return show_raw(cli, &reply, e);
-    return json_get_list(j, "alarms", &alarms, e) && show_list(cli, j, status_columns, ARRAY_LEN(status_columns), e) &&
-           show_alarms(cli, alarms, e);
+    return json_get_list(j, "failing", &failing, e) &&
+           (!json_has(j, "alarms") || json_get_list(j, "alarms", &alarms, e)) &&
+           show_list(cli, j, status_columns, ARRAY_LEN(status_columns), e) &&
+           (!alarms || show_named(cli, "alarms", alarms, "text", "kith alarm ls", e)) &&
+           show_named(cli, "failing", failing, "detail", "kith doctor", e);
 }
 
 const struct verb status_verbs[] = {

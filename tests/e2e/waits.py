@@ -185,11 +185,14 @@ def started_again(w, postgres):
 
 
 def a_database_server_that_goes_away_is_told(k, postgres):
-    """By doctor though nobody writes, and in the log once; with it all is well again at once."""
+    """By status and doctor though nobody writes, with all that is known without it, and in the log once; with it all is well
+    again at once."""
     time.sleep(2.5)  # nothing is under way any more that would meet it
     stop(postgres)
     says = lambda: next(c["detail"] for c in k.must("GET", "/v1/doctor")["checks"] if c["name"] == "store")
     wait_for(lambda: "connection to server" in says(), "the last thing that was met", 20, 0.2)  # not what it said when it went
+    p = k.kith("status")
+    assert "\nready          false\n" in p.stdout and "store: store-unavailable: " in p.stdout and "\ndevices " not in p.stdout, p.stdout
     p = k.kith("doctor", ok=False)
     assert p.returncode == 1 and "FAIL  server/store" in p.stdout and "try: " in p.stdout, p.stdout
     nothing_is_told_outside(k, "store")
@@ -200,6 +203,8 @@ def a_database_server_that_goes_away_is_told(k, postgres):
     back = started_again(k.w, postgres)
     k.wait_ready(20)
     wait_for(lambda: ' over was="no filters of the ledger"' in log(), "the end of it in the log", 20, 0.2)
+    status = k.kith_json("status")
+    assert status["ready"] and status["devices"] == 0 and status["alarms"] == [], status
     return back
 
 

@@ -8,13 +8,35 @@ static const struct sql sql_devices = {"SELECT COUNT(*) FROM device"};
 static const struct sql sql_certs = {"SELECT COUNT(*) FROM certificate"};
 static const struct sql sql_gateways = {"SELECT COUNT(*) FROM gateway"};
 
+/* What only a database knows that is away is left out; that it is away is among what is not well. */
+static bool is_away(struct err *e)
+{
+    if (err_class_of(e->code) != ERR_CLASS_UNAVAILABLE)
+        return false;
+    err_clear(e);
+    return true;
+}
+
 static bool put_count(struct call *c, const char *key, const struct sql *q, struct err *e)
 {
     AUTO(rows_close) struct rows r = {0};
     if (!db_query_row(c->db, q, NULL, 0, &r, e))
-        return false;
+        return is_away(e);
     json_out_int(&c->out, key, rows_int(&r, 0));
     return true;
+}
+
+static void put_finding(struct call *c, const struct health_finding *f)
+{
+    json_out_map(&c->out, NULL);
+    json_out_text(&c->out, "name", f->name);
+    json_out_bool(&c->out, "ok", f->ok);
+    if (f->warns)
+        json_out_bool(&c->out, "warning", true);
+    json_out_text(&c->out, "detail", f->detail);
+    if (!f->ok || f->warns)
+        json_out_text(&c->out, "try", f->hint);
+    json_out_end(&c->out);
 }
 
 static void put_signers(struct call *c)
@@ -52,6 +74,11 @@ static bool status(struct call *c, struct err *e)
     json_out_text(&c->out, "version", KITH_VERSION);
     json_out_int(&c->out, "node", s->node);
     json_out_bool(&c->out, "ready", h.ready);
+    json_out_list(&c->out, "failing");
+    for (size_t i = 0; i < h.n; i++)
+        if (!h.checks[i].ok)
+            put_finding(c, &h.checks[i]);
+    json_out_end(&c->out);
     if (!put_count(c, "devices", &sql_devices, e) || !put_count(c, "certificates", &sql_certs, e))
         return false;
     json_out_map(&c->out, "ledger");
@@ -68,7 +95,7 @@ static bool status(struct call *c, struct err *e)
         return false;
     json_out_end(&c->out);
     put_signers(c);
-    return call_list(c, "alarms", &alarm_rows, NULL, 0, alarm_put, NULL, e);
+    return call_list(c, "alarms", &alarm_rows, NULL, 0, alarm_put, NULL, e) || is_away(e);
 }
 
 static bool doctor(struct call *c, struct err *e)
@@ -77,17 +104,8 @@ static bool doctor(struct call *c, struct err *e)
     struct health h;
     health_check(c->app, &h);
     json_out_list(&c->out, "checks");
-    for (size_t i = 0; i < h.n; i++) {
-        json_out_map(&c->out, NULL);
-        json_out_text(&c->out, "name", h.checks[i].name);
-        json_out_bool(&c->out, "ok", h.checks[i].ok);
-        if (h.checks[i].warns)
-            json_out_bool(&c->out, "warning", true);
-        json_out_text(&c->out, "detail", h.checks[i].detail);
-        if (!h.checks[i].ok || h.checks[i].warns)
-            json_out_text(&c->out, "try", h.checks[i].hint);
-        json_out_end(&c->out);
-    }
+    for (size_t i = 0; i < h.n; i++)
+        put_finding(c, &h.checks[i]);
     json_out_end(&c->out);
     return true;
 }
