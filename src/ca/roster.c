@@ -72,12 +72,11 @@ static bool read_line(void *ctx, const struct config_line *line, struct err *e)
         number = &rd->r->rate_per_minute;
     if (!number || *number)
         return err_set(e, ERR_ROSTER, "\"%s\" is unknown or comes twice", ERR_QUOTE(line->key));
-    for (size_t i = 0; i < line->value.n; i++) {
-        uint8_t c = line->value.p[i];
-        if (c < '0' || c > '9' || *number > INT32_MAX)
-            return err_set(e, ERR_ROSTER, "\"%s\" is no number", ERR_QUOTE(line->value));
-        *number = 10 * *number + (c - '0');
-    }
+    struct slice digits = line->value;
+    uint64_t n;
+    if (!slice_take_decimal(&digits, INT32_MAX, &n) || digits.n)
+        return err_set(e, ERR_ROSTER, "\"%s\" is no number", ERR_QUOTE(line->value));
+    *number = (int64_t)n;
     return true;
 }
 

@@ -97,8 +97,7 @@ bool token_parse(struct slice text, struct token *out, struct err *e)
     if (version != TOKEN_VERSION)
         return token_is_not(e, "it is of a version that this program does not know");
     if (!token_check(url, device, claim, &t, e)) {
-        if (e)
-            err_ctx(e, "the enrolment token was damaged on its way");
+        err_ctx(e, "the enrolment token was damaged on its way");
         return err_try(e, "the same token again, the whole line; else kith device token SERIAL, for a new one");
     }
     memcpy(t.root_sha256, root.p, SHA256_SIZE);

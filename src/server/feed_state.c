@@ -167,11 +167,9 @@ static bool can_resume(const struct feed_state *s, const char *since, const char
     *seq = 0;
     if (!since || !prev)
         return false;
-    for (const char *p = since; *p; p++) {
-        if (*p < '0' || *p > '9' || *seq > UINT64_MAX / 16)
-            return false;
-        *seq = 10 * *seq + (uint64_t)(*p - '0');
-    }
+    struct slice digits = slice_str(since);
+    if (!slice_take_decimal(&digits, UINT64_MAX, seq) || digits.n)
+        return false;
     if (!codec_decode(CODEC_HEX, slice_str(prev), hash, sizeof hash, &n, &e) || n != sizeof hash || *seq == 0 ||
         *seq > s->seq)
         return false;

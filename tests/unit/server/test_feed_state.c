@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "../../gate/kit.h"
+#include "base/codec.h"
 #include "keys/crypto.h"
 #include "server/feed_state.h"
 
@@ -128,6 +129,47 @@ static void refuses_a_head_that_another_key_signed(void **state)
     kit_clear(&forger);
 }
 
+static void count(void *ctx, const struct feed_frame *f)
+{
+    int *deltas = ctx; /* -1: a snapshot */
+    *deltas = f->kind == FEED_DELTA && *deltas >= 0 ? *deltas + 1 : -1;
+}
+
+static void sends_what_a_gateway_lacks_or_all(void **state)
+{
+    struct lab *t = *state;
+    struct err e = {0};
+    char hash[4][2 * SHA256_SIZE + 1] = {{0}};
+    for (int i = 1; i <= 3; i++) {
+        assert_ok(next(t, &t->kit, (struct kit_change){6 + i, -1, -1}, &e), e);
+        assert_true(codec_encode(CODEC_HEX, SLICE_ARRAY(t->s->hash), hash[i], sizeof hash[i]));
+    }
+    const struct {
+        const char *since, *prev;
+        int deltas;
+    } rows[] = {
+        {"1", hash[1], 2},
+        {"3", hash[3], 0},
+        {"1", hash[2], -1},
+        {"0", hash[0], -1},
+        {"4", hash[3], -1},
+        {"01", hash[1], -1},
+        {"", hash[1], -1},
+        {"1 ", hash[1], -1},
+        {"1", "", -1},
+        {NULL, hash[1], -1},
+        {"1", NULL, -1},
+        {"-1", hash[1], -1},
+        {"18446744073709551617", hash[1], -1},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        int deltas = 0;
+        feed_state_send(t->s, rows[i].since, rows[i].prev, count, &deltas);
+        if (deltas != rows[i].deltas)
+            fail_msg("row %zu: %d", i, deltas);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +177,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(refuses_a_head_of_another_chain, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_a_head_that_skips_or_repeats, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_a_delta_with_a_shard_that_the_head_has_not, setup, teardown),
+        cmocka_unit_test_setup_teardown(sends_what_a_gateway_lacks_or_all, setup, teardown),
         cmocka_unit_test_setup_teardown(refuses_a_head_that_another_key_signed, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
