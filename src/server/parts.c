@@ -185,16 +185,15 @@ void parts_stop(struct app *app)
             log_err(&e));
     notary_free(app->notary);
     /* What still waits for a signer or the database is refused now, while those who asked are there to be told. */
-    client_close(app->issuing);
-    client_close(app->urgent);
-    client_close(app->ledger);
+    struct client *clients[] = {app->issuing, app->urgent, app->ledger};
+    for (size_t i = 0; i < ARRAY_LEN(clients); i++)
+        client_close(clients[i]);
     commit_close(app->commit);
     http_server_free(app->http);
     loop_free(app->loop);
     feed_hub_free(app->feed);
     crls_free(app->crls);
-    client_free(app->issuing);
-    client_free(app->urgent);
-    client_free(app->ledger);
+    for (size_t i = 0; i < ARRAY_LEN(clients); i++)
+        client_free(clients[i]);
     commit_stop(app->commit);
 }
