@@ -251,8 +251,11 @@ static void put_problem(struct buf *b, int status, const struct err *e)
 void http_problem(struct http_request *req, int status, const struct err *e, const struct http_field *fields, size_t n)
 {
     struct buf b;
+    struct err told = *e;
+    if (req->s->o.tell)
+        req->s->o.tell(req, &told, req->s->o.arg);
     buf_init(&b, PROBLEM_MAX);
-    put_problem(&b, status, e);
+    put_problem(&b, status, &told);
     struct http_field all[HTTP_FIELDS_MAX + 1];
     char challenge[160];
     size_t k = 0;

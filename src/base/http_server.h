@@ -63,6 +63,8 @@ struct http_server_opts {
     const char *realm; /* of HTTP Basic: "kith" if NULL */
     /* Judges a request before its handler; on false the error is answered.  May be NULL. */
     bool (*admit)(struct http_request *req, const struct http_route *route, void *arg, struct err *e);
+    /* What an error is told as, to who asked.  On the thread that answers.  May be NULL. */
+    void (*tell)(const struct http_request *req, struct err *e, void *arg);
     /* Called after each answer (access log, histograms).  On the worker's thread.  May be NULL. */
     void (*done)(struct http_request *req, int status, int64_t took_us, void *arg);
     void *arg;

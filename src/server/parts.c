@@ -11,6 +11,7 @@
 #include "server/doors/device.h"
 #include "server/feed_hub.h"
 #include "server/gateways.h"
+#include "server/health.h"
 #include "server/identity.h"
 #include "server/issuer.h"
 #include "server/notary.h"
@@ -108,12 +109,29 @@ static bool admit(struct http_request *req, const struct http_route *route, void
     return false;
 }
 
+static bool is_of_the_host(enum err_code code)
+{
+    return err_class_of(code) == ERR_CLASS_IO || code == ERR_STORE_UNAVAILABLE || code == ERR_STORE_FULL;
+}
+
+/* The words of files and of the database (paths, hosts, names) are for who runs the platform. */
+static void tell(const struct http_request *req, struct err *e, void *arg)
+{
+    const struct app *app = arg;
+    if (!is_of_the_host(e->code) || http_door(req) == HTTP_DOOR_LOCAL || (access_who(req)->rights & ACCESS_READ))
+        return;
+    LOG(&app->env, WARN, "http", "told without its words", log_str("path", http_path(req)), log_err(e));
+    err_set(e, e->code, "the platform cannot reach, read or write its records");
+    err_why(e, "nothing is answered that may be wrong or be lost");
+    err_try(e, "ask again later; " HEALTH_INSIDE);
+}
+
 static bool open_http(struct app *app, struct err *e)
 {
     const struct settings *s = &app->settings;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     unsigned workers = s->workers ? (unsigned)s->workers : cores > 0 ? (unsigned)cores : 1;
-    struct http_server_opts opts = {.realm = "kith", .admit = admit, .arg = app};
+    struct http_server_opts opts = {.realm = "kith", .admit = admit, .tell = tell, .arg = app};
     if (!loop_new(workers, &app->loop, e))
         return false;
     opts.loop = app->loop;
