@@ -192,17 +192,22 @@ bool state_unlink(const struct state *s, const char *link, struct err *e)
     return file_remove(state_path(s, link, path), e);
 }
 
-bool state_mend_links(const struct state *s, unsigned *slot, struct err *e)
+unsigned state_slot_lost(const struct state *s)
 {
     char path[STATE_PATH_MAX];
     unsigned next = state_slot(s, STATE_NEXT);
-    *slot = 0;
     if (state_slot(s, STATE_CURRENT) || file_exists(state_path(s, "retired", path)))
-        return true;
-    for (unsigned i = state_slot_fresh(s) - 1; i > 0 && !*slot; i--)
+        return 0;
+    for (unsigned i = state_slot_fresh(s) - 1; i > 0; i--)
         if (i != next && file_exists(state_slot_path(s, i, "cert.pem", path)) &&
             file_exists(state_slot_path(s, i, "key.ref", path)))
-            *slot = i;
+            return i;
+    return 0;
+}
+
+bool state_mend_links(const struct state *s, unsigned *slot, struct err *e)
+{
+    *slot = state_slot_lost(s);
     return !*slot || state_link(s, STATE_CURRENT, *slot, e);
 }
 

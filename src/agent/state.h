@@ -65,7 +65,9 @@ MUST_USE bool state_slot_ref(const struct state *s, unsigned slot, struct buf *r
 MUST_USE bool state_link(const struct state *s, const char *link, unsigned slot, struct err *e);
 MUST_USE bool state_unlink(const struct state *s, const char *link, struct err *e);
 /* The steps of the agent never leave a credential without a link: if `current` is gone and a slot has a certificate, somebody
- * removed the link.  Puts it back; *slot: 0 if there was nothing to do. */
+ * removed the link.  That slot; 0 if there is none.  A slot without certificate is only an enrolment that was killed. */
+unsigned state_slot_lost(const struct state *s);
+/* Puts the link back; *slot: 0 if there was nothing to do. */
 MUST_USE bool state_mend_links(const struct state *s, unsigned *slot, struct err *e);
 /* Removes the directory and what is in it.  The key must be gone already if it is not a file. */
 MUST_USE bool state_slot_remove(const struct state *s, unsigned slot, struct err *e);

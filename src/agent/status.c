@@ -38,12 +38,10 @@ static void look(struct view *v)
 {
     struct credential c;
     struct err *e = &v->damage;
-    char path[STATE_PATH_MAX];
     const struct key_env env = {.passphrase_file = v->s.conf.passphrase_file};
     unsigned slot = state_slot(&v->s.state, STATE_CURRENT);
     if (!slot) {
-        if (!state_slot(&v->s.state, STATE_NEXT) && state_slot_fresh(&v->s.state) > 1 &&
-            !file_exists(state_path(&v->s.state, "retired", path))) {
+        if (state_slot_lost(&v->s.state)) {
             err_set(e, ERR_AGENT_STATE, "%s has a credential, but the link to it is gone", v->s.state.dir);
             err_try(e, "kith-agent run --once --dir %s finds it again", v->s.state.dir);
         }
@@ -135,6 +133,16 @@ static void put_row(const char *name, const char *value)
         printf("%-12s %s\n", name, value);
 }
 
+/* Of a device that has no credential yet. */
+static void put_next(const struct view *v)
+{
+    const char *dir = ERR_QUOTE_PATH(slice_str(v->s.state.dir));
+    if (strcmp(v->state, "enrolling") == 0)
+        printf("%-12s kith-agent run --once --dir %s goes on with what is there\n", "next", dir);
+    if (strcmp(v->state, "empty") == 0)
+        printf("%-12s kith-agent enroll --dir %s, with a token of `kith device add --token`\n", "next", dir);
+}
+
 static void put_text(const struct view *v)
 {
     char path[STATE_PATH_MAX];
@@ -143,6 +151,7 @@ static void put_text(const struct view *v)
     put_row("device", v->s.conf.device);
     put_row("platform", v->s.conf.url);
     put_row("keys", v->s.conf.store);
+    put_next(v);
     if (v->current.chain_n) {
         put_row("certificate", state_path(&v->s.state, STATE_CURRENT "/cert.pem", path));
         put_row("expires", RFC3339(v->current.cert.not_after));

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "../test.h"
+#include "agent/verbs.h"
 #include "base/file.h"
 #include "ca.h"
 #include "keys/crypto.h"
@@ -112,6 +113,32 @@ static bool has_working_credential(void)
     return ok;
 }
 
+/* What `kith-agent status` says, without a word of damage. */
+static void status_is(const char *want, const char *name)
+{
+    char path[128], state[64];
+    AUTO(buf_clear) struct buf said = {0};
+    struct err e = {0};
+    int status = -1;
+    snprintf(path, sizeof path, "%s/said", work);
+    snprintf(state, sizeof state, "\"state\":\"%s\"", want);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct program p = {0};
+        struct env_script script = {.now_ms = CA_NOW * 1000, .seed = 1};
+        env_init_script(&p.env, &script, NULL);
+        bool ok = freopen(path, "w", stdout) && status_tell(&p, dir, &e);
+        if (!ok)
+            fprintf(stderr, "%s: %s (%s)\n", err_slug(e.code), e.what, e.why);
+        exit(ok ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    buf_init(&said, 4096);
+    assert_ok(file_read(path, 4096, &said, &e), e);
+    if (status != 0 || !strstr(buf_str(&said), state))
+        fail_msg("%s: status says %s, not %s", name, buf_str(&said), want);
+}
+
 static int secrets, slots;
 
 static int count(const char *path, const struct stat *st, int type, struct FTW *at)
@@ -188,6 +215,15 @@ static const struct {
     {RETIRE, "retire", {STEP_RETIRED, STEP_WIPED}, 2},
 };
 
+static const char *state_behind(enum flow flow, enum agent_step step)
+{
+    if (flow == RETIRE)
+        return "retired";
+    if (flow != ENROL || step >= STEP_CURRENT)
+        return "enrolled";
+    return step == STEP_CONF ? "empty" : "enrolling";
+}
+
 static void run_case(enum flow flow, enum agent_step step, const char *name)
 {
     begin_anew();
@@ -200,6 +236,7 @@ static void run_case(enum flow flow, enum agent_step step, const char *name)
         fail_msg("%s: the step %s was never reached (status %x)", name, step_names[step], (unsigned)status);
     if (flow == RENEW || flow == RENEW_SAME_KEY)
         assert_true(has_working_credential());
+    status_is(state_behind(flow, step), step_names[step]);
     /* A restart goes on by itself; only a crash before the claim was kept needs the token again. */
     status = start(flow, flow == ENROL && step == STEP_CONF, -1);
     if (status != 0)
