@@ -10,6 +10,7 @@
 #include "cli/ledger.h"
 #include "cli/show.h"
 #include "keys/crypto.h"
+#include "ledger/export.h"
 
 #define KEYS_FILE_MAX 65536
 #define PROOF_MAX     (MERKLE_PROOF_MAX * SHA256_SIZE)
@@ -200,6 +201,25 @@ static bool fetch(struct cli *cli, struct sink *s, struct err *e)
     return !s->failed;
 }
 
+/* Only an earlier export gives way: an auditor may have typed the name of something else. */
+static bool may_export_to(const char *file, struct err *e)
+{
+    char first[sizeof EXPORT_MAGIC - 1];
+    AUTO(file_close) int fd = -1;
+    if (!file_may_replace(file, e))
+        return false;
+    fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ||
+               err_set(e, ERR_IO, "cannot read %s: %s", ERR_QUOTE_PATH(slice_str(file)), strerror(errno));
+    ssize_t n = read(fd, first, sizeof first);
+    if (n == 0 || (n == sizeof first && memcmp(first, EXPORT_MAGIC, sizeof first) == 0))
+        return true;
+    err_set(e, ERR_CONFLICT, "\"%s\" is there already and is no export of a ledger", ERR_QUOTE_PATH(slice_str(file)));
+    err_why(e, "what stands in it would be gone");
+    return err_try(e, "give another name, or remove it first");
+}
+
 /* The file gets its name when all of it is there. */
 static bool export_to(struct cli *cli, const char *file, struct err *e)
 {
@@ -208,7 +228,7 @@ static bool export_to(struct cli *cli, const char *file, struct err *e)
     const char *part = arena_printf(&cli->arena, "%s.part", file);
     if (!part)
         return arena_ok(&cli->arena, e);
-    if (to_file && !file_may_replace(file, e))
+    if (to_file && !may_export_to(file, e))
         return false;
     AUTO(file_close) int fd = to_file ? open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
     if (to_file && fd < 0)
@@ -280,6 +300,9 @@ const struct verb ledger_verbs[] = {
      "what was adopted at a start, since nobody had signed it, is right: ends the alarm about it\n"
      "With --dir only, on the platform's own host. Look at the entries first: the alarm names them.",
      NULL, 0, 0, 0, 0, run_adopt},
-    {"ledger export", "FILE", "the whole ledger as a file that others can verify", NULL, 0, 1, 1, 1, run_export},
+    {"ledger export", "FILE",
+     "the whole ledger as a file that others can verify\n"
+     "FILE is replaced if it is an earlier export or empty; - is standard output.",
+     NULL, 0, 1, 1, 1, run_export},
 };
 const size_t ledger_verbs_n = ARRAY_LEN(ledger_verbs);

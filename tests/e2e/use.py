@@ -262,6 +262,17 @@ def an_export_without_room_leaves_nothing(k):
     assert not os.path.exists(to) and not os.path.exists(to + ".part")
 
 
+def an_export_replaces_an_export_only(k):
+    of_others, again = k.w.write("of-others", "root:x:0:0\n"), k.w.write("empty", "")
+    p = k.kith("ledger", "export", of_others, ok=False)
+    assert p.returncode == 5 and "is no export" in p.stderr and "try: " in p.stderr, p.stderr
+    with open(of_others) as f:
+        assert f.read() == "root:x:0:0\n"
+    for _ in range(2):
+        k.kith("ledger", "export", again)
+    assert os.path.getsize(again) > 1000
+
+
 def several_alarms_end_at_once(k):
     end = lambda *words, **kw: k.kith("alarm", "end", *words, **kw)
     assert end(ok=False).returncode == end("x", "--all", ok=False).returncode == 2
@@ -449,7 +460,7 @@ def main():
         k.start()
         for check in (every_program_says_what_it_is, three_commands_make_a_device, a_slip_makes_no_model, settings_change_one_by_one, no_word_is_swallowed, it_may_be_said_twice, files_that_are_no_such, a_hint_leads_on,
                       a_killed_init_goes_on, a_broken_add_leads_on,
-                      several_alarms_end_at_once, an_export_without_room_leaves_nothing,
+                      several_alarms_end_at_once, an_export_without_room_leaves_nothing, an_export_replaces_an_export_only,
                       a_certificate_is_shown_as_pem, a_gateway_is_its_brokers, tags_and_the_statement, slips_are_told, every_command_answers_in_json,
                       
                       limits_and_settings_are_told, a_serial_number_is_shown_and_taken, a_profile_and_a_gateways_state_are_known,
