@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -207,22 +209,52 @@ bool settings_check_database(const struct settings *s, struct arena *a, struct e
                       "), and set database = sqlite:" PATH_DATA "/kith.db in kith.conf");
 }
 
-bool settings_check_database_dir(const struct settings *s, struct arena *a, struct err *e)
+static bool check_dir(const char *key, const char *dir, struct err *e)
 {
     struct stat st;
-    const char *dir = settings_database_dir(s, a);
-    if (!dir)
-        return arena_ok(a, e);
     const char *q = ERR_QUOTE_PATH(slice_str(dir));
     bool there = stat(dir, &st) == 0;
     if (there && S_ISDIR(st.st_mode) && access(dir, W_OK | X_OK) == 0)
         return true;
     if (there && !S_ISDIR(st.st_mode))
-        err_set(e, ERR_SETUP, "[store] database: \"%s\" is not a directory", q);
+        err_set(e, ERR_SETUP, "%s: \"%s\" is not a directory", key, q);
     else
-        err_set(e, ERR_SETUP, "[store] database: its directory \"%s\" %s: %m", q, there ? "is closed" : "is not there");
+        err_set(e, ERR_SETUP, "%s: its directory \"%s\" %s: %m", key, q, there ? "is closed" : "is not there");
     err_why(e, "the server makes and writes its files there");
     return err_try(e, "make it, for the user that kithd runs as, or name another place");
+}
+
+bool settings_check_database_dir(const struct settings *s, struct arena *a, struct err *e)
+{
+    const char *dir = settings_database_dir(s, a);
+    return dir ? check_dir("[store] database", dir, e) : arena_ok(a, e);
+}
+
+/* kithd makes this one when it starts. */
+static bool is_run_dir(const char *dir, const char *run)
+{
+    char real[PATH_MAX], real_run[PATH_MAX];
+    path_real(dir, real);
+    path_real(run, real_run);
+    return strcmp(real, real_run) == 0;
+}
+
+bool settings_check_socket(const struct settings *s, struct arena *a, struct err *e)
+{
+    struct stat st;
+    const size_t room = sizeof((struct sockaddr_un *)0)->sun_path - 1, n = strlen(s->socket);
+    const char *dir = dir_of(a, s->socket), *run = settings_path(s, a, PATH_RUN);
+    if (!arena_ok(a, e))
+        return false;
+    if (n > room) {
+        err_set(e, ERR_CONFIG, "[server] socket: a path of %zu bytes", n);
+        err_why(e, "unix(7): the path of a socket has %zu at most", room);
+    } else if (s->socket[n - 1] == '/' || (lstat(s->socket, &st) == 0 && !S_ISSOCK(st.st_mode))) {
+        err_set(e, ERR_CONFIG, "[server] socket: \"%s\" is something else", ERR_QUOTE_PATH(slice_str(s->socket)));
+        err_why(e, "the server makes its socket there, and removes nothing but a socket");
+    } else
+        return (is_run_dir(dir, run) && !file_exists(run)) || check_dir("[server] socket", dir, e);
+    return err_try(e, "socket = " PATH_RUN "/kith.sock");
 }
 
 bool settings_has_signed(const struct settings *s, struct arena *a)

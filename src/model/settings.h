@@ -92,6 +92,9 @@ bool settings_is_credential(const struct settings *s);
 MUST_USE bool settings_check_database(const struct settings *s, struct arena *a, struct err *e);
 /* That directory is there and can be written.  Errors: setup. */
 MUST_USE bool settings_check_database_dir(const struct settings *s, struct arena *a, struct err *e);
+/* The server's own socket can be made: its path is short enough, has nothing else there, and its directory is as above, or the
+ * one that kithd makes.  Errors: config, setup. */
+MUST_USE bool settings_check_socket(const struct settings *s, struct arena *a, struct err *e);
 /* A database file that is missing, or was emptied, beside an issuing signer that has signed.  *there (may be NULL): it is a
  * file with something in it, or no file at all but a server.  Errors: ERR_STORE_LOST; io (nobody can say). */
 MUST_USE bool settings_check_lost(const struct settings *s, struct arena *a, bool *there, struct err *e);

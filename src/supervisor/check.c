@@ -99,6 +99,13 @@ static void check_database(struct state *s)
         report(s, &e, true);
 }
 
+static void check_socket(struct state *s)
+{
+    struct err e;
+    if (!settings_check_socket(s->c->settings, s->a, &e))
+        report(s, &e, true);
+}
+
 /* --- what kith init makes --- */
 
 static void check_profiles(struct state *s, const char *dir)
@@ -202,6 +209,7 @@ size_t check_all(const struct check *c, struct arena *a)
     check_key(&s, "[ca] cosign_key", set->cosign_key);
     check_key(&s, "[ca] derive_key", set->derive_key);
     check_database(&s);
+    check_socket(&s);
     if (!arena_ok(a, &e))
         report(&s, &e, true);
     return s.fatal;

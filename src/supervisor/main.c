@@ -152,7 +152,7 @@ static bool run(const struct options *o, struct arena *a, struct env *env, struc
     struct supervise s = {.env = env, .settings = &settings, .config = o->config, .environ = environ};
     /* What only people can put right is refused; a process that is started again would not find it any better. */
     if (!settings_load(o->config, a, &settings, e) || !settings_are_private(&settings, a, e) ||
-        !program_find(o->libexec, "kith-signer", a, &s.signer, e) ||
+        !settings_check_socket(&settings, a, e) || !program_find(o->libexec, "kith-signer", a, &s.signer, e) ||
         !program_find(o->libexec, "kith-server", a, &s.server, e))
         return false;
     s.notify_socket = getenv("NOTIFY_SOCKET");                            /* banned: read once, at the start */

@@ -37,6 +37,8 @@ struct row {
     "0123456789"                                                                                                       \
     "0123456789"
 
+#define SOCKET MINIMAL "derive_key = file:keys/derive.key\n[server]\nsocket = "
+
 static const struct row rows[] = {
     {"key gone", REMOVE, "keys/ledger.key", 0, NULL, 3, "error[setup]: [ca] ledger_key", "try: restore it"},
     {"key open", MODE, "keys/issuing.key", 0644, NULL, 6, "error[file-mode]: [ca] issuing_key", "try: chmod 600"},
@@ -87,6 +89,16 @@ static const struct row rows[] = {
     {"database among the keys by another way", TEXT, "kith.conf", 0600,
      MINIMAL "derive_key = file:keys/derive.key\n[store]\ndatabase = sqlite:data/../keys/kith.db\n", 2,
      "[store] database: its directory", NULL},
+    {"socket nowhere", TEXT, "kith.conf", 0600, SOCKET "/nope/x\n", 3,
+     "error[setup]: [server] socket: its directory \"/nope\" is not there", "try: make it"},
+    {"socket in a file", TEXT, "kith.conf", 0600, SOCKET "kith.conf/x\n", 3, "kith.conf\" is not a directory",
+     "try: make it"},
+    {"socket a directory", TEXT, "kith.conf", 0600, SOCKET "data\n", 2, "/data\" is something else",
+     "try: socket = run/kith.sock"},
+    {"socket above", TEXT, "kith.conf", 0600, SOCKET "../..\n", 2, "/../..\" is something else", NULL},
+    {"socket without a name", TEXT, "kith.conf", 0600, SOCKET "run/\n", 2, "/run/\" is something else", NULL},
+    {"socket too long", TEXT, "kith.conf", 0600, SOCKET "data/" TEN "\n", 2, "why: unix(7)", NULL},
+    {"socket elsewhere", TEXT, "kith.conf", 0600, SOCKET "data/../run/x\n", 0, "", NULL},
     {"server gone", REMOVE, "libexec/kith-server", 0, NULL, 3, "kith-server", NULL},
     {"signer gone", REMOVE, "libexec/kith-signer", 0, NULL, 3, "kith-signer", NULL},
     {"key of an unknown kind", TEXT, "kith.conf", 0600, MINIMAL "derive_key = nowhere\n", 2, "[ca] derive_key",
@@ -181,6 +193,7 @@ static void does_not_start_with_what_people_have_to_mend(void **state)
         {"passphrase", 0644, NULL, 6, "error[file-mode]: [keys] passphrase_file"},
         {"ledger.vkeys", 0644, "other.test/l+0+AQ\n", 2, "error[config]"},
         {"run", 0600, "", 3, "error[setup]: run"},
+        {"kith.conf", 0600, SOCKET "/nope/x\n", 3, "error[setup]: [server] socket"},
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         struct fixture f;
