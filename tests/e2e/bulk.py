@@ -155,7 +155,7 @@ def keeps_tokens_in_a_file_of_its_own(k, n):
         before = count(k)
         p = subprocess.Popen([os.path.join(BIN, "kith"), "--dir", k.dir, *add], env=k.w.env, stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL)
-        wait_for(lambda: p.poll() is not None or count(k) > before + part, "some of them", 60, 0.002)
+        wait_for(lambda: p.poll() is not None or count(k) > before + part, "some of them", 300, 0.002)
         p.kill()
         p.wait()
         assert os.stat(out).st_mode & 0o777 == 0o600
@@ -165,12 +165,12 @@ def keeps_tokens_in_a_file_of_its_own(k, n):
             with open(out, "w") as f:  # the end of what was written is lost, in the middle of a line
                 f.write("".join(text.splitlines(True)[:5]) + "dev_0123")
             first = {row[0]: row[2] for row in rows()[:-1]}
-    p = k.kith(*add)
+    p = k.kith(*add, seconds=300)  # a commit for each token that is given anew
     assert not p.stdout, p.stdout
     told = rows()
     assert sorted(r[1] for r in told) == sorted(f"KEPT-{i}" for i in range(n)), len(told)
     assert all(token == first.get(id, token) for id, _, token in told)  # what was written down stays good
-    assert k.kith(*add).stderr and rows() == told  # and again: nothing is new
+    assert k.kith(*add, seconds=300).stderr and rows() == told  # and again: nothing is new
     for row in (told[0], told[-1]):
         run(os.path.join(BIN, "kith-agent"), "enroll", "--wait", "0", "--dir", k.w.path("kept-" + row[1]), input=row[2] + "\n",
             env=k.w.env)
