@@ -40,7 +40,10 @@ static bool is_owned(const char *path, const struct stat *st, struct err *e)
         return true;
     err_set(e, ERR_FILE_MODE, "\"%s\" belongs to user %u", q, (unsigned)st->st_uid);
     err_why(e, "who owns it can change it; it must belong to user %u or root", (unsigned)geteuid());
-    return err_try(e, "chown %u %s", (unsigned)geteuid(), q);
+    /* Root in a service's directory is more likely the wrong user than that the wrong owner. */
+    const char *first =
+        geteuid() == 0 && S_ISDIR(st->st_mode) ? "do it as that user (runuser -u USER -- ...), or " : "";
+    return err_try(e, "%schown %u %s", first, (unsigned)geteuid(), q);
 }
 
 bool file_check_private_stat(const char *path, const struct stat *st, mode_t rights, struct err *e)

@@ -54,17 +54,16 @@ static const struct opt init_rows[] = {
      AT(profiles)},
 };
 
-/* Beside the program as installed, or the sources that it was built from. */
+/* As installed; else those of the sources that it was built from. */
 static const char *shipped_profiles(struct cli *cli)
 {
     const char *dir;
     struct err ignored;
-    if (program_dir(&cli->arena, &dir, &ignored)) {
-        const char *p = arena_printf(&cli->arena, "%s/../share/kith/profiles", dir);
-        if (p && file_exists(p))
-            return p;
-    }
-    return file_exists(KITH_SOURCE_PROFILES) ? KITH_SOURCE_PROFILES : "/usr/share/kith/profiles";
+    if (!program_dir(&cli->arena, &dir, &ignored))
+        return KITH_SOURCE_PROFILES;
+    const char *installed = arena_printf(&cli->arena, "%s/../share/kith/profiles", dir);
+    return !installed || file_exists(installed) || !file_exists(KITH_SOURCE_PROFILES) ? installed
+                                                                                      : KITH_SOURCE_PROFILES;
 }
 
 static const char *url_of(struct cli *cli, const char *scheme, const char *listen)

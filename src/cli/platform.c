@@ -143,8 +143,9 @@ static bool look_around(struct making *m, struct err *e)
     /* Killed before that file had its name. */
     if (!m->out->continued && !file_remove_leftovers(p->dir, PART_FILE, e))
         return false;
-    return m->out->continued || platform_is_vacant(p->dir) ||
-           refuse_foreign(p, "has something in it that no unfinished init left there", e);
+    if (!m->out->continued && !platform_is_vacant(p->dir))
+        return refuse_foreign(p, "has something in it that no unfinished init left there", e);
+    return !file_exists(p->dir) || file_mkdir_private(p->dir, e); /* one that is there has to be ours */
 }
 
 /* The file is written first and named kith.conf last.  One that is there must say the same. */

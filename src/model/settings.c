@@ -142,7 +142,15 @@ bool settings_read(const char *path, struct arena *a, struct settings *out, stru
     *out = (struct settings){0};
     AUTO(buf_clear) struct buf text = {0};
     buf_init(&text, FILE_MAX);
-    return file_read(path, FILE_MAX, &text, e) && settings_parse(path, buf_slice(&text), a, out, e);
+    if (file_read(path, FILE_MAX, &text, e))
+        return settings_parse(path, buf_slice(&text), a, out, e);
+    /* Another user's, or below what is: reading it once more will not help. */
+    if (access(path, R_OK) != 0 && errno == EACCES) {
+        e->code = ERR_FILE_MODE;
+        err_why(e, "an installation belongs to the user that made it; this one is user %u", (unsigned)geteuid());
+        err_try(e, "run this as that user, or give it the installation: chown -R");
+    }
+    return false;
 }
 
 bool settings_hsm_peer(const struct settings *s, struct hsm_peer *out, struct err *e)
