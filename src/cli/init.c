@@ -6,6 +6,7 @@
 #include "base/host.h"
 #include "base/program.h"
 #include "cli/cli.h"
+#include "cli/pki.h"
 #include "cli/platform.h"
 #include "cli/rehearse.h"
 #include "ledger/note.h"
@@ -128,6 +129,8 @@ static const char *join_absolute(struct cli *cli, const struct opt_list *paths)
 
 static bool make_plan(struct cli *cli, const struct init_opts *o, struct platform_plan *p, struct err *e)
 {
+    if (!pki_name_check(o->name, e))
+        return false;
     const char *dir = cli_absolute(cli, cli->g.dir);
     const char *url = cli->g.url ? cli->g.url : url_of(cli, "https", o->listen);
     *p = (struct platform_plan){

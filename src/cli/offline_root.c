@@ -175,6 +175,8 @@ bool offline_init_root(void *ctx, const void *opts, const struct args_words *wor
         err_set(e, ERR_OPTION, "--dir is missing");
         return err_try(e, "kith ca init-root --dir DIR --name ORG");
     }
+    if (!pki_name_check(o->name, e))
+        return false;
     const char *dir = cli_absolute(cli, cli->g.dir);
     const char *secrets = o->secrets ? cli_absolute(cli, o->secrets) : arena_printf(&cli->arena, "%s-secrets", dir);
     if (!dir || !secrets)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/codec.h"
+#include "core/utf8.h"
 #include "keys/crypto.h"
 #include "model/crl_place.h"
 #include "model/serial.h"
@@ -14,6 +15,21 @@
 /* Certificates of devices are backdated by a day for slow clocks; their issuers have to be valid then. */
 #define BACKDATE_S (2 * 86400)
 #define URL_MAX    300
+
+bool pki_name_check(const char *name, struct err *e)
+{
+    struct slice s = slice_str(name);
+    bool plain = utf8_valid(s);
+    for (size_t i = 0; plain && i < s.n; i++) {
+        bool c1 = s.p[i] == 0xc2 && s.p[i + 1] < 0xa0; /* U+0080 to U+009F */
+        plain = s.p[i] >= ' ' && s.p[i] != 0x7f && !c1;
+    }
+    if (plain)
+        return true;
+    err_set(e, ERR_OPTION, "--name: \"%s\" has control characters, or is not UTF-8", ERR_QUOTE(s));
+    err_why(e, "it stands in the CA certificates for good, and whoever shows them shows it");
+    return err_try(e, "--name \"Acme, Inc.\"");
+}
 
 bool pki_ca_name(const char *name, const char *role, struct writer *w, struct err *e)
 {

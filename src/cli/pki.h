@@ -29,6 +29,8 @@ struct pki_revoked {
 MUST_USE bool pki_make_root_crl(struct key *root, const struct cert *root_cert, const struct pki_revoked *revoked,
                                 size_t n, uint64_t number, int64_t days, const struct env *env, struct buf *der,
                                 struct err *e);
+/* What may stand in them for good as the organisation's name.  Errors: option. */
+MUST_USE bool pki_name_check(const char *name, struct err *e);
 /* The subject that CA certificates of this organisation have ("Root CA", "Issuing CA"). */
 MUST_USE bool pki_ca_name(const char *name, const char *role, struct writer *w, struct err *e);
 

@@ -103,12 +103,17 @@ static void makes_nothing_that_kithd_would_refuse(void **state)
         {"--hostnames", "kith.test,bad_host", "bad_host"},
         {"--origin", "a b", "--origin: "},
         {"--origin", "a+b", "--origin: "},
+        {"--name", "a\x1b[31m", "a\\x1b[31m\" has control characters"},
+        {"--name", "a\n[server]", "a\\x0a[server]\" has control characters"},
+        {"--name", "a\xc2\x9b", "has control characters"},
+        {"--name", "a\xff", "is not UTF-8"},
     };
     for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
         assert_says(2, odd[i][2], "init", "--dir", at("d"), odd[i][0], odd[i][1]);
         assert_true(shell("test ! -e d && test ! -e d-secrets"));
     }
-    assert_true(shell("touch file && mkdir -m 700 e"));
+    assert_says(2, "has control characters", "ca", "init-root", "--dir", at("d"), "--name", "a\rb");
+    assert_true(shell("test ! -e d && touch file && mkdir -m 700 e"));
     const char *const places[][2] = {
         {"/nope/x.db", "is not there"},
         {at("file/x.db"), "is not a directory"},
