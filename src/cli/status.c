@@ -62,7 +62,8 @@ const struct verb alarm_verbs[] = {
     {"alarm ls", NULL,
      "what somebody has to look at\n"
      "adopted: entries that nobody had signed stood in the ledger at a start. claim:DEVICE: its claim was shown with a "
-     "second key; look at kith device history DEVICE, suspend it or give it a new token if that was not its owner, "
+     "second key, or a second IDevID came for it; look at kith device history DEVICE, suspend it or give it a new "
+     "token if that was not its owner, "
      "then end the alarm.",
      NULL, 0, 1, 0, 0, run_alarm_ls},
     {"alarm end", "[NAME...]", "they were looked at: the alarms end", end_rows, ARRAY_LEN(end_rows),

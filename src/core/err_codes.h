@@ -226,6 +226,10 @@ ERR_ROW(ERR_LIVE_CERTIFICATES, RATE, 1009, "live-certificates",
         "Either it asks in a loop with new keys, or somebody has a copy of its key.")
 ERR_ROW(ERR_TWO_DEVICES, CONFLICT, 1010, "two-devices",
         "The IDevID in TLS and the claim that came with it are of two devices. One of them is not this device's.")
+ERR_ROW(ERR_IDEVID_OTHER, POLICY, 1011, "idevid-other",
+        "The device came in by another IDevID of a manufacturer that is still trusted. Either its manufacturer gave it a "
+        "new one, or one serial number to two devices, or it was copied: an alarm was raised. If it is the right device, "
+        "a token (kith device token) lets it in.")
 /* 1100-1199: gate */
 ERR_ROW(ERR_FEED, SYNTAX, 1100, "feed",
         "A message of the revocation feed is not in the form of doc/spec/feed.md; nothing of it was taken over.")

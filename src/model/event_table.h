@@ -62,7 +62,8 @@ EVENT_ROW(DEVICE_TAGS, 66, "device.tags", "A device's tags changed.", T(who), T(
 EVENT_ROW(CLAIM_CREATED, 70, "claim.created", "A one-time claim for a device was made.", T(who), T(device), B(digest),
           I(expires_at))
 EVENT_ROW(CLAIM_REFUSED, 72, "claim.refused",
-          "A claim was shown that is used up, expired or asked for with a second key; `alarm` if that key is another.",
+          "A claim was shown that is used up, expired or asked for with a second key, or a second IDevID; `alarm` if "
+          "that key or IDevID is another.",
           T(who), T(device), T(via), T(why), T(code), F(alarm), OPT_B(digest), OPT_B(spki), OPT_T(prefix))
 
 /* 80-99: certificates and what says that they are revoked.  Which one is the key of the row that changes with 80 to 87 (its

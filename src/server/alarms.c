@@ -62,7 +62,7 @@ bool alarm_raise(struct tx *tx, const struct alarm *a, struct err *e)
     return put(tx, &d, a, a->text, e);
 }
 
-bool alarm_raise_claim(struct tx *tx, const char *device, struct alarm *raised, struct err *e)
+bool alarm_raise_claim(struct tx *tx, const char *device, enum err_code code, struct alarm *raised, struct err *e)
 {
     char name[ALARM_NAME_SIZE];
     bool is_there;
@@ -78,10 +78,16 @@ bool alarm_raise_claim(struct tx *tx, const char *device, struct alarm *raised, 
         return true;
     struct alarm a = named(full ? CLAIM "others" : name);
     if (full)
+        snprintf(
+            a.text, sizeof a.text,
+            "more than %d devices were asked for with a second key or IDevID: kith ledger ls --type claim.refused has "
+            "all of them",
+            ALARM_CLAIMS_MAX);
+    else if (code == ERR_IDEVID_OTHER)
         snprintf(a.text, sizeof a.text,
-                 "claims of more than %d devices were shown with a second key: kith ledger ls --type claim.refused has "
-                 "all of them",
-                 ALARM_CLAIMS_MAX);
+                 "a second IDevID came for %s at %s: its manufacturer gave it a new one, or one serial number to two "
+                 "devices, or it was copied",
+                 device, RFC3339(tx_now_ms(tx) / 1000));
     else
         snprintf(a.text, sizeof a.text,
                  "the claim of %s was shown with a second key at %s: the device lost its key, or somebody else has a "

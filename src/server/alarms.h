@@ -1,8 +1,8 @@
 /* Alarms: what somebody has to look at.  One stands, as the row "alarm:NAME" of the table setting, from its entry alarm.raised
  * until somebody ends it (alarm.cleared).  Status, /readyz, doctor and `kith alarm` read them here.
  *
- * "adopted" is the platform's own (server/adopt.h).  "claim:DEVICE" says that a device's claim was shown with a second key.
- * Who holds a claim can cause it, so there is one for each device, no more than ALARM_CLAIMS_MAX in all, and behind those
+ * "adopted" is the platform's own (server/adopt.h).  "claim:DEVICE" says that a device's claim was shown with a second key,
+ * or that a second IDevID came for it (`code`).  Who holds such can cause it, so there is one for each device, no more than ALARM_CLAIMS_MAX in all, and behind those
  * "claim:others"; they warn, and neither the platform nor the device stops for them. */
 #ifndef KITH_SERVER_ALARMS_H
 #define KITH_SERVER_ALARMS_H
@@ -23,7 +23,8 @@ struct alarm {
 /* In the transaction of what it is about; one of this name that stands already gets the new text. */
 MUST_USE bool alarm_raise(struct tx *tx, const struct alarm *a, struct err *e);
 /* *raised: the alarm that this raised; none if it stood already. */
-MUST_USE bool alarm_raise_claim(struct tx *tx, const char *device, struct alarm *raised, struct err *e);
+MUST_USE bool alarm_raise_claim(struct tx *tx, const char *device, enum err_code code, struct alarm *raised,
+                                struct err *e);
 /* For the log, once it is committed. */
 void alarm_log(struct app *app, const struct alarm *a);
 

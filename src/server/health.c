@@ -217,7 +217,7 @@ static bool check_alarms(struct app *app, struct health_finding *f)
     if (ok && warnings) {
         f->warns = true;
         f->hint = "kith alarm ls names them; kith alarm end NAME, once each was looked at";
-        snprintf(f->detail, sizeof f->detail, "%zu of claims that were shown with a second key", warnings);
+        snprintf(f->detail, sizeof f->detail, "%zu of devices that were asked for with a second key", warnings);
     }
     return ok;
 }

@@ -1,6 +1,7 @@
 /* Who gets a certificate: the checks and changes of the two transactions of an issuance, on the database alone. */
 #include <stdlib.h>
 
+#include "base/codec.h"
 #include "base/crash_point.h"
 #include "base/json.h"
 #include "base/rfc3339.h"
@@ -90,6 +91,48 @@ static bool find_repeat(struct tx *tx, struct issuance *is, struct err *e)
     return true;
 }
 
+/* What its model wants when somebody comes for the device with a second key. */
+static bool read_quarantine(struct tx *tx, struct issuance *is, struct err *e)
+{
+    char rule[8];
+    if (!model_setting_text(tx_db(tx), is->model, "quarantine_on_second_key", "no", rule, sizeof rule, e))
+        return false;
+    is->quarantine = strcmp(rule, "yes") == 0;
+    return true;
+}
+
+/* Anchors are few, and with each the device is found by the table's key. */
+static const struct sql sql_idevids = {
+    "SELECT i.digest FROM anchor a JOIN idevid i ON i.anchor = a.name WHERE i.device = $1"};
+
+/* The IDevID that a device came in by stands as long as its anchor does: another of the same serial number may be a copy's. */
+static bool check_idevid(struct tx *tx, struct issuance *is, struct err *e)
+{
+    uint8_t digest[SHA256_SIZE];
+    const struct value device = value_text(is->subject);
+    bool others = false;
+    AUTO(rows_close) struct rows r = {0};
+    sha256(slice_of(is->old_der, is->old_der_n), digest);
+    if (!db_query(tx_db(tx), &sql_idevids, &device, 1, &r, e))
+        return false;
+    while (rows_next(&r, e)) {
+        if (slice_eq(rows_blob(&r, 0), SLICE_ARRAY(digest)))
+            return true;
+        others = true;
+    }
+    if (e->code || !others)
+        return e->code == ERR_NONE;
+    char shown[2 * CERT_SERIAL_MAX + 1];
+    if (!read_quarantine(tx, is, e))
+        return false;
+    if (!codec_encode(CODEC_HEX, is->idevid_serial, shown, sizeof shown))
+        return err_set(e, ERR_INTERNAL, "a serial number of %zu bytes", is->idevid_serial.n);
+    err_set(e, ERR_IDEVID_OTHER, "device %s came in by another IDevID than certificate %s of anchor %s", is->subject,
+            shown, is->anchor);
+    err_why(e, "IEEE 802.1AR-2018: an IDevID is for the life of its device; a second one may be a copy's");
+    return err_try(e, "kith device token %s, on the platform, lets it in", is->serial);
+}
+
 static bool check_claim(struct tx *tx, struct issuance *is, const struct claim_row *c, struct err *e)
 {
     if (!is->claim_is_genuine)
@@ -102,10 +145,8 @@ static bool check_claim(struct tx *tx, struct issuance *is, const struct claim_r
             return false;
         if (is->repeated)
             return true;
-        char rule[8];
-        if (!model_setting_text(tx_db(tx), is->model, "quarantine_on_second_key", "no", rule, sizeof rule, e))
+        if (!same_key && !read_quarantine(tx, is, e))
             return false;
-        is->quarantine = strcmp(rule, "yes") == 0;
         err_set(e, same_key ? ERR_CLAIM_USED : ERR_CLAIM_OTHER_KEY, "the claim of device %s was used %s", is->subject,
                 same_key ? "more than a day ago" : "with another key");
         err_why(e, "a claim is good for one certificate; the same key gets the same again for a day");
@@ -379,7 +420,8 @@ bool issue_reserve(struct tx *tx, struct issuance *is, struct err *e)
         is->claim_is_genuine = claim_is_genuine(&dev.claim, is->claim);
         is->proven = is->claim_is_genuine && claim_is_open(&dev.claim, tx_now_ms(tx) / 1000);
     }
-    if (!check_device(tx, is, &dev, e) || (is_claim(is) && !check_claim(tx, is, &dev.claim, e)))
+    if (!check_device(tx, is, &dev, e) || (is_claim(is) && !check_claim(tx, is, &dev.claim, e)) ||
+        (is->authority == AUTHORITY_IDEVID && !check_idevid(tx, is, e)))
         return false;
     if (!is->repeated && !is_claim(is) && !find_repeat(tx, is, e))
         return false;

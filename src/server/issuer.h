@@ -54,7 +54,7 @@ struct issuance {
     bool proven;           /* a right that is good was shown: what is refused is refused to the subject */
     bool claim_is_genuine; /* the one that was given out, whether it serves or not */
     char model[MODEL_NAME_MAX + 1], serial[DEVICE_SERIAL_MAX + 1], owner[OWNER_NAME_MAX + 1];
-    bool quarantine;   /* the model wants it if the claim comes with a second key */
+    bool quarantine;   /* refused for a second key or IDevID, and its model wants it */
     bool repeated;     /* der is what the same request got before */
     bool delivered;    /* and it was never answered: its hold is taken off */
     int live_max;      /* how many of its certificates are good at once (server/live_certs.h) */

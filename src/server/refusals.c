@@ -90,7 +90,7 @@ struct note_job {
     enum event_type type;
     struct counter counter;
     char who[80], via[16], what[160], code[32], why[ERR_WHAT_MAX], peer[64];
-    bool alarm;          /* it is worth one */
+    enum err_code alarm; /* it is worth one; ERR_NONE: it is not */
     struct alarm raised; /* by this */
     uint8_t spki[SHA256_SIZE];
 };
@@ -116,11 +116,11 @@ static bool record(struct tx *tx, struct job *job, struct err *e)
         event_set_text(&d, "what", j->what);
     if (j->type == EVENT_CLAIM_REFUSED) {
         event_set_text(&d, "device", j->what);
-        event_set_flag(&d, "alarm", j->alarm);
+        event_set_flag(&d, "alarm", j->alarm != ERR_NONE);
         event_set_bytes(&d, "spki", SLICE_ARRAY(j->spki));
     }
     return event_make(&d, NULL, fields, sizeof fields, &ev, e) && tx_record(tx, &ev, NULL, 0, NULL, e) &&
-           (!j->alarm || alarm_raise_claim(tx, j->what, &j->raised, e));
+           (!j->alarm || alarm_raise_claim(tx, j->what, j->alarm, &j->raised, e));
 }
 
 static void recorded(struct job *job, const struct err *e)
@@ -195,6 +195,11 @@ void refusal_note(struct app *app, const struct http_request *req, const char *w
     commit_submit(app->commit, &j->job);
 }
 
+bool refusal_alarms(enum err_code code)
+{
+    return code == ERR_CLAIM_OTHER_KEY || code == ERR_IDEVID_OTHER;
+}
+
 /* An alarm is told even if something lesser was told of the device just now. */
 static bool first_this_minute(const char *device, bool alarm, int64_t minute)
 {
@@ -212,16 +217,18 @@ void refusal_note_claim(struct app *app, const char *device, const char *via, co
                         const uint8_t spki_hash[SHA256_SIZE])
 {
     struct note_job *j;
-    if (!first_this_minute(device, e->code == ERR_CLAIM_OTHER_KEY, app_now(app) / 60) ||
+    bool alarm = refusal_alarms(e->code);
+    if (!first_this_minute(device, alarm, app_now(app) / 60) ||
         !(j = note_new(app, EVENT_CLAIM_REFUSED, "system:server", via, err_slug(e->code))))
         return;
     snprintf(j->what, sizeof j->what, "%s", device);
     snprintf(j->why, sizeof j->why, "%s", e->what);
     snprintf(j->peer, sizeof j->peer, "%s", peer);
-    j->alarm = e->code == ERR_CLAIM_OTHER_KEY;
+    j->alarm = alarm ? e->code : ERR_NONE;
     memcpy(j->spki, spki_hash, SHA256_SIZE);
     if (j->alarm)
-        LOG(&app->env, WARN, "est", "a claim was shown again with another key", log_str("device", device));
+        LOG(&app->env, WARN, "est", "somebody came for a device with another key", log_str("device", device),
+            log_str("code", j->code));
     commit_submit(app->commit, &j->job);
 }
 

@@ -12,7 +12,9 @@
  * shows.  The answer itself is the caller's. */
 void refusal_note(struct app *app, const struct http_request *req, const char *who, const char *via,
                   const struct err *e);
-/* A claim that was shown rightly but cannot serve: at most once a minute for each device. */
+/* Somebody has what is the device's, and another key: its claim, or an IDevID beside its own. */
+bool refusal_alarms(enum err_code code);
+/* A claim that was shown rightly but cannot serve, or a second IDevID: at most once a minute for each device. */
 void refusal_note_claim(struct app *app, const char *device, const char *via, const char *peer, const struct err *e,
                         const uint8_t spki_hash[SHA256_SIZE]);
 /* Writes the counts of past minutes; called every few seconds, and at the end with `all`. */

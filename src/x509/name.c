@@ -297,6 +297,17 @@ struct slice name_get0(struct slice name, struct slice oid)
     return (struct slice){0};
 }
 
+size_t name_count(struct slice name, struct slice oid)
+{
+    struct item items[NAME_ATTRS_MAX];
+    size_t n, count = 0;
+    if (!read_items(name, items, &n))
+        return 0;
+    while (n--)
+        count += slice_eq(items[n].oid, oid);
+    return count;
+}
+
 struct slice name_get0_cn(struct slice name)
 {
     return name_get0(name, OID_CN);

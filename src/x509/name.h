@@ -30,6 +30,8 @@ bool name_is_empty(struct slice name);
 /* The value of the most specific (last) attribute of this type (OID content); empty if there is none.  Only
  * PrintableString, UTF8String and IA5String count.  The Name must be valid. */
 struct slice name_get0(struct slice name, struct slice oid);
+/* How many attributes of this type there are, of whatever string type. */
+size_t name_count(struct slice name, struct slice oid);
 struct slice name_get0_cn(struct slice name);
 struct slice name_get0_serial_number(struct slice name);
 

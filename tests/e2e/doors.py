@@ -111,6 +111,13 @@ def quarantines_for_a_second_key_where_the_model_says_so(k, d):
     history = lambda: {e["type"]: e["fields"] for e in k.history(dev["id"])}
     entries = wait_for(lambda: "claim.refused" in history() and history(), "the refusal in its history", 5)
     assert entries["claim.refused"]["alarm"] is True and entries["device.state"]["who"] == "system:rule", entries
+    dev, maker = k.add_device("NERVOUS-0", "nervous"), Maker("Nervous Inc")
+    k.must("POST", "/v1/anchors", {"name": "nervous", "certificate": maker.root, "model": "nervous"})
+    assert shown(k, maker, dev).status == 200
+    refused(shown(k, maker, dev), 403, "idevid-other")
+    wait_for(lambda: k.must("GET", "/v1/devices/" + dev["id"])["state"] == "quarantined", "the quarantine", 5)
+    assert k.must("GET", "/v1/devices/" + dev["id"])["locked"] == "a second IDevID came for it"
+    k.must("DELETE", "/v1/anchors/nervous")
     # A claim that is wrong is no second key: whoever guesses stops nobody.
     other = k.add_device("NERVOUS-2", "nervous")
     assert k.enrol(csr_of(new_key()), other["id"], other["claim"]).status == 200
@@ -155,13 +162,58 @@ def a_manufacturers_devices_are_found_when_its_ca_has_failed(k, d):
     assert [x["id"] for x in page["devices"] + rest["devices"]] == sorted(theirs)
     refused(k.api("GET", "/v1/devices?anchor=" + "b" * 64), 400, "usage")  # a filter that is not understood is no filter that is not there
     refused(k.api("GET", "/v1/devices?serial=" + "b" * 65), 400, "usage")
-    # By another manufacturer's word, too: it is found by both.
+    # By another manufacturer's word when the first counts no more: it is found by both.
     refused(k.api("POST", "/v1/anchors", {"name": "bad", "certificate": bad.root, "model": "nope"}), 404, "not-found")
     k.must("POST", "/v1/anchors", {"name": "bad", "certificate": bad.root, "model": "pump"})
+    refused(shown(k, bad, dev), 403, "idevid-other")
+    k.must("DELETE", "/v1/anchors/good")
     assert enrol(bad, dev["serial"])[0] == mine
     assert mine in ls("--anchor", "bad") and ls("--anchor", "good", "--state", "active") == {mine}
-    for name in ("good", "bad"):
-        k.must("DELETE", "/v1/anchors/" + name)
+    k.must("DELETE", "/v1/anchors/bad")
+
+
+def shown(k, maker, dev):
+    """A new IDevID of that manufacturer for the device, at the door."""
+    key, cert = k.w.key_files("shown-" + dev["serial"], *maker.idevid(dev["serial"]))
+    return k.enrol(csr_of(new_key()), cert=cert, key=key)
+
+
+def a_second_idevid_of_a_device_is_refused_and_alarmed(k, d, maker):
+    """The first stands; which of them is the copy is for somebody to find out.  A name of two devices is nobody's."""
+    dev, alarms = d.device(), lambda: {a.get("device"): a for a in k.must("GET", "/v1/alarms")["alarms"]}
+    own = dict(zip(("key", "cert"), k.w.key_files("first-" + dev["serial"], *maker.idevid(dev["serial"]))))
+    ask = lambda: k.enrol(csr_of(new_key()), **own)
+    assert ask().status == 200 and ask().status == 200  # the first, as often as it comes
+    assert dev["id"] not in alarms()
+    for _ in range(2):
+        a = shown(k, maker, dev)
+        refused(a, 403, "idevid-other")
+        assert "tell who runs the platform" in a.json["try"] and "token" not in a.json["try"], a
+    alarm = wait_for(lambda: alarms().get(dev["id"]), "the alarm")
+    assert alarm["name"] == "claim:" + dev["id"] and alarm["warning"] and "second IDevID" in alarm["text"], alarm
+    entry, = [e["fields"] for e in k.history(dev["id"]) if e["type"] == "claim.refused"]  # one in a minute
+    assert entry["alarm"] is True and entry["code"] == "idevid-other" and "anchor maker" in entry["why"], entry
+    assert k.must("GET", "/v1/devices/" + dev["id"])["state"] == "active" and ask().status == 200
+    claim = k.must("POST", f"/v1/devices/{dev['id']}/token", {})["claim"]  # what an operator decides
+    assert k.enrol(csr_of(new_key()), dev["id"], claim).status == 200
+    k.kith("alarm", "end", alarm["name"])
+
+    at_once = d.device()
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
+        files = [dict(zip(("key", "cert"), k.w.key_files(f"at-once-{i}", *maker.idevid(at_once["serial"])))) for i in range(5)]
+        answers = list(pool.map(lambda f: k.enrol(csr_of(new_key()), **f), files))
+    assert [a.status for a in answers].count(200) == 1, answers
+    assert all(a.status == 200 or a.code in ("idevid-other", "in-progress") for a in answers), answers
+
+    two = [d.device(), d.device()]
+    names = [x509.NameAttribute(NameOID.SERIAL_NUMBER, x["serial"]) for x in two]
+    for i, subject in enumerate((x509.Name(names), x509.Name([x509.RelativeDistinguishedName(names)]))):
+        key = new_key()
+        key_file, cert = k.w.key_files(f"two-{i}", key, maker.certificate(subject, key, False))
+        a = k.enrol(csr_of(new_key()), cert=cert, key=key_file)
+        refused(a, 401, "denied")
+        assert "more than one serialNumber" in a.json["detail"], a
+    assert {k.must("GET", "/v1/devices/" + x["id"])["state"] for x in two} == {"claimed"}
 
 
 def one_anchor_too_many_shuts_no_door(k, d, maker):
@@ -415,7 +467,7 @@ def main():
                            (one_key_at_the_same_instant_is_one_devices, []),
                            (quarantines_for_a_second_key_where_the_model_says_so, []),
                            (a_manufacturers_devices_are_found_when_its_ca_has_failed, []),
-                           (one_anchor_too_many_shuts_no_door, [maker]),
+                           (a_second_idevid_of_a_device_is_refused_and_alarmed, [maker]), (one_anchor_too_many_shuts_no_door, [maker]),
                            (who_proved_a_right_is_refused_by_name, [maker]), (manufacturers_that_do_not_count, [maker]),
                            (what_a_manufacturer_certified_for_another_use_is_no_device, [maker]),
                            (an_anchor_that_cannot_be_read_lets_nobody_in, [maker]), (one_ca_is_one_anchor, [maker]),

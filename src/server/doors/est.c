@@ -94,10 +94,10 @@ static void not_offered(struct http_request *req, void *arg)
     http_problem(req, 501, &e, NULL, 0);
 }
 
-/* A claim that the platform gave out, shown when it serves no more. */
+/* A claim that the platform gave out, shown when it serves no more; or an IDevID beside the device's own. */
 static bool is_refused_claim(const struct issuance *is, enum err_code code)
 {
-    return code == ERR_CLAIM_OTHER_KEY || code == ERR_CLAIM_USED || (code == ERR_CLAIM && is->claim_is_genuine);
+    return refusal_alarms(code) || code == ERR_CLAIM_USED || (code == ERR_CLAIM && is->claim_is_genuine);
 }
 
 /* The rules say to the operator what to try; who asks here is a device, or somebody with its token. */
@@ -111,6 +111,7 @@ static void try_of_device(struct err *e)
         {ERR_CLAIM_USED, "the key and certificate that it gave; without them a new token, from who runs the platform"},
         {ERR_CLAIM_OTHER_KEY,
          "the key that it was used with; if this device never had one, tell who runs the platform"},
+        {ERR_IDEVID_OTHER, "the IDevID that it came in by; if this device never did, tell who runs the platform"},
         {ERR_DEVICE_STATE, "later again: who runs the platform decides about it"},
         {ERR_NOTFOUND, "is the URL that of this device's platform? Who runs it has to add the device first"},
         {ERR_TOMBSTONE, "ask no more: that is for good"},
@@ -126,8 +127,10 @@ static void answer_refusal(struct issuance *is, struct http_request *req, struct
     try_of_device(&e);
     if (is_refused_claim(is, e.code)) {
         refusal_note_claim(is->app, is->subject, "est", http_peer(req), &e, is->spki_hash);
-        if (e.code == ERR_CLAIM_OTHER_KEY && is->quarantine)
-            device_quarantine(is->app, is->subject, "its claim was shown with a second key");
+        if (is->quarantine)
+            device_quarantine(is->app, is->subject,
+                              e.code == ERR_IDEVID_OTHER ? "a second IDevID came for it"
+                                                         : "its claim was shown with a second key");
         http_error(req, &e);
     } else if (err_class_of(e.code) == ERR_CLASS_UNAVAILABLE) {
         static const struct http_field again = {"Retry-After", "2"};

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "core/oid.h"
 #include "server/device_add.h"
 #include "server/records.h"
 #include "store/row.h"
@@ -148,10 +149,12 @@ static bool vouch(struct app *app, SSL *ssl, struct slice der, struct vouched *v
         !find_anchor(app, ssl, &v->leaf, &a, &v->which, e))
         return false;
     struct slice sn = name_get0_serial_number(v->leaf.subject);
-    if (sn.n == 0 || sn.n >= sizeof v->serial)
-        return err_set(e, ERR_DENIED, "an IDevID without serialNumber in its subject") ||
+    size_t n = name_count(v->leaf.subject, OID_SERIAL_NUMBER);
+    if (n != 1 || sn.n == 0 || sn.n >= sizeof v->serial)
+        return err_set(e, ERR_DENIED, "an IDevID with%s in its subject",
+                       n > 1 ? " more than one serialNumber" : "out serialNumber") ||
                err_why(e, "IEEE 802.1AR-2018 section 8: it says which of the manufacturer's devices this is") ||
-               err_try(e, "a token of the platform");
+               err_try(e, "a certificate of the manufacturer with one, or a token of the platform");
     memcpy(v->serial, sn.p, sn.n);
     v->model = a.model[v->which][0] ? a.model[v->which] : NULL;
     return true;

@@ -65,6 +65,10 @@ static void finds_the_most_specific_attribute(void **state)
     assert_slice(name_get0_cn(name), SLICE_LIT("inner"));
     assert_slice(name_get0_serial_number(name), SLICE_LIT("7"));
     assert_int_equal(name_get0_cn(peer_name("O=x")).n, 0);
+    assert_int_equal(name_count(name, OID_CN), 2);
+    assert_int_equal(name_count(name, OID_SERIAL_NUMBER), 1);
+    assert_int_equal(name_count(peer_name("O=x"), OID_CN), 0);
+    assert_int_equal(name_count(peer_name("CN=a, serialNumber=1+serialNumber=2"), OID_SERIAL_NUMBER), 2);
 }
 
 static void openssl_reads_the_same_name(void **state)
