@@ -1,4 +1,5 @@
-/* What is said to a signer, what it answers: the head and, of an issuance, the fields.  What is read is written the same. */
+/* What is said to a signer, what it answers: the head and, of an issuance, the fields.  What is read is written the same.
+ * What its journal has. */
 #include "ca/request.h"
 #include "core/cbor.h"
 #include "fuzz.h"
@@ -80,12 +81,30 @@ static void as_answer(struct slice s, uint8_t *body)
     HOLDS(twice.code == e.code && strcmp(twice.what, e.what) == 0 && strcmp(twice.hint, e.hint) == 0);
 }
 
+static void as_record(struct slice s)
+{
+    struct reader r;
+    enum journal_kind kind;
+    int64_t at;
+    uint8_t ref[SHA256_SIZE];
+    struct err e = {0};
+    if (!journal_record_read(s, &r, &kind, &at, &e)) {
+        HOLDS(e.code == ERR_JOURNAL);
+        return;
+    }
+    if (journal_record_ref(&fuzz_crypto, kind, &r, ref, &e))
+        HOLDS(kind == JOURNAL_CERT || kind == JOURNAL_HEAD || kind == JOURNAL_CRL);
+    else
+        HOLDS(e.code == ERR_NONE || e.code == ERR_JOURNAL);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     uint8_t *buf = malloc(n + 1);
     HOLDS(buf != NULL);
     as_request(slice_of(data, n), buf);
     as_answer(slice_of(data, n), buf);
+    as_record(slice_of(data, n));
     free(buf);
     return 0;
 }

@@ -387,6 +387,11 @@ def requests():
     put("request", "issue-facts-33", issue(facts=[["a", "b"]] * 33))
     put("request", "issue-tail", issue(tail=[1]))
     put("request", "issue-long-profile", issue(profile="x" * 200))
+    for name, fields in (("cert", [b"der", 1, bytes(32), "device", "dev_1"]), ("head", [7, bytes(32), [1]]), ("crl", [1, 2, 3, bytes(32)])):
+        kind = {"cert": 1, "head": 5, "crl": 6}[name]
+        put("request", "record-" + name, cbor2.dumps([kind, 1_700_000_000, *fields]))
+        put("request", "record-odd-" + name, cbor2.dumps([kind, 1_700_000_000, *fields[::-1]]))
+    put("request", "record-hold", cbor2.dumps([3, 1_700_000_000, bytes(15)]))
     put("request", "status", cbor2.dumps([1, 1]))
     put("request", "revoke", cbor2.dumps([2, 3, [[bytes(15), 1]]]))
     put("request", "type-0", cbor2.dumps([2, 0]))
