@@ -5,8 +5,9 @@
 
 static const char *class_text(enum err_class c)
 {
-    static const char *const names[] = {"none",     "usage", "syntax",      "policy", "auth",   "not found",
-                                        "conflict", "limit", "unavailable", "io",     "crypto", "internal"};
+    static const char *const names[] = {"none",      "usage",    "syntax", "policy",      "auth",
+                                        "not found", "conflict", "limit",  "unavailable", "io",
+                                        "crypto",    "internal", "size",   "forbidden"};
     return c < ARRAY_LEN(names) ? names[c] : "internal";
 }
 

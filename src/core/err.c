@@ -15,11 +15,11 @@ static const struct row {
 static const struct {
     int http, exit;
 } classes[] = {
-    [ERR_CLASS_NONE] = {200, 0},     [ERR_CLASS_USAGE] = {400, 2},  [ERR_CLASS_SYNTAX] = {400, 6},
-    [ERR_CLASS_POLICY] = {403, 6},   [ERR_CLASS_AUTH] = {401, 4},   [ERR_CLASS_NOTFOUND] = {404, 3},
-    [ERR_CLASS_CONFLICT] = {409, 5}, [ERR_CLASS_RATE] = {429, 1},   [ERR_CLASS_UNAVAILABLE] = {503, 7},
-    [ERR_CLASS_IO] = {500, 1},       [ERR_CLASS_CRYPTO] = {400, 6}, [ERR_CLASS_INTERNAL] = {500, 1},
-    [ERR_CLASS_SIZE] = {413, 1},
+    [ERR_CLASS_NONE] = {200, 0},     [ERR_CLASS_USAGE] = {400, 2},     [ERR_CLASS_SYNTAX] = {400, 6},
+    [ERR_CLASS_POLICY] = {403, 6},   [ERR_CLASS_AUTH] = {401, 4},      [ERR_CLASS_NOTFOUND] = {404, 3},
+    [ERR_CLASS_CONFLICT] = {409, 5}, [ERR_CLASS_RATE] = {429, 1},      [ERR_CLASS_UNAVAILABLE] = {503, 7},
+    [ERR_CLASS_IO] = {500, 1},       [ERR_CLASS_CRYPTO] = {400, 6},    [ERR_CLASS_INTERNAL] = {500, 1},
+    [ERR_CLASS_SIZE] = {413, 1},     [ERR_CLASS_FORBIDDEN] = {403, 4},
 };
 
 static const struct row *row_of(enum err_code code)

@@ -23,6 +23,7 @@ enum err_class {
     ERR_CLASS_CRYPTO,      /* HTTP 400, exit 6: a signature or seal that does not verify */
     ERR_CLASS_INTERNAL,    /* HTTP 500, exit 1 */
     ERR_CLASS_SIZE,        /* HTTP 413, exit 1: the same again never passes */
+    ERR_CLASS_FORBIDDEN,   /* HTTP 403, exit 4: who asks is known, and may not */
 };
 
 #define ERR_CLASS_SHIFT 16

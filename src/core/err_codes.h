@@ -10,12 +10,13 @@ ERR_ROW(ERR_IO, IO, 4, "io",
         "A file, socket or device could not be read or written; the message names it and the cause.")
 ERR_ROW(ERR_NOTFOUND, NOTFOUND, 5, "not-found", "Nothing of that name is known here.")
 ERR_ROW(ERR_CONFLICT, CONFLICT, 6, "conflict", "It exists already, or its state does not allow this step.")
-ERR_ROW(ERR_DENIED, AUTH, 7, "denied", "The caller is not known, or lacks the role that this act needs.")
+ERR_ROW(ERR_DENIED, AUTH, 7, "denied", "The caller is not known, or what it showed serves no more.")
 ERR_ROW(ERR_UNAVAILABLE, UNAVAILABLE, 8, "unavailable", "A part that is needed does not answer now. Ask again later.")
 ERR_ROW(ERR_LIMIT, SIZE, 9, "limit", "A limit on size or number was reached.")
 ERR_ROW(ERR_POLICY, POLICY, 10, "policy", "A rule of this platform forbids it.")
 ERR_ROW(ERR_SYNTAX, SYNTAX, 11, "syntax", "The bytes are not in the form that the standard named in `why` demands.")
 ERR_ROW(ERR_CRYPTO, CRYPTO, 12, "crypto", "A signature, seal or digest does not verify.")
+ERR_ROW(ERR_FORBIDDEN, FORBIDDEN, 13, "forbidden", "The caller is known, but lacks the role that this act needs.")
 /* 100-199: core */
 ERR_ROW(ERR_DER, SYNTAX, 100, "der", "Not the distinguished encoding that X.690 demands of this structure.")
 ERR_ROW(ERR_CBOR, SYNTAX, 101, "cbor",

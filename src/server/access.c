@@ -207,6 +207,7 @@ bool access_admit(struct http_request *req, const struct http_route *route, void
         err_why(e, "the platform was restored from an older copy, or the record of the certificate is lost");
         return err_try(e, ANOTHER_BY_TOKEN);
     }
-    err_set(e, ERR_DENIED, "%s may not %s %s", w->name, http_method(req), http_path(req));
+    err_set(e, w->party == PARTY_UNKNOWN ? ERR_DENIED : ERR_FORBIDDEN, "%s may not %s %s", w->name, http_method(req),
+            http_path(req));
     return err_try(e, "ask with the certificate of an operator whose role allows it, or over the local socket");
 }

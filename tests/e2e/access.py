@@ -125,7 +125,8 @@ def routes():
 
 
 def is_refusal(status, data):
-    return status in (401, 403) and json.loads(data)["code"] in ("denied", "http-auth")
+    codes = {401: ("denied", "http-auth"), 403: ("forbidden",)}  # nobody known, or one who may not
+    return status in codes and json.loads(data)["code"] in codes[status]
 
 
 def every_party_at_every_route(k, cast):
@@ -137,6 +138,8 @@ def every_party_at_every_route(k, cast):
             assert status < 500, f"{name}: {method} {path}: {status} {data[:200]!r}"
             may = bool(RIGHTS[name] & wants)
             assert may != is_refusal(status, data), f"{name} {'may' if may else 'may not'} {method} {path}: {status} {data[:200]!r}"
+            known = party.name != "unknown" and name != "removed"
+            assert may or status == (403 if known else 401), f"{name}: {method} {path}: {status}"  # RFC 9110 section 15.5
             n += 1
     assert n > 400, n
     say(f"{n} requests")

@@ -47,7 +47,7 @@ static bool list(struct call *c, struct err *e)
         return false;
     bool by_anchor = http_has_query(c->req, "anchor");
     if (owner && http_has_query(c->req, "owner") && strcmp(named, owner) != 0) {
-        err_set(e, ERR_DENIED, "an owner sees no devices but its own");
+        err_set(e, ERR_FORBIDDEN, "an owner sees no devices but its own");
         err_why(e, "to an owner those of others do not exist");
         return err_try(e, "leave the owner out");
     }
