@@ -80,7 +80,7 @@ bool device_may_connect(enum device_state s)
     return s == DEVICE_ACTIVE;
 }
 
-bool name_check(const char *what, struct slice name, size_t max, struct err *e)
+bool label_check(const char *what, struct slice name, size_t max, struct err *e)
 {
     static const char marks[] = "._:/+-@";
     bool ok = name.n >= 1 && name.n <= max && name.p[0] != ' ' && name.p[name.n - 1] != ' ';
@@ -93,6 +93,17 @@ bool name_check(const char *what, struct slice name, size_t max, struct err *e)
         return true;
     err_set(e, ERR_NAME, "%s \"%s\" cannot be used", what, ERR_QUOTE(name));
     err_why(e, "1 to %zu letters, digits, inner spaces or any of %s", max, marks);
+    return err_try(e, "another %s, such as pump-7.north", what);
+}
+
+bool name_check(const char *what, struct slice name, size_t max, struct err *e)
+{
+    if (!label_check(what, name, max, e))
+        return false;
+    if (name.p[0] != '-')
+        return true;
+    err_set(e, ERR_NAME, "%s \"%s\" cannot be used", what, ERR_QUOTE(name));
+    err_why(e, "with '-' at the beginning a command would take it for an option");
     return err_try(e, "another %s, such as pump-7.north", what);
 }
 

@@ -45,8 +45,9 @@ bool device_may_enrol(enum device_state s);
 bool device_may_renew(enum device_state s);
 bool device_may_connect(enum device_state s);
 
-/* A name that people give (model, serial, owner, gateway, operator): 1 to max bytes of [A-Za-z0-9._:/+-] and space inside.
- * `what` stands in the error.  Errors: usage. */
+/* A text that people give: 1 to max bytes of [A-Za-z0-9._:/+@-] and space inside.  `what` stands in the error.  Errors: usage. */
+MUST_USE bool label_check(const char *what, struct slice text, size_t max, struct err *e);
+/* A name that they give (model, serial, owner, gateway, operator): the same, not beginning with '-'. */
 MUST_USE bool name_check(const char *what, struct slice name, size_t max, struct err *e);
 
 /* A name that may become a file's: as name_check(), without '/' and not beginning with '.'. */

@@ -36,7 +36,7 @@ bool devices_add_tags(const struct json *in, struct arena *a, struct slice *out,
     struct json_out o = json_out_of(&b);
     for (size_t i = 0; i < json_count(tags); i++)
         if (!json_text(json_value(tags, i)) || !name_check("tag", slice_str(json_key(tags, i)), TAG_MAX, e) ||
-            !name_check("tag's value", slice_str(json_text(json_value(tags, i))), TAG_MAX, e))
+            !label_check("tag's value", slice_str(json_text(json_value(tags, i))), TAG_MAX, e))
             return e->code ? false : is_no_text(json_key(tags, i), e);
     json_put(&o, NULL, tags);
     if (!buf_ok(&b)) {

@@ -159,7 +159,8 @@ static bool gateway_add(struct call *c, struct err *e)
     struct newcomer *new = calloc(1, sizeof *new);
     bool ok = new || err_set(e, ERR_NOMEM, "gateway");
     ok = ok && call_text(c, "name", NAME_MAX_, NULL, &name, e) && call_text(c, "site", TAG_MAX, "", &new->site, e) &&
-         party_name_check("gateway", slice_str(name), NAME_MAX_, e);
+         party_name_check("gateway", slice_str(name), NAME_MAX_, e) &&
+         (!new->site[0] || name_check("site", slice_str(new->site), TAG_MAX, e));
     if (ok) {
         new->is.enlist = enlist_gateway;
         ok = certify(c, &table_gateway, CERT_GATEWAY, name, new, e);

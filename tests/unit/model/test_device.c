@@ -46,6 +46,10 @@ static void refuses_names_that_could_mislead(void **state)
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_err(name_check("serial", slice_str(bad[i]), 64, &e), e, ERR_NAME);
     assert_err(name_check("serial", SLICE_LIT("abc"), 2, &e), e, ERR_NAME);
+    /* What a command would take for an option; a text that is no name may begin so. */
+    assert_err(name_check("serial", SLICE_LIT("--help"), 64, &e), e, ERR_NAME);
+    assert_err(party_name_check("operator", SLICE_LIT("-"), 64, &e), e, ERR_NAME);
+    assert_ok(label_check("tag's value", SLICE_LIT("-40C"), 64, &e), e);
 }
 
 int main(void)
