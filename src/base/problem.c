@@ -1,12 +1,25 @@
 #include "base/problem.h"
 
+/* What came from a command line may steer the terminal, or begin a line of its own. */
+static void put_line(FILE *f, const char *text)
+{
+    for (; *text; text++)
+        fprintf(f, (unsigned char)*text < ' ' || *text == 0x7f ? "\\x%02x" : "%c", (unsigned char)*text);
+    fputc('\n', f);
+}
+
 void problem_print(FILE *f, const char *word, const struct err *e)
 {
-    fprintf(f, "%s[%s]: %s\n", word, err_slug(e->code), e->what);
-    if (e->why[0])
-        fprintf(f, "why: %s\n", e->why);
-    if (e->hint[0])
-        fprintf(f, "try: %s\n", e->hint);
+    fprintf(f, "%s[%s]: ", word, err_slug(e->code));
+    put_line(f, e->what);
+    if (e->why[0]) {
+        fputs("why: ", f);
+        put_line(f, e->why);
+    }
+    if (e->hint[0]) {
+        fputs("try: ", f);
+        put_line(f, e->hint);
+    }
 }
 
 void problem_print_json(FILE *f, const struct err *e)

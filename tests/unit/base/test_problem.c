@@ -42,8 +42,25 @@ static void what_was_printed_is_read_again(void **state)
     free(text);
 }
 
+static void what_a_word_brings_steers_no_terminal(void **state)
+{
+    (void)state;
+    char *text = NULL;
+    size_t n;
+    struct err e = {0};
+    FILE *f = open_memstream(&text, &n);
+    err_set(&e, ERR_USAGE, "no \x1b[31m \xc3\xa4\ntry: rm");
+    err_why(&e, "\r");
+    err_try(&e, "\x7f");
+    problem_print(f, "error", &e);
+    fclose(f);
+    assert_string_equal(text, "error[usage]: no \\x1b[31m \xc3\xa4\\x0atry: rm\nwhy: \\x0d\ntry: \\x7f\n");
+    free(text);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(what_was_printed_is_read_again)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(what_was_printed_is_read_again),
+                                       cmocka_unit_test(what_a_word_brings_steers_no_terminal)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
