@@ -18,7 +18,7 @@ static const struct opt rows[] = {
 
 const struct manual_program options_program = {
     .name = "kithd",
-    .synopsis = "--config FILE [-t [--json]]",
+    .synopsis = "--config FILE [-t [--json]] [--accept-clock]",
     .about = "runs an installation of Kith: its signers and its server",
     .rows = rows,
     .rows_n = ARRAY_LEN(rows),
