@@ -143,12 +143,28 @@ static void get_feed(struct http_request *req, void *arg)
     feed_hub_serve(((struct app *)arg)->feed, req);
 }
 
+/* Who is said to act on a head that was never made would be counted among those that know of every later revocation. */
+static bool was_made(struct app *app, uint64_t seq, struct err *e)
+{
+    struct feed_hub_status s;
+    feed_hub_status(app->feed, &s);
+    if (s.seq == 0)
+        return err_set(e, ERR_NOT_READY, "the feed has no head yet");
+    if (seq <= s.seq)
+        return true;
+    err_set(e, ERR_CONFLICT, "head %llu is acknowledged, but the newest is %llu", (unsigned long long)seq,
+            (unsigned long long)s.seq);
+    err_why(e, "doc/spec/feed.md: a gateway acknowledges a head that it was sent");
+    return err_try(e, "get the feed again without since and prev, and acknowledge the head that comes with it");
+}
+
 static void post_ack(struct http_request *req, void *arg)
 {
     struct err e;
     AUTO(json_free_auto) struct json *j = NULL;
     int64_t seq;
-    if (!json_read(http_body(req), 1024, &j, &e) || !json_get_int(j, "seq", 0, INT64_MAX, &seq, &e)) {
+    if (!json_read(http_body(req), 1024, &j, &e) || !json_get_int(j, "seq", 0, INT64_MAX, &seq, &e) ||
+        !was_made(arg, (uint64_t)seq, &e)) {
         http_error(req, &e);
         return;
     }

@@ -178,12 +178,37 @@ def the_broker_holds_to_the_site(k, north, n_key, n_pem, south, s_key, s_pem):
     wait_for(lambda: broker.publish(south["id"], s_key, s_pem), "the device that moved here")
 
 
-def acknowledge(k, name, seq):
+def newest_head(k):
+    return k.must("GET", "/v1/status")["feed"]["seq"]
+
+
+def acknowledge(k, name, seq, status=204):
     c = connect(k, name)
     c.request("POST", "/gate/v1/ack", json.dumps({"seq": seq}), {"Content-Type": "application/json"})
     answer = c.getresponse()
-    assert answer.status == 204, answer.read()
+    text = answer.read().decode()
+    assert answer.status == status, text
     c.close()
+    return text
+
+
+def what_was_never_made_is_not_acknowledged():
+    """A number from nowhere would count its gateway among those that know of every later revocation."""
+    with World("gateways-ahead") as w:
+        k = Kith(w)
+        k.start()
+        add_gateway(k, "hasty", None)
+        k.add_model("pump")
+        d = k.add_device("SN-1")
+        k.curl_enrol("SN-1", d)
+        wait_for(lambda: newest_head(k), "the first head", 20, 0.1)
+        for never in (newest_head(k) + 1000, 2**63 - 1):
+            text = acknowledge(k, "hasty", never, 409)
+            assert "but the newest is" in text and "acknowledge the head that comes" in text, text
+        acknowledge(k, "hasty", newest_head(k))
+        p = k.kith("device", "revoke", d["id"], "--why", "lost", "--wait", "--wait-time", "2s", ok=False)
+        assert "hasty" in p.stdout + p.stderr, p.stdout + p.stderr
+        k.stop()
 
 
 def who_falls_silent_is_entered_once():
@@ -193,26 +218,27 @@ def who_falls_silent_is_entered_once():
         k.start()
         for name in ("mute", "keen"):
             add_gateway(k, name, None)
+        wait_for(lambda: newest_head(k), "the first head", 20, 0.1)
         over = threading.Event()
 
         def be_keen():
             while not over.wait(0.5):
-                acknowledge(k, "keen", 2)
+                acknowledge(k, "keen", 1)
 
         keen = threading.Thread(target=be_keen)
         keen.start()
         silent = lambda: [f for _, _, kind, f in k.entries() if kind == GATEWAY_SILENT]
         try:
             wait_for(silent, "the entry of who is silent", 40, 0.5)
-            acknowledge(k, "mute", 7)
+            known = newest_head(k)
+            acknowledge(k, "mute", known)
             wait_for(lambda: len(silent()) > 1, "the entry of who is silent again", 40, 0.5)
-            head = lambda: k.must("GET", "/v1/status")["feed"]["seq"]
-            then = head()
-            wait_for(lambda: head() > then + 3, "three more heads", 40, 0.1)
+            then = newest_head(k)
+            wait_for(lambda: newest_head(k) > then + 3, "three more heads", 40, 0.1)
         finally:
             over.set()
             keen.join()
-        assert [(f["gateway"], f["seq"]) for f in silent()] == [("mute", 0), ("mute", 7)], silent()
+        assert [(f["gateway"], f["seq"]) for f in silent()] == [("mute", 0), ("mute", known)], silent()
         k.must_verify()
         k.stop()
 
@@ -236,6 +262,7 @@ def each_ca_and_each_export_is_entered_once(k):
 
 def main():
     who_falls_silent_is_entered_once()
+    what_was_never_made_is_not_acknowledged()
     with World("gateways") as w:
         k = Kith(w)
         k.start()
