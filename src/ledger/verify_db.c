@@ -1,5 +1,6 @@
 /* The live database against itself and against what was signed (ledger/verify.h). */
 #include "ledger/erased.h"
+#include "ledger/filter_check.h"
 #include "ledger/fold.h"
 #include "ledger/tree.h"
 #include "store/schema.h"
@@ -32,6 +33,7 @@ struct walk {
     uint64_t suspects[SUSPECTS_MAX]; /* entries whose hash is another than the tile's */
     size_t suspects_n;
     struct erased erased;
+    struct filter_check filters;
     bool failed; /* the database, within a callback */
     struct err *e;
 };
@@ -166,6 +168,7 @@ static bool checkpoints_at(struct walk *k, uint64_t size)
 
 static void entry_bad(struct walk *k, uint64_t seq, const char *what)
 {
+    k->filters.unsure = true;
     finding_put(k->run, FINDING_ENTRY, seq, "log %02x: entry %" PRIu64 ": %s", k->node, seq, what);
 }
 
@@ -205,7 +208,8 @@ static bool entry_take(struct walk *k, const struct rows *r, bool first_pass)
             struct merkle_hash leaf;
             merkle_leaf(k->run->o->crypto, rows_blob(r, 3), &leaf);
             merkle_append(k->run->o->crypto, &k->frontier, &leaf, subtree_done, k);
-            if (k->failed || !checkpoints_at(k, k->frontier.size))
+            if (k->failed || !checkpoints_at(k, k->frontier.size) ||
+                !filter_check_take(&k->filters, pos, &en, rows_blob(r, 5), k->e))
                 return false;
         }
     }
@@ -310,13 +314,15 @@ static bool passes_run(struct verify_run *run, struct fold *fold, struct db *db,
             k->wanted = run->o->keys_n && logs[i].node == node;
             memcpy(k->origin, logs[i].origin, sizeof(k->origin));
             k->erased.run = run;
+            k->filters.run = run;
+            k->filters.db = db;
             snprintf(k->erased.where, sizeof(k->erased.where), "log %02x", k->node);
             bool ok = log_walk(k, first);
             erased_clear(&k->erased);
             if (!ok)
                 return false;
         }
-        if (!fold_compare(fold, db, e))
+        if ((first && !filter_check_strangers(run, db, e)) || !fold_compare(fold, db, e))
             return false;
         first = false;
     } while (fold_next_pass(fold));

@@ -2,115 +2,28 @@
 
 #include <stdlib.h>
 
-#define BLOCK       256               /* entries */
-#define WORDS       (ENTRY_NAMES + 1) /* what an entry is found by: its names and its type */
-#define WORDS_MAX   (WORDS * BLOCK)
-#define WORD_BITS   10
-#define PROBES      7 /* 10 bits and 7 probes: 0.8 % */
-#define HEAD_SIZE   16
-#define FILTER_MAX  (HEAD_SIZE + WORDS_MAX * WORD_BITS / 8 + 1)
+#include "ledger/filter.h"
+
+#define BLOCK       FILTER_BLOCK
 #define PAGE        1024 /* filters read at once; entries of the end of the log likewise */
 #define BUILD_BLOCK 32   /* blocks of one transaction */
-
-static uint64_t hash_of(struct slice s)
-{
-    uint64_t h = 0xcbf29ce484222325u;
-    for (size_t i = 0; i < s.n; i++)
-        h = (h ^ s.p[i]) * 0x100000001b3u;
-    h = (h ^ h >> 30) * 0xbf58476d1ce4e5b9u;
-    h = (h ^ h >> 27) * 0x94d049bb133111ebu;
-    return h ^ h >> 31;
-}
-
-/* ---- one filter: the earliest and the latest time (ms) of its entries, then bits, as many as its bytes have ---- */
-
-static size_t bit_of(uint64_t h, unsigned probe, size_t bits)
-{
-    uint32_t a = (uint32_t)h, b = (uint32_t)(h >> 32) | 1;
-    return (a + probe * b) % bits;
-}
-
-static bool bits_have(struct slice f, uint64_t h)
-{
-    for (unsigned i = 0; i < PROBES; i++) {
-        size_t bit = f.n ? bit_of(h, i, 8 * f.n) : 0;
-        if (!f.n || !(f.p[bit / 8] >> bit % 8 & 1))
-            return false;
-    }
-    return true;
-}
-
-struct block {
-    int64_t first_ms, last_ms;
-    uint64_t words[WORDS_MAX];
-    size_t words_n;
-    uint8_t filter[FILTER_MAX];
-    size_t n;
-};
-
-static int compare(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-static void block_finish(struct block *b)
-{
-    struct writer w = WRITER_ARRAY(b->filter);
-    size_t distinct = 0;
-    qsort(b->words, b->words_n, sizeof b->words[0], compare);
-    for (size_t i = 0; i < b->words_n; i++)
-        if (i == 0 || b->words[i] != b->words[distinct - 1])
-            b->words[distinct++] = b->words[i];
-    writer_u64(&w, (uint64_t)b->first_ms);
-    writer_u64(&w, (uint64_t)b->last_ms);
-    size_t bytes = (distinct * WORD_BITS + 7) / 8;
-    uint8_t *bits = b->filter + HEAD_SIZE;
-    memset(bits, 0, bytes);
-    for (size_t i = 0; i < distinct; i++)
-        for (unsigned p = 0; p < PROBES; p++) {
-            size_t bit = bit_of(b->words[i], p, 8 * bytes);
-            bits[bit / 8] |= (uint8_t)(1u << bit % 8);
-        }
-    b->n = HEAD_SIZE + bytes;
-}
 
 /* ---- making them ---- */
 
 static const struct sql sql_block = {
     "SELECT time_ms, type, payload FROM entry WHERE pos >= $1 AND pos < $2 ORDER BY pos"};
 
-static void block_add(struct block *b, int64_t time_ms, unsigned type, struct slice payload)
-{
-    struct slice names[ENTRY_NAMES];
-    struct entry_payload p;
-    struct err ignored; /* erased, or of another version: it is found by its type */
-    if (b->words_n + WORDS > WORDS_MAX)
-        return;
-    b->first_ms = time_ms < b->first_ms ? time_ms : b->first_ms;
-    b->last_ms = time_ms > b->last_ms ? time_ms : b->last_ms;
-    b->words[b->words_n++] = hash_of(slice_str(event_name(type)));
-    if (!entry_read_payload(payload, &p, &ignored))
-        return;
-    entry_names(type, p.fields, names);
-    for (size_t i = 0; i < ENTRY_NAMES; i++)
-        if (names[i].n)
-            b->words[b->words_n++] = hash_of(names[i]);
-}
-
-static bool block_read(struct db *db, int64_t pos, struct block *b, struct err *e)
+static bool block_read(struct db *db, int64_t pos, struct filter_block *b, struct err *e)
 {
     const struct value range[] = {value_int(pos), value_int(pos + BLOCK)};
     AUTO(rows_close) struct rows r = {0};
-    b->words_n = 0;
-    b->first_ms = INT64_MAX;
-    b->last_ms = INT64_MIN;
+    filter_begin(b);
     if (!db_query(db, &sql_block, range, 2, &r, e))
         return false;
     while (rows_next(&r, e))
-        block_add(b, rows_int(&r, 0), (unsigned)rows_int(&r, 1), rows_blob(&r, 2));
+        filter_add(b, rows_int(&r, 0), (unsigned)rows_int(&r, 1), rows_blob(&r, 2));
     if (!e->code)
-        block_finish(b);
+        filter_finish(b);
     return e->code == ERR_NONE;
 }
 
@@ -118,7 +31,7 @@ struct build_job {
     struct job job;
     int64_t pos; /* of the first block's first entry */
     size_t n;
-    struct block blocks[BUILD_BLOCK];
+    struct filter_block blocks[BUILD_BLOCK];
 };
 
 static bool run(struct tx *tx, struct job *job, struct err *e)
@@ -127,7 +40,7 @@ static bool run(struct tx *tx, struct job *job, struct err *e)
     for (size_t i = 0; i < j->n; i++) {
         const struct value cols[ENTRY_FILTER_COLS] = {
             [ENTRY_FILTER_POS] = value_int(j->pos + (int64_t)(i * BLOCK)),
-            [ENTRY_FILTER_DATA] = value_blob(slice_of(j->blocks[i].filter, j->blocks[i].n)),
+            [ENTRY_FILTER_DATA] = value_blob(filter_bytes(&j->blocks[i])),
         };
         if (!tx_scratch(tx, &(struct change){.table = &table_entry_filter, .cols = cols}, e))
             return false;
@@ -202,7 +115,7 @@ struct scan {
 static void add_name(struct scan *s, const char *name)
 {
     if (name[0])
-        s->names[s->names_n++] = hash_of(entry_actor(slice_str(name)));
+        s->names[s->names_n++] = filter_word(entry_actor(slice_str(name)));
 }
 
 /* From where to where, and by which words. */
@@ -221,25 +134,23 @@ static void scan_begin(struct scan *s, const struct extent *x)
     add_name(s, q->subject);
     add_name(s, q->device);
     for (size_t i = 0; i < q->types_n; i++)
-        s->types[i] = hash_of(slice_str(event_name(q->types[i])));
+        s->types[i] = filter_word(slice_str(event_name(q->types[i])));
     if (s->names_n + q->types_n == 0 && q->since_ms == INT64_MIN && q->until_ms == INT64_MAX)
         s->filtered = x->first; /* every block has what is wanted */
 }
 
 /* What is no filter says nothing: its entries are read. */
-static bool block_may_have(const struct scan *s, struct slice filter)
+static bool block_may_have(const struct scan *s, struct slice bytes)
 {
-    struct reader r = reader_of(filter);
-    int64_t first_ms = (int64_t)reader_u64(&r), last_ms = (int64_t)reader_u64(&r);
-    if (!reader_ok(&r))
+    struct filter f;
+    if (!filter_read(bytes, &f))
         return true;
-    struct slice bits = slice_of(filter.p + HEAD_SIZE, filter.n - HEAD_SIZE);
-    bool has = last_ms >= s->q->since_ms && first_ms < s->q->until_ms;
+    bool has = f.last_ms >= s->q->since_ms && f.first_ms < s->q->until_ms;
     for (size_t i = 0; has && i < s->names_n; i++)
-        has = bits_have(bits, s->names[i]);
+        has = filter_has(&f, s->names[i]);
     bool of_type = s->q->types_n == 0;
     for (size_t i = 0; has && !of_type && i < s->q->types_n; i++)
-        of_type = bits_have(bits, s->types[i]);
+        of_type = filter_has(&f, s->types[i]);
     return has && of_type;
 }
 

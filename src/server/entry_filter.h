@@ -4,7 +4,7 @@
  *
  * Filters are a node's bookkeeping, made behind the writer for blocks that are full; the entries since are read as they
  * are.  What a filter says is checked at the entry itself, and without one its entries are read: a wrong one can cost an
- * entry in a list, never show a wrong one.  Deleting them all makes them anew. */
+ * entry in a list (`ledger verify` names it), never show a wrong one.  Deleting them all makes them anew. */
 #ifndef KITH_SERVER_ENTRY_FILTER_H
 #define KITH_SERVER_ENTRY_FILTER_H
 

@@ -93,7 +93,7 @@ const struct table table_checkpoint = {35, "checkpoint", COLUMNS(
 
 const struct table table_entry_filter = {37, "entry_filter", COLUMNS(
     [ENTRY_FILTER_POS] = INT("pos"), [ENTRY_FILTER_DATA] = BLOB("data"),
-), ENTRY_FILTER_COLS, 1, 1, "an index of the entries, made from them"};
+), ENTRY_FILTER_COLS, 1, 1, "an index of the entries, held against them"};
 
 const struct table table_unanswered = {38, "unanswered", COLUMNS(
     [UNANSWERED_CERT] = INT("cert"), [UNANSWERED_CREDENTIAL] = BLOB("credential"),

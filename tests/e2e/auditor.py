@@ -258,6 +258,11 @@ def a_lost_filter_hides_nothing(k):
     k.sql("DELETE FROM entry_filter WHERE pos = (SELECT min(pos) FROM entry_filter)")
     k.sql("UPDATE entry_filter SET data = x'00' WHERE pos = (SELECT min(pos) FROM entry_filter)")
     assert pages(k, 1000, type="device.state,operator.*") == want
+    k.sql("UPDATE entry_filter SET data = zeroblob(20) WHERE pos = (SELECT max(pos) FROM entry_filter)")
+    p = k.kith("ledger", "verify", ok=False)
+    assert p.returncode == 6 and p.stdout.count("entry_filter") >= 2 and "makes them anew" in p.stdout, p.stdout + p.stderr
+    k.sql("DELETE FROM entry_filter")
+    k.must_verify()
     k.stop()
     k.sql("DELETE FROM entry_filter")
     k.sql("UPDATE entry SET time_ms = 1000 WHERE pos = (1 << 56) + 300")

@@ -1,47 +1,16 @@
 /* What is erased, and what says so; on SQLite and, with STORE_TEST_PG, on PostgreSQL. */
+#include "either.h"
 #include "found.h"
 
 #include "ledger/erase.h"
 #include "ledger/export.h"
-#include "store/db_ops.h"
-
-#ifdef STORE_TEST_PG
-#include "../../lib/pg.h"
-
-static struct pg_cluster cluster;
-
-static void cluster_end(void)
-{
-    pg_remove(&cluster);
-}
-
-static const char *where_new(char *out, size_t cap)
-{
-    static unsigned n;
-    char name[32];
-    if (!cluster.bin[0]) {
-        assert_true(pg_init(&cluster) && pg_start(&cluster));
-        atexit(cluster_end);
-    }
-    snprintf(name, sizeof(name), "k%u", n++);
-    assert_true(pg_new_database(&cluster, name, out, cap));
-    return out;
-}
-#else
-static const char *where_new(char *out, size_t cap)
-{
-    (void)out, (void)cap;
-    return NULL;
-}
-#endif
 
 static struct verify_report report;
 
 /* Models 0 to 9, then 4 once more: entry 4 has a newer one, 10. */
 static int setup(void **state)
 {
-    char where[LAB_WHERE_MAX];
-    struct lab *t = lab_new_in(where_new(where, sizeof(where)));
+    struct lab *t = lab_new_either();
     assert_true(lab_models(t, 0, 10, "{}", false) && lab_models(t, 4, 1, "{\"a\":1}", false));
     *state = t;
     return 0;
@@ -61,18 +30,6 @@ static bool erase(struct lab *t, uint64_t seq, struct err *e)
 {
     struct erase_job j = {{.run = erase_run}, seq};
     return commit_run(t->commit, &j.job, e);
-}
-
-/* What somebody does who has the database while the platform is stopped. */
-static void by_hand(struct lab *t, const char *sql)
-{
-    struct err e = {0};
-    struct db *db;
-    lab_stop(t);
-    assert_ok(db_open(t->where, true, &db, &e), e);
-    assert_ok(db_script(db, sql, &e), e);
-    db_free(db);
-    lab_start(t);
 }
 
 static void erase_by_hand(struct lab *t, uint64_t seq)
