@@ -13,8 +13,10 @@ static bool take_quoted(struct slice *rest, struct buf *out, struct err *e)
     size_t i = 1;
     for (;; i++) {
         if (i >= rest->n) {
+            *rest = slice_of(rest->p + rest->n, 0);
             err_set(e, ERR_SYNTAX, "a quoted field does not end");
-            return err_why(e, "RFC 4180 section 2");
+            err_why(e, "RFC 4180 section 2: all behind its quote stands in it");
+            return err_try(e, "close it, or take the quote away, and begin again");
         }
         if (rest->p[i] != '"') {
             buf_put_char(out, (char)rest->p[i]);

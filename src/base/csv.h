@@ -4,7 +4,8 @@
 
 #include "base/arena.h"
 
-/* One record: up to `cap` fields into the arena; *rest moves behind it.  Errors: syntax, limit. */
+/* One record: up to `cap` fields into the arena; *rest moves behind it; to the end, where a quoted field has none.
+ * Errors: syntax, limit. */
 MUST_USE bool csv_record(struct slice *rest, struct arena *a, const char **fields, size_t cap, size_t *n,
                          struct err *e);
 

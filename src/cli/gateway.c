@@ -122,6 +122,9 @@ const struct verb gateway_verbs[] = {
     {"gateway config", NULL, "mosquitto.conf for a gateway, without the broker's known traps; or check one",
      ROWS(gateway_config_rows, struct gateway_config_opts), 0, 0, gateway_config_run},
     {"gateway ls", NULL, "list gateways and what they know", NO_ROWS, 0, 0, run_gateway_ls},
-    {"gateway rm", "NAME", "remove one and revoke its certificate", NO_ROWS, 1, 1, run_gateway_rm},
+    {"gateway rm", "NAME",
+     "remove one and revoke its certificate\n"
+     "Its broker goes on by what the plugin knows until that has expired (valid and grace): stop it first.",
+     NO_ROWS, 1, 1, run_gateway_rm},
 };
 const size_t gateway_verbs_n = ARRAY_LEN(gateway_verbs);

@@ -311,6 +311,16 @@ static bool next_line(struct import *im, struct buf *out, bool *skip, struct err
     return import_line_of_csv(im->titles, fields, n, im->o, &im->arena, out, e);
 }
 
+static bool is_once(const char *const *titles, size_t at, struct err *e)
+{
+    for (size_t i = 0; i < at; i++)
+        if (strcmp(titles[i], titles[at]) == 0) {
+            err_set(e, ERR_SYNTAX, "column \"%s\" comes twice", ERR_QUOTE(slice_str(titles[at])));
+            return err_try(e, "one column of each name; several tags in tag:NAME columns");
+        }
+    return true;
+}
+
 static bool start_csv(struct import *im, struct err *e)
 {
     if (im->rest.n >= 3 && memcmp(im->rest.p, "\xef\xbb\xbf", 3) == 0) /* a spreadsheet's byte order mark */
@@ -323,7 +333,7 @@ static bool start_csv(struct import *im, struct err *e)
         return err_try(e, "a line of titles, then a line for each device");
     }
     for (size_t i = 0; i < im->titles_n; i++)
-        if (!import_line_check_title(im->titles[i], e))
+        if (!import_line_check_title(im->titles[i], e) || !is_once(im->titles, i, e))
             return err_ctx(e, "%s", im->o->file);
     return true;
 }

@@ -229,6 +229,13 @@ def tells_who_is_gone(k):
         assert json.loads(f.read())["code"] == "conflict"
 
 
+def adds_nothing_of_an_open_quote(k):
+    path = k.w.write("open.csv", 'serial\nOPEN-1\n"OPEN-2\nOPEN-3\n')
+    p = k.kith("device", "add", "--model", "pump", "--from", path, ok=False)
+    assert p.returncode == 8 and "1 added, 0 known already, 1 failed" in p.stderr and "does not end" in p.stderr, p.stderr
+    assert [k.api("GET", f"/v1/devices/OPEN-{i}").status for i in (1, 2, 3)] == [200, 404, 404]
+
+
 def a_long_list_has_titles_once(k):
     """It comes page by page, which a program that reads it need not know."""
     lines = k.kith("device", "ls", "--limit", "1100").stdout.splitlines()
@@ -243,6 +250,7 @@ def main():
         k.start()
         makes_the_first_model(k)
         tells_who_is_gone(k)
+        adds_nothing_of_an_open_quote(k)
         for kind in ("csv", "jsonl"):
             is_done_at_once(k, kind, n)
         for kind in ("csv", "jsonl"):

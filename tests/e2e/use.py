@@ -186,6 +186,7 @@ def files_that_are_no_such(k):
     for name, text, words, code, wanted in [
             ("empty.csv", "", ["device", "add", "--model", "pump", "--from"], 2, "is empty"),
             ("titles.csv", "serial\n", ["device", "add", "--model", "pump", "--from"], 2, "no device stands in it"),
+            ("twice.csv", "serial,serial\nA,B\n", ["device", "add", "--model", "pump", "--from"], 6, 'column "serial" comes twice'),
             ("no.keys", "nonsense\n", ["ledger", "prove", "1", "--keys"], None, "ledger.vkeys")]:
         k.w.write(name, text)
         p = k.kith(*words, k.w.path(name), ok=False)
