@@ -2,13 +2,32 @@
 #include "base/manual.h"
 #include "base/nearest.h"
 #include "cli/cli.h"
+#include "ledger/verify.h"
 
 static const char *class_text(enum err_class c)
 {
     static const char *const names[] = {"none",      "usage",    "syntax", "policy",      "auth",
-                                        "not found", "conflict", "limit",  "unavailable", "io",
+                                        "not found", "conflict", "rate",   "unavailable", "io",
                                         "crypto",    "internal", "size",   "forbidden"};
     return c < ARRAY_LEN(names) ? names[c] : "internal";
+}
+
+static bool explain_finding(struct cli *cli, const char *name, const char *says, struct err *e)
+{
+    AUTO(buf_clear) struct buf b = {0};
+    buf_init(&b, 4096);
+    if (cli->g.json) {
+        struct json_out o = json_out_of(&b);
+        json_out_map(&o, NULL);
+        json_out_int(&o, "v", 1);
+        json_out_text(&o, "finding", name);
+        json_out_text(&o, "explanation", says);
+        json_out_end(&o);
+        buf_put_char(&b, '\n');
+    } else {
+        buf_printf(&b, "%s\n%s\na finding of kith ledger verify\n", name, says);
+    }
+    return cli_write(cli, &b, e);
 }
 
 static bool run_explain(void *ctx, const void *opts, const struct args_words *words, struct err *e)
@@ -18,6 +37,9 @@ static bool run_explain(void *ctx, const void *opts, const struct args_words *wo
     (void)opts;
     buf_init(&b, 16384);
     enum err_code code = err_from_slug(words->v[0]);
+    const char *finding = finding_explain(words->v[0]);
+    if (code == ERR_NONE && finding)
+        return explain_finding(cli, words->v[0], finding, e);
     if (code == ERR_NONE) {
         struct nearest near = nearest_of(slice_str(words->v[0]));
 #define ERR_ROW(id, class, number, slug, explain) nearest_offer(&near, slug);
@@ -28,7 +50,7 @@ static bool run_explain(void *ctx, const void *opts, const struct args_words *wo
         /* A short word is near to anything: only one letter may be wrong. */
         if (word && (near.distance <= 1 || near.word.n > 5))
             return err_try(e, "kith explain %s", word);
-        return err_try(e, "the code that stands in error[CODE]");
+        return err_try(e, "the code that stands in error[CODE], or a finding's name");
     }
     if (cli->g.json) {
         struct json_out o = json_out_of(&b);
@@ -186,7 +208,7 @@ static bool run_help(void *ctx, const void *opts, const struct args_words *words
 #define NO_ROWS NULL, 0, 1
 const struct verb help_verbs[] = {
     {"help", "[COMMAND]", "what there is, or one command", NO_ROWS, 0, 2, run_help},
-    {"explain", "CODE", "what an error code means", NO_ROWS, 1, 1, run_explain},
+    {"explain", "CODE", "what an error code means, or a finding of ledger verify", NO_ROWS, 1, 1, run_explain},
     {"completion", "bash", "completion for the shell: eval \"$(kith completion bash)\"", NO_ROWS, 1, 1, run_completion},
     {"manual", NULL, "this program's manual page (mdoc)", NO_ROWS, 0, 0, run_manual},
 };

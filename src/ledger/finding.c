@@ -7,22 +7,34 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+static const struct {
+    const char *name, *says;
+} kinds[] = {
+    [FINDING_FORM] = {"form", "Bytes that are not in their form."},
+    [FINDING_CHECKPOINT] = {"checkpoint", "A checkpoint's signature is missing or wrong, or its root is another."},
+    [FINDING_TRUNCATED] = {"truncated", "There are fewer entries than a checkpoint signed: the end was cut off."},
+    [FINDING_ENTRY] = {"entry", "An entry was altered: it is not what the tree has in its place."},
+    [FINDING_ERASURE] = {"erasure", "An entry was erased and none says so, or one says so that is not true."},
+    [FINDING_TILE] = {"tile", "A stored hash of the tree is not that of its entries."},
+    [FINDING_ROW_EDITED] = {"row-edited", "A row of the database is not what its last entry says."},
+    [FINDING_ROW_UNKNOWN] = {"row-unknown", "A row of the database of which no entry speaks."},
+    [FINDING_ROW_MISSING] = {"row-missing", "An entry's row is gone from the database."},
+    [FINDING_UNSIGNED] = {"unsigned", "Entries behind the last checkpoint that carries all signatures."},
+    [FINDING_SCHEMA] = {"schema",
+                        "A trigger, view, table or index that Kith did not make, or one of its own that is gone."},
+};
+
 const char *finding_name(enum finding_kind k)
 {
-    static const char *const names[] = {
-        [FINDING_FORM] = "form",
-        [FINDING_CHECKPOINT] = "checkpoint",
-        [FINDING_TRUNCATED] = "truncated",
-        [FINDING_ENTRY] = "entry",
-        [FINDING_ERASURE] = "erasure",
-        [FINDING_TILE] = "tile",
-        [FINDING_ROW_EDITED] = "row-edited",
-        [FINDING_ROW_UNKNOWN] = "row-unknown",
-        [FINDING_ROW_MISSING] = "row-missing",
-        [FINDING_UNSIGNED] = "unsigned",
-        [FINDING_SCHEMA] = "schema",
-    };
-    return (size_t)k < ARRAY_LEN(names) && names[k] ? names[k] : "unknown";
+    return (size_t)k < ARRAY_LEN(kinds) && kinds[k].name ? kinds[k].name : "unknown";
+}
+
+const char *finding_explain(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (kinds[i].name && strcmp(kinds[i].name, name) == 0)
+            return kinds[i].says;
+    return NULL;
 }
 
 static void report(struct verify_run *run, const struct finding *f)

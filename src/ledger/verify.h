@@ -23,6 +23,7 @@ enum finding_kind {
     FINDING_SCHEMA,      /* a trigger, view, table, index ... that Kith did not make, or one of its own that is gone */
 };
 const char *finding_name(enum finding_kind k); /* "row-edited" */
+const char *finding_explain(const char *name); /* a sentence for people; NULL: no finding has that name */
 
 struct finding {
     enum finding_kind kind;

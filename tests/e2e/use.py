@@ -152,7 +152,7 @@ JSON_LINES = [
     "ca install {W}/s.pem --dir {W}/D2", "ca crl --root-dir {W}/R --out {W}/root.crl",
     "alarm ls", "alarm end {alarm}", "ledger checkpoint", "ledger adopt", "ledger ls --limit 3", "ledger ls --type device.* --who local:0", "ledger show 1", "ledger prove 1", "ledger verify", "ledger export {W}/json.export",
     "ledger verify --export {W}/json.export", "ledger ls --export {W}/json.export --limit 3", "inspect {D}/ca/root.cer", "help", "help device", "help device add",
-    "explain io", "completion bash", "manual",
+    "explain io", "explain row-edited", "completion bash", "manual",
 ]
 
 

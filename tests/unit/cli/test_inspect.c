@@ -134,6 +134,7 @@ static void explains_every_code(void **state)
 #include "core/err_codes.h"
 #undef ERR_ROW
     assert_says(3, "try: kith explain claim", "explain", "clam");
+    assert_says(0, "not what its last entry says", "explain", "row-edited");
 }
 
 static void the_manual_is_the_one_in_doc(void **state)
