@@ -89,7 +89,7 @@ const struct table table_journal_mark = {34, "journal_mark", COLUMNS(
 const struct table table_checkpoint = {35, "checkpoint", COLUMNS(
     [CHECKPOINT_NODE] = INT("node"), [CHECKPOINT_SIZE] = INT("size"), [CHECKPOINT_NOTE] = TEXT("note"),
     [CHECKPOINT_AT] = INT("made_at"),
-), CHECKPOINT_COLS, 2, 2, "held against its signatures and the tree"};
+), CHECKPOINT_COLS, 2, 2, "held against its signatures and the tree; nothing reads made_at"};
 
 const struct table table_entry_filter = {37, "entry_filter", COLUMNS(
     [ENTRY_FILTER_POS] = INT("pos"), [ENTRY_FILTER_DATA] = BLOB("data"),
@@ -110,7 +110,7 @@ const struct table table_tile = {49, "tile", COLUMNS(
 
 const struct table table_log = {50, "log", COLUMNS(
     [LOG_NODE] = INT("node"), [LOG_ORIGIN] = TEXT("origin"), [LOG_CREATED_MS] = INT("created_ms"),
-), LOG_COLS, 1, 1, "the name of each log, held against its checkpoints"};
+), LOG_COLS, 1, 1, "the name of each log, held against its checkpoints; nothing reads created_ms"};
 /* clang-format on */
 
 const struct table *const tables_all[] = {
